@@ -1,0 +1,29 @@
+"""ProxySR: session-based recommendation with proxies of general interest."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from proxysr.lazy import lazy_attributes
+
+try:
+    __version__ = version("proxysr")
+except PackageNotFoundError:  # a checkout on the path, not installed
+    __version__ = "0+unknown"
+
+__getattr__, __dir__, __all__ = lazy_attributes(
+    __name__,
+    {
+        "MODELS": "proxysr.models",
+        "PrepareConfig": "proxysr.data",
+        "ProxySR": "proxysr.models",
+        "Recommender": "proxysr.recommender",
+        "RunDir": "proxysr.runs",
+        "SessionSplit": "proxysr.data",
+        "Sessions": "proxysr.data",
+        "TrainConfig": "proxysr.training",
+        "evaluate": "proxysr.evaluation",
+        "fit": "proxysr.training",
+        "prepare": "proxysr.data",
+        "read_events": "proxysr.data",
+        "synthetic_events": "proxysr.data",
+    },
+)

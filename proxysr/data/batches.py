@@ -1,0 +1,196 @@
+"""Batches that live on the device: gathered from flat arrays, never collated in Python.
+
+A batch of two sessions, ``[5, 2, 7]`` and ``[4, 9]``, to train on::
+
+    items    5 2      targets  2 7      lengths  2
+             0 4               0 9               1
+
+Clicks are padded on the left, so the last column is always the latest click,
+and ``targets[b, l]`` is the click that follows ``items[b, l]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from proxysr.data.sessions import PAD, Sessions, Task
+
+
+class SessionBatch(NamedTuple):
+    """B sessions of at most L clicks, padded on the left with ``PAD = 0``.
+
+    Attributes
+    ----------
+    items : int64 (B, L)
+    lengths : int64 (B,)
+        Number of clicks of each row, 1..L.
+    targets : int64 (B, L)
+        The click after each click; ``PAD`` where there is no target.
+    users : int64 (B,), optional
+        Row of the user, -1 where unknown.
+    last_items : int64 (B,), optional
+        In training, the click after the last column, target or not.
+    """
+
+    items: Tensor
+    lengths: Tensor
+    targets: Tensor
+    users: Tensor | None = None
+    last_items: Tensor | None = None
+
+
+class DeviceSessions:
+    """The arrays of some sessions on a device, and left-padded windows gathered from them."""
+
+    def __init__(self, sessions: Sessions, device: torch.device | str) -> None:
+        # memory-mapped arrays are read-only; torch wants its own copy
+        self.items = torch.tensor(np.array(sessions.items), device=device)
+        self.starts = torch.tensor(np.array(sessions.offsets[:-1]), device=device)
+        self.users = torch.tensor(np.array(sessions.user_index), device=device).long()
+
+    def window(self, values: Tensor, first: Tensor, lengths: Tensor, width: int) -> Tensor:
+        """``values[first : first + lengths]`` of each row, right-aligned in ``width`` columns."""
+        column = torch.arange(width, device=values.device) - (width - lengths)[:, None]
+        rows = values[(first[:, None] + column.clamp(min=0)).clamp(max=len(values) - 1)]
+        return rows.masked_fill(column < 0, PAD).long()
+
+
+class TrainingBatches:
+    """Sessions with at least one target, in a seeded order of their own in every epoch.
+
+    An epoch's batches depend on ``(seed, epoch)`` alone, so a resumed run sees
+    exactly those of an uninterrupted one. Sessions are shuffled, then sorted by
+    length within windows of ``bucket_batches`` batches to save padding, and the
+    batches are shuffled again. A session longer than ``max_length + 1`` clicks
+    keeps its latest ones.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        *,
+        task: Task,
+        min_prefix: int,
+        max_length: int,
+        batch_size: int,
+        seed: int,
+        device: torch.device | str,
+        bucket_batches: int = 8,
+    ) -> None:
+        is_target = sessions.is_target(task, min_prefix)
+        clicks = np.minimum(sessions.lengths, max_length + 1)
+        first = sessions.offsets[1:] - clicks
+        before = np.concatenate([[0], np.cumsum(is_target)])
+        n_targets = before[sessions.offsets[1:]] - before[np.minimum(first + 1, len(is_target))]
+        self.rows = np.flatnonzero((n_targets > 0) & (clicks > 1))
+        self.lengths = (clicks - 1)[self.rows]
+        self.n_targets = int(n_targets[self.rows].sum())
+        self.batch_size, self.seed, self.bucket_batches = batch_size, seed, bucket_batches
+        self.data = DeviceSessions(sessions, device)
+        self.first = torch.tensor(first, device=device)
+        self.targets = torch.tensor(np.where(is_target, sessions.items, PAD), device=device)
+
+    def __len__(self) -> int:
+        """Number of batches of an epoch."""
+        return -(-len(self.rows) // self.batch_size)
+
+    @property
+    def n_sessions(self) -> int:
+        """Number of sessions of an epoch."""
+        return len(self.rows)
+
+    def order(self, epoch: int) -> list[npt.NDArray[np.int64]]:
+        """Which entries of ``rows`` make up each batch of ``epoch``."""
+        rng = np.random.default_rng([self.seed, epoch])
+        order = rng.permutation(len(self.rows))
+        window = self.batch_size * self.bucket_batches
+        batches = []
+        for start in range(0, len(order), window):
+            chunk = order[start : start + window]
+            chunk = chunk[np.argsort(self.lengths[chunk], kind="stable")]
+            batches += [
+                chunk[i : i + self.batch_size] for i in range(0, len(chunk), self.batch_size)
+            ]
+        return [batches[i] for i in rng.permutation(len(batches))]
+
+    def epoch(self, epoch: int) -> Iterator[SessionBatch]:
+        """The batches of one epoch."""
+        device = self.first.device
+        for picked in self.order(epoch):
+            width = int(self.lengths[picked].max())
+            lengths = torch.from_numpy(self.lengths[picked]).to(device, non_blocking=True)
+            rows = torch.from_numpy(self.rows[picked]).to(device, non_blocking=True)
+            first = self.first[rows]
+            yield SessionBatch(
+                items=self.data.window(self.data.items, first, lengths, width),
+                lengths=lengths,
+                targets=self.data.window(self.targets, first + 1, lengths, width),
+                users=self.data.users[rows],
+                last_items=self.data.items[first + lengths].long(),
+            )
+
+
+class PrefixBatches:
+    """Every prefix of some sessions that precedes a target, shortest first.
+
+    ``prefixes`` says which; batch ``i`` holds the rows ``order[i * rows : (i + 1) * rows]`` of it.
+    Prefixes longer than ``max_length`` keep their latest clicks.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        *,
+        task: Task,
+        min_prefix: int,
+        max_length: int,
+        device: torch.device | str,
+    ) -> None:
+        self.prefixes = sessions.prefixes(task, min_prefix)
+        self.max_length = max_length
+        self.data = DeviceSessions(sessions, device)
+        self.order = np.argsort(self.prefixes.length, kind="stable")
+
+    def __len__(self) -> int:
+        """Number of prefixes."""
+        return len(self.order)
+
+    def batches(self, rows: int) -> Iterator[tuple[npt.NDArray[np.int64], SessionBatch, Tensor]]:
+        """Yield (rows of ``prefixes``, their batch, the whole prefixes (B, length) to mask)."""
+        device = self.data.starts.device
+        for start in range(0, len(self.order), rows):
+            picked = self.order[start : start + rows]
+            session = torch.from_numpy(self.prefixes.session[picked]).to(device)
+            whole = torch.from_numpy(self.prefixes.length[picked]).to(device).long()
+            target = torch.from_numpy(self.prefixes.target[picked]).to(device).long()
+            longest = int(self.prefixes.length[picked[-1]])
+            width = min(longest, self.max_length)
+            first = self.data.starts[session]
+            seen = self.data.window(self.data.items, first, whole, longest)
+            items = seen[:, longest - width :]
+            targets = torch.full_like(items, PAD)
+            targets[:, -1] = target
+            batch = SessionBatch(
+                items, whole.clamp(max=width), targets, self.data.users[session]
+            )
+            yield picked, batch, seen
+
+
+def batch_of(
+    clicks: list[list[int]], *, device: torch.device | str = "cpu", users: list[int] | None = None
+) -> SessionBatch:
+    """A batch to score from lists of item indices (no targets)."""
+    if not clicks or not all(clicks):
+        raise ValueError("A batch needs at least one session, and every session at least one click.")
+    width = max(map(len, clicks))
+    items = torch.tensor([[PAD] * (width - len(row)) + list(row) for row in clicks])
+    lengths = torch.tensor([len(row) for row in clicks])
+    who = torch.tensor([-1] * len(clicks) if users is None else users)
+    items = items.to(device)
+    return SessionBatch(items, lengths.to(device), torch.zeros_like(items), who.to(device))

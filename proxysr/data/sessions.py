@@ -1,0 +1,319 @@
+"""Sessions as flat arrays, and the train / validation / test split of them.
+
+>>> sessions = Sessions.from_lists([[3, 1, 3, 2], [2, 1]])
+>>> sessions.items, sessions.offsets
+(array([3, 1, 3, 2, 2, 1], dtype=int32), array([0, 4, 6]))
+
+Which positions count as targets is decided here and nowhere else. In the first
+session, the click on item 3 at position 2 is a repeat, so the *unseen* task
+leaves it out:
+
+>>> sessions.prefixes("unseen").target
+array([1, 2, 1], dtype=int32)
+>>> sessions.prefixes("repeat").target
+array([1, 3, 2, 1], dtype=int32)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from proxysr.config import require, unknown
+from proxysr.files import read_json, replacing, write_json
+
+Task = Literal["unseen", "repeat"]
+PAD = 0
+FORMAT = "proxysr-split"
+FORMAT_VERSION = 1
+
+Ints = npt.NDArray[np.integer[Any]]
+
+
+def check_task(task: str) -> None:
+    """Raise ``ConfigError`` unless ``task`` is "unseen" or "repeat"."""
+    require(task in get_args(Task), unknown(task, get_args(Task), "task"))
+
+
+class Prefixes(NamedTuple):
+    """The targets of some sessions: the first ``length`` clicks of ``session`` precede ``target``.
+
+    All three are one-dimensional and of equal length; ``session`` is a row of
+    the :class:`Sessions` they came from, and ``length`` is also the target's
+    0-based position in its session.
+    """
+
+    session: npt.NDArray[np.int64]
+    length: npt.NDArray[np.int32]
+    target: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Sessions:
+    """S sessions in time order, as flat arrays that can be memory-mapped.
+
+    Attributes
+    ----------
+    items : int32 (n_clicks,)
+        Item indices 1..n_items of all sessions, one session after the other.
+    offsets : int64 (S + 1,)
+        Session ``s`` is ``items[offsets[s]:offsets[s + 1]]``.
+    session_ids : str or int (S,)
+        The caller's own session ids.
+    user_index : int32 (S,)
+        Row of the session's user in ``SessionSplit.users``; -1 where unknown.
+    started_at : float64 (S,)
+        Seconds since 1970 of the first click; NaN where unknown.
+    """
+
+    items: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int64]
+    session_ids: npt.NDArray[Any]
+    user_index: npt.NDArray[np.int32]
+    started_at: npt.NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        n = len(self.offsets) - 1
+        require(n >= 0, "Sessions.offsets needs at least one entry.")
+        require(
+            self.offsets[0] == 0 and self.offsets[-1] == len(self.items),
+            f"Sessions.offsets must run from 0 to the {len(self.items)} items; "
+            f"received {self.offsets[0]} to {self.offsets[-1]}.",
+        )
+        require(bool((np.diff(self.offsets) >= 0).all()), "Sessions.offsets must not decrease.")
+        for name in ("session_ids", "user_index", "started_at"):
+            got = len(getattr(self, name))
+            require(got == n, f"Sessions.{name} needs {n} entries, one a session; received {got}.")
+        require(
+            len(self.items) == 0 or int(self.items.min()) > PAD,
+            "Item indices start at 1; 0 is the padding.",
+        )
+
+    @classmethod
+    def from_lists(
+        cls,
+        clicks: Sequence[Sequence[int]],
+        *,
+        session_ids: Sequence[Any] | None = None,
+        user_index: Sequence[int] | None = None,
+        started_at: Sequence[float] | None = None,
+    ) -> Sessions:
+        """Sessions from lists of item indices; ids default to 0, 1, …, users and times to unknown."""
+        n = len(clicks)
+        lengths = np.array([len(session) for session in clicks], dtype=np.int64)
+        flat = [item for session in clicks for item in session]
+        return cls(
+            items=np.array(flat, dtype=np.int32),
+            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            session_ids=np.arange(n) if session_ids is None else np.asarray(session_ids),
+            user_index=np.full(n, -1, np.int32)
+            if user_index is None
+            else np.asarray(user_index, np.int32),
+            started_at=np.full(n, np.nan)
+            if started_at is None
+            else np.asarray(started_at, np.float64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> npt.NDArray[np.int32]:
+        """The clicks of one session."""
+        return self.items[self.offsets[row] : self.offsets[row + 1]]
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Number of clicks of each session, (S,)."""
+        return np.diff(self.offsets)
+
+    @property
+    def n_clicks(self) -> int:
+        """Number of clicks of all sessions."""
+        return len(self.items)
+
+    def select(self, rows: Ints | npt.NDArray[np.bool_]) -> Sessions:
+        """The sessions at ``rows`` (indices or a mask), in that order."""
+        rows = np.arange(len(self))[rows]
+        lengths = self.lengths[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        clicks = np.repeat(self.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return Sessions(
+            self.items[clicks],
+            offsets,
+            self.session_ids[rows],
+            self.user_index[rows],
+            self.started_at[rows],
+        )
+
+    def is_target(self, task: Task, min_prefix: int = 1) -> npt.NDArray[np.bool_]:
+        """Which clicks are targets, (n_clicks,).
+
+        A click is a target if at least ``min_prefix`` clicks precede it in its
+        session and, under the *unseen* task, none of them was on the same item
+        (ProxySR section 4.2).
+        """
+        check_task(task)
+        require(min_prefix >= 1, f"min_prefix is at least 1; received {min_prefix}.")
+        position = np.arange(self.n_clicks) - np.repeat(self.offsets[:-1], self.lengths)
+        enough = position >= min_prefix
+        return enough & self._first_occurrence() if task == "unseen" else enough
+
+    def _first_occurrence(self) -> npt.NDArray[np.bool_]:
+        """Whether each click is the first one on its item within its session, (n_clicks,)."""
+        session = np.repeat(np.arange(len(self), dtype=np.int64), self.lengths)
+        width = int(self.items.max(initial=0)) + 1
+        key = session * width + self.items
+        order = np.argsort(key, kind="stable")  # stable: equal keys stay in click order
+        first = np.ones(self.n_clicks, dtype=bool)
+        first[order[1:]] = key[order[1:]] != key[order[:-1]]
+        return first
+
+    def prefixes(self, task: Task, min_prefix: int = 1) -> Prefixes:
+        """Every target of ``task`` with the prefix that precedes it (see :meth:`is_target`)."""
+        click = np.flatnonzero(self.is_target(task, min_prefix))
+        session = np.searchsorted(self.offsets, click, side="right") - 1
+        length = (click - self.offsets[session]).astype(np.int32)
+        return Prefixes(session, length, np.asarray(self.items[click]))
+
+    def save(self, folder: Path) -> None:
+        """Write the arrays as ``.npy`` files (memory-mappable, no pickle) into a new folder."""
+        folder.mkdir()
+        for name in self.__dataclass_fields__:
+            array = np.asarray(getattr(self, name))
+            array = array.astype(np.str_) if array.dtype == object else array
+            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+
+    @classmethod
+    def load(cls, folder: Path) -> Sessions:
+        """Memory-map what :meth:`save` wrote."""
+        arrays = {}
+        for name in cls.__dataclass_fields__:
+            path = folder / f"{name}.npy"
+            try:
+                arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
+            except (OSError, ValueError, EOFError) as error:
+                raise ValueError(f"{path} is missing or damaged ({error}).") from None
+        return cls(**arrays)
+
+
+@dataclass(frozen=True, eq=False)
+class SessionSplit:
+    """Prepared data: three parts in time order, what the indices mean, and where it came from.
+
+    Attributes
+    ----------
+    train, valid, test : Sessions
+    items : DataFrame (n_items rows)
+        Row ``i - 1`` describes item index ``i``: ``item_id`` (text), ``count``
+        (clicks in training), and ``title`` and other columns where known.
+    users : DataFrame
+        Row ``u`` describes user index ``u``: ``user_id`` (text). May be empty.
+    provenance : dict
+        ``source`` (name, hash), ``options`` and ``steps``: the counts of
+        interactions, items, sessions and users after every step.
+    """
+
+    train: Sessions
+    valid: Sessions
+    test: Sessions
+    items: pd.DataFrame
+    users: pd.DataFrame
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("train", "valid", "test"):
+            part: Sessions = getattr(self, name)
+            highest = int(part.items.max(initial=0))
+            require(
+                highest <= self.n_items,
+                f"{name} holds item index {highest}, but the items table has only "
+                f"{self.n_items} rows.",
+            )
+
+    @property
+    def n_items(self) -> int:
+        """Number of items; their indices are 1..n_items."""
+        return len(self.items)
+
+    @property
+    def n_users(self) -> int:
+        """Number of known users."""
+        return len(self.users)
+
+    def part(self, name: str) -> Sessions:
+        """``train``, ``valid`` or ``test`` by name."""
+        parts = ("train", "valid", "test")
+        require(name in parts, unknown(name, parts, "part of a split"))
+        sessions: Sessions = getattr(self, name)
+        return sessions
+
+    def fingerprint(self) -> str:
+        """SHA-256 over clicks, session bounds and item ids: which data a run was trained on."""
+        digest = hashlib.sha256()
+        for part in (self.train, self.valid, self.test):
+            for array in (part.items, part.offsets):
+                digest.update(np.ascontiguousarray(array).view(np.uint8))
+        digest.update("\0".join(self.items["item_id"].astype(str)).encode())
+        return digest.hexdigest()
+
+    def save(self, folder: str | Path) -> Path:
+        """Write to ``folder``, replacing a split that lies there; anything else there is refused.
+
+        Raises
+        ------
+        ValueError
+            If ``folder`` exists and is not a split.
+        """
+        folder = Path(folder)
+        if folder.exists() and any(folder.iterdir()) and not (folder / "split.json").is_file():
+            raise ValueError(
+                f"{folder} exists and is not a proxysr split; nothing was written. "
+                "Name a new or empty folder."
+            )
+        with replacing(folder) as temporary:
+            temporary.mkdir(parents=True)
+            for name in ("train", "valid", "test"):
+                self.part(name).save(temporary / name)
+            self.items.to_parquet(temporary / "items.parquet", index=False)
+            self.users.to_parquet(temporary / "users.parquet", index=False)
+            header = {"format": FORMAT, "version": FORMAT_VERSION, "provenance": self.provenance}
+            write_json(temporary / "split.json", header)
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | Path) -> SessionSplit:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the folder is not a split, is damaged, or is of a newer version.
+        """
+        folder = Path(folder)
+        if not (folder / "split.json").is_file():
+            raise ValueError(
+                f"{folder} is not a proxysr split: it has no split.json. "
+                "Make one with `proxysr prepare SOURCE DATA_DIR`."
+            )
+        header = read_json(folder / "split.json")
+        if not isinstance(header, dict) or header.get("format") != FORMAT:
+            raise ValueError(f"{folder / 'split.json'} was not written by proxysr.")
+        if header.get("version") != FORMAT_VERSION:
+            raise ValueError(
+                f"{folder} is a split of version {header.get('version')}; "
+                f"this proxysr reads version {FORMAT_VERSION}. Prepare the data again."
+            )
+        try:
+            items = pd.read_parquet(folder / "items.parquet")
+            users = pd.read_parquet(folder / "users.parquet")
+        except (OSError, ValueError) as error:
+            raise ValueError(f"The items or users table of {folder} is damaged ({error}).") from None
+        parts = [Sessions.load(folder / name) for name in ("train", "valid", "test")]
+        return cls(*parts, items=items, users=users, provenance=header["provenance"])

@@ -1,0 +1,47 @@
+"""Where things lie, whatever folder a tool was started from.
+
+papermill runs a notebook in the caller's folder and nbval in the notebook's
+own; both find the same files through the functions here.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def project_root() -> Path:
+    """The folder that holds ``notebooks/`` and ``figures/``.
+
+    ``PROXYSR_HOME`` if set, else the nearest folder above the current one that
+    holds them, else the checkout this package was imported from, else the
+    current folder.
+    """
+    if home := os.environ.get("PROXYSR_HOME"):
+        return Path(home).expanduser().resolve()
+    here = Path.cwd().resolve()
+    for folder in (here, *here.parents, Path(__file__).resolve().parents[1]):
+        if (folder / "notebooks").is_dir() and (folder / "pyproject.toml").is_file():
+            return folder
+    return here
+
+
+def notebooks() -> Path:
+    """The folder of the numbered notebooks."""
+    return project_root() / "notebooks"
+
+
+def figures() -> Path:
+    """The folder that generated figures are written to."""
+    return project_root() / "figures"
+
+
+def runs() -> Path:
+    """The folder that runs are kept in when no other is named (``PROXYSR_RUNS`` overrides)."""
+    return Path(os.environ.get("PROXYSR_RUNS") or project_root() / "runs")
+
+
+def cache() -> Path:
+    """The folder for downloads and other things that can be made again (``PROXYSR_CACHE``)."""
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "proxysr"
+    return Path(os.environ.get("PROXYSR_CACHE") or default)
