@@ -215,6 +215,9 @@ class SessionSplit:
         (clicks in training), and ``title`` and other columns where known.
     users : DataFrame
         Row ``u`` describes user index ``u``: ``user_id`` (text). May be empty.
+    session_info : DataFrame
+        What else is known of sessions: ``session_id`` and any columns, such as
+        the planted interest of synthetic data. May be empty.
     provenance : dict
         ``source`` (name, hash), ``options`` and ``steps``: the counts of
         interactions, items, sessions and users after every step.
@@ -225,6 +228,7 @@ class SessionSplit:
     test: Sessions
     items: pd.DataFrame
     users: pd.DataFrame
+    session_info: pd.DataFrame = field(default_factory=pd.DataFrame)
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -283,6 +287,7 @@ class SessionSplit:
                 self.part(name).save(temporary / name)
             self.items.to_parquet(temporary / "items.parquet", index=False)
             self.users.to_parquet(temporary / "users.parquet", index=False)
+            self.session_info.to_parquet(temporary / "session_info.parquet", index=False)
             header = {"format": FORMAT, "version": FORMAT_VERSION, "provenance": self.provenance}
             write_json(temporary / "split.json", header)
         return folder
@@ -310,10 +315,12 @@ class SessionSplit:
                 f"{folder} is a split of version {header.get('version')}; "
                 f"this proxysr reads version {FORMAT_VERSION}. Prepare the data again."
             )
-        try:
-            items = pd.read_parquet(folder / "items.parquet")
-            users = pd.read_parquet(folder / "users.parquet")
-        except (OSError, ValueError) as error:
-            raise ValueError(f"The items or users table of {folder} is damaged ({error}).") from None
         parts = [Sessions.load(folder / name) for name in ("train", "valid", "test")]
-        return cls(*parts, items=items, users=users, provenance=header["provenance"])
+        tables = {}
+        for name in ("items", "users", "session_info"):
+            path = folder / f"{name}.parquet"
+            try:
+                tables[name] = pd.read_parquet(path)
+            except (OSError, ValueError) as error:
+                raise ValueError(f"{path} is missing or damaged ({error}).") from None
+        return cls(*parts, **tables, provenance=header["provenance"])
