@@ -1,0 +1,45 @@
+"""Models: one paper a file. Read :mod:`proxysr.models.proxysr` first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from proxysr.config import ConfigError, Settings, unknown
+from proxysr.models.base import LearnedModel, Loss, SessionModel
+from proxysr.models.proxysr import ProxySR, ProxyTrace
+
+__all__ = [
+    "MODELS",
+    "LearnedModel",
+    "Loss",
+    "ProxySR",
+    "ProxyTrace",
+    "SessionModel",
+    "create",
+    "model_class",
+]
+
+MODELS: dict[str, type[SessionModel]] = {"proxysr": ProxySR}
+"""Every model by the name that the command line and a run's ``config.json`` use."""
+
+
+def model_class(name: str) -> type[SessionModel]:
+    """The class of a model by name; an unknown name is an error with the nearest match."""
+    if name not in MODELS:
+        raise ConfigError(unknown(name, MODELS, "model"))
+    return MODELS[name]
+
+
+def create(
+    name: str, n_items: int, config: Settings | Mapping[str, Any] | None = None, *, seed: int = 0
+) -> SessionModel:
+    """Build a model with weights drawn from ``seed``; the caller's random state is untouched."""
+    cls = model_class(name)
+    if isinstance(config, Mapping):
+        config = cls.Config.from_dict(config)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return cls(n_items, config)

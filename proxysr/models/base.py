@@ -1,0 +1,97 @@
+"""What every model is to the trainer, the evaluator and the analysis.
+
+Dim letters, used in every model file:
+
+====  =====================================================
+B     sessions of a batch
+L     clicks of the longest session of a batch (left-padded)
+R     targets of a batch: the positions that have one
+D     embedding size
+K     proxies
+V     items and the padding, ``n_items + 1``
+====  =====================================================
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, NamedTuple
+
+from torch import Tensor, nn
+
+from proxysr.config import Settings
+from proxysr.data.batches import SessionBatch
+from proxysr.data.sessions import Sessions
+
+
+class Loss(NamedTuple):
+    """The value to minimise and the parts it was made of; all scalars on the device."""
+
+    total: Tensor
+    parts: dict[str, Tensor]
+
+
+class SessionModel(nn.Module, ABC):
+    """A model that ranks all items given the clicks of an anonymous session.
+
+    ``Model(n_items, Model.Config(...))`` builds it on the CPU; it is moved with
+    ``.to(device)``. It knows no device and no global settings.
+
+    Parameters
+    ----------
+    n_items : int
+        Items are 1..n_items.
+    config : Settings, optional
+        An instance of the class's ``Config``; its defaults if left out.
+    """
+
+    Config: ClassVar[type[Settings]]
+    max_length: int = 50
+    """Clicks of a session that the model looks at: its latest ones."""
+    peeks_in_training: ClassVar[bool] = False
+    """Whether the training loss of a position may depend on later clicks (scores never do)."""
+
+    def __init__(self, n_items: int, config: Settings | None = None) -> None:
+        super().__init__()
+        if n_items < 1:
+            raise ValueError(f"A model needs at least one item; received n_items = {n_items}.")
+        if config is not None and not isinstance(config, self.Config):
+            raise TypeError(
+                f"{type(self).__name__} takes a {self.Config.__qualname__}; "
+                f"received a {type(config).__qualname__}."
+            )
+        self.n_items = n_items
+        self.config = self.Config() if config is None else config
+
+    @abstractmethod
+    def score(self, batch: SessionBatch) -> Tensor:
+        """Scores (B, V) of each item as the next click; higher is better.
+
+        Column ``PAD`` is -inf, all others are finite. Items of the prefix are
+        not masked: that is the task's business.
+        """
+
+    @abstractmethod
+    def represent(self, batch: SessionBatch) -> Tensor:
+        """The vectors (B, D) that a map of the sessions should show."""
+
+    def prepare(self, train: Sessions) -> None:
+        """Take facts of the training sessions into buffers; models that only count learn here."""
+
+    def choices(self, batch: SessionBatch) -> dict[str, Tensor]:
+        """Columns (B,) to be kept beside the ranks, such as the proxy a session chose."""
+        return {}
+
+
+class LearnedModel(SessionModel):
+    """A model with parameters that are fitted by gradient steps."""
+
+    @abstractmethod
+    def loss(self, batch: SessionBatch) -> Loss:
+        """The loss over all targets of a batch."""
+
+    def start_epoch(self, epoch: int) -> None:
+        """Called before epoch 0, 1, …; anything annealed is kept in buffers."""
+
+    def after_step(self) -> None:
+        """Called after every optimizer step; constraints on whole tables go here."""

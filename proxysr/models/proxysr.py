@@ -1,0 +1,480 @@
+"""ProxySR: each anonymous session chooses a proxy for the interest that anonymity hides.
+
+Idea
+----
+A session is short and its user unknown. K learnt *proxies* stand in for the
+general interests that users may have. A selector looks at the whole session and
+chooses one (nearly hard, by an annealed softmax); an encoder reads the short-term
+interest from the order of the clicks. Each proxy brings a hyperplane; the short-term
+interest and the items are projected on it, and items are ranked by their distance to
+proxy + projected short-term interest.
+
+Reference
+---------
+Junsu Cho, SeongKu Kang, Dongmin Hyun, Hwanjo Yu: Unsupervised Proxy Selection for
+Session-based Recommender Systems. SIGIR 2021. https://doi.org/10.1145/3404835.3462958
+
+Where the equations are
+-----------------------
+1-3, 6 (normal), 10: :meth:`ProxySR.select`; 4-5: :class:`ShortTermEncoder`; 6-7: :mod:`proxysr.models.projected`;
+8: :mod:`proxysr.models.hinge`; 9: :meth:`ProxySR.loss`; annealing: :meth:`ProxySR.start_epoch`.
+
+Differences from the paper
+--------------------------
+What the paper leaves open, or states differently from the program its numbers come from, is
+an option of :class:`ProxySRConfig`; the default follows the program. With the
+defaults, the loss uses the 100 closest items of each position and means instead of
+sums; positions count from the end in the selector and from the start in the encoder; a
+training session chooses its proxy without its last click. The norms in equations 2, 6 and 9
+are kept above 1e-12, which the paper need not mention.
+
+Differences from the authors' program
+-------------------------------------
+- Attention masks the padding only. Theirs also silences the first column of a batch, so
+  that a session's scores depend on the longest session beside it.
+- A session of more than ``max_length`` clicks is read by its latest clicks, in training and in
+  evaluation. Theirs trains on the first 50 and leaves longer prefixes out of the evaluation.
+- Constraints are applied after every step, to whole tables; theirs rewrites rows while
+  it looks them up. Both leave every row that is read inside the unit ball.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import leaky_relu, normalize, pad, relu, softmax
+
+from proxysr.config import Settings, require
+from proxysr.data.batches import SessionBatch
+from proxysr.data.sessions import PAD
+from proxysr.models.base import LearnedModel, Loss
+from proxysr.models.hinge import Hinge, hardest_negatives, hinge, hinge_over_all
+from proxysr.models.lookup import lookup
+from proxysr.models.projected import ProjectedSearch, closeness_tiles
+
+TINY = 1e-12
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProxySRConfig(Settings):
+    """Hyper-parameters of ProxySR; defaults are those the authors use on Diginetica."""
+
+    embedding_dim: int = 128
+    """Size d of all embeddings."""
+    n_proxies: int = 300
+    """Number K of proxies."""
+    margin: float = 0.1
+    """Margin m of the hinge (equation 8)."""
+    lambda_dist: float = 0.2
+    """Weight of the distances to the targets (equation 9)."""
+    lambda_orthog: float = 0.0
+    """Weight of the angle between proxy and normal (equation 9)."""
+    temperature_start: float = 3.0
+    """Temperature T0 of the selection in epoch 0."""
+    temperature_end: float = 0.01
+    """Temperature TE that is reached in epoch E and kept."""
+    anneal_epochs: int = 10
+    """Epochs E from the first temperature to the last."""
+    dropout: float = 0.0
+    """Share of the embedded clicks' entries that is dropped in training."""
+    max_length: int = 50
+    """Clicks of a session that are read: its latest ones."""
+    n_users: int = 0
+    """Users 0..n_users - 1 have a learnt bias on the choice of proxies (equation 10)."""
+    negatives: Literal["hardest", "all"] = "hardest"
+    """The closest ``n_negatives`` items of a position (the authors' program), or all items."""
+    n_negatives: int = 100
+    """Negatives of a position if ``negatives`` is "hardest"."""
+    target_is_negative: bool = True
+    """Whether a target counts among its own negatives, as in the authors' program."""
+    reduction: Literal["mean", "sum"] = "mean"
+    """Means over positions, negatives and sessions (authors' program), or sums (equations 8, 9)."""
+    proxy_from: Literal["inputs", "session"] = "inputs"
+    """What a training session chooses by: its clicks but the last (program), or all (paper)."""
+    proxy_positions: Literal["end", "start"] = "end"
+    """Where the selector counts positions from; the paper's equation 3 says "start"."""
+    short_term_positions: Literal["start", "end"] = "start"
+    """Where the encoder counts positions from; equation 5 says "end", of each prefix anew."""
+    constraints: Literal["project", "penalty"] = "project"
+    """Unit ball and unit normals by projection after each step (program), or by a penalty."""
+    lambda_norm: float = 1.0
+    """Weight of that penalty."""
+    init_std: float = 0.01
+    """Standard deviation of embeddings and of the encoder's weights at the start."""
+    init_std_selector: float = 1.0
+    """Standard deviation of the selector's weights at the start."""
+    search_memory_mb: int = 1024
+    """Working memory for finding negatives, in MiB; more positions at once are not found faster."""
+
+    def check(self) -> None:
+        """Check ranges."""
+        for name in ("embedding_dim", "n_proxies", "max_length", "n_negatives", "search_memory_mb"):
+            value = getattr(self, name)
+            require(value >= 1, f"{name} is at least 1; received {value}.")
+        for name in ("lambda_dist", "lambda_orthog", "lambda_norm", "n_users", "anneal_epochs"):
+            value = getattr(self, name)
+            require(value >= 0, f"{name} is not negative; received {value}.")
+        for name in ("margin", "temperature_end", "init_std", "init_std_selector"):
+            value = getattr(self, name)
+            require(value > 0, f"{name} is positive; received {value}.")
+        require(
+            self.temperature_start >= self.temperature_end,
+            f"temperature_start ({self.temperature_start}) is not below "
+            f"temperature_end ({self.temperature_end}).",
+        )
+        require(0 <= self.dropout < 1, f"dropout is in [0, 1); received {self.dropout}.")
+
+
+class Selection(NamedTuple):
+    """What the sessions of a batch chose.
+
+    ``hidden`` (B, L, H) are the per-click terms of equation 3 before W2, zero at the padding.
+    """
+
+    hidden: Tensor
+    logits: Tensor
+    weights: Tensor
+    proxy: Tensor
+    normal: Tensor
+
+
+class ProxyTrace(NamedTuple):
+    """All that led to the scores of a batch, from the same forward pass.
+
+    Attributes
+    ----------
+    proxy_logits : (B, K)
+        ``alpha`` of equation 1, with the user's bias where the user is known.
+    position_logits : (B, L, K)
+        The exact addends of each click: their sum over L is ``proxy_logits`` less the user's bias.
+    proxy_weights : (B, K)
+        ``pi``; rows sum to 1.
+    proxy, normal, short_term : (B, D)
+        ``p``, ``v`` and ``s``.
+    projected : (B, D)
+        ``s`` on the hyperplane of ``v``.
+    """
+
+    proxy_logits: Tensor
+    position_logits: Tensor
+    proxy_weights: Tensor
+    proxy: Tensor
+    normal: Tensor
+    short_term: Tensor
+    projected: Tensor
+
+
+class ShortTermEncoder(nn.Module):
+    """Self-attention over the clicks, read at its last query (equation 5); causal.
+
+    Parameters
+    ----------
+    dim : int
+    dropout : float
+    """
+
+    def __init__(self, dim: int, dropout: float) -> None:
+        super().__init__()
+        self.query = nn.Linear(dim, dim, bias=False)
+        self.key = nn.Linear(dim, dim, bias=False)
+        self.hidden = nn.Linear(dim, dim)
+        self.out = nn.Linear(dim, dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, clicks: Tensor, is_click: Tensor, *, last_only: bool) -> Tensor:
+        """Short-term interest after each click (B, L, D), or after the last one (B, 1, D).
+
+        Parameters
+        ----------
+        clicks : (B, L, D)
+            Item plus position embeddings ``X``.
+        is_click : bool (B, L)
+            False at the padding.
+        last_only : bool
+        """
+        length = clicks.shape[1]
+        x = self.dropout(clicks)
+        ends = x[:, -1:] if last_only else x
+        may_see = torch.ones(length, length, dtype=torch.bool, device=x.device).tril()
+        # A padded query sees itself, so that its unused row stays finite.
+        may_see = (may_see & is_click[:, None]) | torch.eye(
+            length, dtype=torch.bool, device=x.device
+        )
+        logits = relu(self.query(ends)) @ relu(self.key(x)).mT / x.shape[-1] ** 0.5
+        logits = logits.masked_fill(~may_see[:, -ends.shape[1] :], -torch.inf)
+        z = softmax(logits, dim=-1) @ x + ends
+        return self.out(relu(self.hidden(z)))  # type: ignore[no-any-return]
+
+
+class ProxySR(LearnedModel):
+    """The model; see the module's docstring.
+
+    Parameters
+    ----------
+    n_items : int
+    config : ProxySRConfig, optional
+    """
+
+    Config = ProxySRConfig
+    config: ProxySRConfig
+    peeks_in_training = True  # all positions of a training session share its proxy
+    temperature: Tensor
+
+    def __init__(self, n_items: int, config: ProxySRConfig | None = None) -> None:
+        super().__init__(n_items, config)
+        c = self.config
+        d, hidden = c.embedding_dim, (c.embedding_dim + c.n_proxies) // 2
+        self.max_length = c.max_length
+        self.items = nn.Parameter(torch.randn(n_items + 1, d) * c.init_std)
+        self.proxies = nn.Parameter(torch.randn(c.n_proxies, d) * c.init_std)
+        self.normals = nn.Parameter(torch.randn(c.n_proxies, d) * c.init_std)
+        self.proxy_positions = nn.Parameter(torch.randn(c.max_length + 1, d) * c.init_std)
+        self.short_term_positions = nn.Parameter(torch.randn(c.max_length, d) * c.init_std)
+        self.w1 = nn.Parameter(torch.randn(d, hidden) * c.init_std_selector)
+        self.w2 = nn.Parameter(torch.randn(hidden, c.n_proxies) * c.init_std_selector)
+        self.encoder = ShortTermEncoder(d, c.dropout)
+        for weight in self.encoder.parameters():
+            nn.init.normal_(weight, std=c.init_std) if weight.ndim == 2 else nn.init.zeros_(weight)
+        self.user_bias = nn.Parameter(torch.zeros(c.n_users, c.n_proxies)) if c.n_users else None
+        self.dropout = nn.Dropout(c.dropout)
+        self.register_buffer("temperature", torch.tensor(float(c.temperature_start)))
+        self.search = ProjectedSearch()
+        with torch.no_grad():
+            self.items[PAD] = 0
+            self.normals.copy_(normalize(self.normals, dim=1))
+        self.after_step()
+
+    # -- equations -------------------------------------------------------------------------
+
+    def select(
+        self,
+        clicks: Tensor,
+        is_click: Tensor,
+        users: Tensor | None,
+        *,
+        temperature: float | Tensor | None = None,
+        force_proxy: int | Tensor | None = None,
+    ) -> Selection:
+        """Equations 1-3, 6 and 10: which proxy the sessions choose.
+
+        Parameters
+        ----------
+        clicks : (B, L, D)
+            Item embeddings of the clicks.
+        is_click : bool (B, L)
+            False at the padding.
+        users : int64 (B,), optional
+        temperature, force_proxy : optional
+            See :meth:`score`.
+        """
+        position = self._positions(is_click, self.config.proxy_positions)
+        x = self.dropout(clicks + self.proxy_positions[position])
+        hidden = leaky_relu(x @ self.w1, 0.1) * is_click[..., None]
+        logits = hidden.sum(dim=1) / is_click.sum(dim=1, keepdim=True) @ self.w2
+        logits = logits + self._known_user_bias(users, logits)
+        if force_proxy is None:
+            weights = softmax(logits / (self.temperature if temperature is None else temperature), 1)
+        else:
+            forced = torch.as_tensor(force_proxy, device=logits.device).expand(len(logits))
+            weights = torch.zeros_like(logits).scatter_(1, forced[:, None], 1)
+        mixed = weights @ self.proxies
+        norm = weights @ torch.linalg.vector_norm(self.proxies, dim=1, keepdim=True)
+        proxy = mixed * (norm / _norm(mixed))
+        mixed_normal = weights @ self.normals
+        return Selection(hidden, logits, weights, proxy, mixed_normal / _norm(mixed_normal))
+
+    def short_term(self, clicks: Tensor, is_click: Tensor, *, last_only: bool) -> Tensor:
+        """Equations 4-5: interest after each click (B, L, D), or after the last one (B, 1, D).
+
+        Parameters are those of :meth:`select`.
+        """
+        batch, length, dim = clicks.shape
+        if self.config.short_term_positions == "end" and not last_only:
+            # Positions differ from prefix to prefix: unroll them, one row each.
+            clicks = pad(clicks, (0, 0, length - 1, 0)).unfold(1, length, 1).transpose(2, 3)
+            is_click = pad(is_click, (length - 1, 0)).unfold(1, length, 1)
+            clicks, is_click = clicks.reshape(-1, length, dim), is_click.reshape(-1, length)
+            return self.short_term(clicks, is_click, last_only=True).view(batch, length, dim)
+        position = self._positions(is_click, self.config.short_term_positions)
+        x = clicks + self.short_term_positions[position]
+        return self.encoder(x, is_click, last_only=last_only)  # type: ignore[no-any-return]
+
+    def start_epoch(self, epoch: int) -> None:
+        """Anneal: ``tau = max(T0 (TE / T0)^(epoch / E), TE)``."""
+        c = self.config
+        share = 1.0 if c.anneal_epochs == 0 else min(epoch / c.anneal_epochs, 1.0)
+        self.temperature.fill_(
+            c.temperature_start * (c.temperature_end / c.temperature_start) ** share
+        )
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        """Project embeddings into the unit ball and normals onto the unit sphere."""
+        if self.config.constraints == "project":
+            for table in self._tables_in_unit_ball():
+                norms = torch.linalg.vector_norm(table, dim=1)
+                outside = (norms > 1).nonzero().squeeze(1)
+                table[outside] = table[outside] / norms[outside, None]
+            self.normals.copy_(normalize(self.normals, dim=1))
+
+    # -- the contract ----------------------------------------------------------------------
+
+    def loss(self, batch: SessionBatch) -> Loss:
+        """Equations 8 and 9 over all targets of the batch."""
+        c = self.config
+        rows = (batch.targets != PAD).nonzero()
+        session, column = rows.unbind(1)
+        targets = batch.targets[session, column]
+        clicked = batch.items
+        if c.proxy_from == "session" and batch.last_items is not None:
+            clicked = torch.cat([clicked, batch.last_items[:, None]], dim=1)
+        embedded, table = lookup(self.items, torch.cat([clicked.flatten(), targets]))
+        clicks, target = embedded.split([clicked.numel(), len(targets)])
+        clicks, is_click = clicks.view(*clicked.shape, -1), clicked != PAD
+        chosen = self.select(clicks, is_click, batch.users)
+        length = batch.items.shape[1]
+        short_term = self.short_term(clicks[:, :length], is_click[:, :length], last_only=False)
+        normal = chosen.normal[session]
+        query = chosen.proxy[session] + _project(short_term[session, column], normal)
+        distance = (query - _project(target, normal)).square().sum(dim=1)
+        orthog = (chosen.normal * chosen.proxy).sum(dim=1).abs() / _norm(chosen.proxy).squeeze(1)
+        terms = self._hinge(table, _project(query, normal), chosen.normal, session, targets)
+        n_negatives = self._n_negatives()
+        mean = c.reduction == "mean"
+        parts = {
+            "hinge": terms.total.mean() / n_negatives if mean else terms.total.sum(),
+            "dist": distance.mean() if mean else distance.sum(),
+            "orthog": orthog.mean() if mean else orthog.sum(),
+        }
+        total = parts["hinge"] + c.lambda_dist * parts["dist"]
+        if c.lambda_orthog:
+            total = total + c.lambda_orthog * parts["orthog"]
+        if c.constraints == "penalty":
+            parts["norm"] = self._norm_penalty()
+            total = total + c.lambda_norm * parts["norm"]
+        parts["violated"] = terms.violated.mean() / n_negatives
+        return Loss(total, {name: part.detach() for name, part in parts.items()})
+
+    @torch.no_grad()
+    def score(
+        self,
+        batch: SessionBatch,
+        *,
+        force_proxy: int | Tensor | None = None,
+        temperature: float | Tensor | None = None,
+    ) -> Tensor:
+        """Minus the distance (B, V) of equation 7 to every item, -inf for the padding.
+
+        Parameters
+        ----------
+        batch : SessionBatch
+        force_proxy : int or int64 (B,), optional
+            Proxy to use in place of the chosen one.
+        temperature : float, optional
+            Temperature to choose with in place of the current epoch's.
+        """
+        chosen, _, projected = self._look(batch, force_proxy=force_proxy, temperature=temperature)
+        query = chosen.proxy + projected
+        rows = torch.arange(len(query), device=query.device)
+        constant = query.square().sum(dim=1, keepdim=True)
+        scores = query.new_empty(len(query), self.n_items + 1)
+        for columns, closeness, _ in closeness_tiles(
+            self.items, _project(query, chosen.normal), chosen.normal, rows
+        ):
+            torch.sub(closeness, constant, out=scores[:, columns])
+        return scores
+
+    @torch.no_grad()
+    def represent(self, batch: SessionBatch) -> Tensor:
+        """The proxy vector (B, D) each session chose, as in Figure 4."""
+        return self._look(batch)[0].proxy
+
+    @torch.no_grad()
+    def choices(self, batch: SessionBatch) -> dict[str, Tensor]:
+        """The proxy that each session gives most weight to, and that weight."""
+        probability, proxy = self._look(batch)[0].weights.max(dim=1)
+        return {"proxy": proxy, "probability": probability}
+
+    @torch.no_grad()
+    def trace(
+        self,
+        batch: SessionBatch,
+        *,
+        force_proxy: int | Tensor | None = None,
+        temperature: float | Tensor | None = None,
+    ) -> ProxyTrace:
+        """Everything between clicks and scores; parameters are those of :meth:`score`."""
+        chosen, short_term, projected = self._look(
+            batch, force_proxy=force_proxy, temperature=temperature
+        )
+        n_clicks = batch.lengths.clamp(max=self.max_length)[:, None, None]
+        by_click = chosen.hidden / n_clicks @ self.w2
+        return ProxyTrace(
+            chosen.logits, by_click, chosen.weights, chosen.proxy, chosen.normal, short_term, projected
+        )
+
+    # -- pieces ----------------------------------------------------------------------------
+
+    def _look(
+        self, batch: SessionBatch, *, force_proxy: int | Tensor | None = None,
+        temperature: float | Tensor | None = None,
+    ) -> tuple[Selection, Tensor, Tensor]:  # fmt: skip
+        """What a batch chose, its short-term interest and that interest on the hyperplane."""
+        items = batch.items[:, -self.max_length :]
+        clicks, is_click = self.items[items], items != PAD
+        chosen = self.select(
+            clicks, is_click, batch.users, force_proxy=force_proxy, temperature=temperature
+        )
+        short_term = self.short_term(clicks, is_click, last_only=True).squeeze(1)
+        return chosen, short_term, _project(short_term, chosen.normal)
+
+    def _hinge(
+        self, items: Tensor, query: Tensor, normal: Tensor, session: Tensor, targets: Tensor
+    ) -> Hinge:
+        c = self.config
+        if c.negatives == "all":
+            return hinge_over_all(
+                items, query, normal, session, targets,
+                margin=c.margin, target_is_negative=c.target_is_negative,
+            )  # fmt: skip
+        negatives = hardest_negatives(
+            self.search, items, query, normal, session, targets,
+            k=self._n_negatives(), target_is_negative=c.target_is_negative,
+            memory=c.search_memory_mb * 2**20,
+        )  # fmt: skip
+        return hinge(items, query, normal, session, negatives, c.margin)
+
+    def _n_negatives(self) -> int:
+        available = self.n_items - (not self.config.target_is_negative)
+        return available if self.config.negatives == "all" else min(self.config.n_negatives, available)
+
+    def _known_user_bias(self, users: Tensor | None, logits: Tensor) -> Tensor:
+        if self.user_bias is None or users is None:
+            return torch.zeros_like(logits)
+        known = (users >= 0) & (users < self.config.n_users)
+        return self.user_bias[users * known] * known[:, None]
+
+    def _positions(self, is_click: Tensor, count_from: Literal["start", "end"]) -> Tensor:
+        """0-based position of each click from one end of its session, (B, L) or (L,)."""
+        if count_from == "start":
+            return (is_click.cumsum(dim=1) - 1).clamp(min=0)
+        return torch.arange(is_click.shape[1] - 1, -1, -1, device=is_click.device)
+
+    def _tables_in_unit_ball(self) -> tuple[Tensor, ...]:
+        return (self.items, self.proxies, self.proxy_positions, self.short_term_positions)
+
+    def _norm_penalty(self) -> Tensor:
+        outside = [relu(table.square().sum(1) - 1).sum() for table in self._tables_in_unit_ball()]
+        return sum(outside, (self.normals.square().sum(dim=1) - 1).square().sum())
+
+
+def _project(x: Tensor, normal: Tensor) -> Tensor:
+    """``x`` on the hyperplane of the unit vector ``normal``; both (R, D)."""
+    return x - (x * normal).sum(dim=-1, keepdim=True) * normal
+
+
+def _norm(x: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp(min=TINY)

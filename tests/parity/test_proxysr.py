@@ -1,0 +1,210 @@
+"""The fast ProxySR against the literal one, to 1e-9 in float64, values and gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from proxysr.data.batches import SessionBatch, batch_of
+from proxysr.models import ProxySR
+from proxysr.models import hinge as hinge_module
+from tests.parity import literal_proxysr as literal
+
+N_ITEMS = 23
+SMALL = {
+    "embedding_dim": 6, "n_proxies": 5, "n_negatives": 4, "max_length": 9,
+    "lambda_orthog": 0.3, "init_std": 0.3, "temperature_start": 0.7, "n_users": 2,
+}  # fmt: skip
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"target_is_negative": False},
+    {"negatives": "all"},
+    {"negatives": "all", "target_is_negative": False},
+    {"reduction": "sum"},
+    {"proxy_from": "session"},
+    {"proxy_positions": "start"},
+    {"short_term_positions": "end"},
+    {"constraints": "penalty", "init_std": 0.8},
+    {"margin": 3.0},
+    {"n_negatives": 100},
+    {"negatives": "all", "reduction": "sum", "proxy_from": "session", "proxy_positions": "start",
+     "short_term_positions": "end", "target_is_negative": False},
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _float64() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def build(**options: Any) -> ProxySR:
+    torch.manual_seed(7)
+    model = ProxySR(N_ITEMS, ProxySR.Config(**(SMALL | options)))
+    if model.user_bias is not None:
+        torch.nn.init.normal_(model.user_bias)
+    torch.nn.init.normal_(model.encoder.hidden.bias)
+    return model
+
+
+def batch() -> SessionBatch:
+    """Four sessions of different length, a repeat, targets left out, known and unknown users."""
+    items = torch.tensor([[0, 0, 3, 8], [5, 2, 5, 9], [0, 1, 22, 23], [0, 0, 0, 4]])
+    targets = torch.tensor([[0, 0, 8, 3], [0, 0, 9, 11], [0, 22, 0, 7], [0, 0, 0, 4]])
+    return SessionBatch(
+        items=items,
+        lengths=(items > 0).sum(1),
+        targets=targets,
+        users=torch.tensor([1, -1, 0, 5]),
+        last_items=torch.tensor([3, 11, 7, 4]),
+    )
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_loss_and_gradient(options: dict[str, Any]) -> None:
+    model = build(**options)
+    expected = literal.loss(model, batch())
+    names = [name for name, _ in model.named_parameters()]
+    wanted = torch.autograd.grad(expected["total"], list(model.parameters()))
+    got = model.loss(batch())
+    got.total.backward()
+    assert abs(float(got.total) - float(expected["total"])) < 1e-9
+    for name, value in expected.items():
+        if name != "total":
+            assert abs(float(got.parts[name]) - float(value)) < 1e-9, name
+    for name, gradient in zip(names, wanted, strict=True):
+        received = model.get_parameter(name).grad
+        assert received is not None, name
+        assert gradient.abs().max() > 0, f"{name}: nothing is compared"
+        assert (received - gradient).abs().max() < 1e-9, name
+
+
+@pytest.mark.parametrize("memory", [1, 2 * 2 * 8 * (N_ITEMS + 1 + 2048), 2**20])
+def test_loss_does_not_depend_on_the_memory_budget(
+    memory: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = build()
+    whole = model.loss(batch()).total.item()
+    original = hinge_module.rows_within
+    monkeypatch.setattr(
+        hinge_module, "rows_within", lambda _, n_items, size: original(memory, n_items, size)
+    )
+    assert abs(model.loss(batch()).total.item() - whole) < 1e-12
+
+
+@pytest.mark.parametrize("n_items", [1500, 2047, 2048, 5000, 9000])
+@pytest.mark.parametrize("target_is_negative", [True, False])
+def test_hardest_negatives_are_those_of_a_full_sort(n_items: int, target_is_negative: bool) -> None:
+    """Table sizes around the tile, with few and many lanes."""
+    torch.manual_seed(n_items)
+    items, queries = torch.randn(n_items + 1, 4), torch.randn(7, 4)
+    normals = torch.nn.functional.normalize(torch.randn(3, 4), dim=1)
+    session, targets = torch.tensor([0, 0, 1, 1, 1, 2, 2]), torch.randint(1, n_items + 1, (7,))
+    on_plane = queries - (queries * normals[session]).sum(1, keepdim=True) * normals[session]
+    found = hinge_module.hardest_negatives(
+        hinge_module.ProjectedSearch(), items, on_plane, normals, session, targets,
+        k=50, target_is_negative=target_is_negative, memory=2**30,
+    )  # fmt: skip
+    for row in range(7):
+        v = normals[session[row]]
+        projected = items - (items @ v)[:, None] * v
+        distances = ((on_plane[row] - projected) ** 2).sum(1)
+        distances[0] = torch.inf
+        if not target_is_negative:
+            distances[targets[row]] = torch.inf
+        expected = distances.argsort()[:50]
+        assert set(found.columns[row, :-1].tolist()) == set(expected.tolist())
+        assert int(found.columns[row, -1]) == int(targets[row])
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_scores_are_minus_the_distances(options: dict[str, Any]) -> None:
+    model = build(**options)
+    sessions, users = [[4, 2, 7], [9], [3, 3, 5, 1, 6]], [0, -1, 1]
+    scores = model.score(batch_of(sessions, users=users))
+    assert torch.isneginf(scores[:, 0]).all()
+    for row, (clicks, user) in enumerate(zip(sessions, users, strict=True)):
+        _, _, proxy, normal = literal.select(model, clicks, user)
+        interest = literal.short_term(model, clicks)
+        for item in range(1, N_ITEMS + 1):
+            expected = -literal.distance(proxy, normal, interest, model.items[item])
+            assert abs(float(scores[row, item] - expected)) < 1e-9
+
+
+def test_trace_is_the_forward_pass() -> None:
+    model = build()
+    sessions, users = [[4, 2, 7], [9], [3, 3, 5, 1, 6]], [0, -1, 1]
+    b = batch_of(sessions, users=users)
+    trace = model.trace(b)
+    assert model.user_bias is not None
+    bias = torch.stack([model.user_bias[0], torch.zeros(5), model.user_bias[1]])
+    torch.testing.assert_close(trace.position_logits.sum(1) + bias, trace.proxy_logits)
+    assert (trace.position_logits[b.items == 0] == 0).all()
+    for row, (clicks, user) in enumerate(zip(sessions, users, strict=True)):
+        logits, weights, proxy, normal = literal.select(model, clicks, user)
+        interest = literal.short_term(model, clicks)
+        torch.testing.assert_close(trace.proxy_logits[row], logits)
+        torch.testing.assert_close(trace.proxy_weights[row], weights)
+        torch.testing.assert_close(trace.proxy[row], proxy)
+        torch.testing.assert_close(trace.normal[row], normal)
+        torch.testing.assert_close(trace.short_term[row], interest)
+        torch.testing.assert_close(trace.projected[row], interest - (normal @ interest) * normal)
+
+
+def test_each_click_adds_its_own_logits() -> None:
+    """``position_logits`` of a click do not depend on the other clicks, only on its place."""
+    model = build(n_users=0)
+    two = model.trace(batch_of([[4, 2]])).position_logits[0] * 2
+    swapped = model.trace(batch_of([[8, 2]])).position_logits[0] * 2
+    torch.testing.assert_close(two[1], swapped[1])
+    assert (two[0] - swapped[0]).abs().max() > 1e-6
+
+
+def test_forced_proxy_and_temperature() -> None:
+    model = build()
+    b = batch_of([[4, 2, 7], [9]])
+    trace = model.trace(b, force_proxy=torch.tensor([3, 1]))
+    torch.testing.assert_close(trace.proxy, model.proxies[[3, 1]].detach())
+    torch.testing.assert_close(trace.normal, model.normals[[3, 1]].detach())
+    cold = model.trace(b, temperature=1e-4)
+    torch.testing.assert_close(cold.proxy_weights.max(dim=1).values, torch.ones(2))
+    chosen = cold.proxy_logits.argmax(1)
+    torch.testing.assert_close(
+        model.score(b, temperature=1e-4), model.score(b, force_proxy=chosen), rtol=1e-6, atol=1e-6
+    )
+
+
+def test_annealing() -> None:
+    model = build(temperature_start=3.0)
+    seen = []
+    for epoch in range(13):
+        model.start_epoch(epoch)
+        seen.append(float(model.temperature))
+    assert seen[0] == 3.0
+    expected = [max(3.0 * (0.01 / 3.0) ** (e / 10), 0.01) for e in range(13)]
+    assert all(abs(a - b) < 1e-9 for a, b in zip(seen, expected, strict=True))
+
+
+def test_constraints_hold_after_a_step() -> None:
+    model = build(init_std=2.0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(3)
+    model.after_step()
+    for table in (model.items, model.proxies, model.proxy_positions, model.short_term_positions):
+        assert table.norm(dim=1).max() <= 1 + 1e-12
+    torch.testing.assert_close(model.normals.norm(dim=1), torch.ones(5))
+
+
+def test_unknown_users_are_untouched_by_the_bias() -> None:
+    model = build()
+    b = batch_of([[4, 2, 7]], users=[-1])
+    before = model.score(b)
+    with torch.no_grad():
+        assert model.user_bias is not None
+        model.user_bias.add_(5)
+    assert torch.equal(model.score(b), before)
