@@ -1,0 +1,188 @@
+"""Ranks first, metrics from ranks.
+
+Every prefix of every session is scored against all items; the rank of its
+target is counted, not sorted for. Metrics are means over the targets' ranks:
+
+>>> metrics_of(np.array([1.0, 4.0, 21.0, 2.0]), ks=(2, 20))
+{'R@2': 0.5, 'MRR@2': 0.375, 'R@20': 0.75, 'MRR@20': 0.4375}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from proxysr.config import require, unknown
+from proxysr.data.batches import PrefixBatches
+from proxysr.data.sessions import Sessions, Task
+from proxysr.models.base import SessionModel
+
+Ties = Literal["mean", "best", "worst"]
+
+CPU_MEMORY = 32 * 2**20
+CUDA_MEMORY = 2**30
+FEWEST_ROWS = 64
+
+
+@dataclass(frozen=True, eq=False)
+class EvalResult:
+    """How a model ranked the targets of some sessions.
+
+    Attributes
+    ----------
+    task : {"unseen", "repeat"}
+    min_prefix : int
+        Fewest clicks before a target.
+    metrics : dict
+        ``"R@20"``, ``"MRR@20"`` and so on, shares in [0, 1].
+    ranks : DataFrame
+        One row a target: ``session_id``, ``position`` (0-based, of the target in its session),
+        ``target`` (item index), ``rank`` (from 1), and what the model adds, for ProxySR ``proxy``
+        and ``probability``.
+    """
+
+    task: Task
+    min_prefix: int
+    metrics: dict[str, float]
+    ranks: pd.DataFrame
+
+    @property
+    def n_targets(self) -> int:
+        """Number of targets that were ranked."""
+        return len(self.ranks)
+
+
+def evaluate(
+    model: SessionModel,
+    sessions: Sessions,
+    *,
+    task: Task = "unseen",
+    ks: Sequence[int] = (5, 10, 20),
+    min_prefix: int = 1,
+    ties: Ties = "mean",
+    memory: int | None = None,
+    progress: bool = False,
+) -> EvalResult:
+    """Rank every target of ``sessions`` among all items.
+
+    Under the *unseen* task, repeats are no targets and the items of a prefix are not
+    ranked; under *repeat*, nothing is left out (ProxySR section 4.2).
+
+    Parameters
+    ----------
+    model : SessionModel
+        Evaluated on the device it is on, in evaluation mode.
+    sessions : Sessions
+    task : {"unseen", "repeat"}
+    ks : sequence of int
+        Lengths of the recommendation list for the metrics.
+    min_prefix : int
+        Fewest clicks before a target.
+    ties : {"mean", "best", "worst"}
+        Rank of a target among items of equal score; a constant model lands in the
+        middle with "mean".
+    memory : int, optional
+        Bytes for the scores of the prefixes that are ranked together (at least 64).
+    progress : bool
+        Show a progress bar on stderr.
+
+    Raises
+    ------
+    FloatingPointError
+        If a score is not finite.
+    ConfigError
+        If there is no target, or an argument is out of range.
+    """
+    require(ties in get_args(Ties), unknown(ties, get_args(Ties), "rule for ties"))
+    require(min(ks, default=0) >= 1, f"ks are list lengths from 1 on; received {list(ks)}.")
+    device = device_of(model)
+    prefixes = PrefixBatches(
+        sessions, task=task, min_prefix=min_prefix, max_length=model.max_length, device=device
+    )
+    require(
+        len(prefixes) > 0,
+        f"Nothing to evaluate: none of the {len(sessions)} sessions has a target of task "
+        f"{task!r} after at least {min_prefix} click(s). Try a smaller min_prefix.",
+    )
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            columns = _rank_all(model, prefixes, task, ties, memory, progress)
+    finally:
+        model.train(was_training)
+    session, length, target = prefixes.prefixes
+    ranks = pd.DataFrame(
+        {"session_id": sessions.session_ids[session], "position": length, "target": target}
+        | columns
+    )
+    return EvalResult(task, min_prefix, metrics_of(ranks["rank"].to_numpy(), ks), ranks)
+
+
+def _rank_all(
+    model: SessionModel,
+    prefixes: PrefixBatches,
+    task: Task,
+    ties: Ties,
+    memory: int | None,
+    progress: bool,
+) -> dict[str, npt.NDArray[Any]]:
+    device = device_of(model)
+    if memory is None:
+        memory = CUDA_MEMORY if device.type == "cuda" else CPU_MEMORY
+    rows = max(FEWEST_ROWS, memory // (4 * (model.n_items + 1)))
+    finite = torch.ones((), dtype=torch.bool, device=device)
+    found: dict[str, list[Tensor]] = {}
+    with tqdm(
+        total=len(prefixes), desc="ranking", unit="prefix", leave=False, disable=not progress
+    ) as bar:
+        for picked, batch, seen in prefixes.batches(rows):
+            scores = model.score(batch)
+            finite &= scores[:, 1:].sum().isfinite()
+            if task == "unseen":
+                scores = scores.scatter(1, seen, -torch.inf)
+            found.setdefault("rank", []).append(rank_of(scores, batch.targets[:, -1], ties))
+            for name, column in model.choices(batch).items():
+                found.setdefault(name, []).append(column)
+            bar.update(len(picked))
+    if not finite:
+        raise FloatingPointError(
+            f"{type(model).__name__} gave scores that are not finite; ranks would mean nothing."
+        )
+    back = np.argsort(prefixes.order)
+    return {name: torch.cat(parts).cpu().numpy()[back] for name, parts in found.items()}
+
+
+def rank_of(scores: Tensor, target: Tensor, ties: Ties = "mean") -> Tensor:
+    """Rank from 1 (float64) of column ``target`` (B,) in each row of ``scores`` (B, V)."""
+    own = scores.gather(1, target[:, None])
+    better = (scores > own).sum(dim=1)
+    if ties == "best":
+        return better + 1.0
+    as_good = (scores >= own).sum(dim=1)  # better, tied, and the target itself
+    return as_good.double() if ties == "worst" else (better + 1 + as_good) / 2
+
+
+def metrics_of(ranks: npt.NDArray[np.floating[Any]], ks: Sequence[int]) -> dict[str, float]:
+    """Recall and mean reciprocal rank at each k from ranks (n,); shares in [0, 1]."""
+    metrics = {}
+    for k in ks:
+        hit = ranks <= k
+        metrics[f"R@{k}"] = float(hit.mean())
+        metrics[f"MRR@{k}"] = float(np.where(hit, 1 / ranks, 0).mean())
+    return metrics
+
+
+def device_of(model: SessionModel) -> torch.device:
+    """The device that a model's parameters, or else its buffers, are on."""
+    for tensor in (*model.parameters(), *model.buffers()):
+        return tensor.device
+    return torch.device("cpu")

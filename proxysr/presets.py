@@ -1,0 +1,59 @@
+"""Settings by name, each with where they come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from proxysr.config import ConfigError, unknown
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings of a model and its training that belong together.
+
+    Attributes
+    ----------
+    model : str
+        Name in ``MODELS``.
+    model_config, train : dict
+        Fields of the model's ``Config`` and of ``TrainConfig`` that differ from the defaults.
+    description : str
+        What the settings are for.
+    source : str
+        Where they come from.
+    """
+
+    model: str
+    description: str
+    source: str
+    model_config: dict[str, Any] = field(default_factory=dict)
+    train: dict[str, Any] = field(default_factory=dict)
+
+
+PRESETS: dict[str, Preset] = {
+    "proxysr-diginetica": Preset(
+        model="proxysr",
+        description="ProxySR on Diginetica as in Tables 2 and 3 of the paper.",
+        source="Defaults of the authors' program; prefixes of at least 3 clicks as there.",
+        model_config={
+            "embedding_dim": 128, "n_proxies": 300, "dropout": 0.0, "margin": 0.1,
+            "lambda_dist": 0.2, "lambda_orthog": 0.0,
+        },
+        train={"batch_size": 64, "learning_rate": 2e-4, "patience": 10, "min_prefix": 3},
+    ),
+    "proxysr-small": Preset(
+        model="proxysr",
+        description="A small ProxySR for synthetic data or a first look, minutes on a CPU.",
+        source="Chosen here on validation recall of the default synthetic data.",
+        model_config={"embedding_dim": 32, "n_proxies": 30, "n_negatives": 50},
+        train={"batch_size": 64, "learning_rate": 5e-3, "epochs": 20, "patience": 5},
+    ),
+}  # fmt: skip
+
+
+def preset(name: str) -> Preset:
+    """A preset by name; an unknown name is an error with the nearest match."""
+    if name not in PRESETS:
+        raise ConfigError(unknown(name, PRESETS, "preset"))
+    return PRESETS[name]

@@ -1,0 +1,345 @@
+"""Fit a model: one readable loop, no file I/O.
+
+The best epoch is the one with the highest recall on the validation sessions; the model
+is returned as it was then. Epochs are counted from 0. Everything random in an epoch follows from
+``(seed, epoch)``, so a run that is resumed from a :class:`Checkpoint` ends with the
+very numbers of an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from proxysr.config import ConfigError, Settings, require
+from proxysr.data.batches import TrainingBatches
+from proxysr.data.sessions import SessionSplit, Task
+from proxysr.evaluation import evaluate
+from proxysr.models.base import LearnedModel, SessionModel
+
+CRITERION = "R@20"
+
+State = dict[str, Tensor]
+Snapshots = MutableMapping[int, State]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(Settings):
+    """How to train; defaults are those the ProxySR authors use on Diginetica."""
+
+    epochs: int = 50
+    """Most epochs to train."""
+    patience: int = 10
+    """Stop after this many epochs in a row without a better validation recall."""
+    batch_size: int = 64
+    """Sessions of a step."""
+    learning_rate: float = 2e-4
+    """Step size of Adam."""
+    weight_decay: float = 0.0
+    """L2 penalty of Adam."""
+    task: Task = "unseen"
+    """Task to train and validate on: next unseen item, or with repeats."""
+    min_prefix: int = 1
+    """Fewest clicks before a target, in training and validation; the authors' program: 3."""
+    bucket_batches: int = 8
+    """Batches whose sessions are sorted by length together; 1 shuffles freely but pads more."""
+    seed: int = 0
+    """Seed of the weights, the order of the sessions and dropout."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train; auto takes a GPU if there is one."""
+
+    def check(self) -> None:
+        """Check ranges."""
+        for name in ("epochs", "batch_size", "min_prefix", "bucket_batches"):
+            value = getattr(self, name)
+            require(value >= 1, f"{name} is at least 1; received {value}.")
+        for name in ("patience", "weight_decay", "seed"):
+            value = getattr(self, name)
+            require(value >= 0, f"{name} is not negative; received {value}.")
+        require(
+            self.learning_rate > 0, f"learning_rate is positive; received {self.learning_rate}."
+        )
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that continuing after an epoch needs."""
+
+    model: State
+    optimizer: State
+    """Moments and step counts, as ``PARAMETER.KEY``."""
+    rows: list[dict[str, float]]
+    """One row of the history an epoch."""
+
+
+@dataclass
+class History:
+    """What happened in training: one row an epoch, and the weights of some epochs."""
+
+    rows: list[dict[str, float]] = field(default_factory=list)
+    snapshots: Snapshots = field(default_factory=dict)
+    """Weights after an epoch, on the CPU; at the end those of ``half_epoch`` and ``best_epoch``."""
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The rows as a table.
+
+        Columns: ``epoch``; ``temperature`` (ProxySR); ``loss`` and its parts, means over the
+        batches; ``R@20``, ``MRR@20`` on validation; ``proxies_in_use`` and ``mean_max_pi``
+        (ProxySR, on validation); ``train_seconds``, ``eval_seconds``, ``sessions_per_second``.
+        """
+        frame = pd.DataFrame(self.rows)
+        return frame.astype({"epoch": "int64"}) if len(frame) else frame
+
+    @property
+    def best_epoch(self) -> int:
+        """The earliest epoch with the highest validation recall."""
+        if not self.rows:
+            raise ValueError("No epoch has been trained yet, so none is the best.")
+        return max(range(len(self.rows)), key=lambda e: (self.rows[e][CRITERION], -e))
+
+    @property
+    def half_epoch(self) -> int:
+        """The epoch half-way to the best one."""
+        return self.best_epoch // 2
+
+    def keep(self, state: State) -> None:
+        """Store the weights of the latest epoch and forget those that can't matter any more.
+
+        A later epoch e would make e // 2 the half-way one, so the latest half is kept.
+        """
+        now = len(self.rows) - 1
+        self.snapshots[now] = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
+        for epoch in set(self.snapshots) - {self.best_epoch, self.half_epoch}:
+            if epoch < (now + 1) // 2:
+                del self.snapshots[epoch]
+
+
+@dataclass(frozen=True)
+class TrainState:
+    """Handed to ``on_epoch`` after every epoch."""
+
+    model: SessionModel
+    optimizer: torch.optim.Optimizer | None
+    history: History
+
+    def checkpoint(self) -> Checkpoint:
+        """What :func:`fit` needs to continue from here."""
+        moments = {}
+        if self.optimizer is not None:
+            names = {p: name for name, p in self.model.named_parameters()}
+            for parameter, values in self.optimizer.state.items():
+                for key, value in values.items():
+                    moments[f"{names[parameter]}.{key}"] = value
+        return Checkpoint(self.model.state_dict(), moments, list(self.history.rows))
+
+
+def fit(
+    model: SessionModel,
+    split: SessionSplit,
+    config: TrainConfig | None = None,
+    *,
+    on_epoch: Callable[[TrainState], None] | None = None,
+    snapshots: Snapshots | None = None,
+    resume: Checkpoint | None = None,
+    progress: bool = True,
+) -> History:
+    """Train ``model`` on ``split.train``, choosing the epoch on ``split.valid``.
+
+    Parameters
+    ----------
+    model : SessionModel
+        Moved to the device and changed in place: afterwards it is the model of the best
+        epoch. A model that only counts is prepared and evaluated once.
+    split : SessionSplit
+    config : TrainConfig, optional
+    on_epoch : callable, optional
+        Called with a :class:`TrainState` after every epoch.
+    snapshots : mutable mapping, optional
+        Where weights of epochs are kept; memory if left out.
+    resume : Checkpoint, optional
+        Continue after the last epoch of this checkpoint; ``snapshots`` must hold its snapshots.
+    progress : bool
+        Show progress bars on stderr, or as widgets in a notebook.
+
+    Raises
+    ------
+    FloatingPointError
+        If the loss stops being finite; epoch, batch and parts are named.
+    ConfigError
+        If there is nothing to train on, or the device is not there.
+    """
+    config = TrainConfig() if config is None else config
+    device = resolve_device(config.device)
+    model.to(device)
+    model.prepare(split.train)
+    history = History(snapshots={} if snapshots is None else snapshots)
+    if not isinstance(model, LearnedModel):
+        _close_epoch(model, split, config, history, {"epoch": 0}, None, on_epoch)
+        return history
+    batches = TrainingBatches(
+        split.train,
+        task=config.task,
+        min_prefix=config.min_prefix,
+        max_length=model.max_length,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        device=device,
+        bucket_batches=config.bucket_batches,
+    )
+    require(
+        len(batches) > 0,
+        f"Nothing to train on: none of the {len(split.train)} training sessions has a target "
+        f"of task {config.task!r} after at least {config.min_prefix} click(s).",
+    )
+    optimizer = torch.optim.Adam(
+        model.parameters(),
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        fused=True,  # one pass over each table
+    )
+    if resume is not None:
+        _restore(model, optimizer, history, resume)
+    with tqdm(
+        total=config.epochs, initial=len(history.rows), desc="epochs", disable=not progress
+    ) as bar:
+        while len(history.rows) < config.epochs and not _is_over(history, config):
+            epoch = len(history.rows)
+            model.start_epoch(epoch)
+            with _random_state_of(config.seed, epoch):
+                row = _train_epoch(model, optimizer, batches, epoch, progress)
+            _close_epoch(model, split, config, history, row, optimizer, on_epoch)
+            bar.update()
+            bar.set_postfix_str(_summary(history))
+    model.load_state_dict(history.snapshots[history.best_epoch])
+    return history
+
+
+def _train_epoch(
+    model: LearnedModel,
+    optimizer: torch.optim.Optimizer,
+    batches: TrainingBatches,
+    epoch: int,
+    progress: bool,
+) -> dict[str, float]:
+    model.train()
+    started = time.perf_counter()
+    losses: list[Tensor] = []
+    names: list[str] = []
+    with tqdm(
+        total=len(batches), desc=f"epoch {epoch}", unit="batch", leave=False, disable=not progress
+    ) as bar:
+        for batch in batches.epoch(epoch):
+            optimizer.zero_grad(set_to_none=True)
+            loss = model.loss(batch)
+            loss.total.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            model.after_step()
+            names = ["loss", *loss.parts]
+            losses.append(torch.stack([loss.total.detach(), *loss.parts.values()]))
+            bar.update()
+    table = torch.stack(losses).double().cpu()  # the only wait for the device in an epoch
+    _check_finite(table, names, epoch)
+    seconds = time.perf_counter() - started
+    row: dict[str, float] = {"epoch": epoch}
+    if isinstance(temperature := getattr(model, "temperature", None), Tensor):
+        row["temperature"] = float(temperature)
+    row |= dict(zip(names, table.mean(dim=0).tolist(), strict=True))
+    return row | {
+        "train_seconds": seconds,
+        "sessions_per_second": batches.n_sessions / seconds,
+    }
+
+
+def _check_finite(table: Tensor, names: Iterable[str], epoch: int) -> None:
+    bad = (~table[:, 0].isfinite()).nonzero().flatten()
+    if len(bad):
+        first = int(bad[0])
+        values = zip(names, table[first].tolist(), strict=True)
+        shown = ", ".join(f"{name} = {value:g}" for name, value in values)
+        raise FloatingPointError(
+            f"The loss is not finite in epoch {epoch}, batch {first} of {len(table)}: {shown}. "
+            "A smaller learning_rate often helps; the epochs before this one are kept."
+        )
+
+
+def _close_epoch(
+    model: SessionModel,
+    split: SessionSplit,
+    config: TrainConfig,
+    history: History,
+    row: dict[str, float],
+    optimizer: torch.optim.Optimizer | None,
+    on_epoch: Callable[[TrainState], None] | None,
+) -> None:
+    """Evaluate on validation, add the row, keep the weights, tell the caller."""
+    started = time.perf_counter()
+    result = evaluate(
+        model, split.valid, task=config.task, ks=(20,), min_prefix=config.min_prefix
+    )
+    row = row | result.metrics
+    if "proxy" in result.ranks:
+        row["proxies_in_use"] = result.ranks["proxy"].nunique()
+        row["mean_max_pi"] = float(result.ranks["probability"].mean())
+    row["eval_seconds"] = time.perf_counter() - started
+    history.rows.append(row)
+    history.keep(model.state_dict())
+    if on_epoch is not None:
+        on_epoch(TrainState(model, optimizer, history))
+
+
+def _restore(
+    model: SessionModel, optimizer: torch.optim.Optimizer, history: History, saved: Checkpoint
+) -> None:
+    model.load_state_dict(saved.model)
+    history.rows.extend(dict(row) for row in saved.rows)
+    if missing := {history.best_epoch, history.half_epoch} - set(history.snapshots):
+        raise ValueError(f"Cannot resume: the weights of epoch {min(missing)} are missing.")
+    for name, parameter in model.named_parameters():
+        moments = {
+            key.removeprefix(f"{name}."): value.clone()
+            for key, value in saved.optimizer.items()
+            if key.rpartition(".")[0] == name
+        }
+        optimizer.state[parameter] = {
+            key: value if key == "step" else value.to(parameter.device)
+            for key, value in moments.items()
+        }
+
+
+def _is_over(history: History, config: TrainConfig) -> bool:
+    return bool(history.rows) and len(history.rows) - 1 - history.best_epoch >= config.patience
+
+
+def _summary(history: History) -> str:
+    row, best = history.rows[-1], history.rows[history.best_epoch]
+    return (
+        f"loss {row['loss']:.4f}, validation {CRITERION} {row[CRITERION]:.4f}, "
+        f"best {best[CRITERION]:.4f} in epoch {history.best_epoch}"
+    )
+
+
+@contextmanager
+def _random_state_of(seed: int, epoch: int) -> Iterator[None]:
+    """Random numbers that depend on (seed, epoch) only; the caller's state comes back after."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed * 1_000_003 + epoch)
+        yield
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device that "auto", "cpu" or "cuda" stands for."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device is 'cuda', but torch sees no GPU here. Use 'auto' or 'cpu'.")
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)
+
