@@ -1,0 +1,157 @@
+"""Raw columns of a log as canonical events: written once, as Ibis expressions.
+
+The canonical table has ``item_id``, ``session_id``, ``user_id``, ``title`` (text or
+null), ``time`` (int64 microseconds), and for malformed rows ``fault`` (a kind of
+fault) and ``received`` (the text that could not be read).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from proxysr.config import ConfigError
+
+PER_UNIT = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3, "order": 1e6, "date": 1.0}
+"""Microseconds of one unit; running numbers are kept as if they were seconds."""
+SAMPLE = 10_000
+"""Rows that decide whether times are numbers or dates, and of which unit."""
+SMALLEST = {"ns": 1e17, "us": 1e14, "ms": 1e11, "s": 1e8}
+"""Times of 1973 and later in each unit; smaller numbers are running numbers."""
+LATEST = 9e18
+"""Microseconds that an int64 holds."""
+TEXTS = ("item_id", "session_id", "user_id", "title")
+
+NO_ITEM, NO_TIME = "no item", "no time"
+BAD_TIME, NOBODY = "unreadable time", "no session and no user"
+
+# Casts differ between databases on offsets, zone names and words such as "epoch": DuckDB's
+# cast to a timestamp drops "+02:00". So dates are taken apart here.
+_DAY = r"\d{4}-\d{1,2}-\d{1,2}"
+_CLOCK = r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?"
+_DATE = rf"^{_DAY}([T ]{_CLOCK}( ?(Z|UTC|[+-]\d{{2}}:?\d{{2}}))?)?$"
+_LOCAL = rf"^({_DAY}([T ]{_CLOCK})?)"
+_OFFSET = r":\d{2}(\.\d+)? ?([+-])(\d{2}):?(\d{2})$"
+
+
+def canonical(raw: Any, kind: str, words: Sequence[str]) -> Any:
+    """The canonical columns of ``raw`` and its ``row`` where it has one.
+
+    Parameters
+    ----------
+    raw : ibis table
+        Columns ``item_id`` and ``timestamp``, and ``session_id``, ``user_id``,
+        ``title``, ``row`` where there are any, of any type.
+    kind : str
+        What :func:`time_kind` says.
+    words : sequence of str
+        Texts that mean "no value".
+    """
+    import ibis
+
+    columns = {
+        name: as_text(raw[name], words) if name in raw.columns else ibis.null("string")
+        for name in TEXTS
+    }
+    given = as_text(raw["timestamp"], words)
+    time = _dates(raw["timestamp"], given) if kind == "date" else _numbers(raw["timestamp"], kind)
+    nobody = columns["session_id"].isnull() & columns["user_id"].isnull()
+    fault = ibis.cases(
+        (columns["item_id"].isnull(), NO_ITEM),
+        (given.isnull(), NO_TIME),
+        (time.isnull(), BAD_TIME),
+        (nobody, NOBODY),
+        else_=ibis.null("string"),
+    )
+    table = raw.mutate(**columns, time=time, fault=fault, given=given)
+    received = (table.fault == BAD_TIME).ifelse(table.given, ibis.null("string"))
+    row = ["row"] if "row" in raw.columns else []
+    return table.mutate(received=received).select(*row, *TEXTS, "time", "fault", "received")
+
+
+def time_kind(raw: Any, unit: str, words: Sequence[str]) -> str:
+    """What the times of ``raw`` are: "date", "order", or numbers of unit s, ms, us or ns.
+
+    Numbers of unit "auto" are judged by the median size of the first rows; text is
+    what most of the first rows can be read as.
+
+    Raises
+    ------
+    ConfigError
+        If a unit of numbers was given for a column of dates.
+    """
+    column = raw["timestamp"]
+    kind = column.type()
+    if kind.is_temporal():
+        return _dated(unit)
+    sample = raw.limit(SAMPLE).select(timestamp=column)
+    text = as_text(sample.timestamp, words)
+    number = _as_number(sample.timestamp)
+    facts = (
+        sample.mutate(number=number.abs(), dated=text.re_search(_DATE))
+        .aggregate(
+            numbers=lambda t: t.number.count(),
+            dates=lambda t: t.dated.sum(),
+            size=lambda t: t.number.median(),
+        )
+        .to_pyarrow()
+        .to_pylist()[0]
+    )
+    if (facts["dates"] or 0) > facts["numbers"]:
+        return _dated(unit)
+    if unit != "auto":
+        return unit
+    size = facts["size"] or 0
+    return next((name for name, least in SMALLEST.items() if size >= least), "order")
+
+
+def as_text(column: Any, words: Sequence[str] = ("",)) -> Any:
+    """``column`` as trimmed text, whole floats without ".0", ``words`` as null."""
+    kind = column.type()
+    if kind.is_floating():
+        whole = column.try_cast("int64")
+        text = (whole.cast("float64") == column).ifelse(whole.cast("string"), column.cast("string"))
+    else:
+        text = column.cast("string").strip()
+    for word in words:
+        text = text.nullif(word)
+    return text
+
+
+def _dated(unit: str) -> str:
+    if unit != "auto":
+        raise ConfigError(
+            f"time_unit={unit!r} is for numbers, but the time column holds dates. Leave it out."
+        )
+    return "date"
+
+
+def _as_number(column: Any) -> Any:
+    """``column`` as a finite float64, else null."""
+    import ibis
+
+    number = column.strip() if column.type().is_string() else column
+    number = number.try_cast("float64")
+    # NaN compares above everything in DuckDB, below nothing elsewhere: name it
+    return (number.isnan() | number.isinf()).ifelse(ibis.null("float64"), number)
+
+
+def _numbers(column: Any, unit: str) -> Any:
+    import ibis
+
+    time = _as_number(column) * PER_UNIT[unit]
+    return (time.abs() <= LATEST).ifelse(time.round().cast("int64"), ibis.null("int64"))
+
+
+def _dates(column: Any, text: Any) -> Any:
+    import ibis
+
+    epoch = ibis.timestamp("1970-01-01 00:00:00")
+    if column.type().is_temporal():
+        return column.cast("timestamp").delta(epoch, unit="microsecond")
+    local = text.re_extract(_LOCAL, 1).try_cast("timestamp").delta(epoch, unit="microsecond")
+    hours, minutes = (text.re_extract(_OFFSET, group).cast("int64") for group in (3, 4))
+    ahead = (hours * 60 + minutes) * 60_000_000
+    sign = (text.re_extract(_OFFSET, 2) == "-").ifelse(-1, 1)
+    utc = text.re_search(_OFFSET).ifelse(local - sign * ahead, local)
+    return text.re_search(_DATE).ifelse(utc, ibis.null("int64"))

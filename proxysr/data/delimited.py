@@ -1,0 +1,251 @@
+"""Delimited text files (CSV, TSV, ``;`` …), plain or gzipped, as DuckDB tables of text.
+
+A well-formed file is scanned by DuckDB in place. Only if DuckDB refuses it, the
+file is read again line by line: the lines with the right number of fields go to
+a temporary Parquet file with their line numbers, the others are named.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple, cast
+
+from proxysr.data.rows import NAMED, BadRow
+
+DELIMITERS = (",", "\t", ";", "|")
+LINE = "file_line"
+"""Column that carries the line number of a record where the file was read line by line."""
+LONGEST_RECORD = 100
+"""Lines that one quoted field may span; a quote left open longer is an error of its own line."""
+BLOCK = 100_000
+
+
+class Dialect(NamedTuple):
+    """How a file is written.
+
+    Attributes
+    ----------
+    columns : list of str
+        Names of the columns, in the order of the file.
+    delimiter : str
+    quote : str
+        Quote character; "" if quotes have no meaning.
+    header : bool
+        Whether the first line holds the names.
+    """
+
+    columns: list[str]
+    delimiter: str
+    quote: str
+    header: bool
+
+
+class Repaired(NamedTuple):
+    """A file read line by line: its good records, and what was wrong with the others."""
+
+    parquet: Path
+    n_bad: int
+    reasons: dict[str, int]
+    first: list[BadRow]
+
+
+def open_text(path: Path) -> IO[str]:
+    """A text file or the gzipped text in it; bytes that are not UTF-8 become surrogates."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    return cast(
+        "IO[str]",
+        opened(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline=""),
+    )
+
+
+def dialect_of(
+    path: Path, *, delimiter: str | None, quote: str, columns: Sequence[str] | None
+) -> Dialect:
+    """Read the header; without a given delimiter, the one that splits it into most fields.
+
+    Raises
+    ------
+    ValueError
+        If the file is empty or a column name occurs twice.
+    """
+    with open_text(path) as file:
+        first = file.readline().rstrip("\r\n")
+    if not first:
+        raise ValueError(f"{path} is empty: its first line holds no column names and no data.")
+    if delimiter is None:
+        delimiter = max(DELIMITERS, key=first.count)
+    header = columns is None
+    names = [name.strip() for name in _fields(first, delimiter, quote)] if header else columns
+    twice = {name for name in names or () if list(names or ()).count(name) > 1}
+    if twice:
+        raise ValueError(
+            f"{path} names a column twice: {', '.join(sorted(twice))}. Rename one of them."
+        )
+    return Dialect(list(names or ()), delimiter, quote, header)
+
+
+def scan(connection: Any, path: Path, dialect: Dialect, name: str) -> Any:
+    """A view ``name`` over the file, all columns text, read by DuckDB when it is used."""
+    types = ", ".join(f"{sql_text(column)}: 'VARCHAR'" for column in dialect.columns)
+    connection.con.execute(
+        f'CREATE VIEW "{name}" AS SELECT * FROM read_csv({sql_text(str(path))}, '
+        f"auto_detect = false, header = false, skip = {int(dialect.header)}, "
+        f"delim = {sql_text(dialect.delimiter)}, quote = {sql_text(dialect.quote)}, "
+        f"escape = {sql_text(dialect.quote)}, strict_mode = true, columns = {{{types}}})"
+    )
+    return connection.table(name)
+
+
+def repair(path: Path, dialect: Dialect, folder: Path) -> Repaired:
+    """Read a file that DuckDB refuses, line by line, into a Parquet file in ``folder``."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema([(LINE, pa.int64()), *((column, pa.string()) for column in dialect.columns)])
+    reasons: dict[str, int] = {}
+    first: list[BadRow] = []
+    target = folder / f"{path.name}.parquet"
+
+    def good() -> Iterator[list[Any]]:
+        for line, record in _records(path, dialect):
+            if isinstance(record, list):
+                yield [line, *record]
+                continue
+            kind, reason = record
+            reasons[kind] = reasons.get(kind, 0) + 1
+            if len(first) < NAMED:
+                first.append(BadRow(f"line {line}", reason))
+
+    with pq.ParquetWriter(target, schema) as writer:
+        for rows in _blocks(good(), BLOCK):
+            arrays = [
+                pa.array(column, type=field.type)
+                for column, field in zip(zip(*rows, strict=True), schema, strict=True)
+            ]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+    return Repaired(target, sum(reasons.values()), reasons, first)
+
+
+def lines_of(path: Path, dialect: Dialect, records: Sequence[int]) -> list[int]:
+    """Line numbers (from 1) of some records (from 0, ascending) of a well-formed file."""
+    found: list[int] = []
+    wanted = list(records)
+    for number, (line, _) in enumerate(_records(path, dialect)):
+        if len(found) == len(wanted):
+            break
+        if number == wanted[len(found)]:
+            found.append(line)
+    return found
+
+
+def _records(
+    path: Path, dialect: Dialect
+) -> Iterator[tuple[int, list[str | None] | tuple[str, str]]]:
+    """Yield (line number, fields) or (line number, (kind of fault, what is wrong)) by record."""
+    expected = len(dialect.columns)
+    with open_text(path) as file:
+        lines = _Lines(file)
+        if dialect.header:
+            lines.next()
+        while (text := lines.next()) is not None:
+            line = lines.number
+            if not text.strip("\r\n"):
+                continue
+            fields = _record(text, lines, dialect)
+            if fields is None:
+                yield line, ("broken quotes", f"broken quotes in {_short(text)}")
+            elif len(fields) != expected:
+                was = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
+                reason = f"{was} instead of {expected}: {_short(text)}"
+                yield line, ("wrong number of fields", reason)
+            elif not all(map(_is_utf8, fields)):
+                yield line, ("not UTF-8", f"bytes that are not UTF-8 text: {_short(text)}")
+            else:
+                yield line, [field or None for field in fields]
+
+
+class _Lines:
+    """Lines of a file with their numbers, and a way to hand back lines read ahead."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self.file = file
+        self.number = 0
+        self.ahead: list[str] = []
+
+    def next(self) -> str | None:
+        text = self.ahead.pop() if self.ahead else self.file.readline()
+        self.number += bool(text)
+        return text or None
+
+    def give_back(self, lines: list[str]) -> None:
+        self.ahead.extend(reversed(lines))
+        self.number -= len(lines)
+
+
+def _record(text: str, lines: _Lines, dialect: Dialect) -> list[str] | None:
+    """The fields of the record that begins with line ``text``; None if its quotes are broken."""
+    quote = dialect.quote
+    more: list[str] = []
+    if quote:
+        # a quoted field may hold line breaks: read on while its quote is open
+        open_quote = _is_open(text, dialect.delimiter, quote)
+        while open_quote:
+            line = lines.next() if len(more) < LONGEST_RECORD else None
+            if line is None:
+                lines.give_back(more)
+                return None
+            more.append(line)
+            text += line
+            open_quote = quote not in line or _is_open(text, dialect.delimiter, quote)
+    try:
+        return _fields(text.rstrip("\r\n"), dialect.delimiter, quote)
+    except csv.Error:
+        lines.give_back(more)
+        return None
+
+
+def _is_open(text: str, delimiter: str, quote: str) -> bool:
+    if quote not in text:
+        return False
+    try:
+        _fields(text, delimiter, quote)
+    except csv.Error as error:
+        return "unexpected end" in str(error)
+    return False
+
+
+def _fields(text: str, delimiter: str, quote: str) -> list[str]:
+    if not quote:
+        return text.split(delimiter)
+    reader = csv.reader(
+        [text], delimiter=delimiter, quotechar=quote, strict=True, skipinitialspace=True
+    )
+    return next(reader)
+
+
+def _blocks(rows: Iterator[list[Any]], size: int) -> Iterator[list[list[Any]]]:
+    block: list[list[Any]] = []
+    for row in rows:
+        block.append(row)
+        if len(block) == size:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def _is_utf8(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _short(text: str) -> str:
+    line = text.splitlines()[0].encode("utf-8", "backslashreplace").decode()
+    return repr(line if len(line) <= 80 else line[:79] + "…")
+
+
+def sql_text(value: str) -> str:
+    """A SQL string literal."""
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,51 @@
+"""The embedded database that data is prepared in: DuckDB, out of core, through Ibis."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+from typing import Any
+
+MEMORY_LIMIT = "2GB"
+"""What DuckDB may hold in memory; beyond it, intermediate tables go to a temporary folder."""
+
+
+def embedded(memory_limit: str = MEMORY_LIMIT) -> Any:
+    """An empty DuckDB database in a temporary folder, as an Ibis connection.
+
+    The folder is removed with the connection. It is made where the ``TMPDIR``
+    environment variable says; a large log needs about its own size there.
+    """
+    import ibis
+
+    folder = Path(tempfile.mkdtemp(prefix="proxysr-"))
+    connection = ibis.duckdb.connect(
+        folder / "prepare.duckdb", memory_limit=memory_limit, temp_directory=str(folder / "spill")
+    )
+    # a progress bar of DuckDB's own would mix with whatever the caller prints
+    connection.con.execute("SET enable_progress_bar = false")
+    weakref.finalize(connection, shutil.rmtree, folder, ignore_errors=True)
+    return connection
+
+
+def folder_of(connection: Any) -> Path:
+    """The temporary folder of a connection made by :func:`embedded`."""
+    (path,) = connection.con.execute("SELECT current_setting('temp_directory')").fetchone()
+    return Path(path).parent
+
+
+def keep(connection: Any, table: Any, name: str) -> Any:
+    """``table`` computed once: a table of its own in DuckDB, Ibis's cache elsewhere."""
+    import ibis
+
+    if connection.name != "duckdb":
+        return table.cache()
+    return connection.create_table(ibis.util.gen_name(f"proxysr_{name}"), table)
+
+
+def discard(connection: Any, table: Any) -> None:
+    """Free what :func:`keep` made (elsewhere than in DuckDB, Ibis frees its own cache)."""
+    if connection.name == "duckdb":
+        connection.con.execute(f'DROP TABLE "{table.op().name}"')

@@ -1,0 +1,84 @@
+"""What was wrong with the rows of a log: counted by reason, the first ones named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, get_args
+
+from proxysr.config import require, unknown
+
+OnBadRows = Literal["error", "drop"]
+NAMED = 5
+"""How many malformed rows are named."""
+
+
+class BadRow(NamedTuple):
+    """One malformed row: where it is (``line 12``, ``row 3``) and what is wrong with it."""
+
+    place: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class BadRows:
+    """The malformed rows of one source.
+
+    Attributes
+    ----------
+    source : str
+        File name, or what else the rows came from.
+    n_rows : int
+        Rows read, good and bad.
+    reasons : dict
+        Number of bad rows by reason.
+    first : tuple of BadRow
+        The first bad rows, at most ``NAMED``.
+    """
+
+    source: str
+    n_rows: int
+    reasons: dict[str, int] = field(default_factory=dict)
+    first: tuple[BadRow, ...] = ()
+
+    @property
+    def n_bad(self) -> int:
+        """Number of malformed rows."""
+        return sum(self.reasons.values())
+
+    def __str__(self) -> str:
+        if not self.n_bad:
+            return f"{self.source}: all {self.n_rows:,} rows are well-formed."
+        reasons = ", ".join(f"{n:,} × {reason}" for reason, n in self.reasons.items())
+        lines = [
+            f"{self.source}: {self.n_bad:,} of {self.n_rows:,} rows are malformed ({reasons})."
+        ]
+        lines += [f"  {self.source}, {row.place}: {row.reason}" for row in self.first]
+        if self.n_bad > len(self.first):
+            lines.append(f"  … and {self.n_bad - len(self.first):,} more")
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, for the provenance of a split."""
+        return {
+            "rows": self.n_rows,
+            "malformed": self.n_bad,
+            "reasons": dict(self.reasons),
+            "first": [f"{row.place}: {row.reason}" for row in self.first],
+        }
+
+
+class BadRowsError(ValueError):
+    """Malformed rows where they were not to be dropped; ``report`` says which."""
+
+    def __init__(self, report: BadRows) -> None:
+        advice = "Repair them, or drop them with on_bad_rows='drop' (--on-bad-rows drop)."
+        super().__init__(f"{report}\n{advice}")
+        self.report = report
+
+
+def judge(report: BadRows, on_bad_rows: str) -> None:
+    """Raise :class:`BadRowsError` if there are bad rows and they were not to be dropped."""
+    allowed = get_args(OnBadRows)
+    require(on_bad_rows in allowed, unknown(on_bad_rows, allowed, "choice of on_bad_rows"))
+    if report.n_bad and on_bad_rows == "error":
+        raise BadRowsError(report)

@@ -1,0 +1,12 @@
+"""Where sessions come from: one file per public data set or layout of files.
+
+``SOURCES[name].prepare(path)`` reads the raw files at ``path`` and prepares them
+by the source's preset; names are those of ``proxysr prepare --format``.
+"""
+
+from proxysr.data.sources.base import Source
+from proxysr.data.sources.proxysr_csv import ProxySRCsv
+
+SOURCES: dict[str, Source] = {source.name: source for source in (ProxySRCsv(),)}
+
+__all__ = ["SOURCES", "Source"]

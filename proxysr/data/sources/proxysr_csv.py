@@ -1,0 +1,67 @@
+"""The layout of the ProxySR authors' program: three CSV files, already filtered and split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from proxysr.data.embedded import embedded
+from proxysr.data.events import open_events
+from proxysr.data.preparation import PrepareConfig, prepare_parts
+from proxysr.data.rows import OnBadRows
+from proxysr.data.sessions import SessionSplit
+from proxysr.data.sources.base import Source
+
+
+class ProxySRCsv(Source):
+    """``*train*.csv``, ``*valid*.csv`` and ``*test*.csv`` in a folder."""
+
+    name = "proxysr-csv"
+    description = (
+        "Sessions that are filtered and split already, in the layout of the ProxySR authors' "
+        "program: a folder with one file each of *train*.csv, *valid*.csv and *test*.csv (or "
+        ".csv.gz), with columns sessionId,userId,itemId,timeframe,eventdate. Nothing is filtered; "
+        "only items that training lacks are dropped from validation and test."
+    )
+    licence = "that of the data"
+    download_help = (
+        "The authors publish such files of Diginetica with their program (Cho et al., SIGIR 2021, "
+        "name the place); hand in the folder that holds the three."
+    )
+    config = PrepareConfig(sessions="given", mixed_users="first")
+
+    def prepare(
+        self,
+        path: str | Path,
+        config: PrepareConfig | None = None,
+        on_bad_rows: OnBadRows = "error",
+    ) -> SessionSplit:
+        """Prepare the three files in folder ``path``."""
+        files = [self._part(Path(path), part) for part in ("train", "valid", "test")]
+        connection = embedded()
+        train, valid, test = (
+            open_events(
+                file,
+                item="itemId",
+                time="timeframe",
+                session="sessionId",
+                user="userId",
+                missing=("NA",),
+                on_bad_rows=on_bad_rows,
+                connection=connection,
+            )
+            for file in files
+        )
+        return prepare_parts(train, valid, test, config or self.config, source=self.origin())
+
+    def _part(self, folder: Path, part: str) -> Path:
+        if not folder.is_dir():
+            raise self.lacking(folder, "is not a folder.")
+        found = sorted({*folder.glob(f"*{part}*.csv"), *folder.glob(f"*{part}*.csv.gz")})
+        if not found:
+            raise self.lacking(folder, f"has no *{part}*.csv or *{part}*.csv.gz.")
+        if len(found) > 1:
+            names = ", ".join(file.name for file in found)
+            raise ValueError(
+                f"{folder} has {len(found)} files for the {part} part: {names}. Leave one."
+            )
+        return found[0]
