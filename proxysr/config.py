@@ -12,6 +12,7 @@ import ast
 import dataclasses
 import difflib
 import inspect
+import math
 import textwrap
 import types
 from collections.abc import Iterable, Mapping
@@ -143,10 +144,10 @@ def _as_number(value: Any, kind: type[int] | type[float], name: str) -> int | fl
     word = "a whole number" if kind is int else "a number"
     try:
         number = kind(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = None
     # int("3") is welcome, int(2.5) would lose a half, and True is not the number 1
-    if number is None or isinstance(value, bool) or number != number:
+    if number is None or isinstance(value, bool) or not math.isfinite(number):
         raise ConfigError(f"{name} is {word}; received {value!r}.")
     if not isinstance(value, str) and number != value:
         raise ConfigError(f"{name} is {word}; received {value!r}.")

@@ -1,0 +1,144 @@
+"""Settings: typed, checked, plain data on request, and strict about names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxysr.config import ConfigError, Settings, coerce, field_docs, require, unknown
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base(Settings):
+    """A base class of options."""
+
+    seed: int = 0
+    """Seed of everything random."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example(Base):
+    """All kinds of fields."""
+
+    n_items: int = 3
+    """How many,
+    over two lines."""
+    rate: float = 0.5
+    name: str = "x"
+    """A name."""
+    kind: Literal["a", "b"] = "a"
+    most: int | None = None
+    on: bool = False
+    sizes: tuple[int, ...] = (1, 2)
+
+    def check(self) -> None:
+        require(self.n_items > 0, f"n_items is positive; received {self.n_items}.")
+
+
+def test_text_from_a_command_line_is_parsed() -> None:
+    got = Example.from_dict(
+        {
+            "n_items": "4",
+            "rate": "1e-3",
+            "kind": "b",
+            "most": "7",
+            "on": "true",
+            "sizes": "3,4",
+            "seed": "1",
+        }
+    )
+    assert got == Example(n_items=4, rate=1e-3, kind="b", most=7, on=True, sizes=(3, 4), seed=1)
+    assert Example.from_dict({"most": "none"}).most is None
+
+
+@given(
+    n_items=st.integers(1, 10**6),
+    rate=st.floats(allow_nan=False, allow_infinity=False),
+    kind=st.sampled_from(["a", "b"]),
+    most=st.none() | st.integers(),
+    on=st.booleans(),
+    sizes=st.lists(st.integers(), min_size=1),
+)
+def test_plain_data_round_trip(**values: object) -> None:
+    settings = Example.from_dict(values)
+    assert Example.from_dict(settings.to_dict()) == settings
+    assert settings.replace() == settings
+
+
+def test_whole_floats_are_whole_numbers() -> None:
+    assert Example(n_items=4.0).n_items == 4  # type: ignore[arg-type]
+    assert isinstance(Example(n_items=4.0).n_items, int)  # type: ignore[arg-type]
+    assert isinstance(Example(rate=1).rate, float)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"n_items": 2.5}, r"n_items is a whole number; received 2\.5"),
+        ({"n_items": "2.5"}, r"n_items is a whole number; received '2\.5'"),
+        ({"n_items": True}, "n_items is a whole number; received True"),
+        ({"n_items": None}, "n_items is a whole number; received None"),
+        ({"n_items": 0}, "n_items is positive; received 0"),
+        ({"rate": "much"}, "rate is a number; received 'much'"),
+        ({"rate": "nan"}, "rate is a number; received 'nan'"),
+        ({"rate": float("inf")}, "rate is a number; received inf"),
+        ({"rate": False}, "rate is a number; received False"),
+        ({"name": 3}, "name is a str; received 3"),
+        ({"kind": "c"}, "kind is one of 'a', 'b'; received 'c'"),
+        ({"most": "few"}, "most is a whole number; received 'few'"),
+        ({"on": "perhaps"}, "on is true or false; received 'perhaps'"),
+        ({"on": 1}, "on is true or false; received 1"),
+        ({"sizes": 3}, "sizes is a list; received 3"),
+        ({"sizes": "1,x"}, "sizes is a whole number; received 'x'"),
+        ({"n_item": 3}, "'n_item' is not a known option of Example. Did you mean 'n_items'"),
+        ({"zzz": 3}, "'zzz' is not a known option of Example. Known: kind, most, n_items"),
+    ],
+)
+def test_what_is_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Example.from_dict(values)
+
+
+def test_replace_checks_and_knows_its_fields() -> None:
+    assert Example().replace(n_items=9) == Example(n_items=9)
+    with pytest.raises(ConfigError, match="n_items is positive; received -1"):
+        Example().replace(n_items=-1)
+    with pytest.raises(ConfigError, match="'nitems' is not a known option"):
+        Example().replace(nitems=1)
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(AttributeError, match="cannot assign to field 'seed'"):
+        Example().seed = 3  # type: ignore[misc]
+
+
+def test_field_docs_include_the_bases_and_join_lines() -> None:
+    assert field_docs(Example) == {
+        "seed": "Seed of everything random.",
+        "n_items": "How many, over two lines.",
+        "name": "A name.",
+    }
+
+
+def test_unknown_without_a_near_match_gives_none() -> None:
+    assert unknown("q", ["beta", "alpha"], "letter") == (
+        "'q' is not a known letter. Known: alpha, beta."
+    )
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_coerce_of_a_float_as_int_loses_nothing(value: float) -> None:
+    if value == int(value):
+        assert coerce(value, int, "n") == value
+    else:
+        with pytest.raises(ConfigError, match="n is a whole number"):
+            coerce(value, int, "n")
+
+
+def test_coerce_of_infinity_as_int_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="n is a whole number; received inf"):
+        coerce(float("inf"), int, "n")

@@ -1,0 +1,68 @@
+"""Files are whole or absent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proxysr.files import read_json, replacing, write_json
+
+
+def test_a_file_is_replaced_only_on_success(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "note.txt"
+    with replacing(path) as temporary:
+        temporary.write_text("first")
+        assert not path.exists()
+    assert path.read_text() == "first"
+
+    def fail() -> None:
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        fail()
+    assert path.read_text() == "first"
+    assert [file.name for file in path.parent.iterdir()] == ["note.txt"]
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    for name in ("old", "new"):
+        with replacing(folder) as temporary:
+            temporary.mkdir()
+            (temporary / name).write_text(name)
+        assert [file.name for file in folder.iterdir()] == [name]
+
+    def fail() -> None:
+        with replacing(folder) as temporary:
+            temporary.mkdir()
+            (temporary / "half").touch()
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        fail()
+    assert [file.name for file in folder.iterdir()] == ["new"]
+    assert [file.name for file in tmp_path.iterdir()] == ["data"]
+
+
+def test_json_round_trip_keeps_letters_readable(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"title": "Rhône", "n": [1, 2.5, None]})
+    assert "Rhône" in path.read_text(encoding="utf-8")
+    assert read_json(path) == {"title": "Rhône", "n": [1, 2.5, None]}
+
+
+def test_nan_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Out of range float values are not JSON compliant"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b'{"a": 1', b"", b"\xff\xfe"])
+def test_damaged_json_names_the_file(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.json is damaged: it is not valid JSON"):
+        read_json(path)
