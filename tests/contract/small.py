@@ -1,0 +1,51 @@
+"""Small settings and data that every model is held to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from proxysr.data.sessions import Sessions, SessionSplit
+from proxysr.models import SessionModel, create
+
+N_ITEMS = 40
+
+SMALL: dict[str, dict[str, Any]] = {
+    "proxysr": {
+        "embedding_dim": 16, "n_proxies": 8, "n_negatives": 20, "max_length": 12,
+        "init_std": 0.1, "anneal_epochs": 3,
+    },
+}  # fmt: skip
+"""Settings under which each model of ``MODELS`` learns a tiny task in seconds."""
+
+
+def small(name: str, n_items: int = N_ITEMS, seed: int = 0, **options: Any) -> SessionModel:
+    """The model ``name`` at its small settings."""
+    return create(name, n_items, SMALL[name] | options, seed=seed)
+
+
+def cycles(n_sessions: int, seed: int, *, shuffled: bool = False) -> Sessions:
+    """Sessions that walk forward along one of four cycles of ten items; sometimes a step is skipped.
+
+    The walk is asymmetric: after i comes i + 1, never i - 1. ``shuffled`` keeps the item
+    counts and lengths but draws every click at random.
+    """
+    rng = np.random.default_rng(seed)
+    lists = []
+    for _ in range(n_sessions):
+        length, cycle, start = rng.integers(4, 9), rng.integers(4), rng.integers(10)
+        steps = np.cumsum(rng.choice([1, 2], size=length, p=[0.9, 0.1])) + start
+        lists.append((1 + cycle * 10 + steps % 10).tolist())
+    if shuffled:
+        flat = rng.permutation([item for clicks in lists for item in clicks])
+        bounds = np.cumsum([len(clicks) for clicks in lists])[:-1]
+        lists = [part.tolist() for part in np.split(flat, bounds)]
+    return Sessions.from_lists(lists)
+
+
+def split_of(train: Sessions, valid: Sessions, test: Sessions) -> SessionSplit:
+    """A split over the 40 items, without users."""
+    items = pd.DataFrame({"item_id": [f"item {i}" for i in range(1, N_ITEMS + 1)]})
+    return SessionSplit(train, valid, test, items, pd.DataFrame({"user_id": []}))
