@@ -71,7 +71,6 @@ def require(ok: bool, message: str) -> None:
         raise ConfigError(message)
 
 
-@cache
 def field_types(cls: type) -> dict[str, Any]:
     """Resolved annotations of a settings class."""
     return get_type_hints(cls)

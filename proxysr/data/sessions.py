@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from proxysr.config import require, unknown
+from proxysr.config import ConfigError, require, unknown
 from proxysr.files import read_json, replacing, write_json
 
 Task = Literal["unseen", "repeat"]
@@ -80,6 +80,9 @@ class Sessions:
     started_at: npt.NDArray[np.float64]
 
     def __post_init__(self) -> None:
+        for name in ("items", "offsets", "user_index"):
+            kind = getattr(self, name).dtype
+            require(kind.kind == "i", f"Sessions.{name} holds whole numbers; received {kind}.")
         n = len(self.offsets) - 1
         require(n >= 0, "Sessions.offsets needs at least one entry.")
         require(
@@ -105,7 +108,7 @@ class Sessions:
         user_index: Sequence[int] | None = None,
         started_at: Sequence[float] | None = None,
     ) -> Sessions:
-        """Sessions from lists of item indices; ids default to 0, 1, …, users and times to unknown."""
+        """Sessions from lists of item indices; ids default to 0, 1, …, the rest to unknown."""
         n = len(clicks)
         lengths = np.array([len(session) for session in clicks], dtype=np.int64)
         flat = [item for session in clicks for item in session]
@@ -200,7 +203,10 @@ class Sessions:
                 arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
             except (OSError, ValueError, EOFError) as error:
                 raise ValueError(f"{path} is missing or damaged ({error}).") from None
-        return cls(**arrays)
+        try:
+            return cls(**arrays)
+        except ConfigError as error:
+            raise ValueError(f"{folder} is damaged: {error}") from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,13 +238,23 @@ class SessionSplit:
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        require(
+            "item_id" in self.items,
+            f"The items table has no column item_id; it has {', '.join(map(str, self.items))}.",
+        )
         for name in ("train", "valid", "test"):
             part: Sessions = getattr(self, name)
-            highest = int(part.items.max(initial=0))
+            item = int(part.items.max(initial=0))
             require(
-                highest <= self.n_items,
-                f"{name} holds item index {highest}, but the items table has only "
+                item <= self.n_items,
+                f"{name} holds item index {item}, but the items table has only "
                 f"{self.n_items} rows.",
+            )
+            user = int(part.user_index.max(initial=-1))
+            require(
+                user < self.n_users,
+                f"{name} holds user index {user}, but the users table has only "
+                f"{self.n_users} rows.",
             )
 
     @property
@@ -263,7 +279,7 @@ class SessionSplit:
         digest = hashlib.sha256()
         for part in (self.train, self.valid, self.test):
             for array in (part.items, part.offsets):
-                digest.update(np.ascontiguousarray(array).view(np.uint8))
+                digest.update(np.ascontiguousarray(array).data)
         digest.update("\0".join(self.items["item_id"].astype(str)).encode())
         return digest.hexdigest()
 
@@ -276,7 +292,8 @@ class SessionSplit:
             If ``folder`` exists and is not a split.
         """
         folder = Path(folder)
-        if folder.exists() and any(folder.iterdir()) and not (folder / "split.json").is_file():
+        foreign = folder.is_file() or (folder.is_dir() and any(folder.iterdir()))
+        if foreign and not (folder / "split.json").is_file():
             raise ValueError(
                 f"{folder} exists and is not a proxysr split; nothing was written. "
                 "Name a new or empty folder."
@@ -315,7 +332,9 @@ class SessionSplit:
                 f"{folder} is a split of version {header.get('version')}; "
                 f"this proxysr reads version {FORMAT_VERSION}. Prepare the data again."
             )
-        parts = [Sessions.load(folder / name) for name in ("train", "valid", "test")]
+        if "provenance" not in header:
+            raise ValueError(f"{folder / 'split.json'} is damaged: it has no provenance.")
+        train, valid, test = (Sessions.load(folder / name) for name in ("train", "valid", "test"))
         tables = {}
         for name in ("items", "users", "session_info"):
             path = folder / f"{name}.parquet"
@@ -323,4 +342,4 @@ class SessionSplit:
                 tables[name] = pd.read_parquet(path)
             except (OSError, ValueError) as error:
                 raise ValueError(f"{path} is missing or damaged ({error}).") from None
-        return cls(*parts, **tables, provenance=header["provenance"])
+        return cls(train=train, valid=valid, test=test, provenance=header["provenance"], **tables)

@@ -72,10 +72,10 @@ def test_loss_and_gradient(options: dict[str, Any]) -> None:
     wanted = torch.autograd.grad(expected["total"], list(model.parameters()))
     got = model.loss(batch())
     got.total.backward()
-    assert abs(float(got.total) - float(expected["total"])) < 1e-9
+    assert abs((got.total - expected["total"]).item()) < 1e-9
     for name, value in expected.items():
         if name != "total":
-            assert abs(float(got.parts[name]) - float(value)) < 1e-9, name
+            assert abs((got.parts[name] - value).item()) < 1e-9, name
     for name, gradient in zip(names, wanted, strict=True):
         received = model.get_parameter(name).grad
         assert received is not None, name
@@ -132,7 +132,7 @@ def test_scores_are_minus_the_distances(options: dict[str, Any]) -> None:
         interest = literal.short_term(model, clicks)
         for item in range(1, N_ITEMS + 1):
             expected = -literal.distance(proxy, normal, interest, model.items[item])
-            assert abs(float(scores[row, item] - expected)) < 1e-9
+            assert abs((scores[row, item] - expected).item()) < 1e-9
 
 
 def test_trace_is_the_forward_pass() -> None:
