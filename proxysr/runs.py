@@ -108,30 +108,24 @@ class RunDir:
 
     def history(self) -> pd.DataFrame:
         """One row an epoch; see :attr:`proxysr.training.History.frame`."""
-        return pd.DataFrame(self.checkpoint_rows())
-
-    def checkpoint_rows(self) -> list[dict[str, float]]:
-        """The history as the latest checkpoint holds it."""
-        path = self._checkpoint("last")
-        if not path.is_file():
-            raise ValueError(f"{self.path} has no checkpoint yet: its first epoch never ended.")
-        metadata = _metadata(path)
-        rows: list[dict[str, float]] = json.loads(metadata["history"])
-        return rows
+        return pd.DataFrame(json.loads(self._progress()["history"]))
 
     @property
     def best_epoch(self) -> int:
         """The epoch with the highest recall on validation."""
-        return int(self._history_marks()["best_epoch"])
+        return int(self._progress()["best_epoch"])
 
     @property
     def half_epoch(self) -> int:
         """The epoch half-way to the best one."""
-        return int(self._history_marks()["half_epoch"])
+        return int(self._progress()["half_epoch"])
 
-    def _history_marks(self) -> dict[str, str]:
-        self.checkpoint_rows()
-        return _metadata(self._checkpoint("last"))
+    def _progress(self) -> dict[str, str]:
+        """How far training got, as the latest checkpoint says."""
+        path = self._checkpoint("last")
+        if not path.is_file():
+            raise ValueError(f"{self.path} has no checkpoint yet: its first epoch never ended.")
+        return _metadata(path)
 
     def model(self, which: Which = "best", device: str = "cpu") -> SessionModel:
         """The model as it was after the best, the half-way or the last epoch.
@@ -239,9 +233,13 @@ def train_run(
         "model_config": settings.to_dict(),
         "train": config.to_dict(),
     }
-    write_json(path / "config.json", header)
-    if not resume:
-        _write_facts(path, Path(data_dir), split)
+    if resume:
+        write_json(path / "config.json", header)
+    else:
+        with replacing(path) as temporary:
+            temporary.mkdir()
+            write_json(temporary / "config.json", header)
+            _write_facts(temporary, Path(data_dir), split)
 
     def on_epoch(state: TrainState) -> None:
         _write_checkpoint(path / "checkpoints" / "last.safetensors", state)
@@ -335,7 +333,9 @@ class SnapshotFolder(MutableMapping[int, State]):
 
     def __iter__(self) -> Iterator[int]:
         files = self.folder.glob("epoch-*.safetensors")
-        return iter(sorted({int(file.stem.removeprefix("epoch-")) for file in files} - self.deleted))
+        return iter(
+            sorted({int(file.stem.removeprefix("epoch-")) for file in files} - self.deleted)
+        )
 
     def __len__(self) -> int:
         return len(list(iter(self)))
@@ -366,9 +366,7 @@ def _agree(
         asked |= {k: v for k, v in train.to_dict().items() if k not in MAY_CHANGE_ON_RESUME}
         config = config.replace(**{k: getattr(train, k) for k in MAY_CHANGE_ON_RESUME})
     kept = {"model": name, **settings.to_dict(), **config.to_dict()}
-    differing = [
-        f"{k} = {kept[k]!r} (asked for: {v!r})" for k, v in asked.items() if kept[k] != v
-    ]
+    differing = [f"{k} = {kept[k]!r} (asked for: {v!r})" for k, v in asked.items() if kept[k] != v]
     require(
         not differing,
         f"{run.path} was trained with {', '.join(differing)}. A resumed run keeps its settings "

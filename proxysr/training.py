@@ -117,7 +117,9 @@ class History:
         A later epoch e would make e // 2 the half-way one, so the latest half is kept.
         """
         now = len(self.rows) - 1
-        self.snapshots[now] = {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
+        self.snapshots[now] = {
+            name: tensor.detach().cpu().clone() for name, tensor in state.items()
+        }
         for epoch in set(self.snapshots) - {self.best_epoch, self.half_epoch}:
             if epoch < (now + 1) // 2:
                 del self.snapshots[epoch]
@@ -135,10 +137,9 @@ class TrainState:
         """What :func:`fit` needs to continue from here."""
         moments = {}
         if self.optimizer is not None:
-            names = {p: name for name, p in self.model.named_parameters()}
-            for parameter, values in self.optimizer.state.items():
-                for key, value in values.items():
-                    moments[f"{names[parameter]}.{key}"] = value
+            for name, parameter in self.model.named_parameters():
+                for key, value in self.optimizer.state[parameter].items():
+                    moments[f"{name}.{key}"] = value
         return Checkpoint(self.model.state_dict(), moments, list(self.history.rows))
 
 
@@ -282,9 +283,7 @@ def _close_epoch(
 ) -> None:
     """Evaluate on validation, add the row, keep the weights, tell the caller."""
     started = time.perf_counter()
-    result = evaluate(
-        model, split.valid, task=config.task, ks=(20,), min_prefix=config.min_prefix
-    )
+    result = evaluate(model, split.valid, task=config.task, ks=(20,), min_prefix=config.min_prefix)
     row = row | result.metrics
     if "proxy" in result.ranks:
         row["proxies_in_use"] = result.ranks["proxy"].nunique()
@@ -342,4 +341,3 @@ def resolve_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(name)
-

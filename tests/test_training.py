@@ -127,9 +127,7 @@ def test_every_epoch_that_may_become_half_way_is_kept() -> None:
 
 
 @pytest.mark.parametrize("stop", [1, 2, 4])
-def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
-    split: SessionSplit, stop: int
-) -> None:
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(split: SessionSplit, stop: int) -> None:
     options = {"dropout": 0.2}  # random numbers inside an epoch must match too
     whole_model = small("proxysr", **options)
     last: list[Checkpoint] = []

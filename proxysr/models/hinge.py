@@ -6,9 +6,10 @@ position, contribute; they are *found* without autograd. The sum is then linear
 in the distances, ``sum_ri w_ri dist_ri``: w is -1 for a negative that violates the
 margin and counts the violations for the target. As (see :mod:`proxysr.models.projected`)
 
-    ``dist_ri = const_r - 2 q_r.I_i + ||I_i||^2 - u_ri^2``,  ``u_ri = v_g.I_i``,  g the session of r,
+    ``dist_ri = const_r - 2 q_r.I_i + ||I_i||^2 - u_ri^2``,  ``u_ri = v_g.I_i``
 
-the gradients are weighted sums of a few rows, and ``embedding_bag`` computes those:
+with g the session of r, the gradients are weighted sums of a few rows, and
+``embedding_bag`` computes those:
 
     ``d/dq_r = -2 sum_i w_ri I_i``
     ``d/dv_g = -2 sum_{r in g} sum_i w_ri u_ri I_i``
@@ -70,14 +71,16 @@ def hardest_negatives(
     """
     step = rows_within(memory, len(items), items.element_size())
     if len(queries) > step:
-        parts = [
-            hardest_negatives(
-                search, items, queries[rows], normals[session[rows]],
-                torch.arange(len(queries[rows]), device=session.device), targets[rows],
-                k=k, target_is_negative=target_is_negative, memory=memory,
+        parts = []
+        for start in range(0, len(queries), step):
+            rows = slice(start, start + step)
+            own = torch.arange(len(queries[rows]), device=session.device)
+            parts.append(
+                hardest_negatives(
+                    search, items, queries[rows], normals[session[rows]], own, targets[rows],
+                    k=k, target_is_negative=target_is_negative, memory=memory,
+                )
             )  # fmt: skip
-            for rows in (slice(i, i + step) for i in range(0, len(queries), step))
-        ]
         return Negatives(*(torch.cat(column) for column in zip(*parts, strict=True)))
     found = search(items, queries, normals, session)
     target = targets[:, None]
@@ -110,9 +113,7 @@ def hinge(
     margin : float
         ``m`` of equation 8.
     """
-    total, violated = _HingeFunction.apply(  # type: ignore[no-untyped-call]
-        items, queries, normals, session, negatives, margin
-    )
+    total, violated = _HingeFunction.apply(  # type: ignore[no-untyped-call]items, queries, normals, session, negatives, margin)
     return Hinge(total, violated)
 
 
@@ -137,7 +138,7 @@ class _HingeFunction(torch.autograd.Function):
         return terms.sum(dim=1), violated
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, _: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> Any:
         items, queries, normals, session, columns, along, weights = ctx.saved_tensors
         weights = weights * (2 * grad)[:, None]
         for_queries = _weighted_rows(items, columns, weights).neg_()
@@ -177,7 +178,7 @@ def hinge_over_all(
     margin: float,
     target_is_negative: bool,
 ) -> Hinge:
-    """Hinge terms of each position against every item, in tiles that are recomputed for the gradient.
+    """Hinge terms of each position against every item; tiles are recomputed for the gradient.
 
     Parameters are those of :func:`hardest_negatives` and :func:`hinge`.
     """
@@ -197,8 +198,7 @@ def hinge_over_all(
         return terms.sum(dim=1), (terms > 0).sum(dim=1)
 
     total, violated = torch.zeros_like(positive), torch.zeros_like(positive)
-    for index, some in enumerate(items.split(TILE)):
+    for index, some in enumerate(torch.split(items, TILE)):
         part: tuple[Tensor, Tensor] = checkpoint(tile, some, index * TILE, use_reentrant=False)
         total, violated = total + part[0], violated + part[1]
     return Hinge(total, violated.detach())
-

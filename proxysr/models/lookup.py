@@ -35,6 +35,6 @@ class _Lookup(torch.autograd.Function):
         return table[rows], table.view_as(table)
 
     @staticmethod
-    def backward(ctx: Any, for_rows: Tensor, for_table: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, for_rows: Tensor, for_table: Tensor) -> Any:
         (rows,) = ctx.saved_tensors
         return for_table.index_add_(0, rows, for_rows), None

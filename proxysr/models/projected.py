@@ -27,6 +27,17 @@ LANES = 128
 """Columns that the maximum over a tile is kept for; each stands for TILE / LANES = 16 items."""
 
 
+def length(x: Tensor) -> Tensor:
+    """Euclidean length of the last dimension, kept, and at least 1e-12."""
+    norm: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    return norm.clamp(min=1e-12)
+
+
+def project(x: Tensor, normal: Tensor) -> Tensor:
+    """``x`` on the hyperplane of the unit vector ``normal``; (..., D) both."""
+    return x - (x * normal).sum(dim=-1, keepdim=True) * normal
+
+
 class Closeness(NamedTuple):
     """Closeness of R queries to all items, columns padded with -inf to whole tiles.
 

@@ -16,8 +16,9 @@ Session-based Recommender Systems. SIGIR 2021. https://doi.org/10.1145/3404835.3
 
 Where the equations are
 -----------------------
-1-3, 6 (normal), 10: :meth:`ProxySR.select`; 4-5: :class:`ShortTermEncoder`; 6-7: :mod:`proxysr.models.projected`;
-8: :mod:`proxysr.models.hinge`; 9: :meth:`ProxySR.loss`; annealing: :meth:`ProxySR.start_epoch`.
+1-3, 6 (normal), 10: :meth:`ProxySR.select`; 4-5: :mod:`proxysr.models.short_term`;
+6-7: :mod:`proxysr.models.projected`; 8: :mod:`proxysr.models.hinge`;
+9: :meth:`ProxySR.loss`; annealing: :meth:`ProxySR.start_epoch`.
 
 Differences from the paper
 --------------------------
@@ -53,9 +54,8 @@ from proxysr.data.sessions import PAD
 from proxysr.models.base import LearnedModel, Loss
 from proxysr.models.hinge import Hinge, hardest_negatives, hinge, hinge_over_all
 from proxysr.models.lookup import lookup
-from proxysr.models.projected import ProjectedSearch, closeness_tiles
-
-TINY = 1e-12
+from proxysr.models.projected import ProjectedSearch, closeness_tiles, length, project
+from proxysr.models.short_term import ShortTermEncoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,48 +167,6 @@ class ProxyTrace(NamedTuple):
     projected: Tensor
 
 
-class ShortTermEncoder(nn.Module):
-    """Self-attention over the clicks, read at its last query (equation 5); causal.
-
-    Parameters
-    ----------
-    dim : int
-    dropout : float
-    """
-
-    def __init__(self, dim: int, dropout: float) -> None:
-        super().__init__()
-        self.query = nn.Linear(dim, dim, bias=False)
-        self.key = nn.Linear(dim, dim, bias=False)
-        self.hidden = nn.Linear(dim, dim)
-        self.out = nn.Linear(dim, dim)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, clicks: Tensor, is_click: Tensor, *, last_only: bool) -> Tensor:
-        """Short-term interest after each click (B, L, D), or after the last one (B, 1, D).
-
-        Parameters
-        ----------
-        clicks : (B, L, D)
-            Item plus position embeddings ``X``.
-        is_click : bool (B, L)
-            False at the padding.
-        last_only : bool
-        """
-        length = clicks.shape[1]
-        x = self.dropout(clicks)
-        ends = x[:, -1:] if last_only else x
-        may_see = torch.ones(length, length, dtype=torch.bool, device=x.device).tril()
-        # A padded query sees itself, so that its unused row stays finite.
-        may_see = (may_see & is_click[:, None]) | torch.eye(
-            length, dtype=torch.bool, device=x.device
-        )
-        logits = relu(self.query(ends)) @ relu(self.key(x)).mT / x.shape[-1] ** 0.5
-        logits = logits.masked_fill(~may_see[:, -ends.shape[1] :], -torch.inf)
-        z = softmax(logits, dim=-1) @ x + ends
-        return self.out(relu(self.hidden(z)))  # type: ignore[no-any-return]
-
-
 class ProxySR(LearnedModel):
     """The model; see the module's docstring.
 
@@ -276,28 +234,30 @@ class ProxySR(LearnedModel):
         logits = hidden.sum(dim=1) / is_click.sum(dim=1, keepdim=True) @ self.w2
         logits = logits + self._known_user_bias(users, logits)
         if force_proxy is None:
-            weights = softmax(logits / (self.temperature if temperature is None else temperature), 1)
+            weights = softmax(
+                logits / (self.temperature if temperature is None else temperature), 1
+            )
         else:
             forced = torch.as_tensor(force_proxy, device=logits.device).expand(len(logits))
             weights = torch.zeros_like(logits).scatter_(1, forced[:, None], 1)
         mixed = weights @ self.proxies
         norm = weights @ torch.linalg.vector_norm(self.proxies, dim=1, keepdim=True)
-        proxy = mixed * (norm / _norm(mixed))
+        proxy = mixed * (norm / length(mixed))
         mixed_normal = weights @ self.normals
-        return Selection(hidden, logits, weights, proxy, mixed_normal / _norm(mixed_normal))
+        return Selection(hidden, logits, weights, proxy, mixed_normal / length(mixed_normal))
 
     def short_term(self, clicks: Tensor, is_click: Tensor, *, last_only: bool) -> Tensor:
         """Equations 4-5: interest after each click (B, L, D), or after the last one (B, 1, D).
 
         Parameters are those of :meth:`select`.
         """
-        batch, length, dim = clicks.shape
+        batch, n, dim = clicks.shape
         if self.config.short_term_positions == "end" and not last_only:
             # Positions differ from prefix to prefix: unroll them, one row each.
-            clicks = pad(clicks, (0, 0, length - 1, 0)).unfold(1, length, 1).transpose(2, 3)
-            is_click = pad(is_click, (length - 1, 0)).unfold(1, length, 1)
-            clicks, is_click = clicks.reshape(-1, length, dim), is_click.reshape(-1, length)
-            return self.short_term(clicks, is_click, last_only=True).view(batch, length, dim)
+            clicks = pad(clicks, (0, 0, n - 1, 0)).unfold(1, n, 1).transpose(2, 3)
+            is_click = pad(is_click, (n - 1, 0)).unfold(1, n, 1)
+            clicks, is_click = clicks.reshape(-1, n, dim), is_click.reshape(-1, n)
+            return self.short_term(clicks, is_click, last_only=True).view(batch, n, dim)
         position = self._positions(is_click, self.config.short_term_positions)
         x = clicks + self.short_term_positions[position]
         return self.encoder(x, is_click, last_only=last_only)  # type: ignore[no-any-return]
@@ -332,16 +292,16 @@ class ProxySR(LearnedModel):
         if c.proxy_from == "session" and batch.last_items is not None:
             clicked = torch.cat([clicked, batch.last_items[:, None]], dim=1)
         embedded, table = lookup(self.items, torch.cat([clicked.flatten(), targets]))
-        clicks, target = embedded.split([clicked.numel(), len(targets)])
+        clicks, target = embedded[: clicked.numel()], embedded[clicked.numel() :]
         clicks, is_click = clicks.view(*clicked.shape, -1), clicked != PAD
         chosen = self.select(clicks, is_click, batch.users)
-        length = batch.items.shape[1]
-        short_term = self.short_term(clicks[:, :length], is_click[:, :length], last_only=False)
+        n = batch.items.shape[1]
+        short_term = self.short_term(clicks[:, :n], is_click[:, :n], last_only=False)
         normal = chosen.normal[session]
-        query = chosen.proxy[session] + _project(short_term[session, column], normal)
-        distance = (query - _project(target, normal)).square().sum(dim=1)
-        orthog = (chosen.normal * chosen.proxy).sum(dim=1).abs() / _norm(chosen.proxy).squeeze(1)
-        terms = self._hinge(table, _project(query, normal), chosen.normal, session, targets)
+        query = chosen.proxy[session] + project(short_term[session, column], normal)
+        distance = (query - project(target, normal)).square().sum(dim=1)
+        orthog = (chosen.normal * chosen.proxy).sum(dim=1).abs() / length(chosen.proxy).squeeze(1)
+        terms = self._hinge(table, project(query, normal), chosen.normal, session, targets)
         n_negatives = self._n_negatives()
         mean = c.reduction == "mean"
         parts = {
@@ -382,7 +342,7 @@ class ProxySR(LearnedModel):
         constant = query.square().sum(dim=1, keepdim=True)
         scores = query.new_empty(len(query), self.n_items + 1)
         for columns, closeness, _ in closeness_tiles(
-            self.items, _project(query, chosen.normal), chosen.normal, rows
+            self.items, project(query, chosen.normal), chosen.normal, rows
         ):
             torch.sub(closeness, constant, out=scores[:, columns])
         return scores
@@ -413,7 +373,13 @@ class ProxySR(LearnedModel):
         n_clicks = batch.lengths.clamp(max=self.max_length)[:, None, None]
         by_click = chosen.hidden / n_clicks @ self.w2
         return ProxyTrace(
-            chosen.logits, by_click, chosen.weights, chosen.proxy, chosen.normal, short_term, projected
+            chosen.logits,
+            by_click,
+            chosen.weights,
+            chosen.proxy,
+            chosen.normal,
+            short_term,
+            projected,
         )
 
     # -- pieces ----------------------------------------------------------------------------
@@ -429,7 +395,7 @@ class ProxySR(LearnedModel):
             clicks, is_click, batch.users, force_proxy=force_proxy, temperature=temperature
         )
         short_term = self.short_term(clicks, is_click, last_only=True).squeeze(1)
-        return chosen, short_term, _project(short_term, chosen.normal)
+        return chosen, short_term, project(short_term, chosen.normal)
 
     def _hinge(
         self, items: Tensor, query: Tensor, normal: Tensor, session: Tensor, targets: Tensor
@@ -449,7 +415,9 @@ class ProxySR(LearnedModel):
 
     def _n_negatives(self) -> int:
         available = self.n_items - (not self.config.target_is_negative)
-        return available if self.config.negatives == "all" else min(self.config.n_negatives, available)
+        return (
+            available if self.config.negatives == "all" else min(self.config.n_negatives, available)
+        )
 
     def _known_user_bias(self, users: Tensor | None, logits: Tensor) -> Tensor:
         if self.user_bias is None or users is None:
@@ -468,13 +436,5 @@ class ProxySR(LearnedModel):
 
     def _norm_penalty(self) -> Tensor:
         outside = [relu(table.square().sum(1) - 1).sum() for table in self._tables_in_unit_ball()]
-        return sum(outside, (self.normals.square().sum(dim=1) - 1).square().sum())
-
-
-def _project(x: Tensor, normal: Tensor) -> Tensor:
-    """``x`` on the hyperplane of the unit vector ``normal``; both (R, D)."""
-    return x - (x * normal).sum(dim=-1, keepdim=True) * normal
-
-
-def _norm(x: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp(min=TINY)
+        off_sphere = (self.normals.square().sum(dim=1) - 1).square().sum()
+        return off_sphere + torch.stack(outside).sum()

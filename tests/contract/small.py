@@ -27,10 +27,10 @@ def small(name: str, n_items: int = N_ITEMS, seed: int = 0, **options: Any) -> S
 
 
 def cycles(n_sessions: int, seed: int, *, shuffled: bool = False) -> Sessions:
-    """Sessions that walk forward along one of four cycles of ten items; sometimes a step is skipped.
+    """Sessions that walk forward along one of four cycles of ten items.
 
-    The walk is asymmetric: after i comes i + 1, never i - 1. ``shuffled`` keeps the item
-    counts and lengths but draws every click at random.
+    Now and then a step is skipped. The walk is asymmetric: after i comes i + 1, never i - 1.
+    ``shuffled`` keeps the item counts and lengths but draws every click at random.
     """
     rng = np.random.default_rng(seed)
     lists = []

@@ -43,7 +43,10 @@ def short_term(model: ProxySR, prefix: list[int]) -> Tensor:
     """Equations 4-5 for one prefix."""
     c, n, encoder = model.config, len(prefix), model.encoder
     positions = [j if c.short_term_positions == "start" else n - 1 - j for j in range(n)]
-    x = [model.items[i] + model.short_term_positions[p] for i, p in zip(prefix, positions)]
+    x = [
+        model.items[i] + model.short_term_positions[p]
+        for i, p in zip(prefix, positions, strict=True)
+    ]
     query = torch.relu(encoder.query.weight @ x[-1])
     logits = [
         query @ torch.relu(encoder.key.weight @ x_j) / math.sqrt(c.embedding_dim) for x_j in x

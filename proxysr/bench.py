@@ -1,0 +1,294 @@
+"""How fast, as shares of what this machine's matrix products allow, in one run.
+
+Three things are timed on the same random sessions: the model as it is trained and
+evaluated here; a literal implementation that walks through sessions and positions one by
+one with the whole item table, as the equations are written; and the matrix products
+that no implementation of the distances can do without, alone.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from proxysr.config import Settings, require
+from proxysr.data.batches import SessionBatch, TrainingBatches
+from proxysr.data.sessions import PAD, Sessions
+from proxysr.evaluation import CPU_MEMORY, FEWEST_ROWS, evaluate
+from proxysr.models import ProxySR
+
+MIN_PREFIX = 3
+MEAN_LENGTH = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchConfig(Settings):
+    """What to time; defaults are the size of Diginetica and the authors' settings."""
+
+    n_items: int = 34_000
+    """Items N."""
+    embedding_dim: int = 128
+    """Embedding size d."""
+    n_proxies: int = 300
+    """Proxies K."""
+    batch_size: int = 64
+    """Sessions of a training step."""
+    steps: int = 30
+    """Training steps to time."""
+    eval_sessions: int = 500
+    """Sessions whose prefixes are ranked."""
+    literal_sessions: int = 4
+    """Sessions for the literal implementation, which is slow; 0 leaves it out."""
+    seed: int = 0
+    """Seed of sessions and weights."""
+
+    def check(self) -> None:
+        """Check ranges."""
+        for name in ("n_items", "embedding_dim", "n_proxies", "batch_size", "steps"):
+            value = getattr(self, name)
+            require(value >= 1, f"{name} is at least 1; received {value}.")
+        require(
+            self.eval_sessions >= 1, f"eval_sessions is at least 1; received {self.eval_sessions}."
+        )
+        require(
+            self.literal_sessions >= 0,
+            f"literal_sessions is not negative; received {self.literal_sessions}.",
+        )
+
+
+def bench(config: BenchConfig | None = None, *, progress: bool = True) -> dict[str, Any]:
+    """Time training and evaluation on the CPU; see the module's docstring.
+
+    Returns
+    -------
+    dict
+        ``settings``; ``machine``; ``training`` and ``evaluation`` with the rates of the three
+        implementations and their ratios; ``step_ms``, where a step's time goes; and
+        ``peak_memory_gb`` of this process, the literal implementation left out.
+    """
+    config = BenchConfig() if config is None else config
+    torch.manual_seed(config.seed)
+    model = ProxySR(
+        config.n_items,
+        ProxySR.Config(embedding_dim=config.embedding_dim, n_proxies=config.n_proxies),
+    )
+    model.start_epoch(5)
+    with tqdm(total=config.steps + 2, desc="bench", leave=False, disable=not progress) as bar:
+        training = _training(model, config, bar.update)
+        evaluation = _evaluation(model, config)
+        bar.update()
+        peak = _peak_memory_gb()
+        if config.literal_sessions:
+            _literal(model, config, training, evaluation)
+        bar.update()
+    step_ms = training.pop("step_ms")
+    return {
+        "settings": config.to_dict(),
+        "machine": {
+            "platform": platform.platform(),
+            "cpus": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+        },
+        "training": training,
+        "step_ms": step_ms,
+        "evaluation": evaluation,
+        "peak_memory_gb": peak,
+    }
+
+
+def _sessions(config: BenchConfig, n: int) -> Sessions:
+    """Sessions of at least MIN_PREFIX + 1 clicks, items drawn with a popularity skew."""
+    rng = np.random.default_rng(config.seed)
+    lengths = MIN_PREFIX + rng.geometric(1 / (MEAN_LENGTH - MIN_PREFIX), size=n)
+    skewed = rng.random(int(lengths.sum())) ** 3 * config.n_items
+    bounds = np.concatenate([[0], np.cumsum(lengths)])
+    return Sessions(
+        items=(1 + skewed).astype(np.int32),
+        offsets=bounds,
+        session_ids=np.arange(n),
+        user_index=np.full(n, -1, np.int32),
+        started_at=np.full(n, np.nan),
+    )
+
+
+def _training(model: ProxySR, config: BenchConfig, tick: Callable[[], object]) -> dict[str, Any]:
+    warm_up = 3
+    batches = TrainingBatches(
+        _sessions(config, config.batch_size * (config.steps + warm_up)),
+        task="unseen", min_prefix=MIN_PREFIX, max_length=model.max_length,
+        batch_size=config.batch_size, seed=config.seed, device="cpu",
+    )  # fmt: skip
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-4, fused=True)
+    model.train()
+    spent: dict[str, float] = {}
+    products, positions, sessions = 0.0, 0, 0
+    for step, batch in enumerate(batches.epoch(0)):
+        clock = _Clock()
+        optimizer.zero_grad(set_to_none=True)
+        loss = model.loss(batch)
+        clock.stop("forward and search")
+        loss.total.backward()  # type: ignore[no-untyped-call]
+        clock.stop("backward")
+        optimizer.step()
+        clock.stop("optimizer")
+        model.after_step()
+        clock.stop("constraints")
+        if step >= warm_up:
+            rows = int((batch.targets != PAD).sum())
+            products += _product_seconds(model, rows + len(batch.items))
+            spent = {name: spent.get(name, 0) + s for name, s in clock.seconds.items()}
+            positions, sessions = positions + rows, sessions + len(batch.items)
+            tick()
+    total, steps = sum(spent.values()), len(batches) - warm_up
+    flops = 2 * (positions + sessions) * config.embedding_dim * (config.n_items + 1)
+    return {
+        "sessions_per_second": sessions / total,
+        "products_alone": sessions / products,
+        "share_of_products": products / total,
+        "gflops_of_products": flops / products / 1e9,
+        "positions_per_step": positions / steps,
+        "step_ms": {name: 1e3 * s / steps for name, s in spent.items()}
+        | {"products alone": 1e3 * products / steps},
+    }
+
+
+def _evaluation(model: ProxySR, config: BenchConfig) -> dict[str, Any]:
+    sessions = _sessions(config, config.eval_sessions)
+    evaluate(model, sessions.select(np.arange(min(20, len(sessions)))), min_prefix=MIN_PREFIX)
+    started = time.perf_counter()
+    result = evaluate(model, sessions, min_prefix=MIN_PREFIX)
+    total = time.perf_counter() - started
+    rows = max(FEWEST_ROWS, CPU_MEMORY // (4 * (config.n_items + 1)))
+    chunks = [min(rows, result.n_targets - i) for i in range(0, result.n_targets, rows)]
+    products = sum(_product_seconds(model, 2 * chunk) for chunk in chunks)
+    return {
+        "prefixes_per_second": result.n_targets / total,
+        "products_alone": result.n_targets / products,
+        "share_of_products": products / total,
+        "prefixes": result.n_targets,
+    }
+
+
+def _product_seconds(model: ProxySR, rows: int) -> float:
+    """Time of one product of ``rows`` vectors with the item table, in memory that is there."""
+    left = torch.randn(rows, model.config.embedding_dim)
+    out = torch.zeros(rows, model.n_items + 1)
+    with torch.inference_mode():
+        started = time.perf_counter()
+        torch.mm(left, model.items.detach().T, out=out)
+        return time.perf_counter() - started
+
+
+def _literal(
+    model: ProxySR, config: BenchConfig, training: dict[str, Any], evaluation: dict[str, Any]
+) -> None:
+    """Add the rates of the literal implementation."""
+    batches = TrainingBatches(
+        _sessions(config, config.literal_sessions),
+        task="unseen", min_prefix=MIN_PREFIX, max_length=model.max_length,
+        batch_size=config.literal_sessions, seed=config.seed, device="cpu",
+    )  # fmt: skip
+    batch = next(batches.epoch(0))
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-4)
+    started = time.perf_counter()
+    optimizer.zero_grad()
+    literal_loss(model, batch).backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    model.after_step()
+    seconds = time.perf_counter() - started
+    training["literal"] = len(batch.items) / seconds
+    training["speedup_over_literal"] = training["sessions_per_second"] / training["literal"]
+    started = time.perf_counter()
+    n_prefixes = 0
+    with torch.no_grad():
+        for distances, targets in _literal_distances(model, batch):
+            _ = (distances[1:] < distances[targets]).sum()
+            n_prefixes += 1
+    evaluation["literal"] = n_prefixes / (time.perf_counter() - started)
+    evaluation["speedup_over_literal"] = evaluation["prefixes_per_second"] / evaluation["literal"]
+
+
+def literal_loss(model: ProxySR, batch: SessionBatch) -> Tensor:
+    """The loss with the authors' settings, one position after the other, all items in the graph."""
+    c = model.config
+    losses = []
+    for distances, target in _literal_distances(model, batch):
+        terms = (c.margin + distances[target] - distances[1:]).relu()
+        hardest = terms.topk(min(c.n_negatives, model.n_items)).values
+        losses.append(hardest.mean() + c.lambda_dist * distances[target])
+    return torch.stack(losses).mean()
+
+
+def _literal_distances(model: ProxySR, batch: SessionBatch) -> list[tuple[Tensor, Tensor]]:
+    """Distances (V,) by equation 7, and the target, of every position that has one."""
+    clicks, is_click = model.items[batch.items], batch.items != PAD
+    chosen = model.select(clicks, is_click, batch.users)
+    short_term = model.short_term(clicks, is_click, last_only=False)
+    found = []
+    for row in range(len(batch.items)):
+        v = chosen.normal[row]
+        items = model.items - (model.items @ v)[:, None] * v
+        for column in (batch.targets[row] != PAD).nonzero().flatten():
+            s = short_term[row, column]
+            query = chosen.proxy[row] + s - (s @ v) * v
+            found.append(((query - items).square().sum(dim=1), batch.targets[row, column]))
+    return found
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.last = time.perf_counter()
+
+    def stop(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name], self.last = now - self.last, now
+
+
+def _peak_memory_gb() -> float:
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+
+
+def format_report(result: dict[str, Any]) -> str:
+    """The result as a few lines to read."""
+    settings, training, evaluation = (result[k] for k in ("settings", "training", "evaluation"))
+    lines = [
+        f"N = {settings['n_items']:,} items, d = {settings['embedding_dim']}, "
+        f"K = {settings['n_proxies']}, batch {settings['batch_size']}; "
+        f"{result['machine']['threads']} threads, torch {result['machine']['torch']}",
+        "",
+        f"{'':34}{'training':>14}{'evaluation':>14}",
+        f"{'':34}{'sessions/s':>14}{'prefixes/s':>14}",
+    ]
+    rows = [
+        ("matrix products alone", "products_alone", "products_alone", ",.0f"),
+        ("proxysr", "sessions_per_second", "prefixes_per_second", ",.0f"),
+        ("  as a share of the products", "share_of_products", "share_of_products", ".0%"),
+        ("literal, one session at a time", "literal", "literal", ",.1f"),
+        ("  proxysr against literal", "speedup_over_literal", "speedup_over_literal", ",.0f"),
+    ]
+    for label, left, right, style in rows:
+        if left in training:
+            values = (format(training[left], style), format(evaluation[right], style))
+            lines.append(f"{label:34}{values[0]:>14}{values[1]:>14}")
+    parts = ", ".join(f"{name} {ms:.1f}" for name, ms in result["step_ms"].items())
+    lines += [
+        "",
+        f"A training step in ms ({training['positions_per_step']:.0f} positions): {parts}.",
+        f"Products run at {training['gflops_of_products']:.0f} GFLOP/s. "
+        f"Peak memory {result['peak_memory_gb']:.1f} GB.",
+    ]
+    return "\n".join(lines)
