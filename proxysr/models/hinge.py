@@ -113,7 +113,9 @@ def hinge(
     margin : float
         ``m`` of equation 8.
     """
-    total, violated = _HingeFunction.apply(  # type: ignore[no-untyped-call]items, queries, normals, session, negatives, margin)
+    total, violated = _HingeFunction.apply(  # type: ignore[no-untyped-call]
+        items, queries, normals, session, negatives, margin
+    )
     return Hinge(total, violated)
 
 
