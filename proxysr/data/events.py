@@ -33,6 +33,7 @@ __all__ = ["BadRows", "EventTable", "TimeUnit", "open_events", "read_events"]
 
 TimeUnit = Literal["auto", "s", "ms", "us", "ns", "order"]
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
+Derive = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,10 @@ class EventTable:
         Which of these columns the source had.
     time_unit : str
         "s", "ms", "us", "ns", "date", or "order" for running numbers without a date.
+    n_read : int
+        Rows read, before rows that are none of the events asked for are left out.
     bad_rows : BadRows
-        What was left out, and why.
+        Which of the events asked for were left out as malformed, and why.
     source : dict
         Where the events came from (name, SHA-256), for the provenance.
     """
@@ -64,6 +67,7 @@ class EventTable:
     has_user: bool
     has_title: bool
     time_unit: str
+    n_read: int
     bad_rows: BadRows
     source: dict[str, Any] = field(default_factory=dict)
 
@@ -121,6 +125,8 @@ def open_events(
     delimiter: str | None = None,
     quote: str = '"',
     columns: Sequence[str] | None = None,
+    derive: Derive | None = None,
+    only: Derive | None = None,
     connection: Any = None,
 ) -> EventTable:
     """Open a log as a table of well-formed events, out of core.
@@ -151,6 +157,11 @@ def open_events(
         Quote character of a text file; "" if quotes have no meaning in it.
     columns : sequence of str, optional
         Names of the columns of a text file that has no header line.
+    derive : callable, optional
+        From the raw ibis table to one with more columns, such as a time made of two.
+    only : callable, optional
+        From that table to a boolean column: rows where it is not true are none of the
+        events asked for (such as other kinds of events), and not judged.
     connection : ibis backend, optional
         The database to use; by default an embedded one in a temporary folder.
 
@@ -168,7 +179,7 @@ def open_events(
     if connection is None:
         connection = source.get_backend() if _is_table(source) else embedded()
     names = _Names(item, time, session, user, title)
-    reading = _Reading(connection, names, ("", *missing), time_unit, on_bad_rows)
+    reading = _Reading(connection, names, ("", *missing), time_unit, on_bad_rows, derive, only)
     if isinstance(source, pd.DataFrame):
         return reading.frame(source)
     if _is_table(source):
@@ -232,14 +243,23 @@ class _Reading:
     words: tuple[str, ...]
     time_unit: str
     on_bad_rows: OnBadRows
+    derive: Derive | None
+    only: Derive | None
+
+    def named(self, table: Any, where: str, **more: Any) -> Any:
+        """``table`` with canonical names, and ``wanted`` if only some rows are asked for."""
+        table = self.derive(table) if self.derive else table
+        found = self.names.among(table.columns, where)
+        if self.only:
+            more["wanted"] = self.only(table).fill_null(False)
+        return table.select(**{name: table[given] for name, given in found.items()}, **more)
 
     def frame(self, frame: pd.DataFrame) -> EventTable:
         import ibis
 
-        found = self.names.among(list(frame.columns), "the frame")
-        plain = pd.DataFrame({name: _plain(frame[given]) for name, given in found.items()})
-        origin = dict(frame.attrs.get("source") or {"name": "DataFrame", "sha256": _hash(plain)})
-        plain["row"] = np.arange(len(plain), dtype=np.int64)
+        plain = pd.DataFrame({str(name): _plain(frame[name]) for name in frame.columns})
+        row = "row_of_frame"
+        plain[row] = np.arange(len(plain), dtype=np.int64)
         if self.connection.name == "duckdb":
             import pyarrow as pa
 
@@ -249,7 +269,8 @@ class _Reading:
             table = self.connection.table(name)
         else:
             table = ibis.memtable(plain)
-        events = self.judged(_Raw(table, _rows), origin)
+        raw = _Raw(self.named(table, "the frame", row=table[row]), _rows)
+        events = self.judged(raw, {"name": "DataFrame", "sha256": _hash(plain)})
         if self.connection.name == "duckdb":
             self.connection.con.unregister(name)
         return events
@@ -258,8 +279,7 @@ class _Reading:
         import ibis
 
         name = table.get_name() if hasattr(table.op(), "name") else "table"
-        found = self.names.among(table.columns, f"table {name}")
-        raw = table.select(**{new: table[given] for new, given in found.items()})
+        raw = self.named(table, f"table {name}")
         # a database table has no order of its own: take one from the contents
         order = [raw[column] for column in raw.columns]
         raw = raw.mutate(row=ibis.row_number().over(order_by=order))
@@ -274,27 +294,25 @@ class _Reading:
             f"read_parquet({delimited.sql_text(str(path))}, file_row_number = true)"
         )
         table = self.connection.table(name)
-        columns = [column for column in table.columns if column != "file_row_number"]
-        found = self.names.among(columns, path.name)
-        raw = table.select(row="file_row_number", **found)
+        raw = self.named(table, path.name, row=table.file_row_number)
         return self.judged(_Raw(raw, _rows), _origin(path))
 
     def text(self, path: Path, dialect: delimited.Dialect) -> EventTable:
         import duckdb
         import ibis
 
-        found = self.names.among(dialect.columns, path.name)
         view = ibis.util.gen_name("proxysr_text")
 
         def place(records: list[int]) -> list[str]:
             return [f"line {line}" for line in delimited.lines_of(path, dialect, records)]
 
         try:
-            raw = delimited.scan(self.connection, path, dialect, view).select(**found)
+            raw = self.named(delimited.scan(self.connection, path, dialect, view), path.name)
             return self.judged(_Raw(raw, place), _origin(path))
         except duckdb.InvalidInputException:  # DuckDB refuses the file: find out which lines
             repaired = delimited.repair(path, dialect, folder_of(self.connection))
-        raw = self.connection.read_parquet(repaired.parquet).select(row=delimited.LINE, **found)
+        table = self.connection.read_parquet(repaired.parquet)
+        raw = self.named(table, path.name, row=table[delimited.LINE])
         return self.judged(
             _Raw(raw, lambda lines: [f"line {line}" for line in lines], repaired), _origin(path)
         )
@@ -306,6 +324,10 @@ class _Reading:
         if "row" not in table.columns:
             # DuckDB keeps the order of the file and numbers the rows of a table
             table = table.mutate(row=table.rowid())
+        n_read = int(table.count().to_pyarrow().as_py())
+        n_read += raw.malformed.n_bad if raw.malformed else 0
+        if self.only:
+            table = table.filter(table.wanted)
         report = _report(table, kind, raw, origin["name"])
         judge(report, self.on_bad_rows)
         if report.n_bad >= report.n_rows:
@@ -318,6 +340,7 @@ class _Reading:
             has_user="user_id" in raw.table.columns,
             has_title="title" in raw.table.columns,
             time_unit=kind,
+            n_read=n_read,
             bad_rows=report,
             source=origin,
         )

@@ -31,9 +31,12 @@ class Stages:
         self.config = config
         self.how = _how(config, tables)
         self.steps: list[dict[str, Any]] = []
+        read = sum(table.n_read for table in tables)
         rows = sum(table.bad_rows.n_rows for table in tables)
         bad = sum(table.bad_rows.n_bad for table in tables)
-        self.note("rows read", interactions=rows)
+        self.note("rows read", interactions=read)
+        if rows < read:
+            self.note("rows that are none of the events asked for dropped", interactions=rows)
         if bad:
             self.note("malformed rows dropped", interactions=rows - bad)
         events = [table.table for table in tables]

@@ -5,8 +5,10 @@ by the source's preset; names are those of ``proxysr prepare --format``.
 """
 
 from proxysr.data.sources.base import Source
+from proxysr.data.sources.lastfm1k import LastFM1K
 from proxysr.data.sources.proxysr_csv import ProxySRCsv
 
-SOURCES: dict[str, Source] = {source.name: source for source in (ProxySRCsv(),)}
+_ALL: list[Source] = [LastFM1K(), ProxySRCsv()]
+SOURCES: dict[str, Source] = {source.name: source for source in _ALL}
 
 __all__ = ["SOURCES", "Source"]
