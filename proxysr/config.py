@@ -16,7 +16,6 @@ import math
 import textwrap
 import types
 from collections.abc import Iterable, Mapping
-from functools import cache
 from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 
@@ -76,7 +75,6 @@ def field_types(cls: type) -> dict[str, Any]:
     return get_type_hints(cls)
 
 
-@cache
 def field_docs(cls: type) -> dict[str, str]:
     """The docstring under each field, for ``--help`` and tables; bases included."""
     docs: dict[str, str] = {}

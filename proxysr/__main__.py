@@ -1,0 +1,113 @@
+"""The ``proxysr`` command; ``python -m proxysr`` is the same."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from typing import Any, NoReturn
+
+from proxysr import __version__
+from proxysr.cli.options import formatter
+from proxysr.config import unknown
+
+COMMANDS = {
+    "prepare": "turn a log of clicks into sessions, filtered and split by time",
+    "train": "train a model on prepared data",
+    "evaluate": "rank the targets of a run's test sessions; recall and MRR",
+    "recommend": "recommend items for a new session, raw ids in and out",
+    "notebooks": "run the notebooks and write them as pages to look at",
+    "bench": "measure training and evaluation against this machine's limit",
+}
+DESCRIPTION = """\
+Session-based recommendation with ProxySR: sessions are anonymous, so each chooses a proxy for
+the general interest of the user who stays unknown."""
+EPILOG = """\
+a first tour:
+  proxysr prepare synthetic data/toy --format synthetic
+  proxysr train data/toy runs/toy --preset proxysr-small
+  proxysr evaluate runs/toy --task unseen
+  proxysr COMMAND --help        options and examples of a command
+
+With --json a command prints exactly one object on stdout; progress goes to stderr.
+Errors are one line on stderr and exit code 2."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line that says where help is."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the line and exit with 2."""
+        self.exit(2, f"{self.prog}: error: {message} ({self.prog} --help explains)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, 2 for an error, 130 if interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    # a thread that waits must not spin; torch reads this when it is imported
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        module, args = parsed(arguments)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    try:
+        with redirect_stdout(sys.stderr):  # whatever a library prints is not the answer
+            answer = module.run(args)
+    except KeyboardInterrupt:
+        hint = getattr(module, "AFTER_INTERRUPT", "No half-written file is left.")
+        sys.stderr.write(f"\nproxysr {args.command}: interrupted. {hint}\n")
+        return 130
+    except (ValueError, OSError, FloatingPointError, ModuleNotFoundError) as error:
+        sys.stderr.write(f"proxysr {args.command}: error: {' '.join(told(error).split())}\n")
+        return 2
+    sys.stdout.write(answer.shown(args.json))
+    return 0
+
+
+def parsed(arguments: Sequence[str]) -> tuple[Any, argparse.Namespace]:
+    """The command's module and its arguments; only that module is imported."""
+    parser = Parser(
+        prog="proxysr",
+        usage="proxysr [-h] [--version] COMMAND ...",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=formatter,
+    )
+    parser.add_argument("--version", action="version", version=f"proxysr {__version__}")
+    commands = parser.add_subparsers(
+        title="commands", prog="proxysr", dest="command", metavar="COMMAND ...", required=True
+    )
+    asked = next((word for word in arguments if not word.startswith("-")), None)
+    if asked is not None and asked not in COMMANDS:
+        parser.error(unknown(asked, COMMANDS, "command"))
+    module: Any = None
+    for name, summary in COMMANDS.items():
+        if name != asked:
+            commands.add_parser(name, help=summary)
+            continue
+        module = importlib.import_module(f"proxysr.cli.{name}")
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            epilog=module.EXAMPLES,
+            formatter_class=formatter,
+            allow_abbrev=False,
+        )
+        module.add_arguments(command)
+        command.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    return module, parser.parse_args(arguments)
+
+
+def told(error: Exception) -> str:
+    """What an error says to the person at the command line."""
+    if isinstance(error, ModuleNotFoundError):
+        return f"{error}. It comes with: pip install 'proxysr[notebooks]'"
+    return str(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

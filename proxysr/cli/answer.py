@@ -1,0 +1,50 @@
+"""What a command has to say: one object for ``--json``, or text for a person."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The result of a command; written to stdout once, at the end.
+
+    Attributes
+    ----------
+    data : dict
+        JSON-ready; printed with ``--json``.
+    text : str
+        Printed otherwise.
+    """
+
+    data: dict[str, Any]
+    text: str
+
+    def shown(self, as_json: bool) -> str:
+        """What goes to stdout."""
+        if as_json:
+            return json.dumps(self.data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        return self.text.rstrip("\n") + "\n"
+
+
+def table(frame: pd.DataFrame) -> str:
+    """A frame as aligned text: counts with separators, shares to four places, gaps as a dash."""
+
+    def cell(value: Any) -> str:
+        if pd.isna(value):
+            return "–"
+        if isinstance(value, float):
+            return f"{value:.4f}"
+        return f"{value:,}" if isinstance(value, int) else str(value)
+
+    columns = []
+    for name in map(str, frame.columns):
+        texts = [name, *map(cell, frame[name].tolist())]
+        width = max(map(len, texts))
+        to_the_right = pd.api.types.is_numeric_dtype(frame[name])
+        columns.append([t.rjust(width) if to_the_right else t.ljust(width) for t in texts])
+    return "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True))

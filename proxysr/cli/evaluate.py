@@ -1,0 +1,84 @@
+"""``proxysr evaluate``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import get_args
+
+import pandas as pd
+
+from proxysr.cli.answer import Answer, table
+from proxysr.config import coerce
+from proxysr.data.sessions import Task
+from proxysr.runs import Which, evaluate_run
+
+EXAMPLES = """\
+examples:
+  proxysr evaluate runs/shop                       # test sessions, the task of the training
+  proxysr evaluate runs/shop --task repeat         # repeated clicks count as targets, too
+  proxysr evaluate runs/shop --split valid --json
+
+Metrics and the rank of every target are kept in RUN_DIR (metrics.json, ranks-*.parquet)."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("run_dir", metavar="RUN_DIR", help="what `proxysr train` wrote")
+    parser.add_argument(
+        "--split", default="test", metavar="{train,valid,test}", help="part of the data [test]"
+    )
+    parser.add_argument(
+        "--task",
+        choices=get_args(Task),
+        help="next unseen item, or any next item [that of the training]",
+    )
+    parser.add_argument(
+        "--min-prefix", type=int, metavar="N", help="fewest clicks before a target [as trained]"
+    )
+    parser.add_argument(
+        "--ks", default="5,10,20", metavar="N,N", help="lengths of the list for metrics [5,10,20]"
+    )
+    parser.add_argument(
+        "--weights",
+        choices=get_args(Which),
+        default="best",
+        help="epoch of the weights: best on validation, half-way to it, or last [best]; "
+        "only evaluations of the best are kept in RUN_DIR",
+    )
+    parser.add_argument("--data", metavar="DATA_DIR", help="the prepared data, if it has moved")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute [auto]"
+    )
+
+
+def run(args: argparse.Namespace) -> Answer:
+    """Evaluate, keep metrics and ranks in the run, and tell the metrics."""
+    result = evaluate_run(
+        args.run_dir,
+        part=args.split,
+        task=args.task,
+        min_prefix=args.min_prefix,
+        ks=coerce(args.ks, tuple[int, ...], "ks"),
+        which=args.weights,
+        data_dir=args.data,
+        device=args.device,
+    )
+    data = {
+        "run_dir": args.run_dir,
+        "split": args.split,
+        "task": result.task,
+        "min_prefix": result.min_prefix,
+        "weights": args.weights,
+        "n_targets": result.n_targets,
+        "metrics": result.metrics,
+    }
+    ks = sorted({int(name.partition("@")[2]) for name in result.metrics})
+    rows = [
+        {"k": k, "recall (R@k)": result.metrics[f"R@{k}"], "MRR@k": result.metrics[f"MRR@{k}"]}
+        for k in ks
+    ]
+    text = (
+        f"{args.run_dir}, {args.split}, task {result.task}: {result.n_targets:,} targets after at "
+        f"least {result.min_prefix} click(s)\n{table(pd.DataFrame(rows))}"
+    )
+    return Answer(data, text)

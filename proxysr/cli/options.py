@@ -1,0 +1,109 @@
+"""Command-line options made from the fields of a settings class, and ``--set``."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import textwrap
+import types
+from collections.abc import Sequence
+from typing import Any, Literal, get_args, get_origin
+
+from proxysr.config import ConfigError, Settings, field_docs, field_types
+
+
+def formatter(prog: str) -> argparse.HelpFormatter:
+    """Help as wide as the code, with its paragraphs left alone."""
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=28, width=100)
+
+
+def add_settings(
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup, cls: type[Settings]
+) -> None:
+    """One option for each field of ``cls``; what is not given stays out of the namespace.
+
+    Values are left as text: the settings class parses and checks them, so that a run from
+    the command line and one from Python are refused for the same reasons.
+    """
+    hints, docs = field_types(cls), field_docs(cls)
+    for field in dataclasses.fields(cls):
+        hint = hints[field.name]
+        option = "--" + field.name.replace("_", "-")
+        doc = docs[field.name].replace("`", "").replace("%", "%%")
+        common: dict[str, Any] = {
+            "dest": field.name,
+            "default": argparse.SUPPRESS,
+            "help": f"{doc} [{shown(field.default)}]",
+        }
+        if hint is bool:
+            parser.add_argument(option, action=argparse.BooleanOptionalAction, **common)
+        elif get_origin(hint) is Literal:
+            parser.add_argument(option, metavar="{" + ",".join(get_args(hint)) + "}", **common)
+        else:
+            parser.add_argument(option, metavar=_metavar(hint), **common)
+
+
+def given(args: argparse.Namespace, cls: type[Settings]) -> dict[str, Any]:
+    """The fields of ``cls`` that the command line names."""
+    named = vars(args)
+    return {f.name: named[f.name] for f in dataclasses.fields(cls) if f.name in named}
+
+
+def add_set(parser: argparse.ArgumentParser | argparse._ArgumentGroup, what: str) -> None:
+    """``--set NAME=VALUE …``."""
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="assignments",
+        help=f"settings of {what}, listed below",
+    )
+
+
+def assigned(assignments: Sequence[str]) -> dict[str, str]:
+    """The names and values of ``--set``.
+
+    Raises
+    ------
+    ConfigError
+        If one is not of the form NAME=VALUE, or a name occurs twice.
+    """
+    values: dict[str, str] = {}
+    for text in assignments:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise ConfigError(f"--set takes NAME=VALUE, such as n_proxies=100; received {text!r}.")
+        if name in values:
+            raise ConfigError(f"--set names {name} twice: {values[name]!r} and {value!r}.")
+        values[name] = value
+    return values
+
+
+def settings_help(cls: type[Settings]) -> str:
+    """The fields of a settings class with defaults and meaning, for ``--help``."""
+    docs = field_docs(cls)
+    paragraphs = []
+    for field in dataclasses.fields(cls):
+        doc = docs[field.name].replace("`", "")
+        lines = textwrap.wrap(doc, width=66) or [""]
+        name = f"{field.name}={shown(field.default)}"
+        paragraphs.append(f"  {name:<30}  {lines[0]}")
+        paragraphs += [" " * 34 + line for line in lines[1:]]
+    return "\n".join(paragraphs)
+
+
+def shown(value: Any) -> str:
+    """A default as one would type it."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _metavar(hint: Any) -> str:
+    if get_origin(hint) is types.UnionType:
+        hint = next(arg for arg in get_args(hint) if arg is not types.NoneType)
+    return {int: "N", float: "X"}.get(hint, "TEXT")

@@ -1,0 +1,42 @@
+"""``proxysr recommend``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import get_args
+
+from proxysr.cli.answer import Answer, table
+from proxysr.data.sessions import Task
+from proxysr.recommender import Recommender
+
+EXAMPLES = """\
+examples:
+  proxysr recommend runs/shop 4711 1312 815           # clicks, oldest first
+  proxysr recommend runs/shop 4711 -k 5 --json
+
+Items that the model was not trained on are left out and reported."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("run_dir", metavar="RUN_DIR", help="what `proxysr train` wrote")
+    parser.add_argument("items", metavar="ITEM", nargs="+", help="raw ids, oldest click first")
+    parser.add_argument("-k", type=int, default=20, metavar="N", help="how many items [20]")
+    parser.add_argument(
+        "--task",
+        choices=get_args(Task),
+        default="unseen",
+        help="unseen leaves out the items clicked already [unseen]",
+    )
+
+
+def run(args: argparse.Namespace) -> Answer:
+    """Recommend for one session."""
+    found = Recommender.load(args.run_dir).recommend(args.items, k=args.k, task=args.task)
+    if found.unknown:
+        names = ", ".join(found.unknown)
+        sys.stderr.write(f"Not among the items of {args.run_dir}, left out: {names}\n")
+    nothing = "No click is on a known item, so there is nothing to recommend from."
+    data = {"items": found.items.to_dict("records"), "unknown": found.unknown}
+    return Answer(data, table(found.items) if len(found.items) else nothing)

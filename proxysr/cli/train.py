@@ -1,0 +1,95 @@
+"""``proxysr train``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from proxysr.cli.answer import Answer
+from proxysr.cli.options import add_set, add_settings, assigned, given, settings_help
+from proxysr.config import require
+from proxysr.models import MODELS
+from proxysr.presets import PRESETS, preset
+from proxysr.runs import RunDir, train_run
+from proxysr.training import CRITERION, TrainConfig
+
+EXAMPLES = """\
+examples:
+  proxysr train data/toy runs/toy --preset proxysr-small
+  proxysr train data/shop runs/shop --epochs 30 --min-prefix 3 --set n_proxies=100 embedding_dim=64
+  proxysr train data/shop runs/shop --resume              # continue, as if never interrupted
+  proxysr train data/shop runs/shop --resume --epochs 80  # more epochs than first planned
+
+Options override the preset; the preset overrides the defaults shown in brackets.
+
+presets:
+"""
+EXAMPLES += "".join(f"  {name:<20}  {it.description}\n" for name, it in PRESETS.items())
+for _name, _model in MODELS.items():
+    EXAMPLES += f"\nsettings of --model {_name}, for --set:\n{settings_help(_model.Config)}\n"
+
+AFTER_INTERRUPT = (
+    "The epochs that ended are kept; the same command with --resume continues after them."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("data_dir", metavar="DATA_DIR", help="what `proxysr prepare` wrote")
+    parser.add_argument("run_dir", metavar="RUN_DIR", help="a new folder for everything of the run")
+    parser.add_argument("--model", metavar="NAME", help=f"{', '.join(MODELS)} [proxysr]")
+    parser.add_argument("--preset", metavar="NAME", help="settings that belong together, see below")
+    add_set(parser, "the model")
+    parser.add_argument("--resume", action="store_true", help="continue the run in RUN_DIR")
+    add_settings(parser.add_argument_group("training"), TrainConfig)
+
+
+def run(args: argparse.Namespace) -> Answer:
+    """Train, or continue training."""
+    model = args.model
+    settings: dict[str, Any] = assigned(args.assignments)
+    options = given(args, TrainConfig)
+    if args.preset is not None:
+        chosen = preset(args.preset)
+        require(
+            model in (None, chosen.model),
+            f"Preset {args.preset!r} is for model {chosen.model!r}; received --model {model}.",
+        )
+        model = chosen.model
+        settings, options = chosen.model_config | settings, chosen.train | options
+    if args.resume:
+        known = RunDir(args.run_dir).train_config
+        config = known.replace(**options)
+    else:
+        config = TrainConfig.from_dict(options)
+    done = train_run(
+        args.data_dir,
+        args.run_dir,
+        model=model,
+        model_config=settings or None,
+        train=config,
+        resume=args.resume,
+    )
+    return _answer(done)
+
+
+def _answer(done: RunDir) -> Answer:
+    history = done.history()
+    best = history.iloc[done.best_epoch]
+    found = {name: float(best[name]) for name in ("R@20", "MRR@20")}
+    data = {
+        "run_dir": str(done.path),
+        "model": done.model_name,
+        "epochs": len(history),
+        "best_epoch": done.best_epoch,
+        "half_epoch": done.half_epoch,
+        "validation": found,
+        "train_seconds": float(history.get("train_seconds", history["eval_seconds"] * 0).sum()),
+    }
+    text = (
+        f"{done.path}: {len(history)} epochs (0 to {len(history) - 1}), the best on validation is "
+        f"epoch {done.best_epoch} with {CRITERION} {found[CRITERION]:.4f}, "
+        f"MRR@20 {found['MRR@20']:.4f}.\n"
+        f"Next: proxysr evaluate {done.path}"
+    )
+    return Answer(data, text)
