@@ -39,9 +39,9 @@ class PrepareConfig(Settings):
     """Minutes without an event after which a user's next session begins (sessions = gap)."""
     day_starts_at: float = 0.0
     """Hour of the day, in UTC, at which a user's next session begins (sessions = day)."""
-    mixed_users: Literal["error", "first"] = "error"
-    """What to do about given sessions with events of several users: refuse them, since their
-    ids are probably unique only within a user, or take the first user."""
+    max_mixed_sessions: float = 0.05
+    """Largest share of given sessions that may have events of several users (they count as of
+    the first). More are refused: their ids are probably unique only within a user."""
     drop_repeats: bool = False
     """Whether clicks on the item just clicked in the session are dropped."""
     min_item_count: int = 5
@@ -69,6 +69,10 @@ class PrepareConfig(Settings):
             longest is None or longest >= self.min_session_length,
             f"max_session_length is at least min_session_length ({self.min_session_length}); "
             f"received {longest}.",
+        )
+        require(
+            0 <= self.max_mixed_sessions <= 1,
+            f"max_mixed_sessions is a share from 0 to 1; received {self.max_mixed_sessions}.",
         )
         require(self.gap_minutes > 0, f"gap_minutes is above 0; received {self.gap_minutes}.")
         require(
@@ -139,7 +143,7 @@ def prepare_parts(
     """Prepare a log that others have filtered and split into three parts already.
 
     As :func:`prepare`, but nothing is filtered and nothing moves between the parts:
-    the options of ``config`` on sessions, ``mixed_users`` and ``drop_repeats`` apply.
+    the options of ``config`` on sessions, ``max_mixed_sessions`` and ``drop_repeats`` apply.
     A session id that occurs in two parts names two sessions.
     """
     config = config or PrepareConfig()

@@ -107,13 +107,14 @@ class Stages:
         return clicks
 
     def one_user(self, clicks: Any) -> Any:
-        """Clicks whose sessions have one user each; see ``PrepareConfig.mixed_users``."""
+        """Clicks whose sessions have one user each; see ``max_mixed_sessions``."""
         several = self.keep(ex.several_users(clicks), "several")
         n = several.count().to_pyarrow().as_py()
         if not n:
             discard(self.connection, several)
             return clicks
-        if self.config.mixed_users == "error":
+        share = n / self.steps[-1]["sessions"]
+        if share > self.config.max_mixed_sessions:
             users = self.users
             one = users.select(one="user", one_id="user_id")
             other = users.select(other="user", other_id="user_id")
@@ -121,11 +122,11 @@ class Stages:
             named = named.inner_join(one, "one").inner_join(other, "other")
             first = named.order_by("session").limit(1).to_pyarrow().to_pylist()[0]
             raise ValueError(
-                f"{n:,} session ids occur with several users, such as session "
+                f"{n:,} session ids ({share:.0%}) occur with several users, such as session "
                 f"{first['session_id']!r} with users {first['one_id']!r} and "
                 f"{first['other_id']!r}. If ids are unique only within a user, make them unique "
-                "(user and id in one column), or cut sessions by sessions='day' or 'gap'; "
-                "mixed_users='first' takes the first user of each."
+                "(user and id in one column), or cut sessions by sessions='day' or 'gap'; if the "
+                "sessions are right, raise max_mixed_sessions to take the first user of each."
             )
         clicks = self.replaced(clicks, ex.with_first_user(clicks), "clicks")
         discard(self.connection, several)

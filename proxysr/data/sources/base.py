@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
+from proxysr.config import require, unknown
 from proxysr.data.preparation import PrepareConfig
 from proxysr.data.rows import OnBadRows
 from proxysr.data.sessions import SessionSplit
@@ -27,6 +28,8 @@ class Source(ABC):
         The preset.
     published : dict or None
         Interactions, items and sessions in the paper's Table 1.
+    options : tuple of str
+        Names of the options of its own that :meth:`prepare` takes.
     """
 
     name: ClassVar[str]
@@ -35,15 +38,36 @@ class Source(ABC):
     download_help: ClassVar[str]
     config: ClassVar[PrepareConfig] = PrepareConfig()
     published: ClassVar[dict[str, int] | None] = None
+    options: ClassVar[tuple[str, ...]] = ()
 
-    @abstractmethod
     def prepare(
         self,
         path: str | Path,
         config: PrepareConfig | None = None,
         on_bad_rows: OnBadRows = "error",
+        **options: Any,
     ) -> SessionSplit:
-        """Read the raw files at ``path`` and prepare them; ``config`` replaces the preset."""
+        """Read the raw files at ``path`` and prepare them; ``config`` replaces the preset.
+
+        Raises
+        ------
+        FileNotFoundError
+            If a file is not there; says where to get it.
+        ConfigError
+            If the source has no such option.
+        BadRowsError, ValueError
+            As :func:`proxysr.data.open_events` and :func:`proxysr.data.prepare`.
+        """
+        for name in options:
+            what = f"option of format {self.name!r}"
+            require(name in self.options, unknown(name, self.options or ("none",), what))
+        return self.split(path, config or self.config, on_bad_rows, **options)
+
+    @abstractmethod
+    def split(
+        self, path: str | Path, config: PrepareConfig, on_bad_rows: OnBadRows, **options: Any
+    ) -> SessionSplit:
+        """What :meth:`prepare` does, with all options settled."""
 
     def origin(self, **more: Any) -> dict[str, Any]:
         """What the provenance says of this source."""

@@ -26,10 +26,15 @@ def fetch(url: str, name: str, known_hash: str | None) -> Path:
     return Path(got)
 
 
+def checksum(path: Path, algorithm: str) -> str:
+    """Checksum of a file ("md5", "sha256"), in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
 def verify(path: Path, algorithm: str, expected: str) -> None:
     """Raise ``ValueError`` unless the file has the published checksum."""
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, algorithm).hexdigest()
+    found = checksum(path, algorithm)
     if found != expected:
         raise ValueError(
             f"{path.name} is not the published file: its {algorithm.upper()} is {found}, the "

@@ -43,13 +43,14 @@ class LastFM1K(Source):
     config = PrepareConfig(
         sessions="day", min_item_count=5, min_session_length=3, max_session_length=50, rounds="once"
     )
-    published = {"interactions": 5_103_585, "items": 33_531, "sessions": 229_760}
+    published: ClassVar[dict[str, int] | None] = {
+        "interactions": 5_103_585,
+        "items": 33_531,
+        "sessions": 229_760,
+    }
 
-    def prepare(
-        self,
-        path: str | Path,
-        config: PrepareConfig | None = None,
-        on_bad_rows: OnBadRows = "error",
+    def split(
+        self, path: str | Path, config: PrepareConfig, on_bad_rows: OnBadRows, **options: Any
     ) -> SessionSplit:
         """Prepare the table of plays, unpacked and checked first if the archive is given."""
         if str(path) == DOWNLOAD:
@@ -71,7 +72,7 @@ class LastFM1K(Source):
             on_bad_rows=on_bad_rows,
             connection=connection,
         )
-        return prepare(events, config or self.config, source=self.origin())
+        return prepare(events, config, source=self.origin())
 
     def unpacked(self, archive: Path, folder: Path) -> Path:
         """The table of plays out of the archive, checked."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from proxysr.data.embedded import embedded
 from proxysr.data.events import open_events
@@ -27,13 +28,10 @@ class ProxySRCsv(Source):
         "The authors publish such files of Diginetica with their program (Cho et al., SIGIR 2021, "
         "name the place); hand in the folder that holds the three."
     )
-    config = PrepareConfig(sessions="given", mixed_users="first")
+    config = PrepareConfig(sessions="given", max_mixed_sessions=1)
 
-    def prepare(
-        self,
-        path: str | Path,
-        config: PrepareConfig | None = None,
-        on_bad_rows: OnBadRows = "error",
+    def split(
+        self, path: str | Path, config: PrepareConfig, on_bad_rows: OnBadRows, **options: Any
     ) -> SessionSplit:
         """Prepare the three files in folder ``path``."""
         files = [self._part(Path(path), part) for part in ("train", "valid", "test")]
@@ -51,7 +49,7 @@ class ProxySRCsv(Source):
             )
             for file in files
         )
-        return prepare_parts(train, valid, test, config or self.config, source=self.origin())
+        return prepare_parts(train, valid, test, config, source=self.origin())
 
     def _part(self, folder: Path, part: str) -> Path:
         if not folder.is_dir():

@@ -1,0 +1,53 @@
+"""Any log of one's own: a CSV, TSV or Parquet file with column names of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from proxysr.data.events import open_events
+from proxysr.data.preparation import PrepareConfig, prepare
+from proxysr.data.rows import OnBadRows
+from proxysr.data.sessions import SessionSplit
+from proxysr.data.sources.base import Source
+
+
+class EventsFile(Source):
+    """One file of events."""
+
+    name = "events"
+    description = (
+        "A log of your own: .csv, .tsv, .txt (also .gz) or .parquet, one event a row, with columns "
+        "for item and time and for session or user, of any names. Items of fewer than 5 clicks and "
+        "sessions of fewer than 2 are dropped until nothing changes, unless told otherwise."
+    )
+    licence = "yours"
+    download_help = (
+        "Hand in the file, and the names of its columns where they are not item_id, timestamp, "
+        "session_id and user_id."
+    )
+    options = ("item", "time", "session", "user", "title", "time_unit", "delimiter", "items")
+
+    def split(
+        self, path: str | Path, config: PrepareConfig, on_bad_rows: OnBadRows, **options: Any
+    ) -> SessionSplit:
+        """Prepare a file; ``items`` is a file of items (``item_id``, ``title``, any columns)."""
+        file = Path(path)
+        if not file.is_file():
+            raise self.lacking(file, "is not a file.")
+        given = {name: value for name, value in options.items() if value is not None}
+        table = given.pop("items", None)
+        items = None if table is None else _items(Path(table))
+        events = open_events(file, on_bad_rows=on_bad_rows, **given)
+        return prepare(events, config, items=items, source=self.origin())
+
+
+def _items(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}, the file of items, does not exist.")
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    separator = "\t" if ".tsv" in path.suffixes else ","
+    return pd.read_csv(path, sep=separator, dtype={"item_id": str})

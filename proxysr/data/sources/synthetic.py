@@ -1,0 +1,49 @@
+"""Made-up sessions with planted interests, to see whether a model finds what is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from proxysr.config import ConfigError
+from proxysr.data.preparation import PrepareConfig, prepare
+from proxysr.data.rows import OnBadRows
+from proxysr.data.sessions import SessionSplit
+from proxysr.data.sources.base import Source
+from proxysr.files import read_json
+
+
+class Synthetic(Source):
+    """Sessions made by :func:`proxysr.data.synthetic_events`."""
+
+    name = "synthetic"
+    description = (
+        "Made-up sessions of users with planted general interests and short-term drift; the "
+        "planted interest and user of every session is saved with the split. The path is "
+        "'synthetic' or '-', or a JSON file of settings; the option null makes the variant "
+        "without structure."
+    )
+    licence = "that of this program (MIT)"
+    download_help = "Nothing to download: name 'synthetic', or a JSON file of settings."
+    options = ("null", "seed")
+    config = PrepareConfig(sessions="given", min_item_count=5, min_session_length=2)
+
+    def split(
+        self, path: str | Path, config: PrepareConfig, on_bad_rows: OnBadRows, **options: Any
+    ) -> SessionSplit:
+        """Make sessions by the settings of ``path`` and prepare them."""
+        from proxysr.data.synthetic import SyntheticConfig, synthetic_events
+
+        values: dict[str, Any] = {}
+        if str(path) not in ("-", self.name):
+            file = Path(path)
+            if not file.is_file():
+                raise self.lacking(file, "is not a file.")
+            values = read_json(file)
+            if not isinstance(values, dict):
+                raise ConfigError(f"{file} holds no settings: a JSON object of names and values.")
+        values |= {name: value for name, value in options.items() if value is not None}
+        settings = SyntheticConfig.from_dict(values)
+        events, items, session_info = synthetic_events(settings)
+        origin = self.origin(settings=settings.to_dict())
+        return prepare(events, config, items=items, session_info=session_info, source=origin)
