@@ -1,0 +1,125 @@
+"""What must stay true of the whole project: light imports, short files, pages that work."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import proxysr
+from proxysr.__main__ import COMMANDS, parsed
+from tests.conftest import ROOT
+
+LONGEST_FILE = 400
+PAGES = ["README.md", "CONTRIBUTING.md"]
+
+
+def loaded_by(code: str) -> set[str]:
+    """Top-level modules that are loaded after running ``code`` in a fresh interpreter."""
+    tail = "\nimport sys\nprint('\\nLOADED', *{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", code + tail], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.rsplit("LOADED", 1)[1].split())
+
+
+HEAVY = {"torch", "pandas", "numpy", "plotly", "ipywidgets", "ibis", "duckdb", "papermill"}
+
+
+@pytest.mark.parametrize(
+    ("code", "unwanted"),
+    [
+        ("import proxysr", HEAVY),
+        ("from proxysr.__main__ import main\nmain(['--help'])", HEAVY),
+        ("from proxysr.__main__ import main\nmain(['prepare', '--help'])", {"torch", "plotly"}),
+        (
+            "import proxysr.training, proxysr.evaluation, proxysr.models",
+            {"ibis", "duckdb", "pooch", "plotly", "ipywidgets", "anywidget", "openTSNE", "sklearn"},
+        ),
+        ("import proxysr.runs, proxysr.recommender", {"ibis", "duckdb", "plotly", "papermill"}),
+    ],
+)
+def test_imports_stay_light(code: str, unwanted: set[str]) -> None:
+    assert not loaded_by(code) & unwanted
+
+
+def test_public_names_exist() -> None:
+    for name in proxysr.__all__:
+        assert getattr(proxysr, name) is not None
+    assert dir(proxysr) == sorted(proxysr.__all__)
+    with pytest.raises(AttributeError, match="module 'proxysr' has no attribute 'prepaire'"):
+        _ = proxysr.prepaire
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*ROOT.glob("proxysr/**/*.py"), *ROOT.glob("tests/**/*.py")],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_files_are_short(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").count("\n")
+    assert lines <= LONGEST_FILE, f"{lines} lines: which of its ideas can have a file of its own?"
+
+
+def make_targets() -> set[str]:
+    makefile = (ROOT / "Makefile").read_text()
+    return set(re.findall(r"^([a-z]+):", makefile, flags=re.MULTILINE))
+
+
+def test_make_targets_are_declared_and_explained() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    phony = re.search(r"^\.PHONY: (.*)$", makefile, flags=re.MULTILINE)
+    assert phony is not None
+    assert set(phony[1].split()) == make_targets() >= {"demo", "test", "lab", "help"}
+    listed = subprocess.run(["make", "-C", str(ROOT)], capture_output=True, text=True, check=True)
+    for target in make_targets():
+        assert re.search(rf"^  make {target} +\w", listed.stdout, flags=re.MULTILINE)
+
+
+def test_ci_runs_the_tests_that_the_readme_names() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert "make test" in script.read_text()
+    assert "make test" in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_make_commands_of_the_pages_exist(page: str) -> None:
+    named = set(re.findall(r"\bmake ([a-z]+)\b", blocks_of(page)))
+    named |= set(re.findall(r"`make ([a-z]+)`", (ROOT / page).read_text()))
+    assert named <= make_targets()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_relative_links_of_the_pages_lead_somewhere(page: str) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / page).read_text())
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def blocks_of(page: str, language: str = "(?:sh|console)") -> str:
+    text = (ROOT / page).read_text()
+    return "\n".join(
+        re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+    )
+
+
+def commands_of(page: str) -> list[str]:
+    joined = blocks_of(page).replace("\\\n", " ")
+    return [line for line in joined.splitlines() if line.startswith("proxysr ")]
+
+
+@pytest.mark.parametrize("line", [line for page in PAGES for line in commands_of(page)])
+def test_commands_of_the_pages_are_understood(line: str) -> None:
+    words = shlex.split(line, comments=True)[1:]
+    _, args = parsed(words)
+    assert args.command == words[0]
+
+
+def test_the_readme_shows_every_command() -> None:
+    shown = {shlex.split(line)[1] for line in commands_of("README.md")}
+    assert shown == set(COMMANDS)

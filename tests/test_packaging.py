@@ -1,0 +1,84 @@
+"""pyproject.toml, environment.yml, requirements.lock, CITATION.cff and CHANGELOG.md agree."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from tests.conftest import ROOT
+
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+CONDA_NAMES = {
+    "torch": "pytorch",
+    "ibis-framework[duckdb]": "ibis-duckdb",
+    "kaleido": "python-kaleido",
+}
+
+
+def conda_of(text: str) -> tuple[str, str]:
+    """What a requirement of pyproject.toml is called at conda-forge, and its bound."""
+    requirement = Requirement(text)
+    extras = f"[{','.join(requirement.extras)}]" if requirement.extras else ""
+    name = requirement.name + extras
+    return CONDA_NAMES.get(name, name).lower(), str(requirement.specifier)
+
+
+def conda_dependencies() -> list[tuple[str, str]]:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert environment["channels"] == ["conda-forge", "nodefaults"]
+    found = [re.fullmatch(r"([a-z0-9-]+)(>=[0-9.]+)?", d) for d in environment["dependencies"]]
+    assert all(found), "each dependency is a name and at most a lower bound"
+    return [(match[1], match[2] or "") for match in found if match]
+
+
+def test_conda_users_get_the_same_packages() -> None:
+    wanted = [("python", PROJECT["requires-python"]), ("pip", "")]
+    for requirements in (PROJECT["dependencies"], *EXTRAS.values()):
+        wanted += map(conda_of, requirements)
+    assert conda_dependencies() == wanted
+
+
+def test_conda_users_read_about_cpu_and_gpu() -> None:
+    text = (ROOT / "environment.yml").read_text()
+    torch = next(spec for name, spec in conda_dependencies() if name == "pytorch")
+    for build in ("pytorch-cpu", "pytorch-gpu"):
+        assert f"#   - {build}{torch} " in text
+
+
+def locked() -> dict[str, str]:
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    pins = [line.split("==") for line in lines if not line.startswith("#")]
+    return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pins}
+
+
+def test_the_lock_names_exact_versions_and_nothing_else() -> None:
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    for line in pins:
+        assert re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9a-z.]*", line), line
+    assert pins == sorted(pins, key=str.lower)
+    assert len(locked()) == len(pins)
+    assert "torch==2.13.0" in pins
+
+
+@pytest.mark.parametrize("extra", [None, *EXTRAS])
+def test_the_lock_satisfies_pyproject(extra: str | None) -> None:
+    pins = locked()
+    for text in PROJECT["dependencies"] if extra is None else EXTRAS[extra]:
+        requirement = Requirement(text)
+        version = pins[re.sub(r"[-_.]+", "-", requirement.name).lower()]
+        assert requirement.specifier.contains(version), f"{text}: locked at {version}"
+
+
+def test_one_version_everywhere() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == PROJECT["version"]
+    assert citation["preferred-citation"]["doi"] == "10.1145/3404835.3462958"
+    assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text()
+    assert "proxysr contributors" in (ROOT / "LICENSE").read_text()
