@@ -208,7 +208,7 @@ class Popularity(SessionModel):
         self.counts[0] = -torch.inf
 
     def score(self, batch: SessionBatch) -> Tensor:
-        return self.counts.expand(len(batch.items), -1)
+        return self.counts.repeat(len(batch.items), 1)
 
     def represent(self, batch: SessionBatch) -> Tensor:
         return torch.zeros(len(batch.items), 1)

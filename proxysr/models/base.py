@@ -68,7 +68,7 @@ class SessionModel(nn.Module, ABC):
         """Scores (B, V) of each item as the next click; higher is better.
 
         Column ``PAD`` is -inf, all others are finite. Items of the prefix are
-        not masked: that is the task's business.
+        not masked: that is the task's business. The caller may change the tensor.
         """
 
     @abstractmethod

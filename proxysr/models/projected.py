@@ -69,7 +69,7 @@ class Closeness(NamedTuple):
 
 
 def closeness_tiles(
-    items: Tensor, queries: Tensor, normals: Tensor, session: Tensor
+    items: Tensor, queries: Tensor, normals: Tensor, session: Tensor | None = None
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """Closeness of every query to every item, a tile of items at a time, without autograd.
 
@@ -84,8 +84,8 @@ def closeness_tiles(
         ``q - (q.v) v``: already on the hyperplane of their session.
     normals : (G, D)
         One unit normal per session.
-    session : int64 (R,)
-        Row of ``normals`` that a query belongs to.
+    session : int64 (R,), optional
+        Row of ``normals`` that a query belongs to; its own row if left out.
     """
     items, rows = items.detach(), len(queries)
     left = torch.cat([2 * queries, normals]).detach()
@@ -94,8 +94,8 @@ def closeness_tiles(
         some = items[start : start + TILE]
         products = torch.mm(left, some.T, out=buffer[:, : len(some)])
         closeness, along = products[:rows], products[rows:]
-        offset = torch.addcmul(-some.square().sum(dim=1), along, along)
-        closeness += offset.index_select(0, session)
+        offset = torch.addcmul(-torch.linalg.vector_norm(some, dim=1).square(), along, along)
+        closeness += offset if session is None else offset.index_select(0, session)
         if start == 0:
             closeness[:, 0] = -torch.inf
         yield slice(start, start + len(some)), closeness, along

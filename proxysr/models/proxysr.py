@@ -338,11 +338,10 @@ class ProxySR(LearnedModel):
         """
         chosen, _, projected = self._look(batch, force_proxy=force_proxy, temperature=temperature)
         query = chosen.proxy + projected
-        rows = torch.arange(len(query), device=query.device)
         constant = query.square().sum(dim=1, keepdim=True)
         scores = query.new_empty(len(query), self.n_items + 1)
         for columns, closeness, _ in closeness_tiles(
-            self.items, project(query, chosen.normal), chosen.normal, rows
+            self.items, project(query, chosen.normal), chosen.normal
         ):
             torch.sub(closeness, constant, out=scores[:, columns])
         return scores
