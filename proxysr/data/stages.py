@@ -228,8 +228,9 @@ class Stages:
                 "session_id",
                 "session_info",
             )
-        for kept in (clicks, sessions, known):
-            discard(self.connection, kept)
+        for kept in (clicks, sessions, known, self.items, self.users, self.sessions):
+            if kept is not None:
+                discard(self.connection, kept)
         return SessionSplit(
             train,
             valid,
