@@ -239,15 +239,14 @@ def _literal_distances(model: ProxySR, batch: SessionBatch) -> list[tuple[Tensor
     """Distances (V,) by equation 7, and the target, of every position that has one."""
     clicks, is_click = model.items[batch.items], batch.items != PAD
     chosen = model.select(clicks, is_click, batch.users)
-    short_term = model.short_term(clicks, is_click, last_only=False)
+    ends = (batch.targets != PAD).nonzero(as_tuple=True)
+    short_term = model.short_term(clicks, is_click, ends)
     found = []
-    for row in range(len(batch.items)):
+    for row, target, s in zip(ends[0], batch.targets[ends], short_term, strict=True):
         v = chosen.normal[row]
         items = model.items - (model.items @ v)[:, None] * v
-        for column in (batch.targets[row] != PAD).nonzero().flatten():
-            s = short_term[row, column]
-            query = chosen.proxy[row] + s - (s @ v) * v
-            found.append(((query - items).square().sum(dim=1), batch.targets[row, column]))
+        query = chosen.proxy[row] + s - (s @ v) * v
+        found.append(((query - items).square().sum(dim=1), target))
     return found
 
 

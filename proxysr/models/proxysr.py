@@ -55,7 +55,7 @@ from proxysr.models.base import LearnedModel, Loss
 from proxysr.models.hinge import Hinge, hardest_negatives, hinge, hinge_over_all
 from proxysr.models.lookup import lookup
 from proxysr.models.projected import ProjectedSearch, closeness_tiles, length, project
-from proxysr.models.short_term import ShortTermEncoder
+from proxysr.models.short_term import ShortTermEncoder, at_clicks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,7 +230,7 @@ class ProxySR(LearnedModel):
         """
         position = self._positions(is_click, self.config.proxy_positions)
         x = self.dropout(clicks + self.proxy_positions[position])
-        hidden = leaky_relu(x @ self.w1, 0.1) * is_click[..., None]
+        hidden = at_clicks(lambda some: leaky_relu(some @ self.w1, 0.1), x, is_click)
         logits = hidden.sum(dim=1) / is_click.sum(dim=1, keepdim=True) @ self.w2
         logits = logits + self._known_user_bias(users, logits)
         if force_proxy is None:
@@ -246,21 +246,26 @@ class ProxySR(LearnedModel):
         mixed_normal = weights @ self.normals
         return Selection(hidden, logits, weights, proxy, mixed_normal / length(mixed_normal))
 
-    def short_term(self, clicks: Tensor, is_click: Tensor, *, last_only: bool) -> Tensor:
-        """Equations 4-5: interest after each click (B, L, D), or after the last one (B, 1, D).
+    def short_term(
+        self, clicks: Tensor, is_click: Tensor, ends: tuple[Tensor, ...] | None = None
+    ) -> Tensor:
+        """Equations 4-5: interest (R, D) after R clicks.
 
-        Parameters are those of :meth:`select`.
+        Parameters
+        ----------
+        clicks, is_click
+            See :meth:`select`.
+        ends : int64 (R,) twice, optional
+            Row and column of the R clicks; the last one of each row if left out.
         """
-        batch, n, dim = clicks.shape
-        if self.config.short_term_positions == "end" and not last_only:
-            # Positions differ from prefix to prefix: unroll them, one row each.
-            clicks = pad(clicks, (0, 0, n - 1, 0)).unfold(1, n, 1).transpose(2, 3)
-            is_click = pad(is_click, (n - 1, 0)).unfold(1, n, 1)
-            clicks, is_click = clicks.reshape(-1, n, dim), is_click.reshape(-1, n)
-            return self.short_term(clicks, is_click, last_only=True).view(batch, n, dim)
-        position = self._positions(is_click, self.config.short_term_positions)
-        x = clicks + self.short_term_positions[position]
-        return self.encoder(x, is_click, last_only=last_only)  # type: ignore[no-any-return]
+        count_from = self.config.short_term_positions
+        if count_from == "end" and ends is not None:
+            # A click's position differs from prefix to prefix: one row for each of them.
+            n = clicks.shape[1]
+            clicks = pad(clicks, (0, 0, n - 1, 0)).unfold(1, n, 1)[ends].mT
+            return self.short_term(clicks, pad(is_click, (n - 1, 0)).unfold(1, n, 1)[ends])
+        x = clicks + self.short_term_positions[self._positions(is_click, count_from)]
+        return self.encoder(x, is_click, ends)  # type: ignore[no-any-return]
 
     def start_epoch(self, epoch: int) -> None:
         """Anneal: ``tau = max(T0 (TE / T0)^(epoch / E), TE)``."""
@@ -285,8 +290,7 @@ class ProxySR(LearnedModel):
     def loss(self, batch: SessionBatch) -> Loss:
         """Equations 8 and 9 over all targets of the batch."""
         c = self.config
-        rows = (batch.targets != PAD).nonzero()
-        session, column = rows.unbind(1)
+        session, column = ends = (batch.targets != PAD).nonzero(as_tuple=True)
         targets = batch.targets[session, column]
         clicked = batch.items
         if c.proxy_from == "session" and batch.last_items is not None:
@@ -296,9 +300,9 @@ class ProxySR(LearnedModel):
         clicks, is_click = clicks.view(*clicked.shape, -1), clicked != PAD
         chosen = self.select(clicks, is_click, batch.users)
         n = batch.items.shape[1]
-        short_term = self.short_term(clicks[:, :n], is_click[:, :n], last_only=False)
+        short_term = self.short_term(clicks[:, :n], is_click[:, :n], ends)
         normal = chosen.normal[session]
-        query = chosen.proxy[session] + project(short_term[session, column], normal)
+        query = chosen.proxy[session] + project(short_term, normal)
         distance = (query - project(target, normal)).square().sum(dim=1)
         orthog = (chosen.normal * chosen.proxy).sum(dim=1).abs() / length(chosen.proxy).squeeze(1)
         terms = self._hinge(table, project(query, normal), chosen.normal, session, targets)
@@ -393,7 +397,7 @@ class ProxySR(LearnedModel):
         chosen = self.select(
             clicks, is_click, batch.users, force_proxy=force_proxy, temperature=temperature
         )
-        short_term = self.short_term(clicks, is_click, last_only=True).squeeze(1)
+        short_term = self.short_term(clicks, is_click)
         return chosen, short_term, project(short_term, chosen.normal)
 
     def _hinge(
