@@ -46,8 +46,11 @@ PRESETS: dict[str, Preset] = {
         model="proxysr",
         description="A small ProxySR for synthetic data or a first look, minutes on a CPU.",
         source="Chosen here on validation recall of the default synthetic data.",
-        model_config={"embedding_dim": 32, "n_proxies": 30, "n_negatives": 50},
-        train={"batch_size": 64, "learning_rate": 5e-3, "epochs": 20, "patience": 5},
+        model_config={
+            "embedding_dim": 32, "n_proxies": 30, "n_negatives": 50, "margin": 0.5,
+            "init_std": 0.1,  # with so few dimensions, all embeddings collapse from 0.01
+        },
+        train={"batch_size": 64, "learning_rate": 5e-3, "epochs": 20, "patience": 10},
     ),
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from proxysr.data.preparation import PrepareConfig, prepare
 from proxysr.data.rows import OnBadRows
 from proxysr.data.sessions import SessionSplit
 from proxysr.data.sources.base import Source
+from proxysr.data.synthetic import SyntheticConfig, synthetic_events
 from proxysr.files import read_json
 
 
@@ -20,20 +22,17 @@ class Synthetic(Source):
     description = (
         "Made-up sessions of users with planted general interests and short-term drift; the "
         "planted interest and user of every session is saved with the split. The path is "
-        "'synthetic' or '-', or a JSON file of settings; the option null makes the variant "
-        "without structure."
+        "'synthetic' or '-', or a JSON file of settings."
     )
     licence = "that of this program (MIT)"
     download_help = "Nothing to download: name 'synthetic', or a JSON file of settings."
-    options = ("null", "seed")
+    options = tuple(field.name for field in fields(SyntheticConfig))
     config = PrepareConfig(sessions="given", min_item_count=5, min_session_length=2)
 
     def split(
         self, path: str | Path, config: PrepareConfig, on_bad_rows: OnBadRows, **options: Any
     ) -> SessionSplit:
         """Make sessions by the settings of ``path`` and prepare them."""
-        from proxysr.data.synthetic import SyntheticConfig, synthetic_events
-
         values: dict[str, Any] = {}
         if str(path) not in ("-", self.name):
             file = Path(path)
@@ -42,8 +41,7 @@ class Synthetic(Source):
             values = read_json(file)
             if not isinstance(values, dict):
                 raise ConfigError(f"{file} holds no settings: a JSON object of names and values.")
-        values |= {name: value for name, value in options.items() if value is not None}
-        settings = SyntheticConfig.from_dict(values)
+        settings = SyntheticConfig.from_dict(values | options)
         events, items, session_info = synthetic_events(settings)
         origin = self.origin(settings=settings.to_dict())
         return prepare(events, config, items=items, session_info=session_info, source=origin)
