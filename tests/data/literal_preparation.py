@@ -45,7 +45,12 @@ def sessionised(rows: list[Row], config: PrepareConfig, how: str) -> list[Click]
                 session += time - last > config.gap_minutes * 60
                 last = time
                 clicks.append(Click((user, session), user, rows[number].item, time, number))
-    return sorted(clicks, key=lambda click: (click.time, click.row))
+    clicks.sort(key=lambda click: (click.time, click.row))
+    first: dict[Any, str] = {}
+    for click in clicks:
+        if click.user is not None:
+            first.setdefault(click.key, click.user)
+    return [click._replace(user=first.get(click.key)) for click in clicks]
 
 
 def without_repeats(clicks: list[Click]) -> list[Click]:
@@ -105,9 +110,8 @@ def literal(
         made = []
         for session in part:
             items = [click.item for click in session if click.item in count]
-            user = next((click.user for click in session if click.user is not None), None)
             if len(items) >= 2:
-                made.append((user, items))
+                made.append((session[0].user, items))
         if not made:
             return None
         prepared.append(made)
