@@ -49,8 +49,9 @@ class TrainConfig(Settings):
     """Task to train and validate on: next unseen item, or with repeats."""
     min_prefix: int = 1
     """Fewest clicks before a target, in training and validation; the authors' program: 3."""
-    bucket_batches: int = 8
-    """Batches whose sessions are sorted by length together; 1 shuffles freely but pads more."""
+    bucket_batches: int = 1
+    """Sort the sessions of this many batches by length before cutting them: less padding, but
+    batches of short and of long sessions. On Diginetica 8 costs 0.12 of recall in epoch 1."""
     seed: int = 0
     """Seed of the weights, the order of the sessions and dropout."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
