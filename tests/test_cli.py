@@ -320,10 +320,10 @@ def test_errors_of_the_program_itself_are_not_hidden(monkeypatch: pytest.MonkeyP
 
 
 def test_bench_reports_ratios(ask: Ask) -> None:
-    sizes = ["--n-items", "200", "--embedding-dim", "4", "--n-proxies", "3", "--batch-size", "4"]
-    sizes += ["--steps", "2", "--eval-sessions", "5", "--literal-sessions", "2"]
+    sizes = ["--n-items", "900", "--embedding-dim", "4", "--n-proxies", "3", "--batch-size", "4"]
+    sizes += ["--steps", "2", "--eval-sessions", "40", "--literal-sessions", "2"]
     answer = ask("bench", *sizes, "--json").json
-    assert answer["settings"]["n_items"] == 200
+    assert answer["settings"]["n_items"] == 900
     assert "matrix products alone" in ask("bench", *sizes).out
 
 
