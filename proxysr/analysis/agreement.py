@@ -1,0 +1,173 @@
+"""Agreement of two ways of labelling sessions, beside what chance would give.
+
+Mutual information of two labellings grows with the number of labels even if they
+are unrelated; *adjusted* mutual information (AMI) subtracts what independent labels
+with these sizes would share: 0 is chance, 1 is the same partition. How far chance
+strays from 0 is found by permuting one labelling.
+
+N. X. Vinh, J. Epps, J. Bailey: Information theoretic measures for clusterings comparison.
+JMLR 11, 2010.
+
+>>> agreement([1, 1, 2, 2] * 10, ["x", "x", "y", "y"] * 10, n_permutations=99).ami
+1.0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from proxysr.config import require
+
+Labels = Sequence[Any] | npt.NDArray[Any] | pd.Series
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well proxies agree with a known labelling, beside what chance gives.
+
+    Attributes
+    ----------
+    ami : float
+        Adjusted mutual information: 0 at chance, 1 for the same partition.
+    null_mean, null_sd : float
+        Mean and standard deviation of the AMI under permutation.
+    null_low, null_high : float
+        The AMI's 2.5 % and 97.5 % quantiles under permutation.
+    p_value : float
+        Share of permutations that agree at least as well, the data themselves counted as one.
+    n_sessions, n_proxies, n_truths, n_permutations : int
+        Sizes: sessions, different labels of each kind, permutations.
+    """
+
+    ami: float
+    null_mean: float
+    null_sd: float
+    null_low: float
+    null_high: float
+    p_value: float
+    n_sessions: int
+    n_proxies: int
+    n_truths: int
+    n_permutations: int
+
+    def __str__(self) -> str:
+        return (
+            f"AMI {self.ami:.3f} over {self.n_sessions:,} sessions ({self.n_proxies} proxies, "
+            f"{self.n_truths} labels); by chance {self.null_low:.3f} to {self.null_high:.3f}, "
+            f"p = {self.p_value:.3g} ({self.n_permutations:,} permutations)"
+        )
+
+
+def agreement(
+    proxy_labels: Labels,
+    truth_labels: Labels,
+    *,
+    n_permutations: int = 1000,
+    strata: Labels | None = None,
+    seed: int = 0,
+) -> Agreement:
+    """Adjusted mutual information of two labellings (n,) with a permutation test.
+
+    If one labelling says nothing (one label for all), the agreement is 0.
+
+    Parameters
+    ----------
+    proxy_labels, truth_labels : sequence (n,)
+        Such as the chosen proxy and the planted interest of each session; no missing values.
+    n_permutations : int
+        Permutations of ``truth_labels`` that make up chance.
+    strata : sequence (n,), optional
+        Labels are permuted only among sessions of the same stratum (such as equal length), so
+        that agreement which the stratum explains does not count as more than chance.
+    seed : int
+        Seed of the permutations.
+
+    Raises
+    ------
+    ConfigError
+        If the lengths differ, a label is missing, or there is nothing to permute.
+    """
+    proxies = _codes(proxy_labels, "proxy_labels")
+    truths = _codes(truth_labels, "truth_labels")
+    groups = np.zeros_like(proxies) if strata is None else _codes(strata, "strata")
+    require(
+        len(proxies) == len(truths) == len(groups),
+        f"Labels are one a session; received {len(proxies)} proxy_labels, {len(truths)} "
+        f"truth_labels and {len(groups)} strata.",
+    )
+    require(len(proxies) >= 2, f"Agreement needs at least two sessions; received {len(proxies)}.")
+    require(n_permutations >= 1, f"n_permutations is at least 1; received {n_permutations}.")
+    scale = _Scale.of(proxies, truths)
+    ami = scale.adjusted(proxies, truths)
+    random = np.random.default_rng(seed)
+    by_group = np.argsort(groups, kind="stable")
+    null = np.empty(n_permutations)
+    for trial in range(n_permutations):
+        # sorting by (group, random number) shuffles inside each group
+        shuffled = np.lexsort((random.random(len(truths)), groups))
+        permuted = np.empty_like(truths)
+        permuted[by_group] = truths[shuffled]
+        null[trial] = scale.adjusted(proxies, permuted)
+    low, high = np.quantile(null, [0.025, 0.975])
+    as_good = int((null >= ami - 1e-12).sum())
+    return Agreement(
+        ami=float(ami),
+        null_mean=float(null.mean()),
+        null_sd=float(null.std()),
+        null_low=float(low),
+        null_high=float(high),
+        p_value=(1 + as_good) / (1 + n_permutations),
+        n_sessions=len(proxies),
+        n_proxies=int(proxies.max()) + 1,
+        n_truths=int(truths.max()) + 1,
+        n_permutations=n_permutations,
+    )
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """What a permutation does not change: expected and largest mutual information."""
+
+    expected: float
+    largest: float
+
+    @classmethod
+    def of(cls, one: Ints, other: Ints) -> _Scale:
+        from sklearn.metrics.cluster import contingency_matrix, expected_mutual_information
+
+        table = contingency_matrix(one, other, sparse=True)
+        expected = float(expected_mutual_information(table, len(one)))
+        return cls(expected, (_entropy(one) + _entropy(other)) / 2)
+
+    def adjusted(self, one: Ints, other: Ints) -> float:
+        together = one * (int(other.max()) + 1) + other
+        mutual = _entropy(one) + _entropy(other) - _entropy(together)
+        room = self.largest - self.expected
+        if abs(room) < 1e-12:  # one label for all, or each its own: nothing to agree about
+            return 0.0
+        # rounding must not make a perfect agreement 0.9999999999999998
+        return round((mutual - self.expected) / room, 12)
+
+
+def _codes(labels: Labels, name: str) -> Ints:
+    """Labels as whole numbers from 0 on."""
+    codes, _ = pd.factorize(np.asarray(labels))
+    missing = int((codes < 0).sum())
+    require(
+        missing == 0,
+        f"{missing} of {len(codes)} {name} are missing. Leave out the sessions they belong to.",
+    )
+    return codes.astype(np.int64)
+
+
+def _entropy(codes: Ints) -> float:
+    """Entropy in nats of the shares of equal codes."""
+    share = np.unique(codes, return_counts=True)[1] / len(codes)
+    return float(-(share * np.log(share)).sum())

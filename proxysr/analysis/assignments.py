@@ -1,0 +1,148 @@
+"""Which proxy each session chose, as a table.
+
+>>> ranks = pd.DataFrame({
+...     "session_id": ["a", "a", "b"], "position": [1, 2, 1],
+...     "proxy": [4, 7, 4], "probability": [0.6, 0.9, 0.8],
+... })
+>>> assignments_from_ranks(ranks)
+  session_id  n_clicks  proxy  probability
+0          a         2      7          0.9
+1          b         1      4          0.8
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+
+from proxysr.config import ConfigError, require, unknown
+from proxysr.data.batches import DeviceSessions, SessionBatch
+from proxysr.data.sessions import Sessions
+from proxysr.evaluation import device_of
+from proxysr.models import SessionModel
+
+
+def assignments_from_ranks(ranks: pd.DataFrame) -> pd.DataFrame:
+    """The proxy of each session's longest prefix that was evaluated.
+
+    Parameters
+    ----------
+    ranks : DataFrame
+        ``EvalResult.ranks`` of a model that chooses proxies.
+
+    Returns
+    -------
+    DataFrame
+        ``session_id``, ``n_clicks`` (clicks that the choice was made by), ``proxy`` and
+        ``probability`` (its weight, in (0, 1]); one row a session, in the order of ``ranks``.
+
+    Raises
+    ------
+    ConfigError
+        If the ranks are of a model that chooses no proxies.
+    """
+    for name in ("session_id", "position", "proxy", "probability"):
+        require(
+            name in ranks,
+            f"The ranks have no column {name}; they have {', '.join(map(str, ranks))}. "
+            "Only models with proxies, such as ProxySR, assign sessions to them.",
+        )
+    longest = ranks.groupby("session_id", sort=False)["position"].idxmax()
+    chosen = ranks.loc[longest, ["session_id", "position", "proxy", "probability"]]
+    return chosen.rename(columns={"position": "n_clicks"}).reset_index(drop=True)
+
+
+@torch.inference_mode()
+def assignments_from_model(
+    model: SessionModel, sessions: Sessions, *, batch_size: int = 1024
+) -> pd.DataFrame:
+    """The proxy that each session chooses by all its clicks (at most the latest ``max_length``).
+
+    Parameters
+    ----------
+    model : SessionModel
+        In evaluation mode, on any device.
+    sessions : Sessions
+        Sessions without a click are left out.
+    batch_size : int
+        Sessions looked at together.
+
+    Returns
+    -------
+    DataFrame
+        As :func:`assignments_from_ranks`, in the order of ``sessions``.
+
+    Raises
+    ------
+    ConfigError
+        If the model chooses no proxies.
+    """
+    device = device_of(model)
+    data = DeviceSessions(sessions, device)
+    lengths = np.minimum(sessions.lengths, model.max_length)
+    order = np.argsort(lengths, kind="stable")  # equal lengths together need no padding
+    order = order[lengths[order] > 0]
+    found: list[dict[str, torch.Tensor]] = []
+    for start in range(0, len(order), batch_size):
+        picked = order[start : start + batch_size]
+        length = torch.from_numpy(lengths[picked]).to(device)
+        first = torch.from_numpy(sessions.offsets[picked + 1]).to(device) - length
+        items = data.window(data.items, first, length, int(lengths[picked].max()))
+        users = data.users[torch.from_numpy(picked).to(device)]
+        batch = SessionBatch(items, length, torch.zeros_like(items), users)
+        choices = model.choices(batch)
+        if "proxy" not in choices:
+            raise ConfigError(
+                f"{type(model).__name__} chooses no proxies; models with proxies, such as "
+                "ProxySR, assign sessions to them."
+            )
+        found.append(choices)
+    columns = {
+        name: torch.cat([choices[name] for choices in found]).cpu().numpy()
+        for name in ("proxy", "probability") if found
+    }  # fmt: skip
+    columns = columns or {"proxy": np.empty(0, np.int64), "probability": np.empty(0, np.float32)}
+    table = pd.DataFrame(
+        {"session_id": sessions.session_ids[order], "n_clicks": lengths[order], **columns}
+    )
+    return table.iloc[np.argsort(order)].reset_index(drop=True)
+
+
+def with_label(assignments: pd.DataFrame, session_info: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Add what is known of the sessions; sessions without that label are left out.
+
+    Parameters
+    ----------
+    assignments : DataFrame
+        With ``session_id``.
+    session_info : DataFrame
+        ``session_id`` and ``column``; ids are compared as text.
+    column : str
+        Such as "planted_interest".
+
+    Raises
+    ------
+    ConfigError
+        If the column does not exist, a session is described twice, or none is described.
+    """
+    require(
+        column in session_info,
+        unknown(column, map(str, session_info), "column of the session table"),
+    )
+    known = session_info.set_index(session_info["session_id"].astype(str))[column].dropna()
+    require(
+        known.index.is_unique,
+        f"The session table describes session {known.index[known.index.duplicated()][:1].tolist()} "
+        "more than once.",
+    )
+    labelled = assignments.assign(
+        **{column: assignments["session_id"].astype(str).map(known).to_numpy()}
+    ).dropna(subset=[column])
+    require(
+        len(labelled) > 0,
+        f"No assigned session has a {column} in the session table; session ids look like "
+        f"{assignments['session_id'].head(2).tolist()} here and "
+        f"{session_info['session_id'].head(2).tolist()} there.",
+    )
+    return labelled.reset_index(drop=True)

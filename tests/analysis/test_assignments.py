@@ -1,0 +1,98 @@
+"""Which proxy a session chose: from ranks, from the model, and beside what is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from proxysr.analysis.assignments import (
+    assignments_from_model,
+    assignments_from_ranks,
+    with_label,
+)
+from proxysr.config import ConfigError, Settings
+from proxysr.data.batches import SessionBatch, batch_of
+from proxysr.data.sessions import Sessions, SessionSplit
+from proxysr.evaluation import evaluate
+from proxysr.models import ProxySR, SessionModel
+
+
+@pytest.fixture
+def model() -> ProxySR:
+    torch.manual_seed(0)
+    config = ProxySR.Config(embedding_dim=8, n_proxies=5, max_length=6, temperature_start=0.1)
+    return ProxySR(6, config).eval()
+
+
+class Constant(SessionModel):
+    """Likes all items equally."""
+
+    Config = Settings
+
+    def score(self, batch: SessionBatch) -> torch.Tensor:
+        scores = torch.zeros(len(batch.items), self.n_items + 1)
+        scores[:, 0] = -torch.inf
+        return scores
+
+    represent = score
+
+
+def test_from_ranks_is_the_longest_prefix_of_each_session(
+    model: ProxySR, tiny_split: SessionSplit
+) -> None:
+    ranks = evaluate(model, tiny_split.test, task="repeat").ranks
+    table = assignments_from_ranks(ranks)
+    assert table["session_id"].tolist() == ["h", "i"]
+    assert table["n_clicks"].tolist() == [3, 2]
+    weights = model.trace(batch_of([[2, 3, 2]])).proxy_weights[0]
+    assert table["proxy"][0] == int(weights.argmax())
+    assert table["probability"][0] == pytest.approx(float(weights.max()), rel=1e-5)
+
+
+def test_from_the_model_is_by_all_clicks(model: ProxySR) -> None:
+    clicks = [[2, 3, 2, 4], [1], [5, 6, 1], [1, 2, 3, 4, 5, 6, 1, 2]]
+    sessions = Sessions.from_lists(clicks, session_ids=list("wxyz"))
+    for batch_size in (1, 3, 100):
+        table = assignments_from_model(model, sessions, batch_size=batch_size)
+        assert table["session_id"].tolist() == list("wxyz")
+        assert table["n_clicks"].tolist() == [4, 1, 3, 6]  # the latest six of eight
+        for row, session in enumerate(clicks):
+            weights = model.trace(batch_of([session[-6:]])).proxy_weights[0]
+            assert table["proxy"][row] == int(weights.argmax())
+            assert table["probability"][row] == pytest.approx(float(weights.max()), rel=1e-5)
+
+
+def test_sessions_without_clicks_are_left_out(model: ProxySR) -> None:
+    sessions = Sessions.from_lists([[1, 2], [], [3]])
+    assert assignments_from_model(model, sessions)["session_id"].tolist() == [0, 2]
+    assert assignments_from_model(model, Sessions.from_lists([[]])).empty
+
+
+def test_a_model_without_proxies_is_refused(tiny_split: SessionSplit) -> None:
+    ranks = evaluate(Constant(6), tiny_split.test).ranks
+    with pytest.raises(ConfigError, match=r"no column proxy; they have session_id, position"):
+        assignments_from_ranks(ranks)
+    with pytest.raises(ConfigError, match=r"Constant chooses no proxies; models with proxies"):
+        assignments_from_model(Constant(6), tiny_split.test)
+
+
+def test_labels_are_joined_by_session_id_as_text() -> None:
+    table = pd.DataFrame({"session_id": [1, 2, 3], "proxy": [7, 8, 9]})
+    info = pd.DataFrame({"session_id": ["3", "1", "4"], "interest": ["c", "a", "d"]})
+    joined = with_label(table, info, "interest")
+    assert joined["proxy"].tolist() == [7, 9]
+    assert joined["interest"].tolist() == ["a", "c"]
+
+
+def test_labels_that_cannot_be_joined_are_refused() -> None:
+    table = pd.DataFrame({"session_id": ["1", "2"], "proxy": np.array([7, 8])})
+    info = pd.DataFrame({"session_id": ["s1", "s2"], "planted_interest": ["a", "b"]})
+    with pytest.raises(ConfigError, match=r"Did you mean 'planted_interest'\?"):
+        with_label(table, info, "planted_interests")
+    with pytest.raises(ConfigError, match=r"look like \['1', '2'\] here and \['s1', 's2'\] there"):
+        with_label(table, info, "planted_interest")
+    twice = pd.DataFrame({"session_id": ["1", "1"], "planted_interest": ["a", "b"]})
+    with pytest.raises(ConfigError, match=r"describes session \['1'\] more than once"):
+        with_label(table, twice, "planted_interest")
