@@ -14,8 +14,11 @@ prepared; ``prepare`` takes either and treats them alike.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -34,6 +37,9 @@ __all__ = ["BadRows", "EventTable", "TimeUnit", "open_events", "read_events"]
 TimeUnit = Literal["auto", "s", "ms", "us", "ns", "order"]
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 Derive = Callable[[Any], Any]
+FRAME_ROW, PARQUET_ROW = "row_of_frame", "file_row_number"
+NUMBERED = (FRAME_ROW, PARQUET_ROW, delimited.LINE)
+"""Columns that number the rows of a source; the caller did not name them."""
 
 
 @dataclass(frozen=True)
@@ -188,11 +194,12 @@ def open_events(
     if not path.is_file():
         raise ValueError(f"{path} is not a file. Name a CSV, TSV or Parquet file.")
     kind = path.name.removesuffix(".gz")
-    if kind.endswith(".parquet"):
-        return reading.parquet(path)
-    if kind.endswith(TEXT_SUFFIXES):
-        dialect = delimited.dialect_of(path, delimiter=delimiter, quote=quote, columns=columns)
-        return reading.text(path, dialect)
+    with _to_its_end(path):
+        if kind.endswith(".parquet"):
+            return reading.parquet(path)
+        if kind.endswith(TEXT_SUFFIXES):
+            dialect = delimited.dialect_of(path, delimiter=delimiter, quote=quote, columns=columns)
+            return reading.text(path, dialect)
     raise ValueError(
         f"{path} is of no kind that can be read: its name ends in {path.suffix!r}. "
         f"Known endings: {', '.join(TEXT_SUFFIXES)} (also with .gz) and .parquet."
@@ -249,7 +256,8 @@ class _Reading:
     def named(self, table: Any, where: str, **more: Any) -> Any:
         """``table`` with canonical names, and ``wanted`` if only some rows are asked for."""
         table = self.derive(table) if self.derive else table
-        found = self.names.among(table.columns, where)
+        columns = [name for name in table.columns if name not in NUMBERED]
+        found = self.names.among(columns, where)
         if self.only:
             more["wanted"] = self.only(table).fill_null(False)
         return table.select(**{name: table[given] for name, given in found.items()}, **more)
@@ -258,8 +266,7 @@ class _Reading:
         import ibis
 
         plain = pd.DataFrame({str(name): _plain(frame[name]) for name in frame.columns})
-        row = "row_of_frame"
-        plain[row] = np.arange(len(plain), dtype=np.int64)
+        plain[FRAME_ROW] = np.arange(len(plain), dtype=np.int64)
         if self.connection.name == "duckdb":
             import pyarrow as pa
 
@@ -269,7 +276,7 @@ class _Reading:
             table = self.connection.table(name)
         else:
             table = ibis.memtable(plain)
-        raw = _Raw(self.named(table, "the frame", row=table[row]), _rows)
+        raw = _Raw(self.named(table, "the frame", row=table[FRAME_ROW]), _rows)
         events = self.judged(raw, {"name": "DataFrame", "sha256": _hash(plain)})
         if self.connection.name == "duckdb":
             self.connection.con.unregister(name)
@@ -294,7 +301,7 @@ class _Reading:
             f"read_parquet({delimited.sql_text(str(path))}, file_row_number = true)"
         )
         table = self.connection.table(name)
-        raw = self.named(table, path.name, row=table.file_row_number)
+        raw = self.named(table, path.name, row=table[PARQUET_ROW])
         return self.judged(_Raw(raw, _rows), _origin(path))
 
     def text(self, path: Path, dialect: delimited.Dialect) -> EventTable:
@@ -368,6 +375,21 @@ def _report(table: Any, kind: str, raw: _Raw, name: str) -> BadRows:
         first_bad = sorted(first_bad + raw.malformed.first, key=lambda bad: int(bad.place[5:]))
     ordered = dict(sorted(reasons.items(), key=lambda reason: (-reason[1], reason[0])))
     return BadRows(name, n_rows, ordered, tuple(first_bad[:NAMED]))
+
+
+@contextmanager
+def _to_its_end(path: Path) -> Iterator[None]:
+    """Name the file in errors of reading it, which decompressors and DuckDB may not."""
+    import duckdb
+
+    broken = (EOFError, zlib.error, gzip.BadGzipFile)
+    try:
+        yield
+    except (*broken, duckdb.IOException, duckdb.InvalidInputException) as error:
+        raise ValueError(
+            f"{path} cannot be read to its end: {str(error).splitlines()[0]}. Is it damaged, or "
+            "the disk of the temporary folder full?"
+        ) from None
 
 
 def sha256(path: Path) -> str:
