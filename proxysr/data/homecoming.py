@@ -79,7 +79,7 @@ class Home:
         users = self.user[alive]
         return {
             "interactions": len(index),
-            "items": len(np.unique(index)),
+            "items": int(np.count_nonzero(np.bincount(index))),
             "sessions": int(alive.sum()),
             "users": len(np.unique(users[users >= 0])),
         }

@@ -20,7 +20,7 @@ import duckdb
 
 PLAYS = 19_150_868
 MEASURE = """
-import json, resource, sys, time
+import json, os, resource, sys, time
 from proxysr.data.preparation import provenance_table
 from proxysr.data.sources import SOURCES
 begun = time.perf_counter()
@@ -28,11 +28,13 @@ split = SOURCES["lastfm1k"].prepare(sys.argv[1])
 prepared = time.perf_counter()
 split.save(sys.argv[2])
 print(provenance_table(split).to_string(), file=sys.stderr)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+used = resource.getrusage(resource.RUSAGE_SELF)
 print(json.dumps({
     "prepare_seconds": round(prepared - begun, 1),
     "save_seconds": round(time.perf_counter() - prepared, 1),
-    "peak_rss_gib": round(peak, 2),
+    "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
+    "peak_rss_gib": round(used.ru_maxrss / 1024**2, 2),
+    "load_average": os.getloadavg()[0],
     "clicks": split.train.n_clicks + split.valid.n_clicks + split.test.n_clicks,
 }))
 """

@@ -313,3 +313,28 @@ def test_options_replace_the_preset(tmp_path: Path) -> None:
     retailrocket(tmp_path)
     config = SOURCES["retailrocket"].config.replace(valid_fraction=0.3)
     assert len(SOURCES["retailrocket"].prepare(tmp_path, config).valid) == 4
+
+
+def test_synthetic(tmp_path: Path) -> None:
+    settings = tmp_path / "settings.json"
+    settings.write_text('{"n_sessions": 200, "n_items": 60, "n_users": 30}')
+    source = SOURCES["synthetic"]
+    split = source.prepare(settings)
+    facts = split.session_info.set_index("session_id")
+    assert facts["planted_interest"].notna().all()
+    users = split.users["user_id"][split.train.user_index]
+    assert users.tolist() == facts.loc[split.train.session_ids, "planted_user"].tolist()
+    assert split.items["title"].notna().all()
+    assert split.provenance["source"]["settings"]["n_sessions"] == 200
+    assert source.prepare(settings).fingerprint() == split.fingerprint()
+    assert source.prepare(settings, seed=5).fingerprint() != split.fingerprint()
+    null = source.prepare(settings, structure=False)
+    assert not null.provenance["source"]["settings"]["structure"]
+    settings.write_text('["n_sessions"]')
+    with pytest.raises(ConfigError, match="settings.json holds no settings: a JSON object"):
+        source.prepare(settings)
+    settings.write_text('{"n_session": 9}')
+    with pytest.raises(ConfigError, match="Did you mean 'n_sessions'"):
+        source.prepare(settings)
+    with pytest.raises(FileNotFoundError, match="is not a file. Nothing to download"):
+        source.prepare(tmp_path / "absent.json")
