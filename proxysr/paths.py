@@ -32,8 +32,8 @@ def notebooks() -> Path:
 
 
 def figures() -> Path:
-    """The folder that generated figures are written to."""
-    return project_root() / "figures"
+    """The folder that generated figures are written to (``PROXYSR_FIGURES`` overrides)."""
+    return Path(os.environ.get("PROXYSR_FIGURES") or project_root() / "figures")
 
 
 def runs() -> Path:

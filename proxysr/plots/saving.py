@@ -1,0 +1,110 @@
+"""Figures as files: a page, a picture, and how they were made."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import plotly.graph_objects as go
+
+from proxysr import __version__, paths
+from proxysr.config import require
+from proxysr.files import replacing, write_json
+from proxysr.plots.drawing import DrawingError, draw
+
+PLOTLY_JS = "plotly.min.js"
+
+
+class SavedFigure(NamedTuple):
+    """Where a figure lies; ``png`` is None where no browser could draw it."""
+
+    html: Path
+    json: Path
+    png: Path | None
+
+
+class NoBrowserWarning(UserWarning):
+    """A figure was saved as a page, but not as a picture."""
+
+
+def save_figure(
+    fig: go.Figure,
+    name: str,
+    *,
+    folder: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    command: str | None = None,
+) -> SavedFigure:
+    """Write ``NAME.html``, ``NAME.png`` and ``NAME.json`` to a folder, each whole or not at all.
+
+    The page is interactive and works offline; all pages of a folder share its
+    ``plotly.min.js``. The picture is drawn by Chrome or Chromium; where there is neither, a
+    :class:`NoBrowserWarning` says so and the rest is written. The JSON file tells where the
+    figure comes from and holds no date, so that the same figure gives the same file.
+
+    Parameters
+    ----------
+    fig : Figure
+    name : str
+        Letters, digits, ``-`` and ``_``.
+    folder : str or Path, optional
+        By default the project's figures.
+    settings : mapping, optional
+        What the figure shows: run, data, parameters (plain JSON values).
+    command : str, optional
+        What made it.
+    """
+    require(
+        re.fullmatch(r"[\w-]+", name, flags=re.ASCII) is not None,
+        f"The name of a figure is letters, digits, - and _; received {name!r}.",
+    )
+    folder = paths.figures() if folder is None else Path(folder)
+    html, png, json = (folder / f"{name}.{suffix}" for suffix in ("html", "png", "json"))
+    _write_plotly_js(folder)
+    with replacing(html) as temporary:
+        temporary.write_text(_page(fig, name), encoding="utf-8")
+    picture = _picture(fig, png)
+    about = {
+        "name": name,
+        "title": fig.layout.title.text or name,
+        "settings": dict(settings or {}),
+        "command": command,
+        "proxysr": __version__,
+        "files": [html.name] + ([png.name] if picture else []),
+    }
+    write_json(json, about)
+    return SavedFigure(html, json, png if picture else None)
+
+
+def _page(fig: go.Figure, name: str) -> str:
+    return str(fig.to_html(include_plotlyjs=PLOTLY_JS, full_html=True, div_id=name))
+
+
+def _write_plotly_js(folder: Path) -> None:
+    from plotly.offline import get_plotlyjs
+
+    script, path = get_plotlyjs(), folder / PLOTLY_JS
+    if not path.is_file() or path.stat().st_size != len(script.encode()):
+        with replacing(path) as temporary:
+            temporary.write_text(script, encoding="utf-8")
+
+
+def _picture(fig: go.Figure, path: Path) -> bool:
+    """Draw the PNG; False (and an old one removed) if there is no browser."""
+    try:
+        image = draw(fig)
+    except DrawingError as error:
+        path.unlink(missing_ok=True)  # it would show something else than the page beside it
+        warnings.warn(
+            f"{path.name} was not drawn ({error}); the page beside it was written. Pictures need "
+            "Chrome or Chromium, on Debian and Ubuntu: apt install chromium.",
+            NoBrowserWarning,
+            stacklevel=3,
+        )
+        return False
+    with replacing(path) as temporary:
+        temporary.write_bytes(image)
+    return True

@@ -1,0 +1,112 @@
+"""How training went: loss, validation metrics, annealing, and the use of the proxies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from proxysr.config import require
+from proxysr.plots.theme import COLOURS, GREY, finish
+
+
+@dataclass(frozen=True)
+class _Panel:
+    title: str
+    columns: tuple[str, ...]
+    axis: dict[str, Any]
+
+
+PANELS = (
+    _Panel("Validation", ("R@20", "MRR@20"), {"rangemode": "tozero"}),
+    _Panel("Loss", ("loss", "hinge", "dist", "orthog", "norm"), {}),
+    _Panel("Share of violated margins", ("violated",), {"range": [0, 1.04]}),
+    _Panel("Temperature τ", ("temperature",), {"type": "log", "dtick": 1}),
+    _Panel("Proxies in use", ("proxies_in_use",), {"rangemode": "tozero"}),
+    _Panel("Weight of the chosen proxy (mean max π)", ("mean_max_pi",), {"range": [0, 1.04]}),
+)
+ACROSS = 3
+
+
+def learning_curves(
+    history: pd.DataFrame, *, best_epoch: int, half_epoch: int | None = None
+) -> go.Figure:
+    """One panel for each thing a run logs, with the half-way and the best epoch marked.
+
+    Parameters
+    ----------
+    history : DataFrame
+        One row an epoch: ``epoch`` and some of the columns in ``PANELS``. Parts of the loss
+        that are zero throughout are left out.
+    best_epoch, half_epoch : int
+        Epochs to mark.
+    """
+    require(
+        "epoch" in history and len(history) > 0,
+        f"Learning curves need rows with an epoch; received {len(history)} rows with columns "
+        f"{', '.join(map(str, history))}.",
+    )
+    panels = [(panel, _present(panel.columns, history)) for panel in PANELS]
+    panels = [(panel, columns) for panel, columns in panels if columns]
+    require(bool(panels), "The history has none of the columns that learning curves show.")
+    down = -(-len(panels) // ACROSS)
+    fig = make_subplots(
+        down,
+        min(ACROSS, len(panels)),
+        subplot_titles=[_titled(panel.title, columns) for panel, columns in panels],
+        horizontal_spacing=0.08,
+        vertical_spacing=0.2,
+    )
+    marks = {best_epoch: "best"} | (
+        {} if half_epoch in (None, best_epoch) else {half_epoch: "half"}
+    )
+    for place, (panel, columns) in enumerate(panels):
+        row, col = place // ACROSS + 1, place % ACROSS + 1
+        for colour, name in zip(COLOURS, columns, strict=False):
+            fig.add_scatter(
+                x=history["epoch"],
+                y=history[name],
+                name=name,
+                mode="lines+markers",
+                marker_size=5,
+                line_color=colour,
+                showlegend=False,
+                hovertemplate=f"epoch %{{x}}: {name} %{{y:.4g}}<extra></extra>",
+                row=row,
+                col=col,
+            )
+        for epoch, text in marks.items():
+            fig.add_vline(
+                x=epoch,
+                line={"color": GREY, "dash": "dot", "width": 1.5},
+                annotation={"text": text, "font": {"color": GREY, "size": 11}},
+                annotation_position="top right",
+                row=row,
+                col=col,
+            )
+        fig.update_yaxes(**panel.axis, row=row, col=col)
+        fig.update_xaxes(title_text="epoch" if place + ACROSS >= len(panels) else None,
+                         row=row, col=col)  # fmt: skip
+    fig.update_annotations(selector={"yref": "paper"}, font_size=14)
+    return finish(fig, "How did training go?", width=1100, height=90 + 270 * down)
+
+
+def _titled(title: str, columns: Sequence[str]) -> str:
+    """A panel's title; several lines are named in it by their colours, nearer than a legend."""
+    if len(columns) == 1:
+        return title
+    names = zip(COLOURS, columns, strict=False)
+    spans = [f'<span style="color:{colour}">{name}</span>' for colour, name in names]
+    return f"{title}: {' · '.join(spans)}"
+
+
+def _present(columns: Sequence[str], history: pd.DataFrame) -> list[str]:
+    return [
+        name
+        for name in columns
+        if name in history and history[name].notna().any() and (history[name] != 0).any()
+    ]
