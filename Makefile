@@ -16,7 +16,7 @@ help:  ## show this list
 demo: $(READY)  ## prepare synthetic data, train, evaluate, run the notebooks: results in demo/
 	rm -rf demo
 	$(BIN)/proxysr prepare synthetic demo/data --format synthetic
-	$(BIN)/proxysr train demo/data demo/run --preset synthetic
+	$(BIN)/proxysr train demo/data demo/run --preset proxysr-small
 	$(BIN)/proxysr evaluate demo/run --task unseen
 	$(BIN)/proxysr evaluate demo/run --task repeat
 	$(BIN)/proxysr notebooks --out demo/notebooks
@@ -63,6 +63,6 @@ $(READY): requirements.lock pyproject.toml
 	  echo "$(PYTHON) cannot make virtual environments (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
 	@echo "Setting up .venv from requirements.lock; the first time this takes a few minutes and 2 GB."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)
