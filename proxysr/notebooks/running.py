@@ -1,0 +1,177 @@
+"""Run notebooks side by side with papermill, refusing what they don't know."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tqdm.auto import tqdm
+
+from proxysr import paths
+from proxysr.config import ConfigError, require, unknown
+from proxysr.files import read_json, write_json
+from proxysr.notebooks.pages import Page, write_index
+from proxysr.notebooks.parameters import fitting
+
+
+class NotebookError(ValueError):
+    """A notebook failed; the message names notebook, cell and error."""
+
+
+def run_notebooks(
+    names: Sequence[str] | None = None,
+    *,
+    params: Mapping[str, Any] | None = None,
+    out: str | Path,
+    jobs: int = 1,
+    progress: bool = True,
+) -> list[Path]:
+    """Execute notebooks and write them to ``out``: NAME.ipynb, NAME.html, figures, index.html.
+
+    Each notebook runs in a process of its own, in the caller's folder, so that relative paths
+    among ``params`` mean what they say. Figures are written to ``out/figures``. If a notebook
+    fails, the others still run, and the index says so.
+
+    Parameters
+    ----------
+    names : sequence of str, optional
+        Such as ``["01_train"]``; all numbered notebooks if left out.
+    params : mapping, optional
+        Values for parameters; each goes to every notebook that has it.
+    out : str or Path
+        A folder; notebooks of the same name in it are replaced.
+    jobs : int
+        Notebooks to run at the same time.
+    progress : bool
+        Show progress on stderr.
+
+    Returns
+    -------
+    list of Path
+        The pages, in the order of the notebooks, and the index.
+
+    Raises
+    ------
+    ConfigError
+        If a notebook or parameter does not exist, or a value is not of its type.
+    NotebookError
+        If a notebook fails: named with cell and error, after all have run.
+    """
+    require(jobs >= 1, f"jobs is at least 1; received {jobs}.")
+    out = Path(out).resolve()
+    chosen = chosen_notebooks(names)
+    values = fitting(chosen, params or {})
+    out.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix="proxysr-"))  # short: sockets have a longest name
+    waiting = [_job(source, values[source], out, work, progress and jobs == 1) for source in chosen]
+    order = list(waiting)
+    done: dict[Path, Page] = {}
+    running: list[tuple[_Job, subprocess.Popen[bytes]]] = []
+    try:
+        with tqdm(total=len(waiting), desc="notebooks", disable=not progress or jobs == 1) as bar:
+            while waiting or running:
+                while waiting and len(running) < jobs:
+                    job = waiting.pop(0)
+                    running.append((job, job.start()))
+                time.sleep(0.1)
+                for job, process in [pair for pair in running if pair[1].poll() is not None]:
+                    running.remove((job, process))
+                    done[job.source] = job.finished(process.returncode)
+                    bar.update()
+    finally:
+        for _, process in running:
+            process.terminate()
+            process.wait()
+        shutil.rmtree(work, ignore_errors=True)
+    pages = [done[job.source] for job in order]
+    index = write_index(out, pages)
+    problems = [page.problem for page in pages if page.problem is not None]
+    if problems:
+        raise NotebookError("\n".join(problems))
+    return [*(page.page for page in pages), index]
+
+
+class _Job(NamedTuple):
+    source: Path
+    target: Path
+    page: Path
+    file: Path
+    result: Path
+    log: Path
+    environment: dict[str, str]
+    progress: bool
+
+    def start(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "proxysr.notebooks.worker", str(self.file)]
+        for path in (self.target, self.page):  # an old one must not pass for a new one
+            path.unlink(missing_ok=True)
+        with self.log.open("wb") as log:
+            errors = None if self.progress else log
+            return subprocess.Popen(command, env=self.environment, stdout=log, stderr=errors)
+
+    def finished(self, code: int) -> Page:
+        if not self.result.is_file():
+            lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            last = f" Its last words: {lines[-1]}" if lines else ""
+            message = f"{self.source.name} broke off (exit code {code}).{last}"
+            return Page(self.source, self.page, 0.0, message)
+        result = read_json(self.result)
+        return Page(self.source, self.page, result["seconds"], self._told(result["problem"]))
+
+    def _told(self, problem: dict[str, Any] | None) -> str | None:
+        if problem is None:
+            return None
+        code = [line for line in problem["source"].splitlines() if line.strip()]
+        return (
+            f"{self.source.name} failed in cell [{problem['cell']}] "
+            f"`{code[0].strip() if code else ''}`: {problem['error']}: {problem['message']} "
+            f"(with its traceback in {self.target})"
+        )
+
+
+def _job(source: Path, values: dict[str, Any], out: Path, work: Path, progress: bool) -> _Job:
+    folder = work / source.stem
+    folder.mkdir()
+    job = _Job(
+        source=source,
+        target=out / source.name,
+        page=out / f"{source.stem}.html",
+        file=folder / "job.json",
+        result=folder / "result.json",
+        log=folder / "log",
+        environment=os.environ
+        | {
+            "PROXYSR_FIGURES": str(out / "figures"),
+            "PLOTLY_RENDERER": "plotly_mimetype",  # figures as data; pages bring the script
+            "JUPYTER_RUNTIME_DIR": str(folder),
+            "JUPYTER_PREFER_ENV_PATH": "1",
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+            "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
+        },
+        progress=progress,
+    )
+    content = {name: str(getattr(job, name)) for name in ("source", "target", "page", "result")}
+    write_json(job.file, content | {"parameters": values, "progress": progress})
+    return job
+
+
+def chosen_notebooks(names: Sequence[str] | None) -> list[Path]:
+    """The numbered notebooks of these names, or all of them."""
+    folder = paths.notebooks()
+    known = {path.stem: path for path in sorted(folder.glob("[0-9]*.ipynb"))}
+    if not known:
+        raise ConfigError(
+            f"There are no notebooks in {folder}. They come with a checkout of the project: "
+            "run this inside one, or set PROXYSR_HOME to it."
+        )
+    stems = [name.removesuffix(".ipynb") for name in names] if names else list(known)
+    for stem in stems:
+        require(stem in known, unknown(stem, known, "notebook"))
+    return [known[stem] for stem in dict.fromkeys(stems)]

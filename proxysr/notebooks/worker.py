@@ -1,0 +1,64 @@
+"""One notebook in a process of its own: ``python -m proxysr.notebooks.worker JOB.json``.
+
+The job names ``source``, ``target``, ``page``, ``parameters``, ``progress`` and ``result``; the
+result tells what happened.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from proxysr.files import read_json, write_json
+
+
+def main(job_file: str) -> None:
+    """Execute the notebook of a job, write its page, and tell the result."""
+    job = read_json(Path(job_file))
+    started = time.perf_counter()
+    problem = execute(job)
+    if Path(job["target"]).is_file():
+        from proxysr.notebooks.pages import without_widgets, write_page
+
+        without_widgets(Path(job["target"]))
+        write_page(Path(job["target"]), Path(job["page"]))
+    seconds = round(time.perf_counter() - started, 1)
+    write_json(Path(job["result"]), {"problem": problem, "seconds": seconds})
+
+
+def execute(job: dict[str, Any]) -> dict[str, Any] | None:
+    """Run the notebook; None, or which cell failed and how."""
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+    from traitlets.config import Config
+
+    config = Config()
+    if os.name == "posix":  # files instead of ports: notebooks side by side cannot collide
+        config.KernelManager.transport = "ipc"
+    try:
+        papermill.execute_notebook(
+            job["source"],
+            job["target"],
+            parameters=job["parameters"],
+            kernel_name="python3",
+            progress_bar={"desc": Path(job["source"]).stem} if job["progress"] else False,
+            store_widget_state=False,
+            # several kernels would wait for one history database
+            extra_arguments=["--HistoryManager.enabled=False"],
+            config=config,
+        )
+    except PapermillExecutionError as error:
+        return {
+            "cell": error.exec_count,
+            "source": error.source,
+            "error": error.ename,
+            "message": error.evalue,
+        }
+    return None
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
