@@ -176,9 +176,7 @@ class PrefixBatches:
             items = seen[:, longest - width :]
             targets = torch.full_like(items, PAD)
             targets[:, -1] = target
-            batch = SessionBatch(
-                items, whole.clamp(max=width), targets, self.data.users[session]
-            )
+            batch = SessionBatch(items, whole.clamp(max=width), targets, self.data.users[session])
             yield picked, batch, seen
 
 
@@ -187,7 +185,9 @@ def batch_of(
 ) -> SessionBatch:
     """A batch to score from lists of item indices (no targets)."""
     if not clicks or not all(clicks):
-        raise ValueError("A batch needs at least one session, and every session at least one click.")
+        raise ValueError(
+            "A batch needs at least one session, and every session at least one click."
+        )
     width = max(map(len, clicks))
     items = torch.tensor([[PAD] * (width - len(row)) + list(row) for row in clicks])
     lengths = torch.tensor([len(row) for row in clicks])

@@ -42,7 +42,7 @@ def keep(connection: Any, table: Any, name: str) -> Any:
 
     if connection.name != "duckdb":
         return table.cache()
-    return connection.create_table(ibis.util.gen_name(f"proxysr_{name}"), table)
+    return connection.create_table(ibis.util.gen_name(f"proxysr_{name}"), table, temp=True)
 
 
 def discard(connection: Any, table: Any) -> None:

@@ -122,7 +122,7 @@ class ProxySRConfig(Settings):
             require(value > 0, f"{name} is positive; received {value}.")
         require(
             self.temperature_start >= self.temperature_end,
-            f"temperature_start ({self.temperature_start}) is not below "
+            f"temperature_start ({self.temperature_start}) is at least "
             f"temperature_end ({self.temperature_end}).",
         )
         require(0 <= self.dropout < 1, f"dropout is in [0, 1); received {self.dropout}.")
@@ -186,6 +186,10 @@ class ProxySR(LearnedModel):
         c = self.config
         d, hidden = c.embedding_dim, (c.embedding_dim + c.n_proxies) // 2
         self.max_length = c.max_length
+        require(
+            self._n_negatives() > 0,
+            "The only item is every target: with target_is_negative=False no negative is left.",
+        )
         self.items = nn.Parameter(torch.randn(n_items + 1, d) * c.init_std)
         self.proxies = nn.Parameter(torch.randn(c.n_proxies, d) * c.init_std)
         self.normals = nn.Parameter(torch.randn(c.n_proxies, d) * c.init_std)
@@ -340,8 +344,10 @@ class ProxySR(LearnedModel):
         temperature : float, optional
             Temperature to choose with in place of the current epoch's.
         """
-        chosen, _, projected = self._look(batch, force_proxy=force_proxy, temperature=temperature)
-        query = chosen.proxy + projected
+        clicks, is_click, chosen = self._choose(
+            batch, force_proxy=force_proxy, temperature=temperature
+        )
+        query = chosen.proxy + project(self.short_term(clicks, is_click), chosen.normal)
         constant = query.square().sum(dim=1, keepdim=True)
         scores = query.new_empty(len(query), self.n_items + 1)
         for columns, closeness, _ in closeness_tiles(
@@ -353,12 +359,12 @@ class ProxySR(LearnedModel):
     @torch.no_grad()
     def represent(self, batch: SessionBatch) -> Tensor:
         """The proxy vector (B, D) each session chose, as in Figure 4."""
-        return self._look(batch)[0].proxy
+        return self._choose(batch)[2].proxy
 
     @torch.no_grad()
     def choices(self, batch: SessionBatch) -> dict[str, Tensor]:
         """The proxy that each session gives most weight to, and that weight."""
-        probability, proxy = self._look(batch)[0].weights.max(dim=1)
+        probability, proxy = self._choose(batch)[2].weights.max(dim=1)
         return {"proxy": proxy, "probability": probability}
 
     @torch.no_grad()
@@ -370,35 +376,34 @@ class ProxySR(LearnedModel):
         temperature: float | Tensor | None = None,
     ) -> ProxyTrace:
         """Everything between clicks and scores; parameters are those of :meth:`score`."""
-        chosen, short_term, projected = self._look(
+        clicks, is_click, chosen = self._choose(
             batch, force_proxy=force_proxy, temperature=temperature
         )
-        n_clicks = batch.lengths.clamp(max=self.max_length)[:, None, None]
-        by_click = chosen.hidden / n_clicks @ self.w2
+        short_term = self.short_term(clicks, is_click)
+        n_clicks = is_click.sum(dim=1)[:, None, None]
         return ProxyTrace(
-            chosen.logits,
-            by_click,
-            chosen.weights,
-            chosen.proxy,
-            chosen.normal,
-            short_term,
-            projected,
+            proxy_logits=chosen.logits,
+            position_logits=chosen.hidden / n_clicks @ self.w2,
+            proxy_weights=chosen.weights,
+            proxy=chosen.proxy,
+            normal=chosen.normal,
+            short_term=short_term,
+            projected=project(short_term, chosen.normal),
         )
 
     # -- pieces ----------------------------------------------------------------------------
 
-    def _look(
+    def _choose(
         self, batch: SessionBatch, *, force_proxy: int | Tensor | None = None,
         temperature: float | Tensor | None = None,
-    ) -> tuple[Selection, Tensor, Tensor]:  # fmt: skip
-        """What a batch chose, its short-term interest and that interest on the hyperplane."""
+    ) -> tuple[Tensor, Tensor, Selection]:  # fmt: skip
+        """Embedded clicks of a batch, which are clicks, and what the sessions chose by them."""
         items = batch.items[:, -self.max_length :]
         clicks, is_click = self.items[items], items != PAD
         chosen = self.select(
             clicks, is_click, batch.users, force_proxy=force_proxy, temperature=temperature
         )
-        short_term = self.short_term(clicks, is_click)
-        return chosen, short_term, project(short_term, chosen.normal)
+        return clicks, is_click, chosen
 
     def _hinge(
         self, items: Tensor, query: Tensor, normal: Tensor, session: Tensor, targets: Tensor
@@ -418,9 +423,8 @@ class ProxySR(LearnedModel):
 
     def _n_negatives(self) -> int:
         available = self.n_items - (not self.config.target_is_negative)
-        return (
-            available if self.config.negatives == "all" else min(self.config.n_negatives, available)
-        )
+        wanted = available if self.config.negatives == "all" else self.config.n_negatives
+        return min(wanted, available)
 
     def _known_user_bias(self, users: Tensor | None, logits: Tensor) -> Tensor:
         if self.user_bias is None or users is None:

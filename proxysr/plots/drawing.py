@@ -11,7 +11,6 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-SCALE = 2  # pixels of the picture for each of the page, for sharp print and screens
 PATIENCE = 120  # seconds; a browser that starts on a busy machine takes its time
 
 
@@ -19,8 +18,8 @@ class DrawingError(RuntimeError):
     """There is no browser to draw with, or it failed."""
 
 
-def draw(fig: go.Figure) -> bytes:
-    """The figure as PNG, in the width and height of its layout.
+def draw(fig: go.Figure, scale: float = 2) -> bytes:
+    """The figure as PNG, in the width and height of its layout times ``scale``.
 
     Raises
     ------
@@ -28,7 +27,7 @@ def draw(fig: go.Figure) -> bytes:
         If no Chrome or Chromium is found, or it does not answer.
     """
     layout = fig.layout
-    size = {"width": layout.width or 820, "height": layout.height or 420, "scale": SCALE}
+    size = {"width": layout.width or 820, "height": layout.height or 420, "scale": scale}
     return _browser().draw(fig.to_dict(), {"format": "png"} | size)
 
 

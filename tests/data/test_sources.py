@@ -317,7 +317,7 @@ def test_options_replace_the_preset(tmp_path: Path) -> None:
 
 def test_synthetic(tmp_path: Path) -> None:
     settings = tmp_path / "settings.json"
-    settings.write_text('{"n_sessions": 200, "n_items": 60, "n_users": 30}')
+    settings.write_text('{"n_sessions": 400, "n_items": 90, "n_users": 30}')
     source = SOURCES["synthetic"]
     split = source.prepare(settings)
     facts = split.session_info.set_index("session_id")
@@ -325,7 +325,7 @@ def test_synthetic(tmp_path: Path) -> None:
     users = split.users["user_id"][split.train.user_index]
     assert users.tolist() == facts.loc[split.train.session_ids, "planted_user"].tolist()
     assert split.items["title"].notna().all()
-    assert split.provenance["source"]["settings"]["n_sessions"] == 200
+    assert split.provenance["source"]["settings"]["n_sessions"] == 400
     assert source.prepare(settings).fingerprint() == split.fingerprint()
     assert source.prepare(settings, seed=5).fingerprint() != split.fingerprint()
     null = source.prepare(settings, structure=False)

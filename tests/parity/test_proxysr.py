@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from proxysr.config import ConfigError
 from proxysr.data.batches import SessionBatch, batch_of
 from proxysr.models import ProxySR
 from proxysr.models import hinge as hinge_module
@@ -208,3 +209,24 @@ def test_unknown_users_are_untouched_by_the_bias() -> None:
         assert model.user_bias is not None
         model.user_bias.add_(5)
     assert torch.equal(model.score(b), before)
+
+
+def test_an_item_needs_another_one_to_be_told_from() -> None:
+    with pytest.raises(ConfigError, match="with target_is_negative=False no negative is left"):
+        ProxySR(1, ProxySR.Config(target_is_negative=False))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_proxies": 0}, "n_proxies is at least 1; received 0"),
+        ({"lambda_dist": -1}, "lambda_dist is not negative; received -1"),
+        ({"margin": 0}, "margin is positive; received 0"),
+        ({"dropout": 1}, r"dropout is in \[0, 1\); received 1"),
+        ({"temperature_end": 5}, r"temperature_start \(3.0\) is at least temperature_end \(5.0\)"),
+        ({"negatives": "some"}, "negatives is one of 'hardest', 'all'; received 'some'"),
+    ],
+)
+def test_settings_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        ProxySR.Config(**options)
