@@ -4,8 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-# threads that wait for work must not spin, or two programs on two cores slow each other down
-export OMP_WAIT_POLICY ?= PASSIVE
+# threads that wait for work spin briefly only, or two programs on two cores slow each other down
+export GOMP_SPINCOUNT ?= 1000
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lab lint types layers pytest format venv clean

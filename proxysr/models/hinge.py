@@ -91,8 +91,8 @@ def hardest_negatives(
         closeness, keep = closeness.masked_fill(columns == target, -torch.inf).topk(k, sorted=False)
         columns = columns.gather(1, keep)
     columns = torch.cat([columns, target], dim=1)
-    closeness = torch.cat([closeness, found.values.gather(1, target)], dim=1)
-    return Negatives(columns, closeness, found.along_normal[session[:, None], columns])
+    closeness = torch.cat([closeness, found.at(target)], dim=1)
+    return Negatives(columns, closeness, found.along_normal_at(session, columns))
 
 
 def hinge(

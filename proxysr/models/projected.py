@@ -15,16 +15,18 @@ one with a row per session, and nothing of size B x V x D is ever built.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import max_pool1d
 
 TILE = 2048
 """Items per tile: a tile of products stays in the processor's cache while it is finished."""
-LANES = 128
-"""Columns that the maximum over a tile is kept for; each stands for TILE / LANES = 16 items."""
+BLOCK = 16
+"""Items per maximum that is kept of a tile: these are looked through first, for the best items."""
 
 
 def length(x: Tensor) -> Tensor:
@@ -39,42 +41,72 @@ def project(x: Tensor, normal: Tensor) -> Tensor:
 
 
 class Closeness(NamedTuple):
-    """Closeness of R queries to all items, columns padded with -inf to whole tiles.
+    """Closeness of R queries to all items, tile by tile, filled up with -inf to whole tiles.
 
     Attributes
     ----------
-    values : (R, tiles * TILE)
-        Column 0, the padding item, is -inf too.
-    along_normal : (G, tiles * TILE)
+    values : (tiles, R, TILE)
+        Item ``i`` is column ``i % TILE`` of tile ``i // TILE``; the padding item is -inf too.
+    along_normal : (tiles, G, TILE)
         ``v.I`` of the G sessions.
-    lane_max : (R, tiles * LANES)
-        Column ``t * LANES + j`` is the maximum of ``values[:, t * TILE + j :: LANES]`` in tile t.
+    block_max : (R, tiles * TILE / BLOCK)
+        Column b is the largest value of the items ``b * BLOCK`` up to ``(b + 1) * BLOCK``.
     """
 
     values: Tensor
     along_normal: Tensor
-    lane_max: Tensor
+    block_max: Tensor
 
     def top(self, k: int) -> tuple[Tensor, Tensor]:
-        """The k largest values of each row and their columns, (R, k) each, in no order."""
-        if self.lane_max.shape[1] < 4 * k:
-            return self.values.topk(k, dim=1, sorted=False)
-        # An item among the k best sits in one of the k lanes with the best maxima.
-        lanes = self.lane_max.topk(k, dim=1, sorted=False).indices
-        first = lanes // LANES * TILE + lanes % LANES
-        stride = torch.arange(0, TILE, LANES, device=first.device)
-        columns = (first[:, :, None] + stride).flatten(1)
-        best = self.values.gather(1, columns).topk(k, dim=1, sorted=False)
-        return best.values, columns.gather(1, best.indices)
+        """The k largest values of each row and their items, (R, k) each, in no order."""
+        # An item among the k best sits in one of the k blocks with the best maxima.
+        n = min(k, self.block_max.shape[1])
+        blocks = self.block_max.topk(n, dim=1, sorted=False).indices
+        found = _look_up(self.values, self._rows(), blocks, BLOCK)
+        best = found.flatten(1).topk(k, dim=1, sorted=False)
+        block, place = best.indices // BLOCK, best.indices % BLOCK
+        return best.values, blocks.gather(1, block) * BLOCK + place
+
+    def at(self, items: Tensor) -> Tensor:
+        """Values at some items of each row, (R, n) both."""
+        return _look_up(self.values, self._rows(), items, 1).squeeze(2)
+
+    def along_normal_at(self, session: Tensor, items: Tensor) -> Tensor:
+        """``v.I`` at some items of each row, (R, n) both; ``session`` (R,) is the row's."""
+        return _look_up(self.along_normal, session, items, 1).squeeze(2)
+
+    def _rows(self) -> Tensor:
+        return torch.arange(self.values.shape[1], device=self.values.device)
+
+
+def _look_up(tiles: Tensor, row: Tensor, blocks: Tensor, size: int) -> Tensor:
+    """Blocks (R, n) of ``size`` items, numbered through the tiles, of the rows (R,): (R, n, size).
+
+    A single index into the flat memory is faster than one for each dimension.
+    """
+    width = TILE // size
+    entry = (blocks // width * tiles.shape[1] + row[:, None]) * width + blocks % width
+    return tiles.view(-1, size)[entry]
+
+
+class Tile(NamedTuple):
+    """Memory for one tile of items: closeness (R, width) and ``v.I`` (G, width)."""
+
+    closeness: Tensor
+    along_normal: Tensor
 
 
 def closeness_tiles(
-    items: Tensor, queries: Tensor, normals: Tensor, session: Tensor | None = None
-) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    items: Tensor,
+    queries: Tensor,
+    normals: Tensor,
+    session: Tensor,
+    *,
+    into: Callable[[int, int], Tile],
+) -> Iterator[tuple[slice, Tile]]:
     """Closeness of every query to every item, a tile of items at a time, without autograd.
 
-    Yields (columns, closeness (R, tile), ``v.I`` (G, tile)); the two tensors are overwritten
-    by the next tile. Column 0, the padding, is -inf.
+    Yields the columns of a tile and the tile, as it was filled. Column 0, the padding, is -inf.
 
     Parameters
     ----------
@@ -84,21 +116,24 @@ def closeness_tiles(
         ``q - (q.v) v``: already on the hyperplane of their session.
     normals : (G, D)
         One unit normal per session.
-    session : int64 (R,), optional
-        Row of ``normals`` that a query belongs to; its own row if left out.
+    session : int64 (R,)
+        Row of ``normals`` that a query belongs to.
+    into : callable
+        Memory for tile number ``index`` of ``width`` items: ``into(index, width)``.
     """
-    items, rows = items.detach(), len(queries)
-    left = torch.cat([2 * queries, normals]).detach()
-    buffer = left.new_empty(len(left), TILE)
-    for start in range(0, len(items), TILE):
-        some = items[start : start + TILE]
-        products = torch.mm(left, some.T, out=buffer[:, : len(some)])
-        closeness, along = products[:rows], products[rows:]
-        offset = torch.addcmul(-torch.linalg.vector_norm(some, dim=1).square(), along, along)
-        closeness += offset if session is None else offset.index_select(0, session)
-        if start == 0:
-            closeness[:, 0] = -torch.inf
-        yield slice(start, start + len(some)), closeness, along
+    items, normals, doubled = items.detach(), normals.detach(), 2 * queries.detach()
+    norms = -torch.linalg.vector_norm(items, dim=1).square()
+    for index, some in enumerate(torch.split(items, TILE)):
+        columns = slice(index * TILE, index * TILE + len(some))
+        tile = into(index, len(some))
+        torch.mm(normals, some.T, out=tile.along_normal)
+        offset = torch.addcmul(norms[columns], tile.along_normal, tile.along_normal)
+        # the products are added to what is there: one pass fewer over the tile
+        torch.index_select(offset, 0, session, out=tile.closeness)
+        tile.closeness.addmm_(doubled, some.T)
+        if index == 0:
+            tile.closeness[:, 0] = -torch.inf
+        yield columns, tile
 
 
 class ProjectedSearch:
@@ -121,29 +156,29 @@ class ProjectedSearch:
         Parameters are those of :func:`closeness_tiles`.
         """
         n_tiles = -(-len(items) // TILE)
-        values = self._buffer("values", items, len(queries), n_tiles * TILE)
-        along_normal = self._buffer("along_normal", items, len(normals), n_tiles * TILE)
-        lane_max = self._buffer("lane_max", items, len(queries), n_tiles * LANES)
-        tiles = closeness_tiles(items, queries, normals, session)
-        for tile, (columns, closeness, along) in enumerate(tiles):
-            values[:, columns] = closeness
-            along_normal[:, columns] = along
-            values[:, columns.stop : (tile + 1) * TILE] = -torch.inf
-            highest = values[:, tile * TILE : (tile + 1) * TILE]
-            while highest.shape[1] > LANES:
-                highest = torch.maximum(*highest.chunk(2, dim=1))
-            lane_max[:, tile * LANES : (tile + 1) * LANES] = highest
-        return Closeness(values, along_normal, lane_max)
+        values = self._buffer("values", items, n_tiles, len(queries), TILE)
+        along_normal = self._buffer("along_normal", items, n_tiles, len(normals), TILE)
+        block_max = self._buffer("block_max", items, len(queries), n_tiles, TILE // BLOCK)
 
-    def _buffer(self, name: str, like: Tensor, rows: int, columns: int) -> Tensor:
-        kept = self._buffers.get(name)
+        def into(index: int, width: int) -> Tile:
+            return Tile(values[index, :, :width], along_normal[index, :, :width])
+
+        tiles = closeness_tiles(items, queries, normals, session, into=into)
+        for index, (columns, _) in enumerate(tiles):
+            values[index, :, columns.stop - columns.start :] = -torch.inf
+            block_max[:, index] = max_pool1d(values[index], BLOCK)
+        return Closeness(values, along_normal, block_max.flatten(1))
+
+    def _buffer(self, name: str, like: Tensor, *shape: int) -> Tensor:
+        """Memory of this shape, taken from what an earlier call left where that is enough."""
+        kept, size = self._buffers.get(name), math.prod(shape)
         if (
             kept is None
-            or kept.shape[0] < rows
-            or (kept.shape[1], kept.dtype, kept.device) != (columns, like.dtype, like.device)
+            or len(kept) < size
+            or (kept.dtype, kept.device) != (like.dtype, like.device)
         ):
-            kept = self._buffers[name] = like.new_empty(rows, columns)
-        return kept[:rows]
+            kept = self._buffers[name] = like.new_empty(size)
+        return kept[:size].view(shape)
 
 
 def rows_within(memory: int, n_items: int, element_size: int = 4) -> int:

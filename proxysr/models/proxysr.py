@@ -54,7 +54,7 @@ from proxysr.data.sessions import PAD
 from proxysr.models.base import LearnedModel, Loss
 from proxysr.models.hinge import Hinge, hardest_negatives, hinge, hinge_over_all
 from proxysr.models.lookup import lookup
-from proxysr.models.projected import ProjectedSearch, closeness_tiles, length, project
+from proxysr.models.projected import TILE, ProjectedSearch, Tile, closeness_tiles, length, project
 from proxysr.models.short_term import ShortTermEncoder, at_clicks
 
 
@@ -350,10 +350,15 @@ class ProxySR(LearnedModel):
         query = chosen.proxy + project(self.short_term(clicks, is_click), chosen.normal)
         constant = query.square().sum(dim=1, keepdim=True)
         scores = query.new_empty(len(query), self.n_items + 1)
-        for columns, closeness, _ in closeness_tiles(
-            self.items, project(query, chosen.normal), chosen.normal
+        buffers = query.new_empty(2, len(query), TILE)  # stays in the cache from tile to tile
+        for columns, tile in closeness_tiles(
+            self.items,
+            project(query, chosen.normal),
+            chosen.normal,
+            torch.arange(len(query), device=query.device),
+            into=lambda _, width: Tile(*buffers[:, :, :width]),
         ):
-            torch.sub(closeness, constant, out=scores[:, columns])
+            torch.sub(tile.closeness, constant, out=scores[:, columns])
         return scores
 
     @torch.no_grad()

@@ -74,8 +74,12 @@ def write_index(out: Path, pages: list[Page]) -> Path:
     for page in pages:
         link = f'<a href="{html.escape(page.page.name)}">{html.escape(title_of(page.notebook))}</a>'
         state = "" if page.problem is None else ' <strong class="failed">failed</strong>'
-        about = f'<span class="about">{html.escape(page.notebook.name)}, {page.seconds:.0f} s</span>'
-        lines.append(f"<li>{link if page.page.is_file() else html.escape(page.notebook.stem)}{state} {about}")
+        about = (
+            f'<span class="about">{html.escape(page.notebook.name)}, {page.seconds:.0f} s</span>'
+        )
+        lines.append(
+            f"<li>{link if page.page.is_file() else html.escape(page.notebook.stem)}{state} {about}"
+        )
         if page.problem is not None:
             lines.append(f"<pre>{html.escape(page.problem)}</pre>")
         lines.append("</li>")

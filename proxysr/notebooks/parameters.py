@@ -38,7 +38,9 @@ def fitting(notebooks: list[Path], params: Mapping[str, Any]) -> dict[Path, dict
             raise ConfigError(unknown(name, names, f"parameter of {which}"))
     return {
         notebook: {
-            name: _typed(value, declared[name]) for name, value in params.items() if name in declared
+            name: _typed(value, declared[name])
+            for name, value in params.items()
+            if name in declared
         }
         for notebook, declared in known.items()
     }
