@@ -15,8 +15,9 @@ V     items and the padding, ``n_items + 1``
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from proxysr.config import Settings
@@ -50,6 +51,8 @@ class SessionModel(nn.Module, ABC):
     """Clicks of a session that the model looks at: its latest ones."""
     peeks_in_training: ClassVar[bool] = False
     """Whether the training loss of a position may depend on later clicks (scores never do)."""
+    sized_by_data: ClassVar[tuple[str, ...]] = ()
+    """Buffers that :meth:`prepare` gives their size; saved ones bring it along."""
 
     def __init__(self, n_items: int, config: Settings | None = None) -> None:
         super().__init__()
@@ -77,6 +80,13 @@ class SessionModel(nn.Module, ABC):
 
     def prepare(self, train: Sessions) -> None:
         """Take facts of the training sessions into buffers; models that only count learn here."""
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *args: Any) -> None:
+        for name in self.sized_by_data:
+            saved = state.get(prefix + name)
+            if saved is not None:
+                setattr(self, name, torch.empty_like(saved, device=getattr(self, name).device))
+        super()._load_from_state_dict(state, prefix, *args)
 
     def choices(self, batch: SessionBatch) -> dict[str, Tensor]:
         """Columns (B,) to be kept beside the ranks, such as the proxy a session chose."""

@@ -1,0 +1,158 @@
+"""What models share that compare a session's vector with the items' vectors.
+
+They are trained to predict every item of a session from the items before it: the score of an
+item is the dot product of its embedding with the session's vector, and the loss is the
+cross-entropy of the softmax over all items. A model says how it encodes; whether it reads all
+positions of a session in one pass (it is causal), or every prefix by itself
+(:func:`prefixes`), the trainer does not notice.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, pad
+
+from proxysr.config import Settings, require
+from proxysr.data.batches import SessionBatch
+from proxysr.data.sessions import PAD
+from proxysr.models.base import LearnedModel, Loss
+
+Ends = tuple[Tensor, Tensor]
+"""Row and column (R,) each of the clicks after which a model is asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftmaxConfig(Settings):
+    """Hyper-parameters that all these models have."""
+
+    embedding_dim: int = 128
+    """Size d of the item embeddings."""
+    max_length: int = 50
+    """Clicks of a session that are read: its latest ones."""
+    init_std: float = 0.1
+    """Standard deviation of the item embeddings at the start."""
+
+    def check(self) -> None:
+        """Check ranges."""
+        for name in ("embedding_dim", "max_length"):
+            value = getattr(self, name)
+            require(value >= 1, f"{name} is at least 1; received {value}.")
+        require(self.init_std > 0, f"init_std is positive; received {self.init_std}.")
+
+
+class SoftmaxModel(LearnedModel):
+    """Base of models whose scores are ``encode(batch) @ items.T``.
+
+    Parameters
+    ----------
+    n_items : int
+    config : SoftmaxConfig, optional
+
+    Attributes
+    ----------
+    items : (V, D)
+        Item embeddings; row ``PAD`` is zero and stays so.
+    """
+
+    Config = SoftmaxConfig
+    config: SoftmaxConfig
+
+    def __init__(self, n_items: int, config: SoftmaxConfig | None = None) -> None:
+        super().__init__(n_items, config)
+        self.max_length = self.config.max_length
+        table = torch.randn(n_items + 1, self.config.embedding_dim) * self.config.init_std
+        table[PAD] = 0
+        self.items = nn.Parameter(table)
+
+    @abstractmethod
+    def encode(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:
+        """Vectors (R, D) of the sessions as they were after the clicks at ``ends``.
+
+        Parameters
+        ----------
+        batch : SessionBatch
+        ends : int64 (R,) twice, optional
+            The last column of every row if left out; R is B then.
+        """
+
+    def logits(self, vectors: Tensor) -> Tensor:
+        """Scores (R, V) of all items, column ``PAD`` -inf."""
+        scores = vectors @ self.items.T
+        return scores.index_fill(1, torch.tensor([PAD], device=scores.device), -torch.inf)
+
+    def loss(self, batch: SessionBatch) -> Loss:
+        """Mean cross-entropy over all targets of the batch."""
+        ends = targets_of(batch)
+        total = cross_entropy(self.logits(self.encode(batch, ends)), batch.targets[ends])
+        return Loss(total, {})
+
+    @torch.no_grad()
+    def score(self, batch: SessionBatch) -> Tensor:
+        """Dot products (B, V) of the session's vector and all items."""
+        return self.logits(self.encode(recent(batch, self.max_length)))
+
+    @torch.no_grad()
+    def represent(self, batch: SessionBatch) -> Tensor:
+        """The session's vector (B, D)."""
+        return self.encode(recent(batch, self.max_length))
+
+
+def targets_of(batch: SessionBatch) -> Ends:
+    """Row and column (R,) of the positions of a batch that have a target."""
+    row, column = (batch.targets != PAD).nonzero(as_tuple=True)
+    return row, column
+
+
+def recent(batch: SessionBatch, length: int) -> SessionBatch:
+    """The batch with at most the latest ``length`` clicks of each row."""
+    return batch._replace(
+        items=batch.items[:, -length:],
+        lengths=batch.lengths.clamp(max=length),
+        targets=batch.targets[:, -length:],
+    )
+
+
+def prefixes(batch: SessionBatch, ends: Ends) -> SessionBatch:
+    """The sessions as they were after the clicks at ``ends``: a batch of R rows.
+
+    >>> items = torch.tensor([[0, 4, 2, 7]])
+    >>> batch = SessionBatch(items, torch.tensor([3]), torch.zeros_like(items))
+    >>> prefixes(batch, (torch.tensor([0, 0]), torch.tensor([1, 2]))).items
+    tensor([[0, 4],
+            [4, 2]])
+    """
+    row, column = ends
+    n = batch.items.shape[1]
+    items = pad(batch.items, (n - 1, 0)).unfold(1, n, 1)[row, column]
+    lengths = batch.lengths[row] - (n - 1 - column)
+    width = int(lengths.max()) if len(lengths) else 0
+    return SessionBatch(
+        items[:, n - width :],
+        lengths,
+        batch.targets[row, column, None].new_zeros(len(row), width),
+        None if batch.users is None else batch.users[row],
+    )
+
+
+def left_aligned(batch: SessionBatch) -> Tensor:
+    """Items (B, L) with the padding behind them, for networks that read from the left.
+
+    Click ``column`` of a row is found at ``column - (L - length)``; see :func:`shifted`.
+    """
+    n = batch.items.shape[1]
+    start = n - batch.lengths
+    column = torch.arange(n, device=batch.items.device) + start[:, None]
+    return batch.items.gather(1, column.clamp(max=n - 1)).masked_fill(column >= n, PAD)
+
+
+def shifted(batch: SessionBatch, ends: Ends | None) -> Ends:
+    """Where the clicks at ``ends`` (or the latest ones) are in :func:`left_aligned` items."""
+    n = batch.items.shape[1]
+    if ends is None:
+        return torch.arange(len(batch.items), device=batch.items.device), batch.lengths - 1
+    row, column = ends
+    return row, column - (n - batch.lengths[row])
