@@ -47,8 +47,8 @@ class Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 2 for an error, 130 if interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    # A waiting thread spins briefly: never spinning makes a training step a third slower, and spinning
-    # as long as is usual ten times slower where another program is busy. Read when torch is imported.
+    # A waiting thread spins briefly. Never spinning makes a training step a third slower; spinning
+    # for as long as is usual, ten times, where another program is busy. Torch's import reads this.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         module, args = parsed(arguments)

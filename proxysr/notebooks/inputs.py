@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from proxysr import paths
-from proxysr.data import SOURCES, SyntheticConfig, synthetic_events
+from proxysr.data.sources import SOURCES
+from proxysr.data.synthetic import SyntheticConfig, synthetic_events
 from proxysr.files import replacing
 
 

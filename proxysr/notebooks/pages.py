@@ -16,7 +16,8 @@ body { font: 16px/1.5 Helvetica, Arial, sans-serif; color: #222; max-width: 1100
        margin: 2rem auto; padding: 0 1rem; }
 a { color: #0072B2; } h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
 .failed { color: #B00020; } .about { color: #666; font-size: .9rem; }
-.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); gap: 1.5rem; }
+.figures { display: grid; gap: 1.5rem;
+           grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); }
 figure { margin: 0; border: 1px solid #ddd; padding: .6rem; } img { width: 100%; height: auto; }
 figcaption { font-size: .9rem; } pre { white-space: pre-wrap; font-size: .85rem; color: #B00020; }
 """
@@ -72,14 +73,12 @@ def write_index(out: Path, pages: list[Page]) -> Path:
     """Write ``index.html``: the notebooks, and the figures they left, with titles escaped."""
     lines = ["<h1>Notebooks</h1>", "<ol>"]
     for page in pages:
-        link = f'<a href="{html.escape(page.page.name)}">{html.escape(title_of(page.notebook))}</a>'
+        title = html.escape(title_of(page.notebook))
+        if page.page.is_file():
+            title = f'<a href="{html.escape(page.page.name)}">{title}</a>'
         state = "" if page.problem is None else ' <strong class="failed">failed</strong>'
-        about = (
-            f'<span class="about">{html.escape(page.notebook.name)}, {page.seconds:.0f} s</span>'
-        )
-        lines.append(
-            f"<li>{link if page.page.is_file() else html.escape(page.notebook.stem)}{state} {about}"
-        )
+        name = html.escape(page.notebook.name)
+        lines.append(f'<li>{title}{state} <span class="about">{name}, {page.seconds:.0f} s</span>')
         if page.problem is not None:
             lines.append(f"<pre>{html.escape(page.problem)}</pre>")
         lines.append("</li>")

@@ -1,4 +1,4 @@
-"""Put fresh outputs into the notebooks themselves: ``python -m proxysr.notebooks.refresh [NAME …]``.
+"""Put fresh outputs into the notebooks: ``python -m proxysr.notebooks.refresh [NAME …]``.
 
 Run it after changing a notebook or what its outputs show; parameters keep their defaults.
 """
