@@ -38,6 +38,8 @@ def execute(job: dict[str, Any]) -> dict[str, Any] | None:
     config = Config()
     if os.name == "posix":  # files instead of ports: notebooks side by side cannot collide
         config.KernelManager.transport = "ipc"
+        # by default, sockets of all kernels are named alike in the caller's folder
+        config.KernelManager.ip = str(Path(job["result"]).with_name("kernel"))
     try:
         papermill.execute_notebook(
             job["source"],

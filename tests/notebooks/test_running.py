@@ -1,0 +1,189 @@
+"""Notebooks run in processes of their own, take only parameters they have, and leave pages."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from proxysr.config import ConfigError
+from proxysr.notebooks import NotebookError, run_notebooks
+from proxysr.notebooks.pages import without_widgets
+from proxysr.notebooks.parameters import fitting, parameters_of
+from proxysr.notebooks.refresh import put_back
+
+PARAMETERS = """\
+k: int = 3  # how many
+share: float = 0.5  # of what
+name: str = "x"  # of whom
+loud: bool = False  # or not
+"""
+FIGURE = """\
+import plotly.graph_objects as go
+fig = go.Figure(go.Bar(y=[1, k])).update_layout(title_text="Bars of <i>R&D</i>")
+fig.show()
+"""
+
+
+def write(
+    folder: Path,
+    name: str,
+    *code: str,
+    heading: str = "# What is it?",
+    parameters: str = PARAMETERS,
+) -> Path:
+    """A notebook with a heading, parameters, and some code."""
+    cells = [
+        nbformat.v4.new_markdown_cell(heading),
+        nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}),
+        *(nbformat.v4.new_code_cell(source) for source in code),
+    ]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    path = folder / f"{name}.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
+    return path
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of its own, whose notebooks a test writes."""
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.setenv("PROXYSR_HOME", str(tmp_path))
+    return tmp_path
+
+
+def outputs(path: Path) -> list[dict[str, Any]]:
+    notebook = json.loads(path.read_text())
+    return [out for cell in notebook["cells"] for out in cell.get("outputs", [])]
+
+
+def test_parameters_are_read_with_type_default_and_help(tmp_path: Path) -> None:
+    found = parameters_of(write(tmp_path, "01_a"))
+    assert list(found) == ["k", "share", "name", "loud"]
+    assert found["share"]["inferred_type_name"] == "float"
+    assert found["share"]["default"] == "0.5"
+    assert found["share"]["help"] == "of what"
+
+
+def test_values_are_converted_and_go_to_every_notebook_that_has_them(tmp_path: Path) -> None:
+    a, b = write(tmp_path, "01_a"), write(tmp_path, "02_b", parameters="z = 1  # no type")
+    assert fitting([a, b], {"k": "7", "loud": "true", "z": 2}) == {
+        a: {"k": 7, "loud": True},
+        b: {"z": 2},
+    }
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"kk": 1}, "'kk' is not a known parameter of 01_a. Did you mean 'k'"),
+        ({"k": "many"}, "k .*'many'"),
+        ({"share": [1]}, "share "),
+    ],
+)
+def test_what_does_not_fit_is_refused(tmp_path: Path, params: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        fitting([write(tmp_path, "01_a")], params)
+
+
+def test_an_unknown_parameter_stops_everything_before_it_starts(home: Path) -> None:
+    write(home / "notebooks", "01_a")
+    with pytest.raises(ConfigError, match="'epoch' is not a known parameter"):
+        run_notebooks(params={"epoch": 1}, out=home / "out", progress=False)
+    assert not (home / "out").exists()
+
+
+def test_a_project_without_notebooks_says_so(home: Path) -> None:
+    with pytest.raises(ConfigError, match="There are no notebooks in .*set PROXYSR_HOME"):
+        run_notebooks(out=home / "out", progress=False)
+
+
+def test_run_side_by_side_with_pages_figures_and_index(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(home / "notebooks", "01_a", FIGURE, "print(k, share, name, loud)")
+    write(
+        home / "notebooks", "02_b", 'from pathlib import Path; print(Path("here").read_text())',
+        heading="# Is 1 < 2 & 3?",
+    )  # fmt: skip
+    elsewhere = home / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "here").write_text("the caller's folder")
+    monkeypatch.chdir(elsewhere)
+    out = home / "out"
+    left = run_notebooks(params={"k": 9, "name": "<b>"}, out=out, jobs=2, progress=False)
+    assert [path.name for path in left] == ["01_a.html", "02_b.html", "index.html"]
+    said = outputs(out / "01_a.ipynb")[-1]
+    assert "".join(said["text"]) == "9 0.5 <b> False\n"
+    assert "the caller" in (out / "02_b.html").read_text()
+    index = (out / "index.html").read_text()
+    assert '<a href="02_b.html">Is 1 &lt; 2 &amp; 3?</a>' in index
+    page = (out / "01_a.html").read_text()
+    assert page.count("plotly.js v") >= 1
+    assert not re.search(r"<(script|link|img)[^>]+(src|href)=[\"']https?:", page)
+    assert [path.name for path in elsewhere.iterdir()] == ["here"], "nothing is left there"
+    assert outputs(home / "notebooks" / "01_a.ipynb") == [], "the source is left alone"
+
+
+def test_one_that_fails_is_named_and_the_others_are_done(home: Path) -> None:
+    write(home / "notebooks", "01_bad", "1 / 0  # <i>", "print('never')")
+    write(home / "notebooks", "02_good", "print('done')")
+    out = home / "out"
+    with pytest.raises(
+        NotebookError,
+        match=r"01_bad.ipynb failed in cell \[2\] `1 / 0  # <i>`: ZeroDivisionError: division by",
+    ):
+        run_notebooks(out=out, progress=False)
+    assert "done" in (out / "02_good.html").read_text()
+    index = (out / "index.html").read_text()
+    assert '<strong class="failed">failed</strong>' in index
+    assert "&lt;i&gt;" in index
+    assert "<i>" not in index
+
+
+def test_one_whose_kernel_dies_is_named(home: Path) -> None:
+    write(home / "notebooks", "01_dies", "import os; os._exit(3)")
+    with pytest.raises(NotebookError, match="01_dies.ipynb (broke off|failed)"):
+        run_notebooks(out=home / "out", progress=False)
+
+
+def test_widgets_leave_an_executed_notebook(tmp_path: Path) -> None:
+    path = write(tmp_path, "01_a", "bar", "text")
+    notebook = nbformat.read(path, as_version=4)
+    view = "application/vnd.jupyter.widget-view+json"
+    bar = nbformat.v4.new_output("display_data", data={view: {"model_id": "1"}, "text/plain": "#"})
+    text = nbformat.v4.new_output("stream", text="kept")
+    notebook.cells[2].outputs, notebook.cells[3].outputs = [bar], [text]
+    notebook.metadata["widgets"] = {"state": {}}
+    nbformat.write(notebook, path)
+    without_widgets(path)
+    assert ["".join(out["text"]) for out in outputs(path)] == ["kept"]
+    assert "widgets" not in json.loads(path.read_text())["metadata"]
+
+
+def test_outputs_are_put_back_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write(tmp_path, "01_a", "fig.show()")
+    executed = tmp_path / "done.ipynb"
+    notebook = nbformat.read(source, as_version=4)
+    notebook.metadata["papermill"] = {"duration": 3.0}
+    figure = {"data": [{"type": "bar", "y": [1]}], "layout": {}}
+    notebook.cells[2].outputs = [
+        nbformat.v4.new_output("display_data", data={"application/vnd.plotly.v1+json": figure})
+    ]
+    notebook.cells[2].execution_count = 2
+    nbformat.write(notebook, executed)
+    monkeypatch.setattr("proxysr.plots.drawing.draw", lambda fig, scale: b"a picture")
+    put_back(executed, source)
+    kept = json.loads(source.read_text())
+    assert "papermill" not in kept["metadata"]
+    assert kept["cells"][2]["execution_count"] == 2
+    assert set(kept["cells"][2]["outputs"][0]["data"]) == {
+        "application/vnd.plotly.v1+json",
+        "image/png",
+    }
