@@ -9,12 +9,14 @@ import torch
 
 from proxysr.config import ConfigError, Settings, unknown
 from proxysr.models.base import LearnedModel, Loss, SessionModel
+from proxysr.models.mean import MeanEncoder
 from proxysr.models.proxysr import ProxySR, ProxyTrace
 
 __all__ = [
     "MODELS",
     "LearnedModel",
     "Loss",
+    "MeanEncoder",
     "ProxySR",
     "ProxyTrace",
     "SessionModel",
@@ -22,7 +24,10 @@ __all__ = [
     "model_class",
 ]
 
-MODELS: dict[str, type[SessionModel]] = {"proxysr": ProxySR}
+MODELS: dict[str, type[SessionModel]] = {
+    "mean": MeanEncoder,
+    "proxysr": ProxySR,
+}
 """Every model by the name that the command line and a run's ``config.json`` use."""
 
 

