@@ -9,11 +9,13 @@ import torch
 
 from proxysr.config import ConfigError, Settings, unknown
 from proxysr.models.base import LearnedModel, Loss, SessionModel
+from proxysr.models.gru4rec import GRU4Rec
 from proxysr.models.mean import MeanEncoder
 from proxysr.models.proxysr import ProxySR, ProxyTrace
 
 __all__ = [
     "MODELS",
+    "GRU4Rec",
     "LearnedModel",
     "Loss",
     "MeanEncoder",
@@ -25,6 +27,7 @@ __all__ = [
 ]
 
 MODELS: dict[str, type[SessionModel]] = {
+    "gru4rec": GRU4Rec,
     "mean": MeanEncoder,
     "proxysr": ProxySR,
 }

@@ -13,6 +13,7 @@ from proxysr.models import SessionModel, create
 N_ITEMS = 40
 
 SMALL: dict[str, dict[str, Any]] = {
+    "gru4rec": {"embedding_dim": 16, "max_length": 12},
     "mean": {"embedding_dim": 16, "max_length": 12},
     "proxysr": {
         "embedding_dim": 16, "n_proxies": 8, "n_negatives": 20, "max_length": 12,
