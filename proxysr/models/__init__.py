@@ -11,10 +11,12 @@ from proxysr.config import ConfigError, Settings, unknown
 from proxysr.models.base import LearnedModel, Loss, SessionModel
 from proxysr.models.gru4rec import GRU4Rec
 from proxysr.models.mean import MeanEncoder
+from proxysr.models.narm import NARM
 from proxysr.models.proxysr import ProxySR, ProxyTrace
 
 __all__ = [
     "MODELS",
+    "NARM",
     "GRU4Rec",
     "LearnedModel",
     "Loss",
@@ -29,6 +31,7 @@ __all__ = [
 MODELS: dict[str, type[SessionModel]] = {
     "gru4rec": GRU4Rec,
     "mean": MeanEncoder,
+    "narm": NARM,
     "proxysr": ProxySR,
 }
 """Every model by the name that the command line and a run's ``config.json`` use."""

@@ -34,7 +34,7 @@ Differences from the papers
 
 Differences from the authors' program
 -------------------------------------
-As above, and:
+As above, but for the reset gate, which its PyTorch version has as it is here, and:
 
 - Theirs keeps a session's state from step to step, but follows no gradient through it.
 - Dropped entries of a state are dropped for what comes after the layer. In theirs the next click

@@ -15,6 +15,7 @@ N_ITEMS = 40
 SMALL: dict[str, dict[str, Any]] = {
     "gru4rec": {"embedding_dim": 16, "max_length": 12},
     "mean": {"embedding_dim": 16, "max_length": 12},
+    "narm": {"embedding_dim": 16, "hidden_dim": 16, "max_length": 12, "dropout_session": 0.1},
     "proxysr": {
         "embedding_dim": 16, "n_proxies": 8, "n_negatives": 20, "max_length": 12,
         "init_std": 0.1, "anneal_epochs": 3,

@@ -184,6 +184,7 @@ def test_later_clicks_do_not_change_earlier_losses(name: str) -> None:
     losses = []
     for last in (9, 30):
         items = torch.cat([items[:, :3], torch.tensor([[last]])], 1)
+        torch.manual_seed(0)  # both drop the same
         losses.append(model.loss(SessionBatch(items, torch.tensor([4]), targets)).total)
     torch.testing.assert_close(losses[0], losses[1])
 
