@@ -13,10 +13,12 @@ from proxysr.models.gru4rec import GRU4Rec
 from proxysr.models.mean import MeanEncoder
 from proxysr.models.narm import NARM
 from proxysr.models.proxysr import ProxySR, ProxyTrace
+from proxysr.models.stamp import STAMP
 
 __all__ = [
     "MODELS",
     "NARM",
+    "STAMP",
     "GRU4Rec",
     "LearnedModel",
     "Loss",
@@ -33,6 +35,7 @@ MODELS: dict[str, type[SessionModel]] = {
     "mean": MeanEncoder,
     "narm": NARM,
     "proxysr": ProxySR,
+    "stamp": STAMP,
 }
 """Every model by the name that the command line and a run's ``config.json`` use."""
 
