@@ -9,12 +9,20 @@ import torch
 
 from proxysr.config import ConfigError, Settings, unknown
 from proxysr.models.base import LearnedModel, Loss, SessionModel
+from proxysr.models.gru4rec import GRU4Rec
+from proxysr.models.mean import MeanEncoder
+from proxysr.models.narm import NARM
 from proxysr.models.proxysr import ProxySR, ProxyTrace
+from proxysr.models.stamp import STAMP
 
 __all__ = [
     "MODELS",
+    "NARM",
+    "STAMP",
+    "GRU4Rec",
     "LearnedModel",
     "Loss",
+    "MeanEncoder",
     "ProxySR",
     "ProxyTrace",
     "SessionModel",
@@ -22,7 +30,13 @@ __all__ = [
     "model_class",
 ]
 
-MODELS: dict[str, type[SessionModel]] = {"proxysr": ProxySR}
+MODELS: dict[str, type[SessionModel]] = {
+    "gru4rec": GRU4Rec,
+    "mean": MeanEncoder,
+    "narm": NARM,
+    "proxysr": ProxySR,
+    "stamp": STAMP,
+}
 """Every model by the name that the command line and a run's ``config.json`` use."""
 
 

@@ -13,12 +13,19 @@ from proxysr.models import SessionModel, create
 N_ITEMS = 40
 
 SMALL: dict[str, dict[str, Any]] = {
+    "gru4rec": {"embedding_dim": 16, "max_length": 12},
+    "mean": {"embedding_dim": 16, "max_length": 12},
+    "narm": {"embedding_dim": 16, "hidden_dim": 16, "max_length": 12, "dropout_session": 0.1},
     "proxysr": {
         "embedding_dim": 16, "n_proxies": 8, "n_negatives": 20, "max_length": 12,
         "init_std": 0.1, "anneal_epochs": 3,
     },
+    "stamp": {"embedding_dim": 16, "max_length": 12, "init_std": 0.3, "init_std_weights": 0.3},
 }  # fmt: skip
 """Settings under which each model of ``MODELS`` learns a tiny task in seconds."""
+
+ORDERLESS = {"mean"}
+"""Models for which a session is a bag of items: they can find its cycle, not the next step."""
 
 
 def small(name: str, n_items: int = N_ITEMS, seed: int = 0, **options: Any) -> SessionModel:

