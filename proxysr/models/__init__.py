@@ -10,9 +10,11 @@ import torch
 from proxysr.config import ConfigError, Settings, unknown
 from proxysr.models.base import LearnedModel, Loss, SessionModel
 from proxysr.models.proxysr import ProxySR, ProxyTrace
+from proxysr.models.srgnn import SRGNN
 
 __all__ = [
     "MODELS",
+    "SRGNN",
     "LearnedModel",
     "Loss",
     "ProxySR",
@@ -22,7 +24,10 @@ __all__ = [
     "model_class",
 ]
 
-MODELS: dict[str, type[SessionModel]] = {"proxysr": ProxySR}
+MODELS: dict[str, type[SessionModel]] = {
+    "proxysr": ProxySR,
+    "srgnn": SRGNN,
+}
 """Every model by the name that the command line and a run's ``config.json`` use."""
 
 
