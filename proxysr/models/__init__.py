@@ -9,10 +9,12 @@ import torch
 
 from proxysr.config import ConfigError, Settings, unknown
 from proxysr.models.base import LearnedModel, Loss, SessionModel
+from proxysr.models.gcegnn import GCEGNN
 from proxysr.models.proxysr import ProxySR, ProxyTrace
 from proxysr.models.srgnn import SRGNN
 
 __all__ = [
+    "GCEGNN",
     "MODELS",
     "SRGNN",
     "LearnedModel",
@@ -27,6 +29,7 @@ __all__ = [
 MODELS: dict[str, type[SessionModel]] = {
     "proxysr": ProxySR,
     "srgnn": SRGNN,
+    "gcegnn": GCEGNN,
 }
 """Every model by the name that the command line and a run's ``config.json`` use."""
 
