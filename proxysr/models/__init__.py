@@ -9,11 +9,13 @@ import torch
 
 from proxysr.config import ConfigError, Settings, unknown
 from proxysr.models.base import LearnedModel, Loss, SessionModel
+from proxysr.models.fgnn import FGNN
 from proxysr.models.gcegnn import GCEGNN
 from proxysr.models.proxysr import ProxySR, ProxyTrace
 from proxysr.models.srgnn import SRGNN
 
 __all__ = [
+    "FGNN",
     "GCEGNN",
     "MODELS",
     "SRGNN",
@@ -29,6 +31,7 @@ __all__ = [
 MODELS: dict[str, type[SessionModel]] = {
     "proxysr": ProxySR,
     "srgnn": SRGNN,
+    "fgnn": FGNN,
     "gcegnn": GCEGNN,
 }
 """Every model by the name that the command line and a run's ``config.json`` use."""
