@@ -9,15 +9,21 @@ import torch
 
 from proxysr.config import ConfigError, Settings, unknown
 from proxysr.models.base import LearnedModel, Loss, SessionModel
+from proxysr.models.fgnn import FGNN
+from proxysr.models.gcegnn import GCEGNN
 from proxysr.models.gru4rec import GRU4Rec
 from proxysr.models.mean import MeanEncoder
 from proxysr.models.narm import NARM
 from proxysr.models.proxysr import ProxySR, ProxyTrace
+from proxysr.models.srgnn import SRGNN
 from proxysr.models.stamp import STAMP
 
 __all__ = [
+    "FGNN",
+    "GCEGNN",
     "MODELS",
     "NARM",
+    "SRGNN",
     "STAMP",
     "GRU4Rec",
     "LearnedModel",
@@ -31,11 +37,14 @@ __all__ = [
 ]
 
 MODELS: dict[str, type[SessionModel]] = {
-    "gru4rec": GRU4Rec,
-    "mean": MeanEncoder,
-    "narm": NARM,
     "proxysr": ProxySR,
+    "gru4rec": GRU4Rec,
+    "narm": NARM,
     "stamp": STAMP,
+    "srgnn": SRGNN,
+    "fgnn": FGNN,
+    "gcegnn": GCEGNN,
+    "mean": MeanEncoder,
 }
 """Every model by the name that the command line and a run's ``config.json`` use."""
 

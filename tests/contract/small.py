@@ -21,6 +21,9 @@ SMALL: dict[str, dict[str, Any]] = {
         "init_std": 0.1, "anneal_epochs": 3,
     },
     "stamp": {"embedding_dim": 16, "max_length": 12, "init_std": 0.3, "init_std_weights": 0.3},
+    "srgnn": {"embedding_dim": 16, "max_length": 12},
+    "fgnn": {"embedding_dim": 16, "max_length": 12, "n_heads": 2},
+    "gcegnn": {"embedding_dim": 16, "max_length": 12, "n_neighbors": 6, "dropout": 0.0},
 }  # fmt: skip
 """Settings under which each model of ``MODELS`` learns a tiny task in seconds."""
 

@@ -16,7 +16,9 @@ def train_and_test(name: str, split: SessionSplit) -> EvalResult:
     config = TrainConfig(
         epochs=12, learning_rate=1e-2, batch_size=32, task="repeat", device="cpu", seed=1
     )
-    fit(model, split, config, progress=False)
+    history = fit(model, split, config, progress=False)
+    # not the best epoch: among 40 items, recall at 20 is perfect before the order is known
+    model.load_state_dict(history.snapshots[len(history.rows) - 1])
     return evaluate(model, split.test, task="repeat", ks=(5, 10))
 
 

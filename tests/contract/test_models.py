@@ -156,6 +156,7 @@ def test_unknown_model_names_the_nearest() -> None:
 def test_every_parameter_gets_a_gradient(name: str) -> None:
     model = small(name)
     assert isinstance(model, LearnedModel)
+    model.prepare(cycles(50, seed=1))
     model.loss(training_batch(name)).total.backward()
     for parameter_name, parameter in model.named_parameters():
         assert parameter.grad is not None, parameter_name

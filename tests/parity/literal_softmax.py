@@ -18,16 +18,16 @@ LossAt = Callable[[Tensor, int], Tensor]
 """A literal loss of one position, from the scores (n_items,) of items 1.. and the target."""
 
 
-def sessions() -> SessionBatch:
+def sessions(n_items: int) -> SessionBatch:
     """Sessions of 1 to 9 clicks with repeats; some positions have no target."""
     generator = torch.Generator().manual_seed(3)
     lists = [
-        torch.randint(1, N_ITEMS + 1, (length,), generator=generator).tolist()
+        torch.randint(1, n_items + 1, (length,), generator=generator).tolist()
         for length in (1, 2, 9, 5, 1, 7, 3)
     ]
     lists += [[5, 5, 5, 2, 5], [8, 1, 8, 1, 8, 1]]
     batch = batch_of(lists)
-    targets = torch.randint(1, N_ITEMS + 1, batch.items.shape, generator=generator)
+    targets = torch.randint(1, n_items + 1, batch.items.shape, generator=generator)
     has_one = torch.rand(targets.shape, generator=generator) < 0.8
     return batch._replace(targets=targets * has_one * (batch.items > 0))
 
@@ -62,7 +62,7 @@ def assert_twins(
     bias: Tensor | None = None,
 ) -> None:
     """Vectors, scores, loss and gradients of ``model`` are those of ``encode``, to 1e-9."""
-    batch = sessions()
+    batch = sessions(model.n_items)
     ends = targets_of(batch)
     places = list(zip(*(end.tolist() for end in ends), strict=True))
     assert len(places) > 20

@@ -76,7 +76,7 @@ def test_far_scores_keep_losses_and_gradients_finite(loss: Any) -> None:
 def test_ranking_losses_fall(objective: str) -> None:
     model = build(objective=objective, embedding_dim=24, init_std=0.1, lambda_scores=0.01).float()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-    batch = sessions()
+    batch = sessions(N_ITEMS)
     losses = []
     for _ in range(100):
         optimizer.zero_grad()
@@ -89,7 +89,7 @@ def test_ranking_losses_fall(objective: str) -> None:
 
 def test_dropout_is_for_training_only() -> None:
     model = build(dropout_embedding=0.5, dropout_hidden=0.5, n_layers=2)
-    batch = sessions()
+    batch = sessions(N_ITEMS)
     assert not torch.equal(model.encode(batch), model.encode(batch))
     model.eval()
     assert torch.equal(model.encode(batch), model.encode(batch))

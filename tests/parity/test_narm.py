@@ -47,7 +47,7 @@ def test_narm(attention: str, encoders: str) -> None:
 @pytest.mark.parametrize("option", ["dropout_embedding", "dropout_session"])
 def test_dropout_is_for_training_only(option: str) -> None:
     model = build(**({"dropout_embedding": 0, "dropout_session": 0} | {option: 0.5}))
-    batch = sessions()
+    batch = sessions(N_ITEMS)
     assert not torch.equal(model.encode(batch), model.encode(batch))
     model.eval()
     assert torch.equal(model.encode(batch), model.encode(batch))

@@ -1,0 +1,303 @@
+"""GCE-GNN: items seen in their session's graph and in a graph of all training sessions.
+
+Idea
+----
+What is clicked near an item in *any* training session says something about it. A global graph
+joins each item to those most often clicked within a few steps of it; an attention that
+knows the current session gathers an item's neighbours there. In the session's own
+graph, an attention whose weights depend on the direction of the edges gathers the items clicked
+around it. Both vectors are added, and a position-aware attention sums the clicks up.
+
+Reference
+---------
+Ziyang Wang, Wei Wei, Gao Cong, Xiao-Li Li, Xian-Ling Mao, Minghui Qiu: Global Context
+Enhanced Graph Neural Networks for Session-based Recommendation. SIGIR 2020.
+https://doi.org/10.1145/3397271.3401142
+
+Where the equations are
+-----------------------
+The global graph: :func:`global_graph`; attention over global neighbours and aggregation:
+:class:`GlobalAggregator`; several hops: :meth:`GCEGNN.global_level`; the session graph:
+:meth:`GCEGNN.session_level`; the sum of both, with dropout: :meth:`GCEGNN.node_vectors`; reversed
+positions and soft attention: :meth:`GCEGNN.read_out`; scores and loss:
+:class:`proxysr.models.softmax.SoftmaxModel`.
+
+Differences from the paper
+--------------------------
+- The global graph is made of whole training sessions, so the step that a training position
+  should predict is among those that were counted. The paper and the authors' program do so too.
+- A repeated click makes an item its own global neighbour, as in the authors' program; an item
+  is no neighbour of itself for merely being clicked. Equal edges are kept in the order of
+  their items.
+- The loss is the cross-entropy of the softmax (the paper adds the terms of the items that were
+  not clicked), as in the authors' program.
+- LeakyReLU has slope 0.2, as in the authors' program, and dropout inside the aggregators is an
+  option, as there.
+
+Differences from the authors' program
+-------------------------------------
+- An item with few global neighbours has just these. Theirs draws some of them several times, at
+  random, to fill the places, and gives items without neighbours the padding's vector.
+- Both directions of a two-way step have the type in-out. Theirs writes the types while it
+  walks along the session, and one direction can be left with another type.
+- The first layers of both attentions have the paper's shape and bias: ``(d + 1) x (d + 1)`` for
+  global neighbours, and a bias beside the positions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import leaky_relu, relu, softmax
+
+from proxysr.config import require
+from proxysr.data.batches import SessionBatch
+from proxysr.data.sessions import PAD, Ints, Sessions
+from proxysr.models.session_graphs import (
+    IN,
+    IN_OUT,
+    NO_EDGE,
+    OUT,
+    SELF,
+    SessionGraphs,
+    at_clicks_of,
+    edge_types,
+    session_graphs,
+)
+from proxysr.models.softmax import Ends, SoftmaxConfig, SoftmaxModel, prefixes, recent
+
+SLOPE = 0.2
+KINDS = (OUT, IN, IN_OUT, SELF)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GCEGNNConfig(SoftmaxConfig):
+    """Hyper-parameters of GCE-GNN."""
+
+    window: int = 3
+    """Most steps epsilon between two clicks that make their items neighbours; the paper: 3."""
+    n_neighbors: int = 12
+    """Global neighbours N that an item keeps: those with the highest counts; the paper: 12."""
+    n_hops: int = 1
+    """Hops k on the global graph; the paper tries 1 and 2. A hop multiplies the work by N."""
+    dropout: float = 0.5
+    """Share of the global-level vectors' entries that is dropped in training."""
+    dropout_aggregator: float = 0.0
+    """Share dropped of what an aggregator reads; the authors' program: 0.2 on Diginetica."""
+
+    def check(self) -> None:
+        """Check ranges."""
+        super().check()
+        for name in ("window", "n_neighbors", "n_hops"):
+            value = getattr(self, name)
+            require(value >= 1, f"{name} is at least 1; received {value}.")
+        for name in ("dropout", "dropout_aggregator"):
+            value = getattr(self, name)
+            require(0 <= value < 1, f"{name} is in [0, 1); received {value}.")
+
+
+class GlobalAggregator(nn.Module):
+    """One hop on the global graph: neighbours weighed by how they suit the session."""
+
+    def __init__(self, dim: int, dropout: float) -> None:
+        super().__init__()
+        self.w1 = nn.Linear(dim + 1, dim + 1, bias=False)
+        self.q1 = nn.Linear(dim + 1, 1, bias=False)
+        self.w2 = nn.Linear(2 * dim, dim, bias=False)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, own: Tensor, neighbors: Tensor, counts: Tensor, is_neighbor: Tensor, session: Tensor
+    ) -> Tensor:
+        """Global-level vectors (M, D) of M items, each within its session.
+
+        Parameters
+        ----------
+        own, session : (M, D)
+            The items' vectors, and the means of their sessions' clicks.
+        neighbors : (M, N, D)
+        counts, is_neighbor : (M, N)
+            Weights of the edges, and which places hold a neighbour.
+        """
+        suits = torch.cat([session[:, None] * neighbors, counts[:, :, None]], dim=2)
+        logits = self.q1(leaky_relu(self.w1(suits), SLOPE)).squeeze(2)
+        # finite where there is no neighbour at all; such places get weight 0 afterwards
+        logits = logits.masked_fill(~is_neighbor, torch.finfo(logits.dtype).min)
+        weights = softmax(logits, dim=1).masked_fill(~is_neighbor, 0)
+        gathered = (weights[:, :, None] * neighbors).sum(dim=1)
+        return relu(self.w2(self.dropout(torch.cat([own, gathered], dim=1))))
+
+
+class GCEGNN(SoftmaxModel):
+    """The model; see the module's docstring.
+
+    Parameters
+    ----------
+    n_items : int
+    config : GCEGNNConfig, optional
+
+    Attributes
+    ----------
+    neighbors : int64 (V, n_neighbors)
+        Global neighbours of each item, ``PAD`` in empty places; empty before :meth:`prepare`.
+    neighbor_counts : (V, n_neighbors)
+        Weights of these edges.
+    """
+
+    Config = GCEGNNConfig
+    config: GCEGNNConfig
+    neighbors: Tensor
+    neighbor_counts: Tensor
+
+    def __init__(self, n_items: int, config: GCEGNNConfig | None = None) -> None:
+        super().__init__(n_items, config)
+        c = self.config
+        d = c.embedding_dim
+        self.register_buffer("neighbors", torch.full((n_items + 1, c.n_neighbors), PAD))
+        self.register_buffer("neighbor_counts", torch.zeros(n_items + 1, c.n_neighbors))
+        self.aggregators = nn.ModuleList(
+            GlobalAggregator(d, c.dropout_aggregator) for _ in range(c.n_hops)
+        )
+        self.edge_kinds = nn.Parameter(torch.randn(len(KINDS), d) / d**0.5)
+        self.dropout = nn.Dropout(c.dropout)
+        self.positions = nn.Parameter(torch.randn(c.max_length, d) * c.init_std)
+        self.w3 = nn.Linear(2 * d, d)
+        self.w4 = nn.Linear(d, d)
+        self.w5 = nn.Linear(d, d, bias=False)
+        self.q2 = nn.Linear(d, 1, bias=False)
+
+    def prepare(self, train: Sessions) -> None:
+        """Build the global graph from the training sessions."""
+        neighbors, counts = global_graph(
+            train, self.n_items, window=self.config.window, n_neighbors=self.config.n_neighbors
+        )
+        self.neighbors.copy_(torch.from_numpy(neighbors))
+        self.neighbor_counts.copy_(torch.from_numpy(counts))
+
+    # -- equations -------------------------------------------------------------------------
+
+    def global_level(self, items: Tensor, session: Tensor, hops: int) -> Tensor:
+        """Vectors (M, D) of M items after ``hops`` hops on the global graph.
+
+        Parameters
+        ----------
+        items : int64 (M,)
+        session : (M, D)
+            Mean of the clicks of the session that each item is seen in.
+        """
+        if hops == 0:
+            return self.items[items]
+        near = self.neighbors[items]
+        around = self.global_level(
+            near.flatten(), session.repeat_interleave(near.shape[1], dim=0), hops - 1
+        )
+        own = self.global_level(items, session, hops - 1)
+        return self.aggregators[hops - 1](  # type: ignore[no-any-return]
+            own, around.view(*near.shape, -1), self.neighbor_counts[items], near != PAD, session
+        )
+
+    def session_level(self, states: Tensor, counts: Tensor) -> Tensor:
+        """Vectors (B, N, D) of the nodes after attention along the edges of their session.
+
+        Parameters
+        ----------
+        states : (B, N, D)
+            Item embeddings of the nodes.
+        counts : (B, N, N)
+            Edges; see :class:`proxysr.models.session_graphs.SessionGraphs`.
+        """
+        types = edge_types(counts)
+        logits = torch.zeros_like(counts)
+        for kind, weight in zip(KINDS, self.edge_kinds, strict=True):
+            logits = torch.where(types == kind, states * weight @ states.mT, logits)
+        logits = leaky_relu(logits, SLOPE).masked_fill(types == NO_EDGE, -torch.inf)
+        return softmax(logits, dim=2) @ states
+
+    def node_vectors(self, batch: SessionBatch, graphs: SessionGraphs) -> Tensor:
+        """Both levels of the nodes (B, N, D), the global one through dropout."""
+        whole = self._global_nodes(batch, graphs)
+        return self.dropout(whole) + self.session_level(self.items[graphs.nodes], graphs.counts)  # type: ignore[no-any-return]
+
+    def read_out(self, clicks: Tensor, is_click: Tensor) -> Tensor:
+        """The session's vector (B, D): clicks weighed by content, place and the whole session.
+
+        Parameters
+        ----------
+        clicks : (B, L, D)
+            Vectors of the clicks' nodes.
+        is_click : bool (B, L)
+            False at the padding.
+        """
+        positions = self.positions[: clicks.shape[1]].flip(0).expand(len(clicks), -1, -1)
+        placed = torch.tanh(self.w3(torch.cat([clicks, positions], dim=2)))
+        session = mean_of_clicks(clicks, is_click)
+        attention = self.q2(torch.sigmoid(self.w4(placed) + self.w5(session)[:, None]))
+        return (attention * is_click[:, :, None] * clicks).sum(dim=1)  # type: ignore[no-any-return]
+
+    # -- the contract ----------------------------------------------------------------------
+
+    def encode(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:
+        """Vectors (R, D); see :meth:`SoftmaxModel.encode`."""
+        if ends is not None:
+            batch = prefixes(batch, ends)
+        graphs = session_graphs(batch.items, self.items.dtype)
+        clicks = at_clicks_of(self.node_vectors(batch, graphs), graphs.alias)
+        return self.read_out(clicks, batch.items != PAD)
+
+    @torch.no_grad()
+    def global_feature(self, batch: SessionBatch) -> Tensor:
+        """The global graph's view (B, D) of each session: its clicks' global-level vectors' mean.
+
+        This is what Figure 4 of the ProxySR paper shows of GCE-GNN.
+        """
+        batch = recent(batch, self.max_length)
+        graphs = session_graphs(batch.items, self.items.dtype)
+        clicks = at_clicks_of(self._global_nodes(batch, graphs), graphs.alias)
+        return mean_of_clicks(clicks, batch.items != PAD)
+
+    def _global_nodes(self, batch: SessionBatch, graphs: SessionGraphs) -> Tensor:
+        """Global-level vectors (B, N, D) of the nodes, zero in empty places."""
+        session = mean_of_clicks(self.items[batch.items], batch.items != PAD)
+        where = row, _ = (graphs.nodes != PAD).nonzero(as_tuple=True)
+        vectors = self.global_level(graphs.nodes[where], session[row], self.config.n_hops)
+        return vectors.new_zeros(*graphs.nodes.shape, vectors.shape[1]).index_put(where, vectors)
+
+
+def mean_of_clicks(vectors: Tensor, is_click: Tensor) -> Tensor:
+    """Means (B, D) of ``vectors`` (B, L, D) over the clicks."""
+    return (vectors * is_click[:, :, None]).sum(dim=1) / is_click.sum(dim=1, keepdim=True)
+
+
+def global_graph(
+    train: Sessions, n_items: int, *, window: int, n_neighbors: int
+) -> tuple[Ints, Ints]:
+    """For each item, those most often clicked within ``window`` steps before or after it.
+
+    Returns
+    -------
+    int64 (n_items + 1, n_neighbors) twice
+        Neighbours by falling count (ties: by item), and the counts; 0 in empty places.
+
+    >>> global_graph(Sessions.from_lists([[1, 2, 3], [2, 3]]), 3, window=1, n_neighbors=2)
+    (array([[0, 0], [2, 0], [3, 1], [2, 0]]), array([[0, 0], [1, 0], [2, 1], [2, 0]]))
+    """
+    session = np.repeat(np.arange(len(train)), train.lengths)
+    clicks = np.asarray(train.items, dtype=np.int64)
+    keys = []
+    for step in range(1, window + 1):
+        together = session[:-step] == session[step:]
+        before, after = clicks[:-step][together], clicks[step:][together]
+        keys += [before * (n_items + 1) + after, after * (n_items + 1) + before]
+    key, count = np.unique(np.concatenate(keys), return_counts=True)
+    item, neighbor = np.divmod(key, n_items + 1)
+    order = np.lexsort((neighbor, -count, item))
+    item, neighbor, count = item[order], neighbor[order], count[order]
+    place = np.arange(len(item)) - np.searchsorted(item, item)
+    kept = place < n_neighbors
+    neighbors, counts = np.zeros((2, n_items + 1, n_neighbors), dtype=np.int64)
+    neighbors[item[kept], place[kept]] = neighbor[kept]
+    counts[item[kept], place[kept]] = count[kept]
+    return neighbors, counts
