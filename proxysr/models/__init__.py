@@ -10,6 +10,7 @@ import torch
 from proxysr.config import ConfigError, Settings, unknown
 from proxysr.models.base import LearnedModel, Loss, SessionModel
 from proxysr.models.proxysr import ProxySR, ProxyTrace
+from proxysr.models.sasrec import SASRec
 
 __all__ = [
     "MODELS",
@@ -17,12 +18,16 @@ __all__ = [
     "Loss",
     "ProxySR",
     "ProxyTrace",
+    "SASRec",
     "SessionModel",
     "create",
     "model_class",
 ]
 
-MODELS: dict[str, type[SessionModel]] = {"proxysr": ProxySR}
+MODELS: dict[str, type[SessionModel]] = {
+    "proxysr": ProxySR,
+    "sasrec": SASRec,
+}
 """Every model by the name that the command line and a run's ``config.json`` use."""
 
 
