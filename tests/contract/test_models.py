@@ -10,6 +10,7 @@ import torch
 
 from proxysr.config import ConfigError
 from proxysr.data.batches import SessionBatch, TrainingBatches, batch_of
+from proxysr.data.sessions import Sessions
 from proxysr.models import MODELS, LearnedModel, SessionModel, create
 from tests.contract.small import N_ITEMS, SMALL, cycles, small
 
@@ -40,9 +41,11 @@ def model(request: pytest.FixtureRequest) -> SessionModel:
 
 
 def training_batch(name: str) -> SessionBatch:
+    """Walks along cycles, and a session that comes back to its items."""
+    walks = cycles(32, seed=2)
+    sessions = Sessions.from_lists([*(list(walks[row]) for row in range(32)), [4, 2, 4, 7, 7]])
     batches = TrainingBatches(
-        cycles(32, seed=2), task="repeat", min_prefix=1, max_length=12,
-        batch_size=32, seed=0, device="cpu",
+        sessions, task="repeat", min_prefix=1, max_length=12, batch_size=33, seed=0, device="cpu",
     )  # fmt: skip
     return next(batches.epoch(0))
 
