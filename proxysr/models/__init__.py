@@ -10,6 +10,7 @@ import torch
 from proxysr.config import ConfigError, Settings, unknown
 from proxysr.models.base import LearnedModel, Loss, SessionModel
 from proxysr.models.proxysr import ProxySR, ProxyTrace
+from proxysr.models.repeatnet import RepeatNet
 from proxysr.models.sasrec import SASRec
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Loss",
     "ProxySR",
     "ProxyTrace",
+    "RepeatNet",
     "SASRec",
     "SessionModel",
     "create",
@@ -27,6 +29,7 @@ __all__ = [
 MODELS: dict[str, type[SessionModel]] = {
     "proxysr": ProxySR,
     "sasrec": SASRec,
+    "repeatnet": RepeatNet,
 }
 """Every model by the name that the command line and a run's ``config.json`` use."""
 

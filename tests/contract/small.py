@@ -18,6 +18,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "init_std": 0.1, "anneal_epochs": 3,
     },
     "sasrec": {"embedding_dim": 32, "max_length": 12, "dropout": 0.0},
+    "repeatnet": {"embedding_dim": 16, "max_length": 12, "dropout": 0.0},
 }  # fmt: skip
 """Settings under which each model of ``MODELS`` learns a tiny task in seconds."""
 
