@@ -9,11 +9,13 @@ import torch
 
 from proxysr.config import ConfigError, Settings, unknown
 from proxysr.models.base import LearnedModel, Loss, SessionModel
+from proxysr.models.csrm import CSRM
 from proxysr.models.proxysr import ProxySR, ProxyTrace
 from proxysr.models.repeatnet import RepeatNet
 from proxysr.models.sasrec import SASRec
 
 __all__ = [
+    "CSRM",
     "MODELS",
     "LearnedModel",
     "Loss",
@@ -30,6 +32,7 @@ MODELS: dict[str, type[SessionModel]] = {
     "proxysr": ProxySR,
     "sasrec": SASRec,
     "repeatnet": RepeatNet,
+    "csrm": CSRM,
 }
 """Every model by the name that the command line and a run's ``config.json`` use."""
 

@@ -19,6 +19,10 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "sasrec": {"embedding_dim": 32, "max_length": 12, "dropout": 0.0},
     "repeatnet": {"embedding_dim": 16, "max_length": 12, "dropout": 0.0},
+    "csrm": {
+        "embedding_dim": 16, "max_length": 12, "dropout": 0.0, "dropout_items": 0.0,
+        "n_remembered": 100, "n_neighbours": 10,
+    },
 }  # fmt: skip
 """Settings under which each model of ``MODELS`` learns a tiny task in seconds."""
 
