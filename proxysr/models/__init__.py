@@ -10,6 +10,7 @@ import torch
 from proxysr.config import ConfigError, Settings, unknown
 from proxysr.models.base import LearnedModel, Loss, SessionModel
 from proxysr.models.csrm import CSRM
+from proxysr.models.grec import GRec
 from proxysr.models.proxysr import ProxySR, ProxyTrace
 from proxysr.models.repeatnet import RepeatNet
 from proxysr.models.sasrec import SASRec
@@ -17,6 +18,7 @@ from proxysr.models.sasrec import SASRec
 __all__ = [
     "CSRM",
     "MODELS",
+    "GRec",
     "LearnedModel",
     "Loss",
     "ProxySR",
@@ -33,6 +35,7 @@ MODELS: dict[str, type[SessionModel]] = {
     "sasrec": SASRec,
     "repeatnet": RepeatNet,
     "csrm": CSRM,
+    "grec": GRec,
 }
 """Every model by the name that the command line and a run's ``config.json`` use."""
 

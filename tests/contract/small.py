@@ -23,6 +23,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "embedding_dim": 16, "max_length": 12, "dropout": 0.0, "dropout_items": 0.0,
         "n_remembered": 100, "n_neighbours": 10,
     },
+    "grec": {"embedding_dim": 16, "max_length": 12, "dilations": (1, 2)},
 }  # fmt: skip
 """Settings under which each model of ``MODELS`` learns a tiny task in seconds."""
 

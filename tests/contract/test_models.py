@@ -179,7 +179,7 @@ def test_loss_parts_are_scalars_without_graph(name: str) -> None:
 def test_later_clicks_do_not_change_earlier_losses(name: str) -> None:
     """Causality: the gradient of an early position does not reach later clicks."""
     if MODELS[name].peeks_in_training:
-        pytest.skip(f"{name} shares one choice among all positions of a training session")
+        pytest.skip(f"{name} says that its training loss peeks")
     model = small(name)
     assert isinstance(model, LearnedModel)
     items = torch.tensor([[4, 2, 7, 9]])
