@@ -49,6 +49,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize, sigmoid, softmax
@@ -62,6 +63,7 @@ from proxysr.models.softmax import (
     SoftmaxConfig,
     SoftmaxModel,
     left_aligned,
+    recent,
     shifted,
     targets_of,
 )
@@ -210,12 +212,12 @@ class CSRM(SoftmaxModel):
     def prepare(self, train: Sessions) -> None:
         """Take the latest training sessions, for the memory of evaluation."""
         device = self.latest_sessions.device
-        first = max(len(train) - self.config.n_remembered, 0)
-        lengths = torch.tensor(train.lengths[first:], device=device).clamp(max=self.max_length)
-        starts = torch.tensor(train.offsets[first + 1 :], device=device) - lengths
-        data = DeviceSessions(train, device)
-        width = int(lengths.max()) if len(lengths) else 1
-        self.latest_sessions = data.window(data.items, starts, lengths, width)
+        rows = np.flatnonzero(train.lengths)[-self.config.n_remembered :]
+        lengths = np.minimum(train.lengths[rows], self.max_length)
+        starts = torch.tensor(train.offsets[rows + 1] - lengths, device=device)
+        data, width = DeviceSessions(train, device), int(lengths.max(initial=1))
+        n_clicks = torch.tensor(lengths, device=device)
+        self.latest_sessions = data.window(data.items, starts, n_clicks, width)
         if not self.training:
             self._recall()
 
@@ -229,8 +231,12 @@ class CSRM(SoftmaxModel):
 
     @torch.no_grad()
     def _recall(self) -> None:
+        lengths = (self.latest_sessions != PAD).sum(dim=1)
+        order = lengths.argsort()  # sessions of like length together: less padding
         parts = [self.memory[:0]]
-        for items in torch.split(self.latest_sessions, ENCODED_TOGETHER):
-            lengths = (items != PAD).sum(dim=1)
-            parts.append(self.inner(SessionBatch(items, lengths, torch.zeros_like(items)))[1])
-        self.memory = torch.cat(parts)
+        for first in range(0, len(order), ENCODED_TOGETHER):
+            rows = order[first : first + ENCODED_TOGETHER]
+            items = self.latest_sessions[rows]
+            batch = SessionBatch(items, lengths[rows], torch.zeros_like(items))
+            parts.append(self.inner(recent(batch, int(batch.lengths.max())))[1])
+        self.memory = torch.cat(parts)[order.argsort()]

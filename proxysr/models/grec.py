@@ -91,22 +91,28 @@ class Block(nn.Module):
 
     def __init__(self, dim: int, kernel_size: int, dilation: int, *, causal: bool) -> None:
         super().__init__()
-        dilations = (dilation, 2 * dilation)
-        self.convolutions = nn.ModuleList(
-            nn.Conv1d(dim, dim, kernel_size, dilation=some) for some in dilations
-        )
-        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in dilations)
-        reach = [(kernel_size - 1) * some for some in dilations]
-        self.padding = [(n, 0) if causal else (n // 2, n // 2) for n in reach]
+        self.dilations = (dilation, 2 * dilation)
+        self.kernel_size, self.causal = kernel_size, causal
+        # A convolution is a linear map of the clicks it reads, side by side; a matrix product
+        # is several times as fast as Conv1d for short sessions on a CPU.
+        self.convolutions = nn.ModuleList(nn.Linear(kernel_size * dim, dim) for _ in self.dilations)
+        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in self.dilations)
 
     def forward(self, x: Tensor, is_click: Tensor) -> Tensor:
         """(B, L, D) from (B, L, D), both zero where ``is_click`` (B, L, 1) is 0."""
         z = x
-        for convolve, norm, padding in zip(
-            self.convolutions, self.norms, self.padding, strict=True
+        for convolve, norm, dilation in zip(
+            self.convolutions, self.norms, self.dilations, strict=True
         ):
-            z = relu(norm(convolve(pad(z.mT, padding)).mT)) * is_click
+            z = relu(norm(convolve(self._side_by_side(z, dilation)))) * is_click
         return x + z
+
+    def _side_by_side(self, z: Tensor, dilation: int) -> Tensor:
+        """The ``kernel_size`` clicks that each click is read from, (B, L, kernel_size D)."""
+        n, reach = z.shape[1], (self.kernel_size - 1) * dilation
+        after = 0 if self.causal else reach // 2
+        wide = pad(z, (0, 0, reach - after, after))
+        return torch.cat([wide[:, i : i + n] for i in range(0, reach + 1, dilation)], dim=2)
 
 
 class GRec(SoftmaxModel):

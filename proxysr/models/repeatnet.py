@@ -34,10 +34,10 @@ Differences from the paper
 
 Differences from the authors' program
 -------------------------------------
-- The encoder is the paper's recurrent network that reads forward. That of the authors' PyTorch
-  program reads in both directions, so it needs every prefix by itself.
-- The explore decoder sees the last state beside the attention's sum, as in the paper; in that
-  program it sees the sum alone.
+There are two. The first, in Chainer, has the layers of the paper and of this file. The second, in
+PyTorch, reads the session in both directions, so that it needs every prefix by itself, and its
+explore decoder sees the sum of states without the last one. Both draw dropout for the last state
+and for the sequence of states separately; here one draw serves both.
 """
 
 from __future__ import annotations

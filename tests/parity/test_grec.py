@@ -49,7 +49,8 @@ def block(layer: Block, x: list[Tensor], dilation: int, *, causal: bool) -> list
     for convolution, layer_norm, step in zip(
         layer.convolutions, layer.norms, (dilation, 2 * dilation), strict=True
     ):
-        size = convolution.weight.shape[2]
+        d = len(x[0])
+        size = convolution.weight.shape[1] // d
         first = -(size - 1) if causal else -(size // 2)
         after = []
         for t in range(len(z)):
@@ -57,7 +58,7 @@ def block(layer: Block, x: list[Tensor], dilation: int, *, causal: bool) -> list
             for k in range(size):
                 source = t + (first + k) * step
                 if 0 <= source < len(z):
-                    total = total + convolution.weight[:, :, k] @ z[source]
+                    total = total + convolution.weight[:, k * d : (k + 1) * d] @ z[source]
             after.append(norm(layer_norm, total).clamp(min=0))
         z = after
     return [a + b for a, b in zip(x, z, strict=True)]
