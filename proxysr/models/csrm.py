@@ -32,14 +32,14 @@ A session is one entry; in training without its last click, which is only a targ
 Differences from the paper
 --------------------------
 - The memory of evaluation is the one described above, a function of weights and training data.
-- Attention weights are a softmax, and the gate is a single number a session, as in the
-  authors' program.
+- Details are taken from the authors' program: attention weights are a softmax, and the gate is
+  a single number a session.
 
 Differences from the authors' program
 -------------------------------------
 - Theirs goes on writing while it evaluates, so that a score depends on the sessions scored before.
 - It takes every prefix for a session of its own; here a session is remembered once.
-- It standardises the three vectors before they meet in the gate, which the paper does not.
+- It standardises the three vectors before they meet in the gate; here they meet as they are.
 - Neighbours as near as the last of the k, to within rounding, are read too: no order of
   summation decides which of two equal sessions counts.
 """
