@@ -9,16 +9,21 @@ import torch
 
 from proxysr.config import ConfigError, Settings, unknown
 from proxysr.models.base import LearnedModel, Loss, SessionModel
+from proxysr.models.csrm import CSRM
 from proxysr.models.fgnn import FGNN
 from proxysr.models.gcegnn import GCEGNN
+from proxysr.models.grec import GRec
 from proxysr.models.gru4rec import GRU4Rec
 from proxysr.models.mean import MeanEncoder
 from proxysr.models.narm import NARM
 from proxysr.models.proxysr import ProxySR, ProxyTrace
+from proxysr.models.repeatnet import RepeatNet
+from proxysr.models.sasrec import SASRec
 from proxysr.models.srgnn import SRGNN
 from proxysr.models.stamp import STAMP
 
 __all__ = [
+    "CSRM",
     "FGNN",
     "GCEGNN",
     "MODELS",
@@ -26,11 +31,14 @@ __all__ = [
     "SRGNN",
     "STAMP",
     "GRU4Rec",
+    "GRec",
     "LearnedModel",
     "Loss",
     "MeanEncoder",
     "ProxySR",
     "ProxyTrace",
+    "RepeatNet",
+    "SASRec",
     "SessionModel",
     "create",
     "model_class",
@@ -41,8 +49,12 @@ MODELS: dict[str, type[SessionModel]] = {
     "gru4rec": GRU4Rec,
     "narm": NARM,
     "stamp": STAMP,
+    "sasrec": SASRec,
+    "repeatnet": RepeatNet,
     "srgnn": SRGNN,
     "fgnn": FGNN,
+    "csrm": CSRM,
+    "grec": GRec,
     "gcegnn": GCEGNN,
     "mean": MeanEncoder,
 }

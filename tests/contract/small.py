@@ -13,17 +13,24 @@ from proxysr.models import SessionModel, create
 N_ITEMS = 40
 
 SMALL: dict[str, dict[str, Any]] = {
-    "gru4rec": {"embedding_dim": 16, "max_length": 12},
-    "mean": {"embedding_dim": 16, "max_length": 12},
-    "narm": {"embedding_dim": 16, "hidden_dim": 16, "max_length": 12, "dropout_session": 0.1},
     "proxysr": {
         "embedding_dim": 16, "n_proxies": 8, "n_negatives": 20, "max_length": 12,
         "init_std": 0.1, "anneal_epochs": 3,
     },
+    "gru4rec": {"embedding_dim": 16, "max_length": 12},
+    "narm": {"embedding_dim": 16, "hidden_dim": 16, "max_length": 12, "dropout_session": 0.1},
     "stamp": {"embedding_dim": 16, "max_length": 12, "init_std": 0.3, "init_std_weights": 0.3},
+    "sasrec": {"embedding_dim": 32, "max_length": 12, "dropout": 0.0},
+    "repeatnet": {"embedding_dim": 16, "max_length": 12, "dropout": 0.0},
     "srgnn": {"embedding_dim": 16, "max_length": 12},
     "fgnn": {"embedding_dim": 16, "max_length": 12, "n_heads": 2},
+    "csrm": {
+        "embedding_dim": 16, "max_length": 12, "dropout": 0.0, "dropout_items": 0.0,
+        "n_remembered": 100, "n_neighbours": 10,
+    },
+    "grec": {"embedding_dim": 16, "max_length": 12, "dilations": (1, 2)},
     "gcegnn": {"embedding_dim": 16, "max_length": 12, "n_neighbors": 6, "dropout": 0.0},
+    "mean": {"embedding_dim": 16, "max_length": 12},
 }  # fmt: skip
 """Settings under which each model of ``MODELS`` learns a tiny task in seconds."""
 
