@@ -9,20 +9,33 @@ import torch
 
 from proxysr.config import ConfigError, Settings, unknown
 from proxysr.models.base import LearnedModel, Loss, SessionModel
+from proxysr.models.cooccurrence import Cooccurrence
+from proxysr.models.popularity import Popularity, SessionPopularity
 from proxysr.models.proxysr import ProxySR, ProxyTrace
+from proxysr.models.vsknn import VSKNN
 
 __all__ = [
     "MODELS",
+    "VSKNN",
+    "Cooccurrence",
     "LearnedModel",
     "Loss",
+    "Popularity",
     "ProxySR",
     "ProxyTrace",
     "SessionModel",
+    "SessionPopularity",
     "create",
     "model_class",
 ]
 
-MODELS: dict[str, type[SessionModel]] = {"proxysr": ProxySR}
+MODELS: dict[str, type[SessionModel]] = {
+    "proxysr": ProxySR,
+    "popularity": Popularity,
+    "session-popularity": SessionPopularity,
+    "cooccurrence": Cooccurrence,
+    "vsknn": VSKNN,
+}
 """Every model by the name that the command line and a run's ``config.json`` use."""
 
 

@@ -17,8 +17,17 @@ SMALL: dict[str, dict[str, Any]] = {
         "embedding_dim": 16, "n_proxies": 8, "n_negatives": 20, "max_length": 12,
         "init_std": 0.1, "anneal_epochs": 3,
     },
+    "popularity": {},
+    "session-popularity": {"max_length": 12},
+    "cooccurrence": {"window": 3, "direction": "forward", "max_length": 12},
+    "vsknn": {
+        "n_neighbours": 50, "sample_size": 100, "click_weight": "reciprocal", "max_length": 12,
+    },
 }  # fmt: skip
 """Settings under which each model of ``MODELS`` learns a tiny task in seconds."""
+
+POPULARITY = ("popularity", "session-popularity")
+"""Models that know how often items are clicked, but not which follow which."""
 
 
 def small(name: str, n_items: int = N_ITEMS, seed: int = 0, **options: Any) -> SessionModel:
