@@ -214,6 +214,24 @@ def test_train_evaluate_recommend(ask: Ask, folder: Path) -> None:
     assert "Thing " in ask("recommend", folder / "run", "sku-1").out
 
 
+def test_models_that_count_are_trained_evaluated_and_asked_alike(
+    ask: Ask, folder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    words = ["--model", "cooccurrence", "--min-prefix", "2", "--set", "direction=forward"]
+    said = ask("train", folder / "data", run, *words)
+    assert said.out.startswith(f"{run}: counted once; on validation R@20 1.0000, MRR@20 ")
+    assert ask("train", folder / "data", run, "--resume", "--json").json["epochs"] == 1
+    assert "only counts: --epochs" in refused(
+        ask("train", folder / "data", run, "--resume", "--epochs", "3")
+    )
+    answer = ask("evaluate", run, "--ks", "1", "--json").json
+    assert answer["metrics"]["R@1"] == 1.0
+    assert answer["min_prefix"] == 2
+    found = ask("recommend", run, "sku-1", "sku-2", "-k", "1", "--json").json
+    assert found["items"][0]["item_id"] == "sku-3"
+
+
 def test_unknown_items_are_reported_not_fatal(ask: Ask, folder: Path) -> None:
     said = ask("recommend", folder / "run", "sku-1", "hat", "--json")
     assert said.json["unknown"] == ["hat"]
@@ -271,6 +289,14 @@ def test_a_preset_is_overridden_by_options(ask: Ask, folder: Path, tmp_path: Pat
         (["--set", "n_proxies=0"], "n_proxies is at least 1; received 0"),
         (["--learning-rate", "-1"], "learning_rate is positive; received -1.0"),
         (["--resume"], "is not a proxysr run: it has no config.json"),
+        (
+            ["--model", "popularity", "--epochs", "3", "--batch-size", "8", "--min-prefix", "2"],
+            "Model 'popularity' only counts: --epochs, --batch-size would change nothing. Leave",
+        ),
+        (
+            ["--model", "popularity", "--set", "window=3"],
+            "'window' is not a known option of PopularityConfig. Known: none.",
+        ),
     ],
 )
 def test_what_train_refuses(
