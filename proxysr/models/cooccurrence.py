@@ -50,10 +50,9 @@ from proxysr.models.counting import (
     CountingModel,
     Decay,
     Ints,
+    add_lists,
     decay,
-    lists_of,
     offsets_of,
-    portions,
     session_of_clicks,
 )
 from proxysr.models.softmax import recent
@@ -152,16 +151,11 @@ class Cooccurrence(CountingModel):
     def score(self, batch: SessionBatch) -> Tensor:
         """Sums (B, V) of the rows of the session's clicks, weighted by recency."""
         items = recent(batch, self.max_length).items
-        n_rows, n_columns, width = *items.shape, self.n_items + 1
-        scores = self.counts.new_zeros(n_rows * width)
+        scores = self.counts.new_zeros(len(items), self.n_items + 1)
         row, column = (items != PAD).nonzero(as_tuple=True)
-        clicked, lengths = items[row, column], batch.lengths.clamp(max=self.max_length)[row]
-        weight = decay(self.config.recency_weight, n_columns - 1 - column, lengths)
-        for some in portions(self.offsets[clicked + 1] - self.offsets[clicked]):
-            click, entry = lists_of(clicked[some], self.offsets)
-            cell = row[some][click] * width + self.beside[entry]
-            scores.index_add_(0, cell, weight[some][click] * self.counts[entry])
-        scores = scores.view(n_rows, width)
+        recency, lengths = items.shape[1] - 1 - column, (items != PAD).sum(dim=1)[row]
+        weights = decay(self.config.recency_weight, recency, lengths)
+        add_lists(scores, row, items[row, column], weights, self.offsets, self.beside, self.counts)
         scores[:, PAD] = -torch.inf
         return scores
 

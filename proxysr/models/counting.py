@@ -100,6 +100,28 @@ def portions(sizes: Tensor, entries: int | None = None) -> Iterator[slice]:
         start += count
 
 
+def add_lists(
+    scores: Tensor, rows: Tensor, lists: Tensor, weights: Tensor,
+    offsets: Tensor, items: Tensor, counts: Tensor | None = None,
+) -> None:  # fmt: skip
+    """Add to ``scores`` (B, V), in place, the weighted counts of the items in some lists.
+
+    Parameters
+    ----------
+    scores : (B, V)
+    rows, lists, weights : (n,)
+        Which row of the scores gets which list with which weight.
+    offsets, items, counts
+        The lists: their bounds, their items and how much these count; 1 if left out.
+    """
+    flat, width = scores.view(-1), scores.shape[1]
+    for some in portions(offsets[lists + 1] - offsets[lists]):
+        owner, entry = lists_of(lists[some], offsets)
+        values = weights[some][owner]
+        cells = rows[some][owner] * width + items[entry]
+        flat.index_add_(0, cells, values if counts is None else values * counts[entry])
+
+
 def session_of_clicks(sessions: Sessions) -> Ints:
     """Row of the session of every click, (n_clicks,)."""
     return np.repeat(np.arange(len(sessions)), sessions.lengths)

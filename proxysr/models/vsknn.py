@@ -46,6 +46,7 @@ from proxysr.data.sessions import PAD, Sessions
 from proxysr.models.counting import (
     CountingModel,
     Decay,
+    add_lists,
     decay,
     lists_of,
     offsets_of,
@@ -157,19 +158,18 @@ class VSKNN(CountingModel):
     def score(self, batch: SessionBatch) -> Tensor:
         """Sums (B, V) of the similarities of the neighbours that have the item."""
         latest = recent(batch, self.max_length)
-        n_rows, width = len(latest.items), self.n_items + 1
-        scores = torch.zeros(n_rows * width, device=latest.items.device)
+        scores = torch.zeros(len(latest.items), self.n_items + 1, device=latest.items.device)
         clicks = different_items(latest.items)
         sizes = self.item_offsets[clicks.item + 1] - self.item_offsets[clicks.item]
         for rows in portions(torch.zeros_like(latest.lengths).index_add_(0, clicks.row, sizes)):
             of_rows = (clicks.row >= rows.start) & (clicks.row < rows.stop)
-            found = self.neighbours(Clicks(*(part[of_rows] for part in clicks)), latest.lengths)
-            lengths = latest.lengths[found.row]
-            weight = decay(self.config.neighbour_weight, found.recency, lengths)
-            neighbour, entry = lists_of(found.session, self.session_offsets)
-            cell = found.row[neighbour] * width + self.session_items[entry]
-            scores.index_add_(0, cell, (found.similarity * weight)[neighbour])
-        scores = scores.view(n_rows, width)
+            row, session, similarity, recency = self.neighbours(
+                Clicks(*(part[of_rows] for part in clicks)), latest.lengths
+            )
+            weight = decay(self.config.neighbour_weight, recency, latest.lengths[row])
+            add_lists(
+                scores, row, session, similarity * weight, self.session_offsets, self.session_items
+            )
         scores[:, PAD] = -torch.inf
         return scores
 
@@ -193,7 +193,9 @@ class VSKNN(CountingModel):
         row, earlier = pairs // max(n_sessions, 1), pairs % max(n_sessions, 1)
         candidates = Neighbours(row, n_sessions - 1 - earlier, similarity, recency)
         sample = candidates.at(first_of_each(candidates.row, self.config.sample_size))
-        by_similarity = sample.similarity.argsort(descending=True, stable=True)
+        # equal sums that were added up in another order are equal
+        rounded = sample.similarity.round(decimals=5)
+        by_similarity = rounded.argsort(descending=True, stable=True)
         by_row = sample.row[by_similarity].argsort(stable=True)
         ordered = sample.at(by_similarity[by_row])
         return ordered.at(first_of_each(ordered.row, self.config.n_neighbours))
@@ -202,13 +204,15 @@ class VSKNN(CountingModel):
 def different_items(items: Tensor) -> Clicks:
     """The different items of each row of left-padded ``items`` (B, L), at their latest click.
 
-    >>> different_items(torch.tensor([[0, 7, 5, 7]])).recency
-    tensor([1, 0])
+    >>> clicks = different_items(torch.tensor([[0, 7, 5, 7]]))
+    >>> clicks.item, clicks.recency
+    (tensor([5, 7]), tensor([1, 0]))
     """
-    n = items.shape[1]
-    again = (items[:, :, None] == items[:, None, :]).triu(1).any(dim=2)
-    row, column = ((items != PAD) & ~again).nonzero(as_tuple=True)
-    return Clicks(row, items[row, column], n - 1 - column)
+    ordered, column = items.sort(dim=1, stable=True)
+    latest = torch.ones_like(ordered, dtype=torch.bool)
+    latest[:, :-1] = ordered[:, 1:] != ordered[:, :-1]
+    row, place = ((ordered != PAD) & latest).nonzero(as_tuple=True)
+    return Clicks(row, ordered[row, place], items.shape[1] - 1 - column[row, place])
 
 
 def first_of_each(rows: Tensor, n: int) -> Tensor:

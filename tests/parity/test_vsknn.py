@@ -46,9 +46,10 @@ def expected(c: vsknn.VSKNNConfig) -> list[dict[int, float]]:
         ][: c.sample_size]  # fmt: skip
         similarity = {}
         for row in sample:
-            shared = sorted(set(TRAIN[row]) & set(clicks), key=lambda item: -latest[item])
+            shared = set(TRAIN[row]) & set(clicks)
             similarity[row] = sum(weight(c.click_weight, latest[item], n) for item in shared)
-        neighbours = sorted(sample, key=lambda row: (-similarity[row], -row))[: c.n_neighbours]
+        sample.sort(key=lambda row: (-round(similarity[row], 5), -row))
+        neighbours = sample[: c.n_neighbours]
         scores: dict[int, float] = defaultdict(float)
         for row in neighbours:
             recency = min(latest[item] for item in TRAIN[row] if item in latest)
