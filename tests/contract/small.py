@@ -31,11 +31,20 @@ SMALL: dict[str, dict[str, Any]] = {
     "grec": {"embedding_dim": 16, "max_length": 12, "dilations": (1, 2)},
     "gcegnn": {"embedding_dim": 16, "max_length": 12, "n_neighbors": 6, "dropout": 0.0},
     "mean": {"embedding_dim": 16, "max_length": 12},
+    "popularity": {},
+    "session-popularity": {"max_length": 12},
+    "cooccurrence": {"window": 3, "direction": "forward", "max_length": 12},
+    "vsknn": {
+        "n_neighbours": 50, "sample_size": 100, "click_weight": "reciprocal", "max_length": 12,
+    },
 }  # fmt: skip
 """Settings under which each model of ``MODELS`` learns a tiny task in seconds."""
 
 ORDERLESS = {"mean"}
 """Models for which a session is a bag of items: they can find its cycle, not the next step."""
+
+POPULARITY = ("popularity", "session-popularity")
+"""Models that know how often items are clicked, but not which follow which."""
 
 
 def small(name: str, n_items: int = N_ITEMS, seed: int = 0, **options: Any) -> SessionModel:
