@@ -117,6 +117,20 @@ def test_misuse_is_one_line(ask: Ask, words: list[str], message: str) -> None:
     assert message in refused(ask(*words))
 
 
+def test_prepare_asks_for_a_place_before_it_reads(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*args: Any, **options: Any) -> None:
+        raise AssertionError("it read the log")
+
+    monkeypatch.setattr("proxysr.data.sources.base.Source.prepare", read)
+    log = tmp_path / "clicks.csv"
+    log.touch()
+    said = refused(ask("prepare", log, tmp_path))
+    assert f"{tmp_path} exists and is not a proxysr split; nothing was written" in said
+    assert f"{log}/data cannot be written" in refused(ask("prepare", log, log / "data"))
+
+
 def test_prepare_tells_what_was_kept(ask: Ask, folder: Path, tmp_path: Path) -> None:
     words = ["--item", "sku", "--time", "when", "--session", "visit", "--min-session-length", "3"]
     said = ask("prepare", folder / "clicks.csv", tmp_path / "data", *words)

@@ -15,6 +15,7 @@ from proxysr.config import ConfigError, require, unknown
 from proxysr.data.events import TimeUnit
 from proxysr.data.preparation import PrepareConfig, provenance_table
 from proxysr.data.rows import OnBadRows
+from proxysr.data.sessions import SessionSplit
 from proxysr.data.sources import SOURCES, Source
 from proxysr.data.synthetic import SyntheticConfig
 
@@ -97,6 +98,7 @@ def run(args: argparse.Namespace) -> Answer:
             f"{args.source} does not exist. Did you mean --format {args.source}? Without --format, "
             "SOURCE is a log of your own."
         )
+    SessionSplit.check_place(args.data_dir)
     own = (*COLUMNS, "time_unit", "delimiter", "items")
     options = {name: getattr(args, name) for name in own if name in args}
     try:

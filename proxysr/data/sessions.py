@@ -27,12 +27,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from proxysr.config import ConfigError, require, unknown
-from proxysr.files import read_json, replacing, write_json
+from proxysr.files import check_writable, read_json, replacing, write_json
 
 Task = Literal["unseen", "repeat"]
 PAD = 0
 FORMAT = "proxysr-split"
 FORMAT_VERSION = 1
+PARTS = ("train", "valid", "test")
+TABLES = ("items", "users", "session_info")
 
 Ints = npt.NDArray[np.integer[Any]]
 
@@ -242,7 +244,7 @@ class SessionSplit:
             "item_id" in self.items,
             f"The items table has no column item_id; it has {', '.join(map(str, self.items))}.",
         )
-        for name in ("train", "valid", "test"):
+        for name in PARTS:
             part: Sessions = getattr(self, name)
             item = int(part.items.max(initial=0))
             require(
@@ -269,18 +271,19 @@ class SessionSplit:
 
     def part(self, name: str) -> Sessions:
         """``train``, ``valid`` or ``test`` by name."""
-        parts = ("train", "valid", "test")
-        require(name in parts, unknown(name, parts, "part of a split"))
+        require(name in PARTS, unknown(name, PARTS, "part of a split"))
         sessions: Sessions = getattr(self, name)
         return sessions
 
     def fingerprint(self) -> str:
-        """SHA-256 over clicks, session bounds and item ids: which data a run was trained on."""
+        """SHA-256 over clicks, session bounds, users and ids: which data a run was trained on."""
         digest = hashlib.sha256()
         for part in (self.train, self.valid, self.test):
-            for array in (part.items, part.offsets):
+            for array in (part.items, part.offsets, part.user_index):
                 digest.update(np.ascontiguousarray(array).data)
-        digest.update("\0".join(self.items["item_id"].astype(str)).encode())
+        for table, key in ((self.items, "item_id"), (self.users, "user_id")):
+            ids = table[key].astype(str) if key in table else ()
+            digest.update("\0".join(ids).encode() + b"\n")
         return digest.hexdigest()
 
     def save(self, folder: str | Path) -> Path:
@@ -288,25 +291,49 @@ class SessionSplit:
 
         Raises
         ------
-        ValueError
-            If ``folder`` exists and is not a split.
+        ValueError, OSError
+            As :meth:`check_place`.
         """
-        folder = Path(folder)
-        foreign = folder.is_file() or (folder.is_dir() and any(folder.iterdir()))
-        if foreign and not (folder / "split.json").is_file():
-            raise ValueError(
-                f"{folder} exists and is not a proxysr split; nothing was written. "
-                "Name a new or empty folder."
-            )
-        with replacing(folder) as temporary:
+        folder = self.check_place(folder)
+        with replacing(folder.resolve()) as temporary:
             temporary.mkdir(parents=True)
-            for name in ("train", "valid", "test"):
+            for name in PARTS:
                 self.part(name).save(temporary / name)
-            self.items.to_parquet(temporary / "items.parquet", index=False)
-            self.users.to_parquet(temporary / "users.parquet", index=False)
-            self.session_info.to_parquet(temporary / "session_info.parquet", index=False)
+            for name in TABLES:
+                getattr(self, name).to_parquet(temporary / f"{name}.parquet", index=False)
             header = {"format": FORMAT, "version": FORMAT_VERSION, "provenance": self.provenance}
             write_json(temporary / "split.json", header)
+        return folder
+
+    @staticmethod
+    def check_place(folder: str | Path) -> Path:
+        """``folder``, if a split can be written there; ask before a long preparation.
+
+        Raises
+        ------
+        ValueError
+            If ``folder`` is a file, or holds anything that is not of a split.
+        OSError
+            If nothing can be written there.
+        """
+        folder = Path(folder)
+        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+            if not (folder / "split.json").is_file():
+                raise ValueError(
+                    f"{folder} exists and is not a proxysr split; nothing was written. "
+                    "Name a new or empty folder."
+                )
+            own = {"split.json", *(f"{name}.parquet" for name in TABLES), *PARTS}
+            own |= {f"{part}/{name}.npy" for part in PARTS for name in Sessions.__dataclass_fields__}
+            entries = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+            foreign = next((name for name in entries if name not in own), None)
+            if foreign is not None:
+                raise ValueError(
+                    f"{folder} holds {foreign} besides a proxysr split, and a new split would "
+                    "replace the whole folder; nothing was written. Name a new or empty folder, "
+                    "or move what is not of the split."
+                )
+        check_writable(folder)
         return folder
 
     @classmethod
@@ -334,9 +361,9 @@ class SessionSplit:
             )
         if "provenance" not in header:
             raise ValueError(f"{folder / 'split.json'} is damaged: it has no provenance.")
-        train, valid, test = (Sessions.load(folder / name) for name in ("train", "valid", "test"))
+        train, valid, test = (Sessions.load(folder / name) for name in PARTS)
         tables = {}
-        for name in ("items", "users", "session_info"):
+        for name in TABLES:
             path = folder / f"{name}.parquet"
             try:
                 tables[name] = pd.read_parquet(path)

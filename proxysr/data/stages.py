@@ -13,12 +13,11 @@ from proxysr.data import expressions as ex
 from proxysr.data.embedded import discard, keep
 from proxysr.data.events import EventTable
 from proxysr.data.homecoming import Home, describe
-from proxysr.data.sessions import SessionSplit
+from proxysr.data.sessions import PARTS, SessionSplit
 
 if TYPE_CHECKING:
     from proxysr.data.preparation import PrepareConfig
 
-PARTS = ("train", "valid", "test")
 COUNTS = ("interactions", "items", "sessions", "users")
 
 

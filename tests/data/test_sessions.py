@@ -191,6 +191,37 @@ def test_saving_again_replaces_a_split_and_nothing_else(
         tiny_split.save(photos / "cat.jpg")
 
 
+@pytest.mark.parametrize("name", ["clicks.csv", "train/clicks.csv", "runs/toy/config.json"])
+def test_what_lies_beside_a_split_is_never_lost(
+    tiny_split: SessionSplit, tmp_path: Path, name: str
+) -> None:
+    folder = tiny_split.save(tmp_path / "shop")
+    precious = folder / name
+    precious.parent.mkdir(parents=True, exist_ok=True)
+    precious.write_text("precious")
+    with pytest.raises(ValueError, match=rf"shop holds {name.partition('/toy')[0]} besides a pro"):
+        tiny_split.save(folder)
+    assert precious.read_text() == "precious"
+
+
+def test_a_link_to_a_split_and_the_folder_one_is_in(
+    tiny_split: SessionSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny_split.save(tmp_path / "data")
+    (tmp_path / "link").symlink_to(folder)
+    tiny_split.save(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    monkeypatch.chdir(folder)
+    tiny_split.save(".")
+    assert SessionSplit.load(folder).fingerprint() == tiny_split.fingerprint()
+
+
+def test_a_place_that_takes_nothing_is_named(tiny_split: SessionSplit, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"file/data cannot be written: .*file takes no new folder"):
+        tiny_split.save(tmp_path / "file" / "data")
+
+
 def test_the_fingerprint_sees_clicks_bounds_and_ids(tiny_split: SessionSplit) -> None:
     def variant(**changes: object) -> str:
         fields = {n: getattr(tiny_split, n) for n in SessionSplit.__dataclass_fields__} | changes
@@ -202,8 +233,14 @@ def test_the_fingerprint_sees_clicks_bounds_and_ids(tiny_split: SessionSplit) ->
         variant(valid=Sessions.from_lists([[1, 2, 3, 4], [6, 2]])),
         variant(valid=Sessions.from_lists([[1, 2, 3], [4, 6, 1]])),
         variant(items=other_ids),
+        variant(users=tiny_split.users.assign(user_id=["x", *tiny_split.users["user_id"][1:]])),
+        variant(
+            valid=dataclasses.replace(
+                tiny_split.valid, user_index=np.zeros(len(tiny_split.valid), np.int32)
+            )
+        ),
     }
-    assert len(prints) == 4
+    assert len(prints) == 6
     assert variant(provenance={"source": "elsewhere"}) == tiny_split.fingerprint()
 
 
