@@ -324,7 +324,9 @@ class SessionSplit:
                     "Name a new or empty folder."
                 )
             own = {"split.json", *(f"{name}.parquet" for name in TABLES), *PARTS}
-            own |= {f"{part}/{name}.npy" for part in PARTS for name in Sessions.__dataclass_fields__}
+            own |= {
+                f"{part}/{name}.npy" for part in PARTS for name in Sessions.__dataclass_fields__
+            }
             entries = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
             foreign = next((name for name in entries if name not in own), None)
             if foreign is not None:
