@@ -84,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--items",
         metavar="FILE",
         default=argparse.SUPPRESS,
-        help="CSV or Parquet about items: item_id, title, any other columns",
+        help="CSV or Parquet about items: item_id, title, any other columns but count",
     )
     add_settings(parser.add_argument_group("sessions, filters and split"), PrepareConfig)
 

@@ -7,6 +7,7 @@ fault) and ``received`` (the text that could not be read).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,11 +30,13 @@ BAD_TIME, NOBODY = "unreadable time", "no session and no user"
 # cast to a timestamp drops "+02:00". So dates are taken apart here.
 _DAY = r"\d{4}-\d{1,2}-\d{1,2}"
 _CLOCK = r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?"
-_DATE = rf"^{_DAY}([T ]{_CLOCK}( ?(Z|UTC|[+-]\d{{2}}:?\d{{2}}))?)?$"
-_LOCAL = rf"^({_DAY}([T ]{_CLOCK})?)"
+_ZONE = r"Z|z|UTC|[+-](0\d|1[0-8])(:?[0-5]\d)?"
+_DATE = rf"^{_DAY}([Tt ]{_CLOCK}( ?({_ZONE}))?)?$"
+_LOCAL = rf"^({_DAY}([Tt ]{_CLOCK})?)"
 _PLAIN = tuple(f"____-__-__{t}__:__:__{z}" for t in ("T", " ") for z in ("", "Z"))
 """The usual shapes of UTC dates, ten times faster to read than by regular expressions."""
-_OFFSET = r":\d{2}(\.\d+)? ?([+-])(\d{2}):?(\d{2})$"
+_OFFSET = r":\d{2}(\.\d+)? ?([+-])(\d{2}):?(\d{2})?$"
+EXAMPLE = "such as 2026-03-01T10:00:58Z"
 
 
 def canonical(raw: Any, kind: str, words: Sequence[str]) -> Any:
@@ -87,6 +90,11 @@ def time_kind(raw: Any, unit: str, words: Sequence[str]) -> str:
     """
     column = raw["timestamp"]
     kind = column.type()
+    if kind.is_time() or kind.is_interval():
+        raise ConfigError(
+            f"The time column holds {'times of day' if kind.is_time() else 'spans of time'} "
+            f"without a date. Give numbers or dates, {EXAMPLE}."
+        )
     if kind.is_temporal():
         return _dated(unit)
     sample = raw.limit(SAMPLE).select(timestamp=column)
@@ -108,6 +116,17 @@ def time_kind(raw: Any, unit: str, words: Sequence[str]) -> str:
         return unit
     size = facts["size"] or 0
     return next((name for name, least in SMALLEST.items() if size >= least), "order")
+
+
+def unreadable(received: str, kind: str) -> str:
+    """What is wrong with a time that is none of the ``kind`` of its column."""
+    if kind == "date":
+        wanted = f"not an ISO 8601 date, {EXAMPLE}"
+    elif kind == "order" and not re.search(_DATE, received):
+        wanted = f"neither a number nor an ISO 8601 date, {EXAMPLE}"
+    else:
+        wanted = f"not a number (unit: {kind})"
+    return f"time {received!r} is {wanted}"
 
 
 def as_text(column: Any, words: Sequence[str] = ("",)) -> Any:
@@ -157,8 +176,11 @@ def _dates(column: Any, text: Any) -> Any:
     if column.type().is_temporal():
         return column.cast("timestamp").delta(epoch, unit="microsecond")
     plain = ibis.or_(*(text.like(shape) for shape in _PLAIN))
-    local = text.re_extract(_LOCAL, 1).try_cast("timestamp").delta(epoch, unit="microsecond")
-    hours, minutes = (text.re_extract(_OFFSET, group).cast("int64") for group in (3, 4))
+    local = text.re_extract(_LOCAL, 1).upper().try_cast("timestamp")
+    local = local.delta(epoch, unit="microsecond")
+    hours, minutes = (
+        text.re_extract(_OFFSET, group).try_cast("int64").fill_null(0) for group in (3, 4)
+    )
     ahead = (hours * 60 + minutes) * 60_000_000
     sign = (text.re_extract(_OFFSET, 2) == "-").ifelse(-1, 1)
     utc = text.re_search(_OFFSET).ifelse(local - sign * ahead, local)

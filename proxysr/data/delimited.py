@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
+import zlib
 from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
+from proxysr.config import require
 from proxysr.data.rows import NAMED, BadRow
 
 DELIMITERS = (",", "\t", ";", "|")
@@ -21,6 +25,10 @@ LINE = "file_line"
 LONGEST_RECORD = 100
 """Lines that one quoted field may span; a quote left open longer is an error of its own line."""
 BLOCK = 100_000
+BROKEN = (EOFError, zlib.error, gzip.BadGzipFile)
+"""What reading a damaged archive may raise."""
+SEPARATOR_LINE = re.compile("sep=(.)", re.IGNORECASE)
+"""What Excel writes and reads before the names of columns."""
 
 
 class Dialect(NamedTuple):
@@ -33,14 +41,19 @@ class Dialect(NamedTuple):
     delimiter : str
     quote : str
         Quote character; "" if quotes have no meaning.
-    header : bool
-        Whether the first line holds the names.
+    skip : int
+        Lines before the first record: blank ones, ``sep=…`` of spreadsheets, the names.
     """
 
     columns: list[str]
     delimiter: str
     quote: str
-    header: bool
+    skip: int
+
+    @property
+    def safe(self) -> list[str]:
+        """What a database calls the columns, see :func:`safe_names`."""
+        return safe_names(self.columns)
 
 
 class Repaired(NamedTuple):
@@ -52,9 +65,23 @@ class Repaired(NamedTuple):
     first: list[BadRow]
 
 
+def safe_names(columns: Sequence[str]) -> list[str]:
+    """Names that a database can tell apart: those of ``columns``, where it can.
+
+    Databases know no empty names, and take names that differ in case only for one.
+    """
+    lower = [name.lower() for name in columns]
+    safe: list[str] = []
+    for number, name in enumerate(columns):
+        if not name or lower.count(name.lower()) > 1:
+            name = next(n for n in (f"column_{k}" for k in count(number)) if n not in lower + safe)
+        safe.append(name)
+    return safe
+
+
 def open_text(path: Path) -> IO[str]:
     """A text file or the gzipped text in it; bytes that are not UTF-8 become surrogates."""
-    opened = gzip.open if path.suffix == ".gz" else open
+    opened = gzip.open if is_gzip(path) else open
     return cast(
         "IO[str]",
         opened(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline=""),
@@ -69,30 +96,52 @@ def dialect_of(
     Raises
     ------
     ValueError
-        If the file is empty or a column name occurs twice.
+        If the file is empty, is no UTF-8 text, or a column name occurs twice.
     """
+    for name, value, least in (("delimiter", delimiter or ",", 1), ("quote", quote, 0)):
+        require(least <= len(value) <= 1, f"{name} is one character; received {value!r}.")
+    first, skip = "", 0
     with open_text(path) as file:
-        first = file.readline().rstrip("\r\n")
+        while not first and (line := file.readline()):
+            first, skip = line.strip("\r\n"), skip + 1
+            if separator := SEPARATOR_LINE.fullmatch(first):
+                delimiter, first = delimiter or separator[1], ""
+    utf16 = "\0" in first
+    if utf16 or (columns is None and not _is_utf8(first)):
+        raise ValueError(
+            f"{path} is {'UTF-16' if utf16 else 'not UTF-8'} text. Save it as UTF-8 (in a "
+            "spreadsheet: CSV UTF-8)."
+        )
     if not first:
-        raise ValueError(f"{path} is empty: its first line holds no column names and no data.")
+        raise ValueError(f"{path} is empty: it has neither names of columns nor data.")
     if delimiter is None:
         delimiter = max(DELIMITERS, key=first.count)
-    header = columns is None
-    names = [name.strip() for name in _fields(first, delimiter, quote)] if header else columns
-    twice = {name for name in names or () if list(names or ()).count(name) > 1}
+    if columns is not None:
+        return Dialect(list(columns), delimiter, quote, skip - 1)
+    try:
+        names = [name.strip() for name in _fields(first, delimiter, quote)]
+    except csv.Error:
+        raise ValueError(
+            f"{path}: broken quotes in its names of columns, {_short(first)}"
+        ) from None
+    twice = {name for name in names if name and names.count(name) > 1}
     if twice:
         raise ValueError(
             f"{path} names a column twice: {', '.join(sorted(twice))}. Rename one of them."
         )
-    return Dialect(list(names or ()), delimiter, quote, header)
+    return Dialect(names, delimiter, quote, skip)
 
 
 def scan(connection: Any, path: Path, dialect: Dialect, name: str) -> Any:
-    """A view ``name`` over the file, all columns text, read by DuckDB when it is used."""
-    types = ", ".join(f"{sql_text(column)}: 'VARCHAR'" for column in dialect.columns)
+    """A view ``name`` over the file, read by DuckDB when it is used.
+
+    All columns are text, under their :attr:`Dialect.safe` names.
+    """
+    types = ", ".join(f"{sql_text(column)}: 'VARCHAR'" for column in dialect.safe)
     connection.con.execute(
         f'CREATE VIEW "{name}" AS SELECT * FROM read_csv({sql_text(str(path))}, '
-        f"auto_detect = false, header = false, skip = {int(dialect.header)}, "
+        f"auto_detect = false, header = false, skip = {dialect.skip}, "
+        f"compression = '{'gzip' if is_gzip(path) else 'none'}', "
         f"delim = {sql_text(dialect.delimiter)}, quote = {sql_text(dialect.quote)}, "
         f"escape = {sql_text(dialect.quote)}, strict_mode = true, columns = {{{types}}})"
     )
@@ -104,7 +153,7 @@ def repair(path: Path, dialect: Dialect, folder: Path) -> Repaired:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pa.schema([(LINE, pa.int64()), *((column, pa.string()) for column in dialect.columns)])
+    schema = pa.schema([(LINE, pa.int64()), *((column, pa.string()) for column in dialect.safe)])
     reasons: dict[str, int] = {}
     first: list[BadRow] = []
     target = folder / f"{path.name}.parquet"
@@ -148,7 +197,7 @@ def _records(
     expected = len(dialect.columns)
     with open_text(path) as file:
         lines = _Lines(file)
-        if dialect.header:
+        for _ in range(dialect.skip):
             lines.next()
         while (text := lines.next()) is not None:
             line = lines.number
@@ -239,6 +288,11 @@ def _blocks(rows: Iterator[list[Any]], size: int) -> Iterator[list[list[Any]]]:
 
 def _is_utf8(text: str) -> bool:
     return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def is_gzip(path: Path) -> bool:
+    """Whether the name of a file says that it is gzipped."""
+    return path.suffix.lower() == ".gz"
 
 
 def _short(text: str) -> str:

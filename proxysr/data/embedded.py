@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,18 @@ def embedded(memory_limit: str = MEMORY_LIMIT) -> Any:
     connection.con.execute("SET enable_progress_bar = false")
     weakref.finalize(connection, shutil.rmtree, folder, ignore_errors=True)
     return connection
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """An interrupt (Ctrl-C) of a query is the ``KeyboardInterrupt`` that it is elsewhere."""
+    try:
+        yield
+    except Exception as error:
+        # DuckDB's own signal check ends in a bare RuntimeError
+        if type(error).__name__ == "InterruptException" or str(error) == "Query interrupted":
+            raise KeyboardInterrupt from None
+        raise
 
 
 def folder_of(connection: Any) -> Path:

@@ -14,10 +14,8 @@ prepared; ``prepare`` takes either and treats them alike.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,9 +25,9 @@ import numpy as np
 import pandas as pd
 
 from proxysr.config import require, unknown
-from proxysr.data import delimited
-from proxysr.data.canonical import BAD_TIME, PER_UNIT, canonical, time_kind
-from proxysr.data.embedded import embedded, folder_of, keep
+from proxysr.data import delimited, frames
+from proxysr.data.canonical import BAD_TIME, PER_UNIT, canonical, time_kind, unreadable
+from proxysr.data.embedded import embedded, folder_of, interruptible, keep
 from proxysr.data.rows import NAMED, BadRow, BadRows, OnBadRows, judge
 
 __all__ = ["BadRows", "EventTable", "TimeUnit", "open_events", "read_events"]
@@ -117,6 +115,7 @@ def read_events(source: Any, **options: Any) -> pd.DataFrame:
     return open_events(source, **options).frame()
 
 
+@interruptible()
 def open_events(
     source: Any,
     *,
@@ -193,7 +192,7 @@ def open_events(
     path = Path(source)
     if not path.is_file():
         raise ValueError(f"{path} is not a file. Name a CSV, TSV or Parquet file.")
-    kind = path.name.removesuffix(".gz")
+    kind = path.name.lower().removesuffix(".gz")
     with _to_its_end(path):
         if kind.endswith(".parquet"):
             return reading.parquet(path)
@@ -253,19 +252,33 @@ class _Reading:
     derive: Derive | None
     only: Derive | None
 
-    def named(self, table: Any, where: str, **more: Any) -> Any:
-        """``table`` with canonical names, and ``wanted`` if only some rows are asked for."""
+    def named(
+        self, table: Any, where: str, theirs: Mapping[str, str] | None = None, **more: Any
+    ) -> Any:
+        """``table`` with canonical names, and ``wanted`` if only some rows are asked for.
+
+        ``theirs`` are the caller's names of columns that the database has other names for.
+        """
         table = self.derive(table) if self.derive else table
-        columns = [name for name in table.columns if name not in NUMBERED]
-        found = self.names.among(columns, where)
+        theirs = theirs or {}
+        columns = [theirs.get(name, name) for name in table.columns if name not in NUMBERED]
+        found = self.names.among([name for name in columns if name], where)
         if self.only:
             more["wanted"] = self.only(table).fill_null(False)
-        return table.select(**{name: table[given] for name, given in found.items()}, **more)
+        safe = {their: name for name, their in theirs.items()}
+        return table.select(
+            **{name: table[safe.get(given, given)] for name, given in found.items()}, **more
+        )
 
     def frame(self, frame: pd.DataFrame) -> EventTable:
         import ibis
 
-        plain = pd.DataFrame({str(name): _plain(frame[name]) for name in frame.columns})
+        frame = frame.set_axis(frame.columns.map(str), axis="columns")
+        frames.check_names(frame, "the frame")
+        plain = pd.DataFrame({name: frames.plain(frame[name]) for name in frame.columns})
+        safe = delimited.safe_names(list(frame.columns))
+        theirs = dict(zip(safe, frame.columns, strict=True))
+        plain.columns = pd.Index(safe)
         plain[FRAME_ROW] = np.arange(len(plain), dtype=np.int64)
         if self.connection.name == "duckdb":
             import pyarrow as pa
@@ -276,8 +289,8 @@ class _Reading:
             table = self.connection.table(name)
         else:
             table = ibis.memtable(plain)
-        raw = _Raw(self.named(table, "the frame", row=table[FRAME_ROW]), _rows)
-        events = self.judged(raw, {"name": "DataFrame", "sha256": _hash(plain)})
+        raw = _Raw(self.named(table, "the frame", theirs, row=table[FRAME_ROW]), _rows)
+        events = self.judged(raw, {"name": "DataFrame", "sha256": frames.hash_of(plain)})
         if self.connection.name == "duckdb":
             self.connection.con.unregister(name)
         return events
@@ -309,17 +322,20 @@ class _Reading:
         import ibis
 
         view = ibis.util.gen_name("proxysr_text")
+        theirs = dict(zip(dialect.safe, dialect.columns, strict=True))
 
         def place(records: list[int]) -> list[str]:
             return [f"line {line}" for line in delimited.lines_of(path, dialect, records)]
 
         try:
-            raw = self.named(delimited.scan(self.connection, path, dialect, view), path.name)
+            raw = self.named(
+                delimited.scan(self.connection, path, dialect, view), path.name, theirs
+            )
             return self.judged(_Raw(raw, place), _origin(path))
         except duckdb.InvalidInputException:  # DuckDB refuses the file: find out which lines
             repaired = delimited.repair(path, dialect, folder_of(self.connection))
         table = self.connection.read_parquet(repaired.parquet)
-        raw = self.named(table, path.name, row=table[delimited.LINE])
+        raw = self.named(table, path.name, theirs, row=table[delimited.LINE])
         return self.judged(
             _Raw(raw, lambda lines: [f"line {line}" for line in lines], repaired), _origin(path)
         )
@@ -337,6 +353,12 @@ class _Reading:
             table = table.filter(table.wanted)
         report = _report(table, kind, raw, origin["name"])
         judge(report, self.on_bad_rows)
+        if not report.n_rows:
+            none = f"none of its {n_read:,} rows is an event of this kind"
+            raise ValueError(
+                f"No event could be read. {report.source}: "
+                f"{none if n_read else 'there are no rows, only names of columns'}."
+            )
         if report.n_bad >= report.n_rows:
             raise ValueError(f"No event could be read. {report}")
         good = table.filter(table.fault.isnull()) if report.n_bad else table
@@ -365,8 +387,7 @@ def _report(table: Any, kind: str, raw: _Raw, name: str) -> BadRows:
         for row, place in zip(bad, places, strict=True):
             reason = row["fault"]
             if reason == BAD_TIME:
-                wanted = "an ISO 8601 date" if kind == "date" else f"a number (unit: {kind})"
-                reason = f"time {row['received']!r} is not {wanted}"
+                reason = unreadable(row["received"], kind)
             named.append((row["row"], place, reason))
     first_bad = [BadRow(place, reason) for _, place, reason in named]
     if raw.malformed is not None:
@@ -382,14 +403,17 @@ def _to_its_end(path: Path) -> Iterator[None]:
     """Name the file in errors of reading it, which decompressors and DuckDB may not."""
     import duckdb
 
-    broken = (EOFError, zlib.error, gzip.BadGzipFile)
     try:
         yield
-    except (*broken, duckdb.IOException, duckdb.InvalidInputException) as error:
+    except duckdb.InterruptException:
+        raise
+    except (*delimited.BROKEN, duckdb.IOException, duckdb.InvalidInputException) as error:
         raise ValueError(
             f"{path} cannot be read to its end: {str(error).splitlines()[0]}. Is it damaged, or "
             "the disk of the temporary folder full?"
         ) from None
+    except duckdb.Error as error:
+        raise ValueError(f"{path} cannot be read as events: {str(error).splitlines()[0]}") from None
 
 
 def sha256(path: Path) -> str:
@@ -409,21 +433,6 @@ def _rows(numbers: list[int]) -> list[str]:
 def _is_table(source: Any) -> bool:
     """Whether ``source`` is an Ibis table, without importing Ibis for those who use none."""
     return hasattr(source, "get_backend") and hasattr(source, "schema")
-
-
-def _plain(column: pd.Series[Any]) -> Any:
-    """A column that Arrow takes: mixed objects and categories as text, times in UTC."""
-    if isinstance(column.dtype, pd.CategoricalDtype) or column.dtype == object:
-        column = column.astype(object)
-        return column.where(column.isna(), column.map(str)).astype("str")
-    if isinstance(column.dtype, pd.DatetimeTZDtype):
-        return column.dt.tz_convert("UTC").dt.tz_localize(None)
-    return column
-
-
-def _hash(frame: pd.DataFrame) -> str:
-    rows = pd.util.hash_pandas_object(frame, index=False).to_numpy()
-    return hashlib.sha256(rows.tobytes()).hexdigest()
 
 
 def _given_times(time: np.ndarray[Any, np.dtype[np.int64]], unit: str) -> Any:

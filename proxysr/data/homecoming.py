@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ import pyarrow as pa
 
 from proxysr.config import unknown
 from proxysr.data.expressions import MIDDLE, SESSIONS_PER_USER
+from proxysr.data.frames import check_names
 from proxysr.data.sessions import Sessions
 
 SHORTEST = 2
@@ -107,26 +109,44 @@ class Home:
         )
 
 
-def describe(table: pd.DataFrame, known: pd.DataFrame | None, key: str, name: str) -> pd.DataFrame:
-    """``table`` with the columns of ``known`` for its values of ``key``.
-
-    A column that both have is taken from ``known`` where that has a value.
+def facts(
+    known: pd.DataFrame | None, key: str, name: str, own: Sequence[str] = ()
+) -> pd.DataFrame | None:
+    """What a caller knows of items or sessions, checked, with ids as the text they are in events.
 
     Raises
     ------
     ValueError
-        If ``known`` lacks ``key`` or has a value of it twice.
+        If ``known`` lacks ``key`` or has a value of it twice, has a column twice, or has
+        one of ``own``, which are counted here.
     """
     if known is None:
-        return table
+        return None
+    check_names(known, f"the {name} frame")
     if key not in known.columns:
         raise ValueError(f"The {name} frame: {unknown(key, map(str, known.columns), 'column')}")
+    for column in own:
+        if column in known.columns:
+            raise ValueError(
+                f"The {name} frame has a column {column!r}, which is what the clicks in training "
+                "are counted in. Rename it, or leave it out."
+            )
     known = known.assign(**{key: _ids(known[key])})
     twice = known[key][known[key].duplicated()]
     if len(twice):
         raise ValueError(
             f"The {name} frame has {key} {twice.iloc[0]!r} more than once. Keep one row of each."
         )
+    return known
+
+
+def describe(table: pd.DataFrame, known: pd.DataFrame | None, key: str) -> pd.DataFrame:
+    """``table`` with the columns of :func:`facts` for its values of ``key``.
+
+    A column that both have is taken from ``known`` where that has a value.
+    """
+    if known is None:
+        return table
     found = known.set_index(key).reindex(table[key]).reset_index(drop=True)
     table = table.reset_index(drop=True)
     for column in found.columns:
@@ -138,10 +158,13 @@ def describe(table: pd.DataFrame, known: pd.DataFrame | None, key: str, name: st
 
 
 def _ids(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Ids as the text they are in events."""
-    if pd.api.types.is_float_dtype(column.dtype):
-        column = column.astype("Int64")
-    return column.astype("str").str.strip()
+    """Ids as the text they are in events: whole floats without ".0"."""
+    text = column.astype("str").str.strip()
+    if not pd.api.types.is_float_dtype(column.dtype):
+        return text
+    number = column.astype("float64")
+    whole = (number == number.round()) & (number.abs() < 2**63)
+    return number.where(whole).astype("Int64").astype("str").where(whole, text)
 
 
 def _session_ids(sessions: pa.Table, how: str) -> npt.NDArray[np.str_]:

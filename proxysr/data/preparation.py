@@ -20,7 +20,9 @@ from typing import Any, Literal
 import pandas as pd
 
 from proxysr.config import Settings, require
+from proxysr.data.embedded import interruptible
 from proxysr.data.events import EventTable, open_events
+from proxysr.data.homecoming import facts
 from proxysr.data.sessions import SessionSplit
 from proxysr.data.stages import Stages
 
@@ -86,6 +88,7 @@ class PrepareConfig(Settings):
         require(both < 1, f"valid_fraction + test_fraction is below 1; received {both}.")
 
 
+@interruptible()
 def prepare(
     events: Events,
     config: PrepareConfig | None = None,
@@ -109,7 +112,8 @@ def prepare(
         ``title`` is taken along), or what :func:`proxysr.data.open_events` gives.
     config : PrepareConfig, optional
     items : DataFrame, optional
-        What is known of items: ``item_id`` and any columns (``title`` is shown to people).
+        What is known of items: ``item_id`` and any columns (``title`` is shown to people)
+        but ``count``, which the split counts itself.
     session_info : DataFrame, optional
         What is known of sessions: ``session_id`` and any columns.
     connection : ibis backend, optional
@@ -124,11 +128,13 @@ def prepare(
     ValueError
         If the sessions cannot be made as configured, or a part is left empty.
     """
+    items, session_info = _facts(items, session_info)
     stages = Stages([_opened(events, connection)], config or PrepareConfig())
     clicks = stages.filtered(stages.sessionised())
     return stages.split(clicks, stages.cut(clicks), items, session_info, source)
 
 
+@interruptible()
 def prepare_parts(
     train: Events,
     valid: Events,
@@ -152,11 +158,20 @@ def prepare_parts(
         "Parts that are given have their sessions given too; "
         f"received sessions={config.sessions!r}.",
     )
+    items, session_info = _facts(items, session_info)
     first = _opened(train, connection)
     others = [_opened(part, first.connection) for part in (valid, test)]
     stages = Stages([first, *others], config)
     clicks = stages.sessionised()
     return stages.split(clicks, stages.given_parts(clicks), items, session_info, source)
+
+
+def _facts(*frames: pd.DataFrame | None) -> list[pd.DataFrame | None]:
+    items, session_info = frames
+    return [
+        facts(items, "item_id", "items", own=["count"]),
+        facts(session_info, "session_id", "session_info"),
+    ]
 
 
 def _opened(events: Events, connection: Any) -> EventTable:

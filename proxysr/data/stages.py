@@ -217,7 +217,7 @@ class Stages:
             self.note(name, **home.counts(part))
             self.check_part(name, len(parts[part]))
         table = ex.item_table(known, [t.table for t in self.tables if t.has_title])
-        described = describe(table.to_pandas(), items, "item_id", "items")
+        described = describe(table.to_pandas(), items, "item_id")
         info = pd.DataFrame()
         if session_info is not None:
             ids = np.concatenate([part.session_ids for part in parts])
@@ -225,7 +225,6 @@ class Stages:
                 pd.DataFrame({"session_id": ids}).drop_duplicates(),
                 session_info,
                 "session_id",
-                "session_info",
             )
         for kept in (clicks, sessions, known, self.items, self.users, self.sessions):
             if kept is not None:

@@ -224,7 +224,8 @@ def test_malformed_rows_are_counted_and_the_first_ones_named(tmp_path: Path) -> 
         "line 8: 4 fields instead of 3: '3,c,50,extra'",
         "line 10: broken quotes in '\"bad\"quote,e,70'",
         "line 12: no item",
-        "line 13: time 'soon' is not a number (unit: order)",
+        "line 13: time 'soon' is neither a number nor an ISO 8601 date, "
+        "such as 2026-03-01T10:00:58Z",
     ]
     message = str(caught.value)
     assert "log.csv, line 12: no item" in message
@@ -353,7 +354,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read_events(tmp_path / "absent.csv")
     with pytest.raises(ValueError, match=r"of no kind that can be read: its name ends in '.json'"):
         read_events(write(tmp_path, "{}", "log.json"))
-    with pytest.raises(ValueError, match="is empty: its first line holds no column names"):
+    with pytest.raises(ValueError, match="is empty: it has neither names of columns nor data"):
         read_events(write(tmp_path, ""))
     with pytest.raises(ValueError, match="names a column twice: item_id. Rename one of them"):
         read_events(write(tmp_path, "item_id,item_id,timestamp\n"))

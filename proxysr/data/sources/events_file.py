@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from proxysr.data import delimited
 from proxysr.data.events import open_events
 from proxysr.data.preparation import PrepareConfig, prepare
 from proxysr.data.rows import OnBadRows
@@ -46,8 +47,21 @@ class EventsFile(Source):
 
 def _items(path: Path) -> pd.DataFrame:
     if not path.is_file():
-        raise FileNotFoundError(f"{path}, the file of items, does not exist.")
-    if path.suffix == ".parquet":
-        return pd.read_parquet(path)
-    separator = "\t" if ".tsv" in path.suffixes else ","
-    return pd.read_csv(path, sep=separator, dtype={"item_id": str})
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise FileNotFoundError(f"{path}, the file of items, {what}.")
+    try:
+        if path.suffix.lower() == ".parquet":
+            return pd.read_parquet(path)
+        dialect = delimited.dialect_of(path, delimiter=None, quote='"', columns=None)
+        names = [name or safe for name, safe in zip(dialect.columns, dialect.safe, strict=True)]
+        return pd.read_csv(
+            path,
+            encoding="utf-8-sig",
+            sep=dialect.delimiter,
+            names=names,
+            skiprows=dialect.skip,
+            index_col=False,
+            dtype={"item_id": str},
+        )
+    except (*delimited.BROKEN, OSError, ValueError) as error:
+        raise ValueError(f"{path}, the file of items, cannot be read: {error}") from None
