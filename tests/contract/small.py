@@ -9,6 +9,7 @@ import pandas as pd
 
 from proxysr.data.sessions import Sessions, SessionSplit
 from proxysr.models import SessionModel, create
+from proxysr.presets import ABLATIONS
 
 N_ITEMS = 40
 
@@ -34,12 +35,24 @@ SMALL: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """Settings under which each model of ``MODELS`` learns a tiny task in seconds."""
 
+VARIANTS: dict[str, dict[str, Any]] = {
+    **{f"proxysr, {row}": changes for row, changes in ABLATIONS.items()},
+    "proxysr, s(s) on a hyperplane": {"expressed_by": "short-term"},
+    "proxysr, encoding p(s) on a hyperplane": {"proxy_by": "encoding"},
+}
+"""The ablations of ProxySR, and its other variants, as changes of its small settings."""
+
+NAMES = [*SMALL, *VARIANTS]
+"""All that is held to the contract."""
+
 ORDERLESS = {"mean"}
 """Models for which a session is a bag of items: they can find its cycle, not the next step."""
 
 
 def small(name: str, n_items: int = N_ITEMS, seed: int = 0, **options: Any) -> SessionModel:
-    """The model ``name`` at its small settings."""
+    """The model or variant ``name`` at its small settings."""
+    if name in VARIANTS:
+        return small("proxysr", n_items, seed, **VARIANTS[name], **options)
     return create(name, n_items, SMALL[name] | options, seed=seed)
 
 

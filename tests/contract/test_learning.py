@@ -6,9 +6,8 @@ import pytest
 
 from proxysr.data.sessions import SessionSplit
 from proxysr.evaluation import EvalResult, evaluate
-from proxysr.models import MODELS
 from proxysr.training import TrainConfig, fit
-from tests.contract.small import N_ITEMS, ORDERLESS, cycles, small, split_of
+from tests.contract.small import N_ITEMS, NAMES, ORDERLESS, cycles, small, split_of
 
 
 def train_and_test(name: str, split: SessionSplit) -> EvalResult:
@@ -22,7 +21,7 @@ def train_and_test(name: str, split: SessionSplit) -> EvalResult:
     return evaluate(model, split.test, task="repeat", ks=(5, 10))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NAMES)
 def test_planted_order_is_learnt_and_noise_is_not(name: str) -> None:
     planted = split_of(cycles(600, seed=1), cycles(80, seed=2), cycles(150, seed=3))
     null = split_of(
