@@ -18,6 +18,7 @@ COMMANDS = {
     "prepare": "turn a log of clicks into sessions, filtered and split by time",
     "train": "train a model on prepared data",
     "evaluate": "rank the targets of a run's test sessions; recall and MRR",
+    "compare": "say whether runs differ by more than luck, paired by session",
     "recommend": "recommend items for a new session, raw ids in and out",
     "notebooks": "run the notebooks and write them as pages to look at",
     "bench": "measure training and evaluation against this machine's limit",

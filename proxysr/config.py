@@ -61,7 +61,7 @@ def unknown(name: str, known: Iterable[str], what: str) -> str:
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"{name!r} is not a known {what}.{hint} Known: {', '.join(known)}."
+    return f"{name!r} is not a known {what}.{hint} Known: {', '.join(known) or 'none'}."
 
 
 def require(ok: bool, message: str) -> None:

@@ -9,6 +9,7 @@ target is counted, not sorted for. Metrics are means over the targets' ranks:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from proxysr.config import require, unknown
+from proxysr.config import ConfigError, require, unknown
 from proxysr.data.batches import PrefixBatches
 from proxysr.data.sessions import Sessions, Task
 from proxysr.models.base import SessionModel
@@ -189,12 +190,26 @@ def _count(scores: Tensor, own: Tensor, compare: Callable[..., Tensor]) -> Tenso
 
 def metrics_of(ranks: npt.NDArray[np.floating[Any]], ks: Sequence[int]) -> dict[str, float]:
     """Recall and mean reciprocal rank at each k from ranks (n,); shares in [0, 1]."""
-    metrics = {}
-    for k in ks:
-        hit = ranks <= k
-        metrics[f"R@{k}"] = float(hit.mean())
-        metrics[f"MRR@{k}"] = float(np.where(hit, 1 / ranks, 0).mean())
-    return metrics
+    names = [f"{metric}@{k}" for k in ks for metric in ("R", "MRR")]
+    return {name: float(values_of(ranks, name).mean()) for name in names}
+
+
+def values_of(ranks: npt.NDArray[np.floating[Any]], metric: str) -> npt.NDArray[np.float64]:
+    """What each rank (n,) contributes to the mean that ``metric`` is.
+
+    >>> values_of(np.array([1.0, 4.0, 21.0]), "MRR@20")
+    array([1.  , 0.25, 0.  ])
+
+    Raises
+    ------
+    ConfigError
+        If ``metric`` is not R@k or MRR@k.
+    """
+    form = re.fullmatch(r"(R|MRR)@([1-9][0-9]*)", metric)
+    if form is None:
+        raise ConfigError(f"A metric is R@k or MRR@k, such as R@20; received {metric!r}.")
+    hit = ranks <= int(form[2])
+    return np.where(hit, 1 / ranks if form[1] == "MRR" else 1.0, 0.0)
 
 
 def device_of(model: SessionModel) -> torch.device:

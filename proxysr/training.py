@@ -182,10 +182,12 @@ def fit(
     config = TrainConfig() if config is None else config
     device = resolve_device(config.device)
     model.to(device)
+    started = time.perf_counter()
     model.prepare(split.train)
     history = History(snapshots={} if snapshots is None else snapshots)
     if not isinstance(model, LearnedModel):
-        _close_epoch(model, split, config, history, {"epoch": 0}, None, on_epoch)
+        row = {"epoch": 0, "train_seconds": time.perf_counter() - started}
+        _close_epoch(model, split, config, history, row, None, on_epoch)
         return history
     batches = TrainingBatches(
         split.train,

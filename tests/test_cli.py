@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from proxysr import __version__, runs
 from proxysr.__main__ import COMMANDS, main
-from proxysr.cli.answer import table
-from proxysr.cli.options import add_settings, given
-from proxysr.config import Settings
 from proxysr.data.sessions import SessionSplit
 from proxysr.runs import RunDir
 
@@ -214,6 +210,45 @@ def test_train_evaluate_recommend(ask: Ask, folder: Path) -> None:
     assert "Thing " in ask("recommend", folder / "run", "sku-1").out
 
 
+def test_models_that_count_are_trained_evaluated_and_asked_alike(
+    ask: Ask, folder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    words = ["--model", "cooccurrence", "--min-prefix", "2", "--set", "direction=forward"]
+    said = ask("train", folder / "data", run, *words)
+    assert said.out.startswith(f"{run}: counted once; on validation R@20 1.0000, MRR@20 ")
+    assert ask("train", folder / "data", run, "--resume", "--json").json["epochs"] == 1
+    assert "only counts: --epochs" in refused(
+        ask("train", folder / "data", run, "--resume", "--epochs", "3")
+    )
+    answer = ask("evaluate", run, "--ks", "1", "--json").json
+    assert answer["metrics"]["R@1"] == 1.0
+    assert answer["min_prefix"] == 2
+    found = ask("recommend", run, "sku-1", "sku-2", "-k", "1", "--json").json
+    assert found["items"][0]["item_id"] == "sku-3"
+
+
+def test_runs_are_compared(ask: Ask, folder: Path, tmp_path: Path) -> None:
+    simple, run = tmp_path / "simple", folder / "run"
+    assert ask("train", folder / "data", simple, "--model", "popularity").code == 0
+    for path in (simple, run):
+        assert ask("evaluate", path, "--split", "valid").code == 0
+    words = ["compare", simple, run, "--split", "valid", "--metrics", "R@1,R@3"]
+    answer = ask(*words, "--resamples", "50", "--confidence", "0.9", "--json").json
+    assert (answer["split"], answer["task"], answer["n_sessions"]) == ("valid", "unseen", 6)
+    assert [row["metric"] for row in answer["differences"]] == ["R@1", "R@3"]
+    assert {"low", "high", "p_value", "p_holm"} < set(answer["differences"][0])
+    assert answer["runs"][0] | {"metrics": {}} == {
+        "run_dirs": [str(simple)], "model": "popularity", "seeds": [0], "metrics": {},
+    }  # fmt: skip
+    plain = ask(*words, "--resamples", "50")
+    assert "18 targets of 6 sessions after at least 1 click(s)" in plain.out
+    assert f"Differences to {simple}:" in plain.out
+    assert "95 % from" in plain.out
+    assert "at least two runs; received 1" in refused(ask("compare", run))
+    assert "has no ranks for train" in refused(ask("compare", run, simple, "--split", "train"))
+
+
 def test_unknown_items_are_reported_not_fatal(ask: Ask, folder: Path) -> None:
     said = ask("recommend", folder / "run", "sku-1", "hat", "--json")
     assert said.json["unknown"] == ["hat"]
@@ -271,6 +306,14 @@ def test_a_preset_is_overridden_by_options(ask: Ask, folder: Path, tmp_path: Pat
         (["--set", "n_proxies=0"], "n_proxies is at least 1; received 0"),
         (["--learning-rate", "-1"], "learning_rate is positive; received -1.0"),
         (["--resume"], "is not a proxysr run: it has no config.json"),
+        (
+            ["--model", "popularity", "--epochs", "3", "--batch-size", "8", "--min-prefix", "2"],
+            "Model 'popularity' only counts: --epochs, --batch-size would change nothing. Leave",
+        ),
+        (
+            ["--model", "popularity", "--set", "window=3"],
+            "'window' is not a known option of PopularityConfig. Known: none.",
+        ),
     ],
 )
 def test_what_train_refuses(
@@ -376,42 +419,3 @@ def test_as_a_program(folder: Path) -> None:
         "proxysr evaluate: error: nowhere is not a proxysr run: it has no config.json. "
         "Make one with `proxysr train DATA_DIR RUN_DIR`.\n"
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Everything(Settings):
-    """Every kind of field that becomes an option."""
-
-    count: int | None = None
-    """Per cent: 100%."""
-    kind: Literal["a", "b"] = "a"
-    """A choice."""
-    loud: bool = False
-    """A switch."""
-    sizes: tuple[int, ...] = (1, 2)
-    """A ``list``."""
-
-
-def test_options_come_from_fields(capsys: pytest.CaptureFixture[str]) -> None:
-    parser = argparse.ArgumentParser(prog="x")
-    add_settings(parser, Everything)
-    assert given(parser.parse_args([]), Everything) == {}
-    args = parser.parse_args(["--count", "3", "--kind", "b", "--loud", "--sizes", "4,5"])
-    config = Everything.from_dict(given(args, Everything))
-    assert config == Everything(count=3, kind="b", loud=True, sizes=(4, 5))
-    assert given(parser.parse_args(["--no-loud"]), Everything) == {"loud": False}
-    page = " ".join(parser.format_help().split())
-    assert "--count N Per cent: 100%. [none]" in page
-    assert "--kind {a,b} A choice. [a]" in page
-    assert "A list. [1,2]" in page
-
-
-def test_tables_are_aligned() -> None:
-    frame = pd.DataFrame(
-        {"step": ["read", "kept"], "n": pd.array([12345, None], "Int64"), "share": [0.5, 0.25]}
-    )
-    assert table(frame).splitlines() == [
-        "step       n   share",
-        "read  12,345  0.5000",
-        "kept       –  0.2500",
-    ]

@@ -91,7 +91,7 @@ def settings_help(cls: type[Settings]) -> str:
         name = f"{field.name}={shown(field.default)}"
         paragraphs.append(f"  {name:<30}  {lines[0]}")
         paragraphs += [" " * 34 + line for line in lines[1:]]
-    return "\n".join(paragraphs)
+    return "\n".join(paragraphs) or "  none"
 
 
 def shown(value: Any) -> str:

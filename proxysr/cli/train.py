@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import Any
 
 from proxysr.cli.answer import Answer
 from proxysr.cli.options import add_set, add_settings, assigned, given, settings_help
 from proxysr.config import require
-from proxysr.models import MODELS
+from proxysr.models import MODELS, LearnedModel, model_class
 from proxysr.presets import PRESETS, preset
 from proxysr.runs import RunDir, train_run
 from proxysr.training import CRITERION, TrainConfig
@@ -27,6 +28,9 @@ presets:
 EXAMPLES += "".join(f"  {name:<20}  {it.description}\n" for name, it in PRESETS.items())
 for _name, _model in MODELS.items():
     EXAMPLES += f"\nsettings of --model {_name}, for --set:\n{settings_help(_model.Config)}\n"
+
+FOR_COUNTING = ("task", "min_prefix", "device")
+"""Options of training that mean something to a model that only counts."""
 
 AFTER_INTERRUPT = (
     "The epochs that ended are kept; the same command with --resume continues after them."
@@ -58,9 +62,11 @@ def run(args: argparse.Namespace) -> Answer:
         model = chosen.model
         settings, options = chosen.model_config | settings, chosen.train | options
     if args.resume:
-        known = RunDir(args.run_dir).train_config
-        config = known.replace(**options)
+        run = RunDir(args.run_dir)
+        _check_that_options_apply(run.model_name, options)
+        config = run.train_config.replace(**options)
     else:
+        _check_that_options_apply(model or "proxysr", options)
         config = TrainConfig.from_dict(options)
     done = train_run(
         args.data_dir,
@@ -71,6 +77,18 @@ def run(args: argparse.Namespace) -> Answer:
         resume=args.resume,
     )
     return _answer(done)
+
+
+def _only_counts(model: str) -> bool:
+    return not issubclass(model_class(model), LearnedModel)
+
+
+def _check_that_options_apply(model: str, options: Mapping[str, Any]) -> None:
+    idle = [f"--{name.replace('_', '-')}" for name in options if name not in FOR_COUNTING]
+    require(
+        not (idle and _only_counts(model)),
+        f"Model {model!r} only counts: {', '.join(idle)} would change nothing. Leave it out.",
+    )
 
 
 def _answer(done: RunDir) -> Answer:
@@ -86,10 +104,11 @@ def _answer(done: RunDir) -> Answer:
         "validation": found,
         "train_seconds": float(history.get("train_seconds", history["eval_seconds"] * 0).sum()),
     }
+    epochs = f"{len(history)} epochs (0 to {len(history) - 1}), the best on validation is epoch"
     text = (
-        f"{done.path}: {len(history)} epochs (0 to {len(history) - 1}), the best on validation is "
-        f"epoch {done.best_epoch} with {CRITERION} {found[CRITERION]:.4f}, "
-        f"MRR@20 {found['MRR@20']:.4f}.\n"
-        f"Next: proxysr evaluate {done.path}"
+        "counted once; on validation"
+        if _only_counts(done.model_name)
+        else f"{epochs} {done.best_epoch} with"
     )
-    return Answer(data, text)
+    metrics = f"{CRITERION} {found[CRITERION]:.4f}, MRR@20 {found['MRR@20']:.4f}"
+    return Answer(data, f"{done.path}: {text} {metrics}.\nNext: proxysr evaluate {done.path}")

@@ -9,6 +9,7 @@ import torch
 
 from proxysr.config import ConfigError, Settings, unknown
 from proxysr.models.base import LearnedModel, Loss, SessionModel
+from proxysr.models.cooccurrence import Cooccurrence
 from proxysr.models.csrm import CSRM
 from proxysr.models.fgnn import FGNN
 from proxysr.models.gcegnn import GCEGNN
@@ -16,11 +17,13 @@ from proxysr.models.grec import GRec
 from proxysr.models.gru4rec import GRU4Rec
 from proxysr.models.mean import MeanEncoder
 from proxysr.models.narm import NARM
+from proxysr.models.popularity import Popularity, SessionPopularity
 from proxysr.models.proxysr import ProxySR, ProxyTrace
 from proxysr.models.repeatnet import RepeatNet
 from proxysr.models.sasrec import SASRec
 from proxysr.models.srgnn import SRGNN
 from proxysr.models.stamp import STAMP
+from proxysr.models.vsknn import VSKNN
 
 __all__ = [
     "CSRM",
@@ -30,16 +33,20 @@ __all__ = [
     "NARM",
     "SRGNN",
     "STAMP",
+    "VSKNN",
+    "Cooccurrence",
     "GRU4Rec",
     "GRec",
     "LearnedModel",
     "Loss",
     "MeanEncoder",
+    "Popularity",
     "ProxySR",
     "ProxyTrace",
     "RepeatNet",
     "SASRec",
     "SessionModel",
+    "SessionPopularity",
     "create",
     "model_class",
 ]
@@ -57,6 +64,10 @@ MODELS: dict[str, type[SessionModel]] = {
     "grec": GRec,
     "gcegnn": GCEGNN,
     "mean": MeanEncoder,
+    "popularity": Popularity,
+    "session-popularity": SessionPopularity,
+    "cooccurrence": Cooccurrence,
+    "vsknn": VSKNN,
 }
 """Every model by the name that the command line and a run's ``config.json`` use."""
 

@@ -32,6 +32,12 @@ SMALL: dict[str, dict[str, Any]] = {
     "grec": {"embedding_dim": 16, "max_length": 12, "dilations": (1, 2)},
     "gcegnn": {"embedding_dim": 16, "max_length": 12, "n_neighbors": 6, "dropout": 0.0},
     "mean": {"embedding_dim": 16, "max_length": 12},
+    "popularity": {},
+    "session-popularity": {"max_length": 12},
+    "cooccurrence": {"window": 3, "direction": "forward", "max_length": 12},
+    "vsknn": {
+        "n_neighbours": 50, "sample_size": 100, "click_weight": "reciprocal", "max_length": 12,
+    },
 }  # fmt: skip
 """Settings under which each model of ``MODELS`` learns a tiny task in seconds."""
 
@@ -53,6 +59,9 @@ For them it is a bag of items, or one of so few proxies that there is none for e
 
 BARS = {"proxysr, p(s) only": 0.5}
 """Recall to be reached where it is not 0.85: it depends on the seed how many proxies are used."""
+
+POPULARITY = ("popularity", "session-popularity")
+"""Models that know how often items are clicked, but not which follow which."""
 
 
 def small(name: str, n_items: int = N_ITEMS, seed: int = 0, **options: Any) -> SessionModel:

@@ -1,0 +1,136 @@
+"""What models share that count and learn nothing by gradients.
+
+All they know is counted once, in :meth:`prepare`, into buffers. Lists of different length
+(the items beside an item, the sessions of an item) are kept one after the other:
+list ``i`` is ``values[offsets[i] : offsets[i + 1]]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from proxysr.config import Settings
+from proxysr.data.batches import SessionBatch
+from proxysr.data.sessions import PAD, Sessions
+from proxysr.models.base import SessionModel
+
+SKETCH = 64
+ENTRIES = 2**21
+
+Ints = npt.NDArray[np.int64]
+Decay = Literal["linear", "reciprocal", "none"]
+"""How the weight of a click falls from the latest one, 1, to the first one."""
+
+
+class CountingModel(SessionModel):
+    """Base of models that only count: a map shows their scores, folded into 64 numbers.
+
+    Parameters
+    ----------
+    n_items : int
+    config : Settings, optional
+    """
+
+    folded: Tensor
+    signs: Tensor
+
+    def __init__(self, n_items: int, config: Settings | None = None) -> None:
+        super().__init__(n_items, config)
+        random = torch.Generator().manual_seed(0)
+        buckets = torch.randint(SKETCH, (n_items + 1,), generator=random)
+        signs = torch.randint(2, (n_items + 1,), generator=random) * 2.0 - 1
+        self.register_buffer("folded", buckets, persistent=False)
+        self.register_buffer("signs", signs, persistent=False)
+
+    @torch.no_grad()
+    def represent(self, batch: SessionBatch) -> Tensor:
+        """The scores (B, V), summed with random signs in 64 buckets, (B, 64).
+
+        That keeps inner products in expectation (K. Weinberger et al.: Feature hashing for
+        large scale multitask learning, ICML 2009).
+        """
+        scores = self.score(batch)
+        scores[:, PAD] = 0
+        empty = scores.new_zeros(len(scores), SKETCH)
+        return empty.index_add_(1, self.folded, scores * self.signs)
+
+
+def decay(kind: Decay, recency: Tensor, lengths: Tensor) -> Tensor:
+    """Weights of clicks that ``recency`` clicks follow, in sessions of ``lengths`` clicks.
+
+    >>> decay("linear", torch.tensor([0, 1, 3]), torch.tensor(4))
+    tensor([1.0000, 0.7500, 0.2500])
+    >>> decay("reciprocal", torch.tensor([0, 1, 3]), torch.tensor(4))
+    tensor([1.0000, 0.5000, 0.2500])
+    """
+    if kind == "linear":
+        return (lengths - recency) / lengths
+    return 1 / (recency + 1) if kind == "reciprocal" else torch.ones_like(recency) / 1
+
+
+def lists_of(rows: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+    """The entries of some lists: (which of ``rows`` it is in, index of the entry), (n,) each.
+
+    >>> lists_of(torch.tensor([2, 0]), torch.tensor([0, 2, 3, 6]))
+    (tensor([0, 0, 0, 1, 1]), tensor([3, 4, 5, 0, 1]))
+    """
+    sizes = offsets[rows + 1] - offsets[rows]
+    owner = torch.arange(len(rows), device=rows.device).repeat_interleave(sizes)
+    skipped = (offsets[rows] - sizes.cumsum(0) + sizes)[owner]
+    return owner, torch.arange(len(owner), device=rows.device) + skipped
+
+
+def portions(sizes: Tensor, entries: int | None = None) -> Iterator[slice]:
+    """Slices of things of these sizes that hold about ``entries`` each, so that memory is bounded.
+
+    >>> list(portions(torch.tensor([3, 4, 2, 9, 1]), 5))
+    [slice(0, 1, None), slice(1, 3, None), slice(3, 5, None)]
+    """
+    groups = sizes.cumsum(0) // (ENTRIES if entries is None else entries)
+    counts = torch.unique_consecutive(groups, return_counts=True)[1]
+    start = 0
+    for count in counts.tolist():
+        yield slice(start, start + count)
+        start += count
+
+
+def add_lists(
+    scores: Tensor, rows: Tensor, lists: Tensor, weights: Tensor,
+    offsets: Tensor, items: Tensor, counts: Tensor | None = None,
+) -> None:  # fmt: skip
+    """Add to ``scores`` (B, V), in place, the weighted counts of the items in some lists.
+
+    Parameters
+    ----------
+    scores : (B, V)
+    rows, lists, weights : (n,)
+        Which row of the scores gets which list with which weight.
+    offsets, items, counts
+        The lists: their bounds, their items and how much these count; 1 if left out.
+    """
+    flat, width = scores.view(-1), scores.shape[1]
+    for some in portions(offsets[lists + 1] - offsets[lists]):
+        owner, entry = lists_of(lists[some], offsets)
+        values = weights[some][owner]
+        cells = rows[some][owner] * width + items[entry]
+        flat.index_add_(0, cells, values if counts is None else values * counts[entry])
+
+
+def session_of_clicks(sessions: Sessions) -> Ints:
+    """Row of the session of every click, (n_clicks,)."""
+    return np.repeat(np.arange(len(sessions)), sessions.lengths)
+
+
+def offsets_of(owners: npt.NDArray[np.integer[Any]], n: int) -> Ints:
+    """Where the lists 0..n - 1 start, and the last ends, from the sorted list of each entry.
+
+    >>> offsets_of(np.array([0, 0, 2]), 4)
+    array([0, 2, 2, 3, 3])
+    """
+    return np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=n))])

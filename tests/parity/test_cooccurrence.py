@@ -1,0 +1,100 @@
+"""Co-occurrence by walking through the pairs of clicks of one session after the other."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from proxysr.config import ConfigError
+from proxysr.models import Cooccurrence, cooccurrence, counting
+from tests.parity.literal_counting import ASKED, N_ITEMS, TRAIN, differences, prepared
+
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"window": 1},
+    {"window": 3, "direction": "forward"},
+    {"step_weight": "none"},
+    {"normalisation": "none"},
+    {"recency_weight": "none"},
+    {"recency_weight": "linear"},
+    {"self_pairs": True},
+    {"self_pairs": True, "direction": "forward", "normalisation": "none"},
+    {"max_length": 4, "recency_weight": "linear"},
+]
+
+
+@pytest.fixture(autouse=True)
+def _float64() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def matrix(c: cooccurrence.CooccurrenceConfig) -> dict[int, dict[int, float]]:
+    beside: dict[int, dict[int, float]] = defaultdict(lambda: defaultdict(float))
+    for session in TRAIN:
+        for i, first in enumerate(session):
+            for j, second in enumerate(session):
+                step = j - i
+                if not 0 < step <= c.window or (first == second and not c.self_pairs):
+                    continue
+                weight = 1 / step if c.step_weight == "reciprocal" else 1.0
+                beside[first][second] += weight
+                if c.direction == "both":
+                    beside[second][first] += weight
+    if c.normalisation == "sqrt":
+        for row in beside.values():
+            root = math.sqrt(sum(row.values()))
+            for item in row:
+                row[item] /= root
+    return beside
+
+
+def expected(c: cooccurrence.CooccurrenceConfig) -> list[dict[int, float]]:
+    beside, answers = matrix(c), []
+    for session in ASKED:
+        scores: dict[int, float] = defaultdict(float)
+        latest = session[-c.max_length :]
+        for recency, item in enumerate(reversed(latest)):
+            weight = {
+                "reciprocal": 1 / (recency + 1),
+                "linear": (len(latest) - recency) / len(latest),
+                "none": 1.0,
+            }[c.recency_weight]
+            for other, count in beside[item].items():
+                scores[other] += weight * count
+        answers.append(scores)
+    return answers
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_scores(options: dict[str, Any]) -> None:
+    config = Cooccurrence.Config(**options)
+    model = prepared(Cooccurrence(N_ITEMS, config))
+    assert differences(model, expected(config)) < 1e-9
+
+
+def test_memory_budgets_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cooccurrence, "PENDING", 3)
+    monkeypatch.setattr(counting, "ENTRIES", 3)
+    model = prepared(Cooccurrence(N_ITEMS))
+    assert differences(model, expected(model.config)) < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"window": 0}, "window is at least 1; received 0"),
+        ({"max_length": 0}, "max_length is at least 1; received 0"),
+        ({"direction": "back"}, "direction is one of 'both', 'forward'; received 'back'"),
+        ({"recency_weight": "log"}, "recency_weight is one of 'linear', 'reciprocal', 'none'"),
+    ],
+)
+def test_settings_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Cooccurrence.Config(**options)
