@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from proxysr import runs
+from proxysr.__main__ import main
 from proxysr.checkpoints import save_weights
 from proxysr.files import locked
 from proxysr.runs import RunDir, evaluate_run, train_run
@@ -220,3 +221,19 @@ def test_equal_weights_are_equal_files(tmp_path: Path) -> None:
     found = load_file(tmp_path / "0")
     assert found.keys() == tensors.keys()
     assert all(torch.equal(found[name], tensors[name]) for name in found)
+
+
+def test_items_without_a_title_have_none_in_json(
+    run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    items = RunDir(run_dir).items
+    titles = ["Tea" if item_id == "item 3" else None for item_id in items["item_id"]]
+    items.assign(title=titles).to_parquet(run_dir / "items.parquet")
+    assert main(["recommend", str(run_dir), " item 1", "-k", "50", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["unknown"] == []
+    shown = {item["item_id"]: item["title"] for item in found["items"]}
+    assert shown.pop("item 3") == "Tea"
+    assert len(shown) == 38
+    assert set(shown.values()) == {None}
+    assert all(isinstance(item["score"], float) for item in found["items"])
