@@ -388,9 +388,9 @@ def evaluate_run(
         }
         busy = f"{run.path} is being evaluated by another process that does not end."
         with locked(run.path / ".metrics.lock", busy, wait=WAIT):
+            entries = run._evaluations() | {f"{part}-{task}": entry}
             with replacing(run._ranks(f"{part}-{task}")) as temporary:
                 result.ranks.to_parquet(temporary, index=False)
-            entries = run._evaluations() | {f"{part}-{task}": entry}
             write_json(run.path / "metrics.json", entries)
     return result
 
