@@ -33,7 +33,8 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PROXYSR_CACHE", str(folder / "cache"))
         patch.setenv("PROXYSR_RUNS", str(folder / "runs"))
-        patch.delenv("PROXYSR_DATA", raising=False)
+        for name in ("PROXYSR_DATA", "PROXYSR_FIGURES", "PROXYSR_COMMAND"):
+            patch.delenv(name, raising=False)
         yield
 
 
