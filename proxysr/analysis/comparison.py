@@ -31,6 +31,38 @@ Groups = Mapping[str, Sequence[RunDir]]
 BEFORE = (1, 2, 3, 5, 9)
 
 
+def runs_table(groups: Groups) -> pd.DataFrame:
+    """What was trained, and whether it was long enough: a row a run.
+
+    Parameters
+    ----------
+    groups : mapping
+        Name to runs.
+
+    Returns
+    -------
+    DataFrame
+        ``run``, ``kind`` ("learned" or "counting"), ``seed``, ``epochs`` (how many ended),
+        ``best_epoch`` (counted from 0), and its ``validation R@20``. A best epoch that is the
+        last one says that more epochs may help.
+    """
+    rows = []
+    for name, runs in groups.items():
+        for run in runs:
+            history = run.history()
+            rows.append(
+                {
+                    "run": name,
+                    "kind": _kind(run),
+                    "seed": run.train_config.seed,
+                    "epochs": len(history),
+                    "best_epoch": run.best_epoch,
+                    "validation R@20": history["R@20"].iloc[run.best_epoch],
+                }
+            )
+    return pd.DataFrame(rows)
+
+
 def comparison_table(
     groups: Groups,
     *,

@@ -35,8 +35,8 @@ def metric_dots(table: pd.DataFrame, metric: str, *, title: str | None = None) -
     if "published" not in rows:
         rows = rows.assign(published=float("nan"))
     tasks = list(dict.fromkeys(rows["task"]))
-    first = rows[rows["task"] == tasks[0]].sort_values("value", kind="stable")
-    order = [plain(run) for run in first["run"]]
+    first = rows[rows["task"] == tasks[0]].sort_values("value", ascending=False, kind="stable")
+    order = [plain(run) for run in first["run"]][::-1]
     fig = make_subplots(
         1,
         len(tasks),
@@ -79,10 +79,12 @@ def metric_dots(table: pd.DataFrame, metric: str, *, title: str | None = None) -
             )
             shown.add("published")
         fig.update_xaxes(title_text=metric, nticks=6, row=1, col=col)
-    fig.update_yaxes(categoryorder="array", categoryarray=order, range=[-0.7, len(order) - 0.3])
+    fig.update_yaxes(categoryorder="array", categoryarray=order, range=[-0.7, len(order) - 0.3],
+                     ticks="", ticklabelstandoff=6)  # fmt: skip
     fig.update_annotations(font_size=14)
     fig = finish(fig, title or f"Which model has the highest {metric}?", width=980,
                  height=170 + ROW * len(order))  # fmt: skip
+    fig.update_layout(showlegend=len(shown) > 1)
     return fig.update_layout(legend={"y": -60 / (ROW * len(order)), "yanchor": "top"})
 
 
@@ -166,7 +168,7 @@ def study_line(points: pd.DataFrame, setting: str, metric: str) -> go.Figure:
     ticks: Sequence[Any] = rows["x"].tolist()
     fig.update_xaxes(title_text=setting, type="log", tickvals=ticks, ticktext=ticks)
     fig.update_yaxes(title_text=metric)
-    return finish(fig, f"How many are enough? {metric} by {setting}")
+    return finish(fig, f"How does {metric} change with the {setting}?")
 
 
 def _bars(rows: pd.DataFrame) -> dict[str, Any]:

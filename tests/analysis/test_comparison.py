@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from proxysr.analysis.comparison import as_read, by_clicks, comparison_table
+from proxysr.analysis.comparison import as_read, by_clicks, comparison_table, runs_table
 from proxysr.analysis.significance import CompareConfig, compare, contenders_of
 from proxysr.config import ConfigError
 from proxysr.data.sessions import SessionSplit
@@ -125,6 +125,16 @@ def test_a_table_to_read(groups: Groups) -> None:
     text = f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
     assert shown.loc["mean", "R@5"] == text
     assert shown.loc["pairs", "R@5, difference"] == shown.loc["pairs", "R@5, p (Holm)"] == ""
+
+
+def test_what_was_trained(groups: Groups) -> None:
+    table = runs_table(groups)
+    assert table["run"].tolist() == ["best-sellers", "mean", "mean", "pairs"]
+    assert table["seed"].tolist() == [0, 1, 2, 0]
+    assert table["epochs"].tolist() == [1] * 4
+    assert table["best_epoch"].tolist() == [0] * 4
+    expected = [run.history()["R@20"].item() for runs in groups.values() for run in runs]
+    assert table["validation R@20"].tolist() == expected
 
 
 def test_what_cannot_be_compared(groups: Groups) -> None:
