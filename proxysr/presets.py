@@ -86,6 +86,20 @@ PRESETS: dict[str, Preset] = {
     "mean-small": _small("mean", 1e-2, "init_std 0.1 and 0.3", init_std=0.1),
 }  # fmt: skip
 
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "p(s) only": {"expressed_by": "proxy"},
+    "s(s) only": {"expressed_by": "short-term", "projection": False, "lambda_orthog": 0.0},
+    "no distance regularizer": {"lambda_dist": 0.0},
+    "no projection": {"projection": False, "lambda_orthog": 0.0},
+    "encoding p(s)": {"proxy_by": "encoding", "projection": False, "lambda_orthog": 0.0},
+    "weighted combination": {"temperature_start": 1.0, "temperature_end": 1.0},
+    "dot product": {"similarity": "dot"},
+}
+"""The rows of Table 5 of the paper: what each changes in a :class:`ProxySRConfig`.
+
+How they are read is said in :mod:`proxysr.models.proxysr_config`.
+"""
+
 
 def preset(name: str) -> Preset:
     """A preset by name; an unknown name is an error with the nearest match."""

@@ -94,8 +94,8 @@ def assignments_from_model(
         choices = model.choices(batch)
         if "proxy" not in choices:
             raise ConfigError(
-                f"{type(model).__name__} chooses no proxies; models with proxies, such as "
-                "ProxySR, assign sessions to them."
+                f"This {type(model).__name__} chooses no proxies; models with proxies, such as "
+                "ProxySR but not all of its ablations, assign sessions to them."
             )
         found.append(choices)
     columns = {

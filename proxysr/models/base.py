@@ -49,7 +49,7 @@ class SessionModel(nn.Module, ABC):
     Config: ClassVar[type[Settings]]
     max_length: int = 50
     """Clicks of a session that the model looks at: its latest ones."""
-    peeks_in_training: ClassVar[bool] = False
+    peeks_in_training: bool = False
     """Whether the training loss of a position may depend on later clicks (scores never do)."""
     sized_by_data: ClassVar[tuple[str, ...]] = ()
     """Buffers that :meth:`prepare` gives their size; saved ones bring it along."""

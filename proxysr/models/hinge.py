@@ -14,6 +14,8 @@ with g the session of r, the gradients are weighted sums of a few rows, and
     ``d/dq_r = -2 sum_i w_ri I_i``
     ``d/dv_g = -2 sum_{r in g} sum_i w_ri u_ri I_i``
     ``d/dI_i =  2 sum_r w_ri (I_i - q_r - u_ri v_g)``
+
+with ``I_i`` in the last bracket only if norms count.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag, relu
 from torch.utils.checkpoint import checkpoint
 
-from proxysr.models.projected import TILE, ProjectedSearch, rows_within
+from proxysr.models.projected import TILE, ProjectedSearch, Queries, rows_within
 
 
 class Hinge(NamedTuple):
@@ -46,9 +48,7 @@ class Negatives(NamedTuple):
 def hardest_negatives(
     search: ProjectedSearch,
     items: Tensor,
-    queries: Tensor,
-    normals: Tensor,
-    session: Tensor,
+    queries: Queries,
     targets: Tensor,
     *,
     k: int,
@@ -59,8 +59,10 @@ def hardest_negatives(
 
     Parameters
     ----------
-    search, items, queries, normals, session
-        See :meth:`ProjectedSearch.__call__`.
+    search : ProjectedSearch
+    items : (V, D)
+        Row 0 is the padding.
+    queries : Queries
     targets : int64 (R,)
     k : int
         At most n_items, or n_items - 1 if the target is left out.
@@ -70,19 +72,18 @@ def hardest_negatives(
         Bytes for closeness values.
     """
     step = rows_within(memory, len(items), items.element_size())
-    if len(queries) > step:
+    if len(targets) > step:
         parts = []
-        for start in range(0, len(queries), step):
+        for start in range(0, len(targets), step):
             rows = slice(start, start + step)
-            own = torch.arange(len(queries[rows]), device=session.device)
             parts.append(
                 hardest_negatives(
-                    search, items, queries[rows], normals[session[rows]], own, targets[rows],
+                    search, items, queries.rows(rows), targets[rows],
                     k=k, target_is_negative=target_is_negative, memory=memory,
                 )
             )  # fmt: skip
         return Negatives(*(torch.cat(column) for column in zip(*parts, strict=True)))
-    found = search(items, queries, normals, session)
+    found = search(items, queries)
     target = targets[:, None]
     if target_is_negative:
         closeness, columns = found.top(k)
@@ -92,29 +93,22 @@ def hardest_negatives(
         columns = columns.gather(1, keep)
     columns = torch.cat([columns, target], dim=1)
     closeness = torch.cat([closeness, found.at(target)], dim=1)
-    return Negatives(columns, closeness, found.along_normal_at(session, columns))
+    return Negatives(columns, closeness, found.along_normal_at(queries.session, columns))
 
 
-def hinge(
-    items: Tensor,
-    queries: Tensor,
-    normals: Tensor,
-    session: Tensor,
-    negatives: Negatives,
-    margin: float,
-) -> Hinge:
+def hinge(items: Tensor, queries: Queries, negatives: Negatives, margin: float) -> Hinge:
     """Hinge terms of each position against the negatives found for it.
 
     Parameters
     ----------
-    items, queries, normals, session
-        As in :func:`hardest_negatives`; gradients reach the first three.
+    items, queries
+        As in :func:`hardest_negatives`; gradients reach items, points and normals.
     negatives : Negatives
     margin : float
         ``m`` of equation 8.
     """
     total, violated = _HingeFunction.apply(  # type: ignore[no-untyped-call]
-        items, queries, normals, session, negatives, margin
+        items, *queries, negatives, margin
     )
     return Hinge(total, violated)
 
@@ -124,9 +118,10 @@ class _HingeFunction(torch.autograd.Function):
     def forward(
         ctx: Any,
         items: Tensor,
-        queries: Tensor,
+        points: Tensor,
         normals: Tensor,
         session: Tensor,
+        norms: bool,
         negatives: Negatives,
         margin: float,
     ) -> tuple[Tensor, Tensor]:
@@ -135,15 +130,16 @@ class _HingeFunction(torch.autograd.Function):
         active = (terms > 0).to(terms.dtype)
         violated = active.sum(dim=1)
         weights = torch.cat([-active, violated[:, None]], dim=1)
-        ctx.save_for_backward(items, queries, normals, session, columns, along, weights)
+        ctx.norms = norms
+        ctx.save_for_backward(items, points, normals, session, columns, along, weights)
         ctx.mark_non_differentiable(violated)
         return terms.sum(dim=1), violated
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> Any:
-        items, queries, normals, session, columns, along, weights = ctx.saved_tensors
+        items, points, normals, session, columns, along, weights = ctx.saved_tensors
         weights = weights * (2 * grad)[:, None]
-        for_queries = _weighted_rows(items, columns, weights).neg_()
+        for_points = _weighted_rows(items, columns, weights).neg_()
         by_row = _weighted_rows(items, columns, weights * along)
         for_normals = torch.zeros_like(normals).index_add_(0, session, by_row, alpha=-1)
 
@@ -151,8 +147,8 @@ class _HingeFunction(torch.autograd.Function):
         order = columns.flatten().argsort()
         row = order.div(columns.shape[1], rounding_mode="floor")
         weights, along = weights.flatten()[order], along.flatten()[order]
-        met = torch.cat([queries, normals])
-        bags = torch.stack([row, len(queries) + session[row]], dim=1)
+        met = torch.cat([points, normals])
+        bags = torch.stack([row, len(points) + session[row]], dim=1)
         shares = torch.stack([-weights, -weights * along], dim=1)
         count = torch.bincount(columns.flatten(), minlength=len(items))
         starts = torch.cat([count.new_zeros(1), count.cumsum(0)])
@@ -160,9 +156,10 @@ class _HingeFunction(torch.autograd.Function):
             bags.flatten(), met, 2 * starts, mode="sum",
             per_sample_weights=shares.flatten(), include_last_offset=True,
         )  # fmt: skip
-        own = items.new_zeros(len(items)).index_add_(0, columns.flatten()[order], weights)
-        for_items.addcmul_(own[:, None], items)
-        return for_items, for_queries, for_normals, None, None, None
+        if ctx.norms:
+            own = items.new_zeros(len(items)).index_add_(0, columns.flatten()[order], weights)
+            for_items.addcmul_(own[:, None], items)
+        return for_items, for_points, for_normals, None, None, None, None
 
 
 def _weighted_rows(table: Tensor, columns: Tensor, weights: Tensor) -> Tensor:
@@ -171,27 +168,22 @@ def _weighted_rows(table: Tensor, columns: Tensor, weights: Tensor) -> Tensor:
 
 
 def hinge_over_all(
-    items: Tensor,
-    queries: Tensor,
-    normals: Tensor,
-    session: Tensor,
-    targets: Tensor,
-    *,
-    margin: float,
-    target_is_negative: bool,
+    items: Tensor, queries: Queries, targets: Tensor, *, margin: float, target_is_negative: bool
 ) -> Hinge:
     """Hinge terms of each position against every item; tiles are recomputed for the gradient.
 
     Parameters are those of :func:`hardest_negatives` and :func:`hinge`.
     """
-    target, normal = items[targets], normals[session]
-    along = (target * normal).sum(dim=1)
-    positive = 2 * (target * queries).sum(dim=1) - target.square().sum(dim=1) + along.square()
+    points, normals, session, norms = queries
+    target = items[targets]
+    along = (target * normals[session]).sum(dim=1)
+    by_target = norms * target.square().sum(dim=1)
+    positive = 2 * (target * points).sum(dim=1) - by_target + along.square()
 
     def tile(some: Tensor, start: int) -> tuple[Tensor, Tensor]:
         along = normals @ some.T
-        offset = along.square() - some.square().sum(dim=1)
-        terms = relu(margin + 2 * queries @ some.T + offset[session] - positive[:, None])
+        offset = along.square() - norms * some.square().sum(dim=1)
+        terms = relu(margin + 2 * points @ some.T + offset[session] - positive[:, None])
         column = torch.arange(start, start + len(some), device=some.device)
         left_out = (column == 0).expand_as(terms)
         if not target_is_negative:

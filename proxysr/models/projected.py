@@ -11,6 +11,10 @@ where ``v`` is the normal of the session's hyperplane. Multiplied out,
 
 so all V items of a batch cost two matrix products, one with a row per query and
 one with a row per session, and nothing of size B x V x D is ever built.
+
+Two of the paper's ablations are special cases. Without projection, v is 0: the hyperplane
+is the whole space. The dot product ``q.I_perp = (q - (q.v) v).I`` is the closeness to half the
+query with v = 0, if ``||I||^2`` is left out.
 """
 
 from __future__ import annotations
@@ -38,6 +42,35 @@ def length(x: Tensor) -> Tensor:
 def project(x: Tensor, normal: Tensor) -> Tensor:
     """``x`` on the hyperplane of the unit vector ``normal``; (..., D) both."""
     return x - (x * normal).sum(dim=-1, keepdim=True) * normal
+
+
+class Queries(NamedTuple):
+    """R queries that all items are compared with.
+
+    Attributes
+    ----------
+    points : (R, D)
+        ``q - (q.v) v``: already on the hyperplane of their session.
+    normals : (G, D)
+        One unit normal per session; or a single zero one, for items as they are.
+    session : int64 (R,)
+        Row of ``normals`` that a query belongs to.
+    norms : bool
+        Whether ``||I||^2`` is a part of the closeness.
+    """
+
+    points: Tensor
+    normals: Tensor
+    session: Tensor
+    norms: bool = True
+
+    def rows(self, rows: slice) -> Queries:
+        """Some of the queries."""
+        session = self.session[rows]
+        if len(self.normals) == 1:
+            return self._replace(points=self.points[rows], session=session)
+        own = torch.arange(len(session), device=session.device)
+        return Queries(self.points[rows], self.normals[session], own, self.norms)
 
 
 class Closeness(NamedTuple):
@@ -97,12 +130,7 @@ class Tile(NamedTuple):
 
 
 def closeness_tiles(
-    items: Tensor,
-    queries: Tensor,
-    normals: Tensor,
-    session: Tensor,
-    *,
-    into: Callable[[int, int], Tile],
+    items: Tensor, queries: Queries, *, into: Callable[[int, int], Tile]
 ) -> Iterator[tuple[slice, Tile]]:
     """Closeness of every query to every item, a tile of items at a time, without autograd.
 
@@ -112,28 +140,44 @@ def closeness_tiles(
     ----------
     items : (V, D)
         Row 0 is the padding.
-    queries : (R, D)
-        ``q - (q.v) v``: already on the hyperplane of their session.
-    normals : (G, D)
-        One unit normal per session.
-    session : int64 (R,)
-        Row of ``normals`` that a query belongs to.
+    queries : Queries
     into : callable
         Memory for tile number ``index`` of ``width`` items: ``into(index, width)``.
     """
-    items, normals, doubled = items.detach(), normals.detach(), 2 * queries.detach()
-    norms = -torch.linalg.vector_norm(items, dim=1).square()
+    items, normals = items.detach(), queries.normals.detach()
+    doubled = 2 * queries.points.detach()
+    by_item = -torch.linalg.vector_norm(items, dim=1).square()
+    if not queries.norms:
+        by_item.zero_()
     for index, some in enumerate(torch.split(items, TILE)):
         columns = slice(index * TILE, index * TILE + len(some))
         tile = into(index, len(some))
         torch.mm(normals, some.T, out=tile.along_normal)
-        offset = torch.addcmul(norms[columns], tile.along_normal, tile.along_normal)
+        offset = torch.addcmul(by_item[columns], tile.along_normal, tile.along_normal)
         # the products are added to what is there: one pass fewer over the tile
-        torch.index_select(offset, 0, session, out=tile.closeness)
+        torch.index_select(offset, 0, queries.session, out=tile.closeness)
         tile.closeness.addmm_(doubled, some.T)
         if index == 0:
             tile.closeness[:, 0] = -torch.inf
         yield columns, tile
+
+
+def closeness_to_all(items: Tensor, queries: Queries, *, less: Tensor) -> Tensor:
+    """Closeness (R, V) of every query to every item, less a number (R, 1) of the query's own.
+
+    Without autograd; column 0, the padding, is -inf.
+    """
+    n = len(queries.points)
+    values = items.new_empty(n, len(items))
+    # memory that stays in the cache from tile to tile
+    closeness, along = items.new_empty(n, TILE), items.new_empty(len(queries.normals), TILE)
+
+    def into(_: int, width: int) -> Tile:
+        return Tile(closeness[:, :width], along[:, :width])
+
+    for columns, tile in closeness_tiles(items, queries, into=into):
+        torch.sub(tile.closeness, less, out=values[:, columns])
+    return values
 
 
 class ProjectedSearch:
@@ -148,22 +192,17 @@ class ProjectedSearch:
     def __deepcopy__(self, memo: dict[int, object]) -> ProjectedSearch:
         return ProjectedSearch()
 
-    def __call__(
-        self, items: Tensor, queries: Tensor, normals: Tensor, session: Tensor
-    ) -> Closeness:
-        """Closeness of every query to every item; the next call overwrites it.
-
-        Parameters are those of :func:`closeness_tiles`.
-        """
-        n_tiles = -(-len(items) // TILE)
-        values = self._buffer("values", items, n_tiles, len(queries), TILE)
-        along_normal = self._buffer("along_normal", items, n_tiles, len(normals), TILE)
-        block_max = self._buffer("block_max", items, len(queries), n_tiles, TILE // BLOCK)
+    def __call__(self, items: Tensor, queries: Queries) -> Closeness:
+        """Closeness of every query to every item; the next call overwrites it."""
+        n, n_tiles = len(queries.points), -(-len(items) // TILE)
+        values = self._buffer("values", items, n_tiles, n, TILE)
+        along_normal = self._buffer("along_normal", items, n_tiles, len(queries.normals), TILE)
+        block_max = self._buffer("block_max", items, n, n_tiles, TILE // BLOCK)
 
         def into(index: int, width: int) -> Tile:
             return Tile(values[index, :, :width], along_normal[index, :, :width])
 
-        tiles = closeness_tiles(items, queries, normals, session, into=into)
+        tiles = closeness_tiles(items, queries, into=into)
         for index, (columns, _) in enumerate(tiles):
             values[index, :, columns.stop - columns.start :] = -torch.inf
             block_max[:, index] = max_pool1d(values[index], BLOCK)

@@ -23,11 +23,11 @@ Where the equations are
 Differences from the paper
 --------------------------
 What the paper leaves open, or states differently from the program its numbers come from, is
-an option of :class:`ProxySRConfig`; the default follows the program. With the
-defaults, the loss uses the 100 closest items of each position and means instead of
-sums; positions count from the end in the selector and from the start in the encoder; a
-training session chooses its proxy without its last click. The norms in equations 2, 6 and 9
-are kept above 1e-12, which the paper need not mention.
+an option of :class:`ProxySRConfig`, in a file of its own with the ablations of Table 5; the
+default follows the program. With the defaults, the loss uses the 100 closest items of each
+position and means instead of sums; positions count from the end in the selector and from the
+start in the encoder; a training session chooses its proxy without its last click. The norms
+in equations 2, 6 and 9 are kept above 1e-12, which the paper need not mention.
 
 Differences from the authors' program
 -------------------------------------
@@ -41,97 +41,28 @@ Differences from the authors' program
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, normalize, pad, relu, softmax
 
-from proxysr.config import Settings, require
+from proxysr.config import ConfigError, require
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD
 from proxysr.models.base import LearnedModel, Loss
 from proxysr.models.hinge import Hinge, hardest_negatives, hinge, hinge_over_all
 from proxysr.models.lookup import lookup
-from proxysr.models.projected import TILE, ProjectedSearch, Tile, closeness_tiles, length, project
+from proxysr.models.projected import ProjectedSearch, Queries, closeness_to_all, length, project
+from proxysr.models.proxysr_config import ProxySRConfig
 from proxysr.models.short_term import ShortTermEncoder, at_clicks
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProxySRConfig(Settings):
-    """Hyper-parameters of ProxySR; defaults are those the authors use on Diginetica."""
-
-    embedding_dim: int = 128
-    """Size d of all embeddings."""
-    n_proxies: int = 300
-    """Number K of proxies."""
-    margin: float = 0.1
-    """Margin m of the hinge (equation 8)."""
-    lambda_dist: float = 0.2
-    """Weight of the distances to the targets (equation 9)."""
-    lambda_orthog: float = 0.0
-    """Weight of the angle between proxy and normal (equation 9)."""
-    temperature_start: float = 3.0
-    """Temperature T0 of the selection in epoch 0."""
-    temperature_end: float = 0.01
-    """Temperature TE that is reached in epoch E and kept."""
-    anneal_epochs: int = 10
-    """Epochs E from the first temperature to the last."""
-    dropout: float = 0.0
-    """Share of the embedded clicks' entries that is dropped in training."""
-    max_length: int = 50
-    """Clicks of a session that are read: its latest ones."""
-    n_users: int = 0
-    """Users 0..n_users - 1 have a learnt bias on the choice of proxies (equation 10)."""
-    negatives: Literal["hardest", "all"] = "hardest"
-    """The closest ``n_negatives`` items of a position (the authors' program), or all items."""
-    n_negatives: int = 100
-    """Negatives of a position if ``negatives`` is "hardest"."""
-    target_is_negative: bool = True
-    """Whether a target counts among its own negatives, as in the authors' program."""
-    reduction: Literal["mean", "sum"] = "mean"
-    """Means over positions, negatives and sessions (authors' program), or sums (equations 8, 9)."""
-    proxy_from: Literal["inputs", "session"] = "inputs"
-    """What a training session chooses by: its clicks but the last (program), or all (paper)."""
-    proxy_positions: Literal["end", "start"] = "end"
-    """Where the selector counts positions from; the paper's equation 3 says "start"."""
-    short_term_positions: Literal["start", "end"] = "start"
-    """Where the encoder counts positions from; equation 5 says "end", of each prefix anew."""
-    constraints: Literal["project", "penalty"] = "project"
-    """Unit ball and unit normals by projection after each step (program), or by a penalty."""
-    lambda_norm: float = 1.0
-    """Weight of that penalty."""
-    init_std: float = 0.01
-    """Standard deviation of embeddings and of the encoder's weights at the start."""
-    init_std_selector: float = 1.0
-    """Standard deviation of the selector's weights at the start."""
-    search_memory_mb: int = 1024
-    """Working memory for finding negatives, in MiB; more positions at once are not found faster."""
-
-    def check(self) -> None:
-        """Check ranges."""
-        for name in ("embedding_dim", "n_proxies", "max_length", "n_negatives", "search_memory_mb"):
-            value = getattr(self, name)
-            require(value >= 1, f"{name} is at least 1; received {value}.")
-        for name in ("lambda_dist", "lambda_orthog", "lambda_norm", "n_users", "anneal_epochs"):
-            value = getattr(self, name)
-            require(value >= 0, f"{name} is not negative; received {value}.")
-        for name in ("margin", "temperature_end", "init_std", "init_std_selector"):
-            value = getattr(self, name)
-            require(value > 0, f"{name} is positive; received {value}.")
-        require(
-            self.temperature_start >= self.temperature_end,
-            f"temperature_start ({self.temperature_start}) is at least "
-            f"temperature_end ({self.temperature_end}).",
-        )
-        require(0 <= self.dropout < 1, f"dropout is in [0, 1); received {self.dropout}.")
 
 
 class Selection(NamedTuple):
     """What the sessions of a batch chose.
 
     ``hidden`` (B, L, H) are the per-click terms of equation 3 before W2, zero at the padding.
+    What a variant leaves out is of size 0 (``hidden``, ``logits``, ``weights``) or zero.
     """
 
     hidden: Tensor
@@ -143,6 +74,8 @@ class Selection(NamedTuple):
 
 class ProxyTrace(NamedTuple):
     """All that led to the scores of a batch, from the same forward pass.
+
+    K is 0 in a variant that chooses nothing; a vector that a variant leaves out is zero.
 
     Attributes
     ----------
@@ -178,7 +111,6 @@ class ProxySR(LearnedModel):
 
     Config = ProxySRConfig
     config: ProxySRConfig
-    peeks_in_training = True  # all positions of a training session share its proxy
     temperature: Tensor
 
     def __init__(self, n_items: int, config: ProxySRConfig | None = None) -> None:
@@ -186,27 +118,40 @@ class ProxySR(LearnedModel):
         c = self.config
         d, hidden = c.embedding_dim, (c.embedding_dim + c.n_proxies) // 2
         self.max_length = c.max_length
+        # all positions of a training session share its proxy and its hyperplane
+        self.peeks_in_training = c.has_proxy or c.projection
         require(
             self._n_negatives() > 0,
             "The only item is every target: with target_is_negative=False no negative is left.",
         )
-        self.items = nn.Parameter(torch.randn(n_items + 1, d) * c.init_std)
-        self.proxies = nn.Parameter(torch.randn(c.n_proxies, d) * c.init_std)
-        self.normals = nn.Parameter(torch.randn(c.n_proxies, d) * c.init_std)
-        self.proxy_positions = nn.Parameter(torch.randn(c.max_length + 1, d) * c.init_std)
-        self.short_term_positions = nn.Parameter(torch.randn(c.max_length, d) * c.init_std)
-        self.w1 = nn.Parameter(torch.randn(d, hidden) * c.init_std_selector)
-        self.w2 = nn.Parameter(torch.randn(hidden, c.n_proxies) * c.init_std_selector)
-        self.encoder = ShortTermEncoder(d, c.dropout)
-        for weight in self.encoder.parameters():
-            nn.init.normal_(weight, std=c.init_std) if weight.ndim == 2 else nn.init.zeros_(weight)
+
+        def table(rows: int, columns: int = d, std: float = c.init_std) -> nn.Parameter:
+            return nn.Parameter(torch.randn(rows, columns) * std)
+
+        self.items = table(n_items + 1)
+        if c.selects_proxy:
+            self.proxies = table(c.n_proxies)
+        if c.projection:
+            self.normals = table(c.n_proxies)
+        if c.has_proxy or c.projection:
+            self.proxy_positions = table(c.max_length + 1)
+        if c.has_short_term:
+            self.short_term_positions = table(c.max_length)
+        if c.chooses:
+            self.w1 = table(d, hidden, c.init_std_selector)
+            self.w2 = table(hidden, c.n_proxies, c.init_std_selector)
+        if c.has_short_term:
+            self.encoder = self._new_encoder()
+        if c.proxy_by == "encoding":
+            self.proxy_encoder = self._new_encoder()
         self.user_bias = nn.Parameter(torch.zeros(c.n_users, c.n_proxies)) if c.n_users else None
         self.dropout = nn.Dropout(c.dropout)
         self.register_buffer("temperature", torch.tensor(float(c.temperature_start)))
         self.search = ProjectedSearch()
         with torch.no_grad():
             self.items[PAD] = 0
-            self.normals.copy_(normalize(self.normals, dim=1))
+            if c.projection:
+                self.normals.copy_(normalize(self.normals, dim=1))
         self.after_step()
 
     # -- equations -------------------------------------------------------------------------
@@ -220,7 +165,7 @@ class ProxySR(LearnedModel):
         temperature: float | Tensor | None = None,
         force_proxy: int | Tensor | None = None,
     ) -> Selection:
-        """Equations 1-3, 6 and 10: which proxy the sessions choose.
+        """Equations 1-3, 6 and 10: which proxy and which hyperplane the sessions choose.
 
         Parameters
         ----------
@@ -232,23 +177,33 @@ class ProxySR(LearnedModel):
         temperature, force_proxy : optional
             See :meth:`score`.
         """
-        position = self._positions(is_click, self.config.proxy_positions)
-        x = self.dropout(clicks + self.proxy_positions[position])
-        hidden = at_clicks(lambda some: leaky_relu(some @ self.w1, 0.1), x, is_click)
-        logits = hidden.sum(dim=1) / is_click.sum(dim=1, keepdim=True) @ self.w2
-        logits = logits + self._known_user_bias(users, logits)
-        if force_proxy is None:
-            weights = softmax(
-                logits / (self.temperature if temperature is None else temperature), 1
+        c = self.config
+        proxy = normal = clicks.new_zeros(len(clicks), c.embedding_dim)
+        hidden, logits, weights = clicks[:, :, :0], proxy[:, :0], proxy[:, :0]
+        if c.has_proxy or c.projection:
+            x = clicks + self.proxy_positions[self._positions(is_click, c.proxy_positions)]
+        if c.chooses:
+            hidden = at_clicks(
+                lambda some: leaky_relu(some @ self.w1, 0.1), self.dropout(x), is_click
             )
-        else:
-            forced = torch.as_tensor(force_proxy, device=logits.device).expand(len(logits))
-            weights = torch.zeros_like(logits).scatter_(1, forced[:, None], 1)
-        mixed = weights @ self.proxies
-        norm = weights @ torch.linalg.vector_norm(self.proxies, dim=1, keepdim=True)
-        proxy = mixed * (norm / length(mixed))
-        mixed_normal = weights @ self.normals
-        return Selection(hidden, logits, weights, proxy, mixed_normal / length(mixed_normal))
+            logits = hidden.sum(dim=1) / is_click.sum(dim=1, keepdim=True) @ self.w2
+            logits = logits + self._known_user_bias(users, logits)
+            weights = self._weights(logits, temperature, force_proxy)
+        elif temperature is not None or force_proxy is not None:
+            raise ConfigError(
+                "This variant of ProxySR chooses no proxies: force_proxy and temperature have "
+                "nothing to act on; leave them out."
+            )
+        if c.selects_proxy:
+            mixed = weights @ self.proxies
+            norm = weights @ torch.linalg.vector_norm(self.proxies, dim=1, keepdim=True)
+            proxy = mixed * (norm / length(mixed))
+        elif c.has_proxy:
+            proxy = self.proxy_encoder(x, is_click)
+        if c.projection:
+            mixed_normal = weights @ self.normals
+            normal = mixed_normal / length(mixed_normal)
+        return Selection(hidden, logits, weights, proxy, normal)
 
     def short_term(
         self, clicks: Tensor, is_click: Tensor, ends: tuple[Tensor, ...] | None = None
@@ -262,6 +217,8 @@ class ProxySR(LearnedModel):
         ends : int64 (R,) twice, optional
             Row and column of the R clicks; the last one of each row if left out.
         """
+        if not self.config.has_short_term:
+            return clicks.new_zeros(len(clicks if ends is None else ends[0]), clicks.shape[2])
         count_from = self.config.short_term_positions
         if count_from == "end" and ends is not None:
             # A click's position differs from prefix to prefix: one row for each of them.
@@ -287,7 +244,8 @@ class ProxySR(LearnedModel):
                 norms = torch.linalg.vector_norm(table, dim=1)
                 outside = (norms > 1).nonzero().squeeze(1)
                 table[outside] = table[outside] / norms[outside, None]
-            self.normals.copy_(normalize(self.normals, dim=1))
+            if self.config.projection:
+                self.normals.copy_(normalize(self.normals, dim=1))
 
     # -- the contract ----------------------------------------------------------------------
 
@@ -309,7 +267,8 @@ class ProxySR(LearnedModel):
         query = chosen.proxy[session] + project(short_term, normal)
         distance = (query - project(target, normal)).square().sum(dim=1)
         orthog = (chosen.normal * chosen.proxy).sum(dim=1).abs() / length(chosen.proxy).squeeze(1)
-        terms = self._hinge(table, project(query, normal), chosen.normal, session, targets)
+        queries = self._queries(project(query, normal), chosen.normal, session)
+        terms = self._hinge(table, queries, targets)
         n_negatives = self._n_negatives()
         mean = c.reduction == "mean"
         parts = {
@@ -336,6 +295,8 @@ class ProxySR(LearnedModel):
     ) -> Tensor:
         """Minus the distance (B, V) of equation 7 to every item, -inf for the padding.
 
+        With ``similarity="dot"``, the dot products instead.
+
         Parameters
         ----------
         batch : SessionBatch
@@ -343,32 +304,38 @@ class ProxySR(LearnedModel):
             Proxy to use in place of the chosen one.
         temperature : float, optional
             Temperature to choose with in place of the current epoch's.
+
+        Raises
+        ------
+        ConfigError
+            If one of these is given, and the variant chooses no proxy.
         """
         clicks, is_click, chosen = self._choose(
             batch, force_proxy=force_proxy, temperature=temperature
         )
         query = chosen.proxy + project(self.short_term(clicks, is_click), chosen.normal)
-        constant = query.square().sum(dim=1, keepdim=True)
-        scores = query.new_empty(len(query), self.n_items + 1)
-        buffers = query.new_empty(2, len(query), TILE)  # stays in the cache from tile to tile
-        for columns, tile in closeness_tiles(
+        norm = query.square().sum(dim=1, keepdim=True)
+        own = torch.arange(len(query), device=query.device)
+        return closeness_to_all(
             self.items,
-            project(query, chosen.normal),
-            chosen.normal,
-            torch.arange(len(query), device=query.device),
-            into=lambda _, width: Tile(*buffers[:, :, :width]),
-        ):
-            torch.sub(tile.closeness, constant, out=scores[:, columns])
-        return scores
+            self._queries(project(query, chosen.normal), chosen.normal, own),
+            less=norm if self.config.similarity == "distance" else torch.zeros_like(norm),
+        )
 
     @torch.no_grad()
     def represent(self, batch: SessionBatch) -> Tensor:
-        """The proxy vector (B, D) each session chose, as in Figure 4."""
-        return self._choose(batch)[2].proxy
+        """The proxy vector (B, D) of each session, as in Figure 4; if it has none, ``s``."""
+        clicks, is_click, chosen = self._choose(batch)
+        return chosen.proxy if self.config.has_proxy else self.short_term(clicks, is_click)
 
     @torch.no_grad()
     def choices(self, batch: SessionBatch) -> dict[str, Tensor]:
-        """The proxy that each session gives most weight to, and that weight."""
+        """The proxy that each session gives most weight to, and that weight.
+
+        Nothing in a variant that chooses none.
+        """
+        if not self.config.chooses:
+            return {}
         probability, proxy = self._choose(batch)[2].weights.max(dim=1)
         return {"proxy": proxy, "probability": probability}
 
@@ -388,7 +355,9 @@ class ProxySR(LearnedModel):
         n_clicks = is_click.sum(dim=1)[:, None, None]
         return ProxyTrace(
             proxy_logits=chosen.logits,
-            position_logits=chosen.hidden / n_clicks @ self.w2,
+            position_logits=(
+                chosen.hidden / n_clicks @ self.w2 if self.config.chooses else chosen.hidden
+            ),
             proxy_weights=chosen.weights,
             proxy=chosen.proxy,
             normal=chosen.normal,
@@ -410,26 +379,45 @@ class ProxySR(LearnedModel):
         )
         return clicks, is_click, chosen
 
-    def _hinge(
-        self, items: Tensor, query: Tensor, normal: Tensor, session: Tensor, targets: Tensor
-    ) -> Hinge:
+    def _queries(self, points: Tensor, normals: Tensor, session: Tensor) -> Queries:
+        """What items are compared with, so that closer ones score higher.
+
+        Parameters are those of :class:`~proxysr.models.projected.Queries`.
+        """
+        c = self.config
+        if c.projection and c.similarity == "distance":
+            return Queries(points, normals, session)
+        whole_space = normals.new_zeros(1, normals.shape[1])
+        if c.similarity == "distance":
+            return Queries(points, whole_space, torch.zeros_like(session))
+        return Queries(points / 2, whole_space, torch.zeros_like(session), norms=False)
+
+    def _hinge(self, items: Tensor, queries: Queries, targets: Tensor) -> Hinge:
         c = self.config
         if c.negatives == "all":
             return hinge_over_all(
-                items, query, normal, session, targets,
+                items, queries, targets,
                 margin=c.margin, target_is_negative=c.target_is_negative,
             )  # fmt: skip
         negatives = hardest_negatives(
-            self.search, items, query, normal, session, targets,
+            self.search, items, queries, targets,
             k=self._n_negatives(), target_is_negative=c.target_is_negative,
             memory=c.search_memory_mb * 2**20,
         )  # fmt: skip
-        return hinge(items, query, normal, session, negatives, c.margin)
+        return hinge(items, queries, negatives, c.margin)
 
     def _n_negatives(self) -> int:
         available = self.n_items - (not self.config.target_is_negative)
         wanted = available if self.config.negatives == "all" else self.config.n_negatives
         return min(wanted, available)
+
+    def _weights(
+        self, logits: Tensor, temperature: float | Tensor | None, force_proxy: int | Tensor | None
+    ) -> Tensor:
+        if force_proxy is None:
+            return softmax(logits / (self.temperature if temperature is None else temperature), 1)
+        forced = torch.as_tensor(force_proxy, device=logits.device).expand(len(logits))
+        return torch.zeros_like(logits).scatter_(1, forced[:, None], 1)
 
     def _known_user_bias(self, users: Tensor | None, logits: Tensor) -> Tensor:
         if self.user_bias is None or users is None:
@@ -443,10 +431,20 @@ class ProxySR(LearnedModel):
             return (is_click.cumsum(dim=1) - 1).clamp(min=0)
         return torch.arange(is_click.shape[1] - 1, -1, -1, device=is_click.device)
 
-    def _tables_in_unit_ball(self) -> tuple[Tensor, ...]:
-        return (self.items, self.proxies, self.proxy_positions, self.short_term_positions)
+    def _tables_in_unit_ball(self) -> list[Tensor]:
+        names = ("items", "proxies", "proxy_positions", "short_term_positions")
+        return [getattr(self, name) for name in names if hasattr(self, name)]
 
     def _norm_penalty(self) -> Tensor:
         outside = [relu(table.square().sum(1) - 1).sum() for table in self._tables_in_unit_ball()]
-        off_sphere = (self.normals.square().sum(dim=1) - 1).square().sum()
-        return off_sphere + torch.stack(outside).sum()
+        penalty = torch.stack(outside).sum()
+        if self.config.projection:
+            penalty = (self.normals.square().sum(dim=1) - 1).square().sum() + penalty
+        return penalty
+
+    def _new_encoder(self) -> ShortTermEncoder:
+        c = self.config
+        encoder = ShortTermEncoder(c.embedding_dim, c.dropout)
+        for weight in encoder.parameters():
+            nn.init.normal_(weight, std=c.init_std) if weight.ndim == 2 else nn.init.zeros_(weight)
+        return encoder

@@ -9,6 +9,7 @@ import pandas as pd
 
 from proxysr.data.sessions import Sessions, SessionSplit
 from proxysr.models import SessionModel, create
+from proxysr.presets import ABLATIONS
 
 N_ITEMS = 40
 
@@ -40,15 +41,33 @@ SMALL: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """Settings under which each model of ``MODELS`` learns a tiny task in seconds."""
 
-ORDERLESS = {"mean"}
-"""Models for which a session is a bag of items: they can find its cycle, not the next step."""
+VARIANTS: dict[str, dict[str, Any]] = {
+    **{f"proxysr, {row}": changes for row, changes in ABLATIONS.items()},
+    "proxysr, s(s) on a hyperplane": {"expressed_by": "short-term"},
+    "proxysr, encoding p(s) on a hyperplane": {"proxy_by": "encoding"},
+}
+"""The ablations of ProxySR, and its other variants, as changes of its small settings."""
+
+NAMES = [*SMALL, *VARIANTS]
+"""All that is held to the contract."""
+
+ORDERLESS = {"mean", "proxysr, p(s) only"}
+"""Models that can find a session's cycle, not the next step.
+
+For them it is a bag of items, or one of so few proxies that there is none for every step.
+"""
+
+BARS = {"proxysr, p(s) only": 0.5}
+"""Recall to be reached where it is not 0.85: it depends on the seed how many proxies are used."""
 
 POPULARITY = ("popularity", "session-popularity")
 """Models that know how often items are clicked, but not which follow which."""
 
 
 def small(name: str, n_items: int = N_ITEMS, seed: int = 0, **options: Any) -> SessionModel:
-    """The model ``name`` at its small settings."""
+    """The model or variant ``name`` at its small settings."""
+    if name in VARIANTS:
+        return small("proxysr", n_items, seed, **VARIANTS[name], **options)
     return create(name, n_items, SMALL[name] | options, seed=seed)
 
 

@@ -6,9 +6,17 @@ import pytest
 
 from proxysr.data.sessions import SessionSplit
 from proxysr.evaluation import EvalResult, evaluate
-from proxysr.models import MODELS
 from proxysr.training import TrainConfig, fit
-from tests.contract.small import N_ITEMS, ORDERLESS, POPULARITY, cycles, small, split_of
+from tests.contract.small import (
+    BARS,
+    N_ITEMS,
+    NAMES,
+    ORDERLESS,
+    POPULARITY,
+    cycles,
+    small,
+    split_of,
+)
 
 
 def train_and_test(name: str, split: SessionSplit) -> EvalResult:
@@ -26,7 +34,7 @@ def planted_split() -> SessionSplit:
     return split_of(cycles(600, seed=1), cycles(80, seed=2), cycles(150, seed=3))
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name not in POPULARITY])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in POPULARITY])
 def test_planted_order_is_learnt_and_noise_is_not(name: str) -> None:
     planted = planted_split()
     null = split_of(
@@ -35,7 +43,7 @@ def test_planted_order_is_learnt_and_noise_is_not(name: str) -> None:
     k = 10 if name in ORDERLESS else 5  # a cycle has ten items
     learnt = train_and_test(name, planted).metrics[f"R@{k}"]
     chance = train_and_test(name, null).metrics[f"R@{k}"]
-    assert learnt > 0.85, f"{name} finds {learnt:.2f} of the planted targets"
+    assert learnt > BARS.get(name, 0.85), f"{name} finds {learnt:.2f} of the planted targets"
     assert chance < 1.6 * k / N_ITEMS, f"{name} finds {chance:.2f} where there is nothing to find"
 
 

@@ -12,6 +12,9 @@ from proxysr.config import ConfigError
 from proxysr.data.batches import SessionBatch, batch_of
 from proxysr.models import ProxySR
 from proxysr.models import hinge as hinge_module
+from proxysr.models.projected import ProjectedSearch, Queries
+from proxysr.models.short_term import ShortTermEncoder
+from proxysr.presets import ABLATIONS
 from tests.parity import literal_proxysr as literal
 
 N_ITEMS = 23
@@ -35,6 +38,26 @@ OPTIONS: list[dict[str, Any]] = [
      "short_term_positions": "end", "target_is_negative": False},
 ]  # fmt: skip
 
+VARIANTS: list[dict[str, Any]] = [
+    *ABLATIONS.values(),
+    {"expressed_by": "proxy", "projection": False, "lambda_orthog": 0},
+    {"expressed_by": "short-term", "lambda_orthog": 0},
+    {"expressed_by": "proxy", "proxy_by": "encoding"},
+    {"proxy_by": "encoding", "proxy_from": "session", "proxy_positions": "start"},
+    {"similarity": "dot", "projection": False, "lambda_orthog": 0},
+    {"similarity": "dot", "expressed_by": "short-term", "lambda_orthog": 0},
+    {"similarity": "dot", "expressed_by": "proxy", "proxy_by": "encoding", "lambda_dist": 0},
+]  # fmt: skip
+OPTIONS += [
+    {"n_users": 0, **variant, **change}
+    for variant in VARIANTS
+    for change in (
+        {},
+        {"negatives": "all", "target_is_negative": False, "reduction": "sum", "margin": 3.0},
+        {"constraints": "penalty", "init_std": 0.8, "short_term_positions": "end"},
+    )
+]
+
 
 @pytest.fixture(autouse=True)
 def _float64() -> Iterator[None]:
@@ -48,7 +71,9 @@ def build(**options: Any) -> ProxySR:
     model = ProxySR(N_ITEMS, ProxySR.Config(**(SMALL | options)))
     if model.user_bias is not None:
         torch.nn.init.normal_(model.user_bias)
-    torch.nn.init.normal_(model.encoder.hidden.bias)
+    for module in model.modules():
+        if isinstance(module, ShortTermEncoder):
+            torch.nn.init.normal_(module.hidden.bias)
     return model
 
 
@@ -85,10 +110,11 @@ def test_loss_and_gradient(options: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("memory", [1, 2 * 2 * 8 * (N_ITEMS + 1 + 2048), 2**20])
+@pytest.mark.parametrize("row", [None, "no projection", "dot product"])
 def test_loss_does_not_depend_on_the_memory_budget(
-    memory: int, monkeypatch: pytest.MonkeyPatch
+    memory: int, row: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = build()
+    model = build() if row is None else build(n_users=0, **ABLATIONS[row])
     whole = model.loss(batch()).total.item()
     original = hinge_module.rows_within
     monkeypatch.setattr(
@@ -107,7 +133,7 @@ def test_hardest_negatives_are_those_of_a_full_sort(n_items: int, target_is_nega
     session, targets = torch.tensor([0, 0, 1, 1, 1, 2, 2]), torch.randint(1, n_items + 1, (7,))
     on_plane = queries - (queries * normals[session]).sum(1, keepdim=True) * normals[session]
     found = hinge_module.hardest_negatives(
-        hinge_module.ProjectedSearch(), items, on_plane, normals, session, targets,
+        ProjectedSearch(), items, Queries(on_plane, normals, session), targets,
         k=50, target_is_negative=target_is_negative, memory=2**30,
     )  # fmt: skip
     for row in range(7):
@@ -123,37 +149,67 @@ def test_hardest_negatives_are_those_of_a_full_sort(n_items: int, target_is_nega
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_scores_are_minus_the_distances(options: dict[str, Any]) -> None:
+def test_scores_are_the_similarities(options: dict[str, Any]) -> None:
     model = build(**options)
     sessions, users = [[4, 2, 7], [9], [3, 3, 5, 1, 6]], [0, -1, 1]
     scores = model.score(batch_of(sessions, users=users))
     assert torch.isneginf(scores[:, 0]).all()
     for row, (clicks, user) in enumerate(zip(sessions, users, strict=True)):
-        _, _, proxy, normal = literal.select(model, clicks, user)
-        interest = literal.short_term(model, clicks)
+        proxy, normal = literal.proxy_and_normal(model, clicks, user)
+        session = literal.expressed(proxy, normal, literal.short_term(model, clicks))
         for item in range(1, N_ITEMS + 1):
-            expected = -literal.distance(proxy, normal, interest, model.items[item])
+            expected = literal.similarity(model, session, normal, model.items[item])
             assert abs((scores[row, item] - expected).item()) < 1e-9
 
 
-def test_trace_is_the_forward_pass() -> None:
-    model = build()
+@pytest.mark.parametrize(
+    "options", [{}, *({"n_users": 0} | variant for variant in VARIANTS)], ids=str
+)
+def test_trace_is_the_forward_pass(options: dict[str, Any]) -> None:
+    model = build(**options)
     sessions, users = [[4, 2, 7], [9], [3, 3, 5, 1, 6]], [0, -1, 1]
     b = batch_of(sessions, users=users)
-    trace = model.trace(b)
-    assert model.user_bias is not None
-    bias = torch.stack([model.user_bias[0], torch.zeros(5), model.user_bias[1]])
-    torch.testing.assert_close(trace.position_logits.sum(1) + bias, trace.proxy_logits)
+    trace, nothing = model.trace(b), torch.zeros(6)
     assert (trace.position_logits[b.items == 0] == 0).all()
     for row, (clicks, user) in enumerate(zip(sessions, users, strict=True)):
-        logits, weights, proxy, normal = literal.select(model, clicks, user)
+        proxy, normal = literal.proxy_and_normal(model, clicks, user)
         interest = literal.short_term(model, clicks)
-        torch.testing.assert_close(trace.proxy_logits[row], logits)
-        torch.testing.assert_close(trace.proxy_weights[row], weights)
-        torch.testing.assert_close(trace.proxy[row], proxy)
-        torch.testing.assert_close(trace.normal[row], normal)
-        torch.testing.assert_close(trace.short_term[row], interest)
-        torch.testing.assert_close(trace.projected[row], interest - (normal @ interest) * normal)
+        on_plane = None if interest is None else literal.on_plane(interest, normal)
+        for name, wanted in {
+            "proxy": proxy, "normal": normal, "short_term": interest, "projected": on_plane,
+        }.items():  # fmt: skip
+            expected = nothing if wanted is None else wanted
+            torch.testing.assert_close(getattr(trace, name)[row], expected)
+        if model.config.chooses:
+            logits, weights = literal.weigh(model, clicks, user)
+            torch.testing.assert_close(trace.proxy_logits[row], logits)
+            torch.testing.assert_close(trace.proxy_weights[row], weights)
+            if model.user_bias is not None and user >= 0:
+                logits = logits - model.user_bias[user]
+            torch.testing.assert_close(trace.position_logits[row].sum(0), logits)
+        else:
+            assert trace.proxy_logits.shape == trace.proxy_weights.shape == (3, 0)
+            assert trace.position_logits.shape == (3, 5, 0)
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_what_a_variant_chooses_and_shows(variant: dict[str, Any]) -> None:
+    model, b = build(n_users=0, **variant), batch_of([[4, 2, 7], [9]])
+    trace, choices = model.trace(b), model.choices(b)
+    shown = trace.proxy if model.config.has_proxy else trace.short_term
+    torch.testing.assert_close(model.represent(b), shown)
+    if model.config.chooses:
+        assert torch.equal(choices["proxy"], trace.proxy_weights.argmax(1))
+        forced = model.trace(b, force_proxy=3)
+        assert (model.score(b, force_proxy=3) - model.score(b))[:, 1:].abs().max() > 1e-6
+        assert torch.equal(forced.proxy_weights, torch.eye(5)[[3, 3]])
+        return
+    assert choices == {}
+    for options in ({"force_proxy": 3}, {"temperature": 0.5}):
+        with pytest.raises(ConfigError, match="This variant of ProxySR chooses no proxies: force_"):
+            model.score(b, **options)
+        with pytest.raises(ConfigError, match="This variant of ProxySR chooses no proxies: force_"):
+            model.trace(b, **options)
 
 
 def test_each_click_adds_its_own_logits() -> None:
@@ -224,6 +280,22 @@ def test_an_item_needs_another_one_to_be_told_from() -> None:
         ({"margin": 0}, "margin is positive; received 0"),
         ({"dropout": 1}, r"dropout is in \[0, 1\); received 1"),
         ({"temperature_end": 5}, r"temperature_start \(3.0\) is at least temperature_end \(5.0\)"),
+        (
+            {"expressed_by": "short-term", "proxy_by": "encoding"},
+            "proxy_by='encoding' needs a proxy, and expressed_by='short-term' leaves it out",
+        ),
+        (
+            {"projection": False, "lambda_orthog": 0.1},
+            "one of them is left out: it is 0 then; received 0.1",
+        ),
+        (
+            {"expressed_by": "short-term", "lambda_orthog": 0.1},
+            "one of them is left out: it is 0 then; received 0.1",
+        ),
+        (
+            {"proxy_by": "encoding", "projection": False, "n_users": 3},
+            "none are chosen: it is 0 then; received 3",
+        ),
         ({"negatives": "some"}, "negatives is one of 'hardest', 'all'; received 'some'"),
     ],
 )

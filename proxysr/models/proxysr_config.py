@@ -1,0 +1,149 @@
+"""The options of ProxySR: what its paper leaves open, and the ablations of its Table 5.
+
+How the ablations are read
+--------------------------
+The paper gives each a sentence or two (section 4.4); the rest is a reading. All of them
+are :data:`proxysr.presets.ABLATIONS`.
+
+p(s) only
+    ``dist = ||p - I_perp||^2``: the hyperplane stays, as it comes with the proxy.
+s(s) only
+    No proxy is chosen, so there is no hyperplane either: ``dist = ||s - I||^2``. With
+    ``projection=True``, sessions choose a hyperplane without a proxy: ``||s_perp - I_perp||^2``.
+no distance regularizer
+    ``lambda_dist=0``.
+no projection
+    ``dist = ||p + s - I||^2``, as the paper has it.
+encoding p(s)
+    An encoder of the form of equation 5 with weights of its own reads the clicks that the proxy
+    would be chosen by, at the positions of equation 3, and its output is ``p``. In training
+    that is the whole session, for all of its positions, as with the proxy that is chosen. No
+    proxy is chosen, so there is no hyperplane; with ``projection=True``, one is chosen without
+    a proxy.
+weighted combination
+    The temperature is 1 from the first epoch to the last. The norm of ``p`` (equation 2) and the
+    normal (equation 6) are what they are with any weights.
+dot product
+    Items are ranked by ``(p + s_perp) . I_perp``, and equation 8 asks that of a target to be
+    larger by the margin than that of a negative. The regularizer of equation 9 remains the
+    distance of equation 7: minus a dot product, it would have no lower bound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from proxysr.config import Settings, require
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProxySRConfig(Settings):
+    """Hyper-parameters of ProxySR; defaults are those the authors use on Diginetica."""
+
+    embedding_dim: int = 128
+    """Size d of all embeddings."""
+    n_proxies: int = 300
+    """Number K of proxies."""
+    margin: float = 0.1
+    """Margin m of the hinge (equation 8)."""
+    lambda_dist: float = 0.2
+    """Weight of the distances to the targets (equation 9)."""
+    lambda_orthog: float = 0.0
+    """Weight of the angle between proxy and normal (equation 9)."""
+    temperature_start: float = 3.0
+    """Temperature T0 of the selection in epoch 0."""
+    temperature_end: float = 0.01
+    """Temperature TE that is reached in epoch E and kept."""
+    anneal_epochs: int = 10
+    """Epochs E from the first temperature to the last."""
+    dropout: float = 0.0
+    """Share of the embedded clicks' entries that is dropped in training."""
+    max_length: int = 50
+    """Clicks of a session that are read: its latest ones."""
+    n_users: int = 0
+    """Users 0..n_users - 1 have a learnt bias on the choice of proxies (equation 10)."""
+    expressed_by: Literal["both", "proxy", "short-term"] = "both"
+    """What a session is expressed by: proxy + short-term interest, or one of them alone."""
+    proxy_by: Literal["selection", "encoding"] = "selection"
+    """Whether the proxy is chosen among K, or encoded from the clicks as equation 5 does."""
+    projection: bool = True
+    """Whether short-term interest and items are projected on the hyperplane (equation 6)."""
+    similarity: Literal["distance", "dot"] = "distance"
+    """What items are compared by: the distance of equation 7, or a dot product."""
+    negatives: Literal["hardest", "all"] = "hardest"
+    """The closest ``n_negatives`` items of a position (the authors' program), or all items."""
+    n_negatives: int = 100
+    """Negatives of a position if ``negatives`` is "hardest"."""
+    target_is_negative: bool = True
+    """Whether a target counts among its own negatives, as in the authors' program."""
+    reduction: Literal["mean", "sum"] = "mean"
+    """Means over positions, negatives and sessions (authors' program), or sums (equations 8, 9)."""
+    proxy_from: Literal["inputs", "session"] = "inputs"
+    """What a training session chooses by: its clicks but the last (program), or all (paper)."""
+    proxy_positions: Literal["end", "start"] = "end"
+    """Where the selector counts positions from; the paper's equation 3 says "start"."""
+    short_term_positions: Literal["start", "end"] = "start"
+    """Where the encoder counts positions from; equation 5 says "end", of each prefix anew."""
+    constraints: Literal["project", "penalty"] = "project"
+    """Unit ball and unit normals by projection after each step (program), or by a penalty."""
+    lambda_norm: float = 1.0
+    """Weight of that penalty."""
+    init_std: float = 0.01
+    """Standard deviation of embeddings and of the encoder's weights at the start."""
+    init_std_selector: float = 1.0
+    """Standard deviation of the selector's weights at the start."""
+    search_memory_mb: int = 1024
+    """Working memory for finding negatives, in MiB; more positions at once are not found faster."""
+
+    def check(self) -> None:
+        """Check ranges."""
+        for name in ("embedding_dim", "n_proxies", "max_length", "n_negatives", "search_memory_mb"):
+            value = getattr(self, name)
+            require(value >= 1, f"{name} is at least 1; received {value}.")
+        for name in ("lambda_dist", "lambda_orthog", "lambda_norm", "n_users", "anneal_epochs"):
+            value = getattr(self, name)
+            require(value >= 0, f"{name} is not negative; received {value}.")
+        for name in ("margin", "temperature_end", "init_std", "init_std_selector"):
+            value = getattr(self, name)
+            require(value > 0, f"{name} is positive; received {value}.")
+        require(
+            self.temperature_start >= self.temperature_end,
+            f"temperature_start ({self.temperature_start}) is at least "
+            f"temperature_end ({self.temperature_end}).",
+        )
+        require(
+            self.has_proxy or self.proxy_by == "selection",
+            "proxy_by='encoding' needs a proxy, and expressed_by='short-term' leaves it out.",
+        )
+        require(
+            self.lambda_orthog == 0 or (self.has_proxy and self.projection),
+            "lambda_orthog weighs the angle between proxy and hyperplane, and one of them is left "
+            f"out: it is 0 then; received {self.lambda_orthog}.",
+        )
+        require(
+            self.n_users == 0 or self.chooses,
+            "n_users says how many users have a bias on the choice of proxies, and none are "
+            f"chosen: it is 0 then; received {self.n_users}.",
+        )
+        require(0 <= self.dropout < 1, f"dropout is in [0, 1); received {self.dropout}.")
+
+    @property
+    def has_proxy(self) -> bool:
+        """Whether the proxy is a part of what a session is expressed by."""
+        return self.expressed_by != "short-term"
+
+    @property
+    def has_short_term(self) -> bool:
+        """Whether the short-term interest is a part of it."""
+        return self.expressed_by != "proxy"
+
+    @property
+    def selects_proxy(self) -> bool:
+        """Whether that proxy is one of K learnt ones."""
+        return self.has_proxy and self.proxy_by == "selection"
+
+    @property
+    def chooses(self) -> bool:
+        """Whether sessions choose among K at all: proxies, hyperplanes, or both."""
+        return self.selects_proxy or self.projection
