@@ -14,6 +14,7 @@ from proxysr.analysis.published import (
 )
 from proxysr.config import ConfigError
 from proxysr.models import MODELS
+from proxysr.presets import ABLATIONS
 
 
 def value_of(table: pd.DataFrame, **keys: str) -> float:
@@ -95,3 +96,7 @@ def test_other_data_have_nothing_beside_them() -> None:
     assert np.isnan(with_published(OURS, "")["published"]).all()
     with pytest.raises(ConfigError, match="'digineteca' is not a known data set of the paper's"):
         with_published(OURS, "digineteca")
+
+
+def test_ablations_go_by_their_names_in_table_5() -> None:
+    assert {"ProxySR", *ABLATIONS} == set(published_variants(5)["variant"])

@@ -10,7 +10,7 @@ import pytest
 from proxysr.config import ConfigError
 from proxysr.data.sessions import SessionSplit
 from proxysr.models import MODELS
-from proxysr.notebooks import comparison
+from proxysr.notebooks import comparison, prepared_data
 from proxysr.notebooks.comparison import (
     Variant,
     model_variants,
@@ -102,3 +102,10 @@ def test_lists_in_text() -> None:
     assert numbers_in("3, 10") == [3, 10]
     with pytest.raises(ConfigError, match="Whole numbers between commas are meant; received '3;4'"):
         numbers_in("3;4")
+
+
+def test_synthetic_data_of_another_size() -> None:
+    folder = prepared_data("", "test", n_sessions=100, n_items=150, n_interests=2)
+    split = SessionSplit.load(folder)
+    assert sum(len(part) for part in (split.train, split.valid, split.test)) <= 100
+    assert prepared_data(folder, "test", n_sessions=5) == folder
