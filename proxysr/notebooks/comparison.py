@@ -124,7 +124,8 @@ def train_variants(
         What to evaluate on.
     device : {"auto", "cpu", "cuda"}
     progress : bool
-        Show progress bars.
+        Show one bar for all runs; bars for the epochs of each would send a front end thousands of
+        messages.
 
     Returns
     -------
@@ -155,11 +156,11 @@ def train_variants(
                 model_config=settings,
                 train=config,
                 resume=(folder / "config.json").is_file(),
-                progress=progress,
+                progress=False,
             )
             for task in tasks:
                 if not _is_evaluated(run, part, task):
-                    evaluate_run(run.path, part=part, task=task, device=device, progress=progress)
+                    evaluate_run(run.path, part=part, task=task, device=device, progress=False)
             runs[variant.name].append(run)
     return runs
 
