@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import itertools
 import os
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from typing import Any, NoReturn
 
 from proxysr import __version__
 from proxysr.cli.options import formatter
-from proxysr.config import unknown
+from proxysr.config import nearest, unknown
 
 COMMANDS = {
     "prepare": "turn a log of clicks into sessions, filtered and split by time",
@@ -44,6 +45,19 @@ class Parser(argparse.ArgumentParser):
         """Print the line and exit with 2."""
         self.exit(2, f"{self.prog}: error: {message} ({self.prog} --help explains)\n")
 
+    def check_options(self, words: Sequence[str]) -> None:
+        """Refuse options that do not exist, before anything that is missing because of them."""
+        for word in itertools.takewhile(lambda word: word != "--", words):
+            option = word.partition("=")[0]
+            if option.startswith("--") and option not in self._option_string_actions:
+                near = nearest(option, self._option_string_actions)
+                self.error(f"{option!r} is not a known option.{near}")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse what is none of the choices, as settings do."""
+        if action.choices is not None and value not in action.choices:
+            raise argparse.ArgumentError(action, unknown(value, action.choices, "choice"))
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 2 for an error, 130 if interrupted."""
@@ -51,22 +65,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     # A waiting thread spins briefly. Never spinning makes a training step a third slower; spinning
     # for as long as is usual, ten times, where another program is busy. Torch's import reads this.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    name = " ".join(["proxysr", *filter(None, [command_in(arguments)])])
+    module: Any = None
+    args: Any = None
     try:
         module, args = parsed(arguments)
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    try:
         with redirect_stdout(sys.stderr):  # whatever a library prints is not the answer
             answer = module.run(args)
+        sys.stdout.write(answer.shown(args.json))
+        sys.stdout.flush()
+    except SystemExit as stop:
+        return int(stop.code or 0)
     except KeyboardInterrupt:
-        hint = getattr(module, "AFTER_INTERRUPT", "No half-written file is left.")
-        sys.stderr.write(f"\nproxysr {args.command}: interrupted. {hint}\n")
+        told_by = getattr(module, "after_interrupt", lambda _: "No half-written file is left.")
+        sys.stderr.write(f"\n{name}: interrupted. {told_by(args)}\n")
         return 130
     except (ValueError, OSError, FloatingPointError, ModuleNotFoundError) as error:
-        sys.stderr.write(f"proxysr {args.command}: error: {' '.join(told(error).split())}\n")
+        sys.stderr.write(f"{name}: error: {' '.join(told(error).split())}\n")
         return 2
-    sys.stdout.write(answer.shown(args.json))
     return 0
+
+
+def command_in(arguments: Sequence[str]) -> str | None:
+    """The first word that is no option."""
+    return next((word for word in arguments if not word.startswith("-")), None)
 
 
 def parsed(arguments: Sequence[str]) -> tuple[Any, argparse.Namespace]:
@@ -82,10 +104,11 @@ def parsed(arguments: Sequence[str]) -> tuple[Any, argparse.Namespace]:
     commands = parser.add_subparsers(
         title="commands", prog="proxysr", dest="command", metavar="COMMAND ...", required=True
     )
-    asked = next((word for word in arguments if not word.startswith("-")), None)
+    asked = command_in(arguments)
     if asked is not None and asked not in COMMANDS:
         parser.error(unknown(asked, COMMANDS, "command"))
     module: Any = None
+    command = parser
     for name, summary in COMMANDS.items():
         if name != asked:
             commands.add_parser(name, help=summary)
@@ -101,7 +124,12 @@ def parsed(arguments: Sequence[str]) -> tuple[Any, argparse.Namespace]:
         )
         module.add_arguments(command)
         command.add_argument("--json", action="store_true", help="print one JSON object on stdout")
-    return module, parser.parse_args(arguments)
+    if asked is not None:
+        command.check_options(arguments[arguments.index(asked) + 1 :])
+    args, left = parser.parse_known_args(arguments)
+    if left:
+        command.error(f"unrecognized arguments: {' '.join(left)}")
+    return module, args
 
 
 def told(error: Exception) -> str:

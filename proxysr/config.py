@@ -12,6 +12,7 @@ import ast
 import dataclasses
 import difflib
 import inspect
+import itertools
 import math
 import textwrap
 import types
@@ -59,9 +60,21 @@ class Settings:
 def unknown(name: str, known: Iterable[str], what: str) -> str:
     """One sentence for a misspelt name: what was received, the nearest match, what is allowed."""
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    hint = nearest(name, known)
     return f"{name!r} is not a known {what}.{hint} Known: {', '.join(known) or 'none'}."
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A question after the nearest match of a misspelt name, or nothing if none is near."""
+
+    def likeness(other: str) -> tuple[float, int]:
+        """Of two that are as near, such as --item and --time to --itme, the one begun alike."""
+        ratio = difflib.SequenceMatcher(None, other, name).ratio()
+        alike = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(other, name, strict=False))
+        return ratio, len(list(alike))
+
+    near = difflib.get_close_matches(name, list(known))
+    return f" Did you mean {max(near, key=likeness)!r}?" if near else ""
 
 
 def require(ok: bool, message: str) -> None:
@@ -108,7 +121,8 @@ def coerce(value: Any, hint: Any, name: str) -> Any:
         if value in get_args(hint):
             return value
         allowed = ", ".join(map(repr, get_args(hint)))
-        raise ConfigError(f"{name} is one of {allowed}; received {value!r}.")
+        hint = nearest(str(value), get_args(hint))
+        raise ConfigError(f"{name} is one of {allowed}; received {value!r}.{hint}")
     if origin in (Union, types.UnionType):
         if value is None or value in ("none", "None"):
             return None

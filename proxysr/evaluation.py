@@ -32,6 +32,8 @@ CPU_MEMORY = 32 * 2**20
 CUDA_MEMORY = 2**30
 CACHE = 2**21
 FEWEST_ROWS = 64
+BYTES_OF_A_CLICK = 32
+"""What a click of a batch takes while the batch is made: several whole numbers of 64 bits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +94,8 @@ def evaluate(
         Rank of a target among items of equal score; a constant model lands in the
         middle with "mean".
     memory : int, optional
-        Bytes for the scores of the prefixes that are ranked together (at least 64).
+        Bytes for the scores of the prefixes that are ranked together (at least 64 prefixes, but
+        for very long ones), and for their clicks.
     progress : bool
         Show a progress bar on stderr.
 
@@ -101,10 +104,15 @@ def evaluate(
     FloatingPointError
         If a score is not finite.
     ConfigError
-        If there is no target, or an argument is out of range.
+        If there is no target, an item is none of the model's, or an argument is out of range.
     """
     require(ties in get_args(Ties), unknown(ties, get_args(Ties), "rule for ties"))
     require(min(ks, default=0) >= 1, f"ks are list lengths from 1 on; received {list(ks)}.")
+    item = int(sessions.items.max(initial=0))
+    require(
+        item <= model.n_items,
+        f"The sessions hold item index {item}, but the model knows only {model.n_items} items.",
+    )
     device = device_of(model)
     prefixes = PrefixBatches(
         sessions, task=task, min_prefix=min_prefix, max_length=model.max_length, device=device
@@ -118,7 +126,7 @@ def evaluate(
     model.eval()
     try:
         with torch.inference_mode():
-            columns = _rank_all(model, prefixes, task, ties, memory, progress)
+            columns = _rank_all(model, prefixes, ties, memory, progress)
     finally:
         model.train(was_training)
     session, length, target = prefixes.prefixes
@@ -132,7 +140,6 @@ def evaluate(
 def _rank_all(
     model: SessionModel,
     prefixes: PrefixBatches,
-    task: Task,
     ties: Ties,
     memory: int | None,
     progress: bool,
@@ -146,10 +153,10 @@ def _rank_all(
     with tqdm(
         total=len(prefixes), desc="ranking", unit="prefix", leave=False, disable=not progress
     ) as bar:
-        for picked, batch, seen in prefixes.batches(rows):
+        for picked, batch, seen in prefixes.batches(rows, cells=memory // BYTES_OF_A_CLICK):
             scores = model.score(batch)
             finite &= scores[:, 1:].sum().isfinite()
-            if task == "unseen":
+            if seen is not None:
                 scores.scatter_(1, seen, -torch.inf)
             found.setdefault("rank", []).append(rank_of(scores, batch.targets[:, -1], ties))
             for name, column in model.choices(batch).items():

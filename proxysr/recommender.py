@@ -68,7 +68,7 @@ class Recommender:
         Parameters
         ----------
         clicks : sequence
-            Raw ids of the clicked items, oldest first; compared as text.
+            Raw ids of the clicked items, oldest first; compared as text, trimmed as in the log.
         k : int
             Length of the list.
         task : {"unseen", "repeat"}
@@ -78,17 +78,24 @@ class Recommender:
         ------
         ConfigError
             If there is no click, ``k`` is below 1, or the task is unknown.
+        FloatingPointError
+            If a score is not finite.
         """
         check_task(task)
         require(len(clicks) > 0, "A session needs at least one click; received none.")
         require(k >= 1, f"k is at least 1; received {k}.")
-        names = [str(click) for click in clicks]
+        names = [str(click).strip() for click in clicks]
         unknown = list(dict.fromkeys(name for name in names if name not in self._index))
         known = [self._index[name] for name in names if name in self._index]
         if not known:
             return Recommendations(self._table([], []), unknown)
         with torch.inference_mode():
             scores = self.model.score(batch_of([known], device=device_of(self.model)))[0]
+            if not scores[1:].isfinite().all():
+                raise FloatingPointError(
+                    f"{type(self.model).__name__} gave scores that are not finite; "
+                    "a list would mean nothing. Its weights are damaged: train again."
+                )
             if task == "unseen":
                 scores[known] = -torch.inf
             n_allowed = self.model.n_items - (len(set(known)) if task == "unseen" else 0)

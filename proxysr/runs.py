@@ -8,12 +8,14 @@ A run is a folder::
     environment.json              versions and machine
     history.csv                   one row an epoch
     checkpoints/last.safetensors  weights, optimizer and history after the latest epoch
-    checkpoints/epoch-0011.safetensors   weights after an epoch: half-way and best
+    checkpoints/epoch-0011.safetensors   weights after an epoch: half-way, best, and later
+                                  ones that longer training may make half-way
     metrics.json                  one entry for each evaluation
     ranks-test-unseen.parquet     rank of every target of that evaluation
 
 Every file is written under a temporary name and renamed, so an interrupted run
-can be resumed from what is there. Nothing is unpickled.
+can be resumed from what is there. Nothing is unpickled. Empty files ``.*.lock`` keep
+processes from training or evaluating it at the same time.
 """
 
 from __future__ import annotations
@@ -21,28 +23,40 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pandas as pd
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
-from proxysr.config import Settings, require
+from proxysr.checkpoints import (
+    FORMAT,
+    SnapshotFolder,
+    load_weights,
+    of_model,
+    read_checkpoint,
+    read_metadata,
+    write_checkpoint,
+)
+from proxysr.config import ConfigError, Settings, require
 from proxysr.data.sessions import SessionSplit, Task
 from proxysr.evaluation import EvalResult, evaluate
-from proxysr.files import read_json, replacing, write_json
+from proxysr.files import claiming, locked, read_object, replacing, write_json
 from proxysr.models import SessionModel, create, model_class
 from proxysr.training import Checkpoint, State, TrainConfig, TrainState, fit, resolve_device
 
-FORMAT = "proxysr-run"
 FORMAT_VERSION = 1
 MAY_CHANGE_ON_RESUME = ("epochs", "patience", "device")
+IN_CONFIG = {"model": str, "model_config": dict, "train": dict}
+IN_DATA = {"data_dir": str, "fingerprint": str, "n_items": int}
+IN_EVALUATION = {"part": str, "task": str, "min_prefix": int, "epoch": int, "metrics": dict}
+WAIT = 60.0
+"""Most seconds to wait for another evaluation to write its few lines."""
 
 Which = Literal["best", "half", "last"]
+SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
 class RunDir:
@@ -65,15 +79,16 @@ class RunDir:
                 f"{self.path} is not a proxysr run: it has no config.json. "
                 "Make one with `proxysr train DATA_DIR RUN_DIR`."
             )
-        self.config: dict[str, Any] = read_json(self.path / "config.json")
-        if not isinstance(self.config, dict) or self.config.get("format") != FORMAT:
+        self.config: dict[str, Any] = read_object(self.path / "config.json", {})
+        if self.config.get("format") != FORMAT:
             raise ValueError(f"{self.path / 'config.json'} was not written by proxysr.")
         if self.config.get("version") != FORMAT_VERSION:
             raise ValueError(
                 f"{self.path} is a run of version {self.config.get('version')}; this proxysr "
                 f"reads version {FORMAT_VERSION}. Train again, or use the version that wrote it."
             )
-        self.data: dict[str, Any] = read_json(self.path / "data.json")
+        read_object(self.path / "config.json", IN_CONFIG)
+        self.data: dict[str, Any] = read_object(self.path / "data.json", IN_DATA)
 
     @property
     def model_name(self) -> str:
@@ -83,12 +98,18 @@ class RunDir:
     @property
     def model_config(self) -> Settings:
         """The model's settings."""
-        return model_class(self.model_name).Config.from_dict(self.config["model_config"])
+        return self._settings("model_config", model_class(self.model_name).Config)
 
     @property
     def train_config(self) -> TrainConfig:
         """How the model was trained."""
-        return TrainConfig.from_dict(self.config["train"])
+        return self._settings("train", TrainConfig)
+
+    def _settings(self, key: str, cls: type[SettingsT]) -> SettingsT:
+        try:
+            return cls.from_dict(self.config[key])
+        except ConfigError as error:
+            raise ValueError(f"{self.path / 'config.json'}, {key!r}: {error}") from None
 
     @property
     def items(self) -> pd.DataFrame:
@@ -125,7 +146,7 @@ class RunDir:
         path = self._checkpoint("last")
         if not path.is_file():
             raise ValueError(f"{self.path} has no checkpoint yet: its first epoch never ended.")
-        return _metadata(path)
+        return read_metadata(path, "history", "best_epoch", "half_epoch")
 
     def model(self, which: Which = "best", device: str = "cpu") -> SessionModel:
         """The model as it was after the best, the half-way or the last epoch.
@@ -135,14 +156,17 @@ class RunDir:
         ValueError
             If the weights are missing, damaged, or not those of the run's settings.
         """
-        model = create(self.model_name, int(self.data["n_items"]), self.model_config)
         if which == "last":
             path = self._checkpoint("last")
-            state = _sub(_load(path), "model.")
-        else:
-            epoch = self.best_epoch if which == "best" else self.half_epoch
-            path = self._checkpoint(f"epoch-{epoch:04d}")
-            state = _load(path)
+            return self._with(of_model(load_weights(path)), path, device)
+        return self._model_after(self.best_epoch if which == "best" else self.half_epoch, device)
+
+    def _model_after(self, epoch: int, device: str) -> SessionModel:
+        path = self._checkpoint(f"epoch-{epoch:04d}")
+        return self._with(load_weights(path), path, device)
+
+    def _with(self, state: State, path: Path, device: str) -> SessionModel:
+        model = create(self.model_name, int(self.data["n_items"]), self.model_config)
         try:
             model.load_state_dict(state)
         except RuntimeError as error:
@@ -150,19 +174,67 @@ class RunDir:
         return model.to(resolve_device(device)).eval()
 
     def metrics(self) -> dict[str, Any]:
-        """What was evaluated so far: one entry for each "PART-TASK"."""
-        path = self.path / "metrics.json"
-        return dict(read_json(path)) if path.is_file() else {}
+        """What was evaluated: one entry for each "PART-TASK".
 
-    def ranks(self, part: str = "test", task: Task = "unseen") -> pd.DataFrame:
-        """Rank of every target of an evaluation that was made."""
-        path = self.path / f"ranks-{part}-{task}.parquet"
-        if not path.is_file():
+        Raises
+        ------
+        ValueError
+            If one is out of date: the run was trained on since, and another epoch is the best.
+        """
+        found = self._evaluations()
+        for name in found:
+            self._check_date(name, found[name])
+        return found
+
+    def evaluation(self, part: str = "test", task: Task = "unseen") -> dict[str, Any]:
+        """What is known of one evaluation: ``min_prefix``, ``epoch``, ``n_targets``, ``metrics``.
+
+        Raises
+        ------
+        ValueError
+            If it was not made yet, or is out of date; so, too, in :meth:`ranks`.
+        """
+        name = f"{part}-{task}"
+        found = self._evaluations()
+        if name not in found or not self._ranks(name).is_file():
             raise ValueError(
                 f"{self.path} has no ranks for {part} under {task!r} yet. Make them with "
                 f"`proxysr evaluate {self.path} --split {part} --task {task}`."
             )
-        return _read_parquet(path)
+        self._check_date(name, found[name])
+        return dict(found[name])
+
+    def ranks(self, part: str = "test", task: Task = "unseen") -> pd.DataFrame:
+        """Rank of every target of an evaluation that was made."""
+        self.evaluation(part, task)
+        return _read_parquet(self._ranks(f"{part}-{task}"))
+
+    def _evaluations(self) -> dict[str, Any]:
+        """All entries, out of date or not."""
+        path = self.path / "metrics.json"
+        if not path.is_file():
+            return {}
+        found = read_object(path, {})
+        for name in found:
+            read_object(path, {name: dict})
+            for key, kind in IN_EVALUATION.items():
+                if not isinstance(found[name].get(key), kind):
+                    what = f"{key!r} of {name!r} is missing or not a {kind.__name__}"
+                    raise ValueError(f"{path} is damaged: {what}.")
+        return found
+
+    def _check_date(self, name: str, entry: Mapping[str, Any]) -> None:
+        if entry["epoch"] != (best := self.best_epoch):
+            command = f"proxysr evaluate {self.path} --split {entry['part']} --task {entry['task']}"
+            if entry["min_prefix"] != self.train_config.min_prefix:
+                command += f" --min-prefix {entry['min_prefix']}"
+            raise ValueError(
+                f"{self.path} was trained on since its evaluation {name}: ranks are of epoch "
+                f"{entry['epoch']}, the best is {best}. Evaluate it again: `{command}`."
+            )
+
+    def _ranks(self, name: str) -> Path:
+        return self.path / f"ranks-{name}.parquet"
 
     def _checkpoint(self, name: str) -> Path:
         return self.path / "checkpoints" / f"{name}.safetensors"
@@ -199,24 +271,18 @@ def train_run(
     Raises
     ------
     ValueError
-        If the folder holds something else, or the run does not match the data or settings.
+        If the folder holds something else, the run does not match the data or settings, or
+        another process is training it.
     """
     path = Path(run_dir)
     split = SessionSplit.load(data_dir)
-    saved: Checkpoint | None = None
-    snapshots = SnapshotFolder(path / "checkpoints")
+    snapshots, last = SnapshotFolder(path / "checkpoints"), path / "checkpoints/last.safetensors"
     if resume:
         run = RunDir(path)
         name, settings, config = _agree(run, model, model_config, train)
         run.split(data_dir)
-        if run._checkpoint("last").is_file():
-            saved = _read_checkpoint(run._checkpoint("last"))
     else:
-        if path.exists() and any(path.iterdir()):
-            hint = "Add --resume to continue it" if (path / "config.json").is_file() else ""
-            raise ValueError(
-                f"{path} is not empty; nothing was overwritten. {hint or 'Name a new folder'}."
-            )
+        _check_new(path)
         name, config = model or "proxysr", train or TrainConfig()
         cls = model_class(name)
         if model_config is None:
@@ -233,25 +299,41 @@ def train_run(
         "model_config": settings.to_dict(),
         "train": config.to_dict(),
     }
-    if resume:
-        write_json(path / "config.json", header)
-    else:
-        with replacing(path) as temporary:
-            temporary.mkdir()
-            write_json(temporary / "config.json", header)
-            _write_facts(temporary, Path(data_dir), split)
+    if not resume:
+        try:
+            with claiming(path) as temporary:
+                write_json(temporary / "config.json", header)
+                _write_facts(temporary, Path(data_dir), split)
+        except FileExistsError:
+            _check_new(path)
+            raise
 
     def on_epoch(state: TrainState) -> None:
-        _write_checkpoint(path / "checkpoints" / "last.safetensors", state)
+        write_checkpoint(last, state)
         with replacing(path / "history.csv") as temporary:
             state.history.frame.to_csv(temporary, index=False)
         snapshots.purge()
 
-    fit(
-        network, split, config,
-        on_epoch=on_epoch, snapshots=snapshots, resume=saved, progress=progress,
-    )  # fmt: skip
+    busy = f"{path} is being trained by another process. Wait for it, or name a new folder."
+    with locked(path / ".training.lock", busy):
+        saved: Checkpoint | None = None
+        if resume:
+            write_json(path / "config.json", header)
+            saved = read_checkpoint(last) if last.is_file() else None
+        fit(
+            network, split, config,
+            on_epoch=on_epoch, snapshots=snapshots, resume=saved, progress=progress,
+        )  # fmt: skip
     return RunDir(path)
+
+
+def _check_new(path: Path) -> None:
+    """Raise ``ValueError`` if something lies there."""
+    if path.exists() and any(path.iterdir()):
+        hint = "Add --resume to continue it" if (path / "config.json").is_file() else ""
+        raise ValueError(
+            f"{path} is not empty; nothing was overwritten. {hint or 'Name a new folder'}."
+        )
 
 
 def evaluate_run(
@@ -285,8 +367,10 @@ def evaluate_run(
     run = RunDir(run_dir)
     trained = run.train_config
     task = trained.task if task is None else task
+    best = run.best_epoch  # read once: training may go on meanwhile
+    model = run._model_after(best, device) if which == "best" else run.model(which, device)
     result = evaluate(
-        run.model(which, device),
+        model,
         run.split(data_dir).part(part),
         task=task,
         ks=ks,
@@ -294,60 +378,21 @@ def evaluate_run(
         progress=progress,
     )
     if which == "best":
-        with replacing(run.path / f"ranks-{part}-{task}.parquet") as temporary:
-            result.ranks.to_parquet(temporary, index=False)
         entry = {
             "part": part,
             "task": task,
             "min_prefix": result.min_prefix,
-            "epoch": run.best_epoch,
+            "epoch": best,
             "n_targets": result.n_targets,
             "metrics": result.metrics,
         }
-        write_json(run.path / "metrics.json", run.metrics() | {f"{part}-{task}": entry})
+        busy = f"{run.path} is being evaluated by another process that does not end."
+        with locked(run.path / ".metrics.lock", busy, wait=WAIT):
+            entries = run._evaluations() | {f"{part}-{task}": entry}
+            with replacing(run._ranks(f"{part}-{task}")) as temporary:
+                result.ranks.to_parquet(temporary, index=False)
+            write_json(run.path / "metrics.json", entries)
     return result
-
-
-class SnapshotFolder(MutableMapping[int, State]):
-    """Weights by epoch, one file each; deletions wait for :meth:`purge`.
-
-    Until the checkpoint of an epoch is written, the previous one still counts, and with
-    it the weights it names as best and half-way.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.deleted: set[int] = set()
-
-    def __getitem__(self, epoch: int) -> State:
-        if epoch not in set(self):
-            raise KeyError(epoch)
-        return _load(self._file(epoch))
-
-    def __setitem__(self, epoch: int, state: State) -> None:
-        self.deleted.discard(epoch)
-        _save(self._file(epoch), state, {"epoch": str(epoch)})
-
-    def __delitem__(self, epoch: int) -> None:
-        self.deleted.add(epoch)
-
-    def __iter__(self) -> Iterator[int]:
-        files = self.folder.glob("epoch-*.safetensors")
-        return iter(
-            sorted({int(file.stem.removeprefix("epoch-")) for file in files} - self.deleted)
-        )
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
-
-    def purge(self) -> None:
-        """Remove the files of what was deleted."""
-        for epoch in self.deleted:
-            self._file(epoch).unlink(missing_ok=True)
-        self.deleted.clear()
-
-    def _file(self, epoch: int) -> Path:
-        return self.folder / f"epoch-{epoch:04d}.safetensors"
 
 
 def _agree(
@@ -397,54 +442,6 @@ def _write_facts(path: Path, data_dir: Path, split: SessionSplit) -> None:
         "gpu": cuda,
     }
     write_json(path / "environment.json", environment)
-
-
-def _write_checkpoint(path: Path, state: TrainState) -> None:
-    saved = state.checkpoint()
-    tensors = {f"model.{name}": tensor for name, tensor in saved.model.items()}
-    tensors |= {f"optimizer.{name}": tensor for name, tensor in saved.optimizer.items()}
-    metadata = {
-        "history": json.dumps(saved.rows),
-        "best_epoch": str(state.history.best_epoch),
-        "half_epoch": str(state.history.half_epoch),
-    }
-    _save(path, tensors, metadata)
-
-
-def _read_checkpoint(path: Path) -> Checkpoint:
-    tensors = _load(path)
-    rows = json.loads(_metadata(path)["history"])
-    return Checkpoint(_sub(tensors, "model."), _sub(tensors, "optimizer."), rows)
-
-
-def _sub(tensors: State, prefix: str) -> State:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-
-def _save(path: Path, tensors: State, metadata: dict[str, str]) -> None:
-    with replacing(path) as temporary:
-        whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        save_file(whole, temporary, metadata={"format": FORMAT, **metadata})
-
-
-def _metadata(path: Path) -> dict[str, str]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata: dict[str, str] = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is missing or damaged ({error}).") from None
-    if metadata.get("format") != FORMAT:
-        raise ValueError(f"{path} was not written by proxysr.")
-    return metadata
-
-
-def _load(path: Path) -> State:
-    _metadata(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is missing or damaged ({error}).") from None
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:

@@ -96,6 +96,10 @@ class History:
         Columns: ``epoch``; ``temperature`` (ProxySR); ``loss`` and its parts, means over the
         batches; ``R@20``, ``MRR@20`` on validation; ``proxies_in_use`` and ``mean_max_pi``
         (ProxySR, on validation); ``train_seconds``, ``eval_seconds``, ``sessions_per_second``.
+
+        ``violated`` (ProxySR) is the share of a target's terms whose margin is violated. With
+        ``target_is_negative`` the target's own term is one of them whenever the target is among
+        the negatives, and always violated, so the share need not reach 0.
         """
         frame = pd.DataFrame(self.rows)
         return frame.astype({"epoch": "int64"}) if len(frame) else frame

@@ -13,6 +13,7 @@ import pytest
 
 import proxysr
 from proxysr.__main__ import COMMANDS, parsed
+from proxysr.models import MODELS
 from tests.conftest import ROOT
 
 LONGEST_FILE = 460
@@ -118,6 +119,12 @@ def test_commands_of_the_pages_are_understood(line: str) -> None:
     words = shlex.split(line, comments=True)[1:]
     _, args = parsed(words)
     assert args.command == words[0]
+
+
+def test_the_readme_lists_every_model() -> None:
+    table = (ROOT / "README.md").read_text().partition("\n## Models\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]+) \|", table, flags=re.MULTILINE)
+    assert re.findall(r"`([a-z0-9-]+)`", " ".join(rows)) == list(MODELS)
 
 
 def test_the_readme_shows_every_command() -> None:

@@ -108,8 +108,6 @@ def test_every_training_option_is_explained(ask: Ask) -> None:
         ([], "the following arguments are required: COMMAND"),
         (["trian"], "'trian' is not a known command. Did you mean 'train'?"),
         (["train"], "required: DATA_DIR, RUN_DIR (proxysr train --help explains)"),
-        (["train", "a", "b", "--epoch", "3"], "unrecognized arguments: --epoch 3"),
-        (["evaluate", "run", "--task", "seen"], "invalid choice: 'seen'"),
         (["recommend", "run"], "required: ITEM"),
     ],
 )
@@ -341,7 +339,7 @@ def test_an_interrupt_says_how_to_go_on(
         said = ask("train", data, run, *QUICK)
     assert (said.code, said.out) == (130, "")
     assert "interrupted" in said.err
-    assert "--resume continues after them" in said.err
+    assert "--resume continues them" in said.err
     assert ask("train", data, run, "--resume", "--json").json["epochs"] == 2
 
 

@@ -1,15 +1,17 @@
-"""Options made from settings, and tables as the command line shows them."""
+"""Options made from settings, misspelt ones, interrupts, and tables as they are shown."""
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import pandas as pd
 import pytest
 
-from proxysr.cli.answer import table
+from proxysr.__main__ import main
+from proxysr.cli.answer import Answer, table
 from proxysr.cli.options import add_settings, given
 from proxysr.config import Settings
 
@@ -51,3 +53,67 @@ def test_tables_are_aligned() -> None:
         "read  12,345  0.5000",
         "kept       –  0.2500",
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "a", "b", "--epoch", "3"], "proxysr train: error: '--epoch' is not a known"),
+        (["train", "a", "b", "--epoch=3"], "'--epoch' is not a known option. Did you mean '--epo"),
+        (["prepare", "a", "b", "--itme", "sku"], "Did you mean '--item'? (proxysr prepare --help"),
+        (["evaluate", "--splt", "valid", "run"], "Did you mean '--split'? (proxysr evaluate --he"),
+        (["evaluate", "--splt"], "'--splt' is not a known option. Did you mean '--split'?"),
+        (["bench", "--whatever"], "'--whatever' is not a known option. (proxysr bench --help"),
+        (["evaluate", "run", "more"], "proxysr evaluate: error: unrecognized arguments: more ("),
+        (["recommend", "run", "x", "-q"], "proxysr recommend: error: unrecognized arguments: -q"),
+        (["evaluate", "run", "--task", "unsen"], "argument --task: 'unsen' is not a known choice"),
+        (["evaluate", "run", "--task", "unsen"], "Did you mean 'unseen'? Known: repeat, unseen."),
+        (["compare", "a", "b", "--split", "tset"], "'tset' is not a known choice. Did you mean 't"),
+        (["prepare", "a", "b", "--on-bad-rows", "drp"], "'drp' is not a known choice. Did you me"),
+        (["train", "a", "b", "--task", "unsen"], "received 'unsen'. Did you mean 'unseen'?"),
+    ],
+)
+def test_what_is_misspelt_is_told_with_what_is_near(
+    capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err.count("\n")) == ("", 1)
+    assert message in captured.err
+
+
+def interrupted(*args: Any, **options: Any) -> Any:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("where", "hint"),
+    [
+        ("proxysr.cli.train.train_run", "Nothing was written yet; the same command starts anew."),
+        ("importlib.import_module", "No half-written file is left."),
+    ],
+)
+def test_an_interrupt_before_anything_is_there(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    hint: str,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(where, interrupted)
+        code = main(["train", str(tmp_path / "data"), str(tmp_path / "run")])
+    captured = capsys.readouterr()
+    assert (code, captured.out) == (130, "")
+    assert captured.err == f"\nproxysr train: interrupted. {hint}\n"
+
+
+def test_an_answer_that_cannot_be_shown_is_an_error(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = Answer({"value": float("nan")}, "")
+    monkeypatch.setattr("proxysr.cli.bench.run", lambda args: answer)
+    assert main(["bench", "--json"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("proxysr bench: error: Out of range float")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proxysr.config import ConfigError, Settings
-from proxysr.data.batches import SessionBatch
+from proxysr.data.batches import PrefixBatches, SessionBatch
 from proxysr.data.sessions import Sessions
 from proxysr.evaluation import EvalResult, evaluate, metrics_of, rank_of
 from proxysr.models import SessionModel
@@ -142,6 +142,30 @@ def test_the_memory_budget_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("proxysr.evaluation.FEWEST_ROWS", 1)
     pieces = evaluate(model, sessions, task="repeat", memory=41 * 4 * 3)
     assert whole.ranks["rank"].tolist() == pieces.ranks["rank"].tolist()
+
+
+@pytest.mark.parametrize("task", ["unseen", "repeat"])
+def test_a_very_long_session_takes_little_memory(task: Any) -> None:
+    """Rows of a batch times the clicks of its longest prefix stay below a bound."""
+    n, cells = 3000, []
+    model = TableModel(torch.rand(41, 41))
+    clicks = np.random.default_rng(0).integers(1, 41, size=n).tolist()
+    sessions = Sessions.from_lists([clicks, [1, 2], [3, 4, 5]])
+    batches = PrefixBatches(sessions, task="repeat", min_prefix=1, max_length=n, device="cpu")
+    for picked, batch, seen in batches.batches(rows=10**6, cells=10**5):
+        assert seen is None
+        cells.append(len(picked) * int(batch.items.shape[1]))
+    assert n**2 / 2 < sum(cells) < n**2
+    assert max(cells) <= 10**5
+    whole = evaluate(model, sessions, task=task, memory=2**40)
+    assert len(model.batches) == 1
+    assert results_equal(whole, evaluate(model, sessions, task=task, memory=2**15))
+    assert len(model.batches) > (60 if task == "repeat" else 2)
+
+
+def test_items_that_the_model_does_not_know_are_refused() -> None:
+    with pytest.raises(ConfigError, match="hold item index 6, but the model knows only 5 items"):
+        evaluate(HAND, Sessions.from_lists([[1, 2], [3, 6]]))
 
 
 def test_model_mode_is_restored() -> None:

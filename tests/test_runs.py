@@ -289,6 +289,21 @@ def test_recommendations_agree_with_the_ranks(run_dir: Path, data_dir: Path) -> 
         assert place == row["rank"]
 
 
+def test_ids_are_trimmed_as_in_the_log(run_dir: Path) -> None:
+    answer = Recommender.load(run_dir).recommend([" item 4", "item 5\n"])
+    assert answer.unknown == []
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_scores_that_are_not_finite_are_no_recommendation(run_dir: Path, bad: float) -> None:
+    run = RunDir(run_dir)
+    model = run.model()
+    with torch.no_grad():
+        next(p for p in model.parameters() if p.shape[0] > 40)[7] = bad
+    with pytest.raises(FloatingPointError, match="ProxySR gave scores that are not finite; a list"):
+        Recommender(model, run.items).recommend(["item 4"])
+
+
 @pytest.mark.parametrize(
     ("clicks", "options", "message"),
     [

@@ -304,8 +304,8 @@ def contenders_of(
 def _agreed(runs: Sequence[RunDir], part: str, task: Task) -> int:
     """The ``min_prefix`` that all evaluations have; else, and for other data, an error."""
     first = runs[0]
-    entries = [run.metrics().get(f"{part}-{task}", {}) for run in runs]
-    wanted = entries[0].get("min_prefix")
+    entries = [run.evaluation(part, task) for run in runs]
+    wanted = entries[0]["min_prefix"]
     for run, entry in zip(runs, entries, strict=True):
         again = f"`proxysr evaluate {run.path} --split {part} --task {task}"
         if run.data["fingerprint"] != first.data["fingerprint"]:
@@ -313,11 +313,6 @@ def _agreed(runs: Sequence[RunDir], part: str, task: Task) -> int:
                 f"{run.path} was trained on other data ({run.data['data_dir']}) than {first.path} "
                 f"({first.data['data_dir']}). Train it there: `proxysr train "
                 f"{first.data['data_dir']} NEW_RUN_DIR --model {run.model_name}`."
-            )
-        if entry.get("epoch") != run.best_epoch:
-            raise ValueError(
-                f"{run.path} was trained on since its evaluation: ranks are of epoch "
-                f"{entry.get('epoch')}, the best is {run.best_epoch}. Evaluate it again: {again}`."
             )
         if entry["min_prefix"] != wanted:
             raise ValueError(

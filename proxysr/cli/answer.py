@@ -31,6 +31,12 @@ class Answer:
         return self.text.rstrip("\n") + "\n"
 
 
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a frame for ``--json``; gaps are null."""
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
+
+
 def table(frame: pd.DataFrame) -> str:
     """A frame as aligned text: counts with separators, shares to four places, gaps as a dash."""
 

@@ -6,7 +6,7 @@ import argparse
 from typing import get_args
 
 from proxysr.analysis.significance import CompareConfig, compare_runs
-from proxysr.cli.answer import Answer, table
+from proxysr.cli.answer import Answer, records, table
 from proxysr.cli.options import add_settings, given
 from proxysr.data.sessions import Task
 
@@ -27,7 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "run_dirs", metavar="RUN_DIR", nargs="+", help="evaluated runs; the first is the reference"
     )
     parser.add_argument(
-        "--split", default="test", metavar="{train,valid,test}", help="part of the data [test]"
+        "--split",
+        choices=("train", "valid", "test"),
+        default="test",
+        help="part of the data [test]",
     )
     parser.add_argument(
         "--task",
@@ -55,9 +58,7 @@ def run(args: argparse.Namespace) -> Answer:
     metrics, differences = found.metrics, found.differences
     runs = [
         known | {"metrics": row}
-        for known, row in zip(
-            facts["runs"], metrics.drop(columns="run").to_dict("records"), strict=True
-        )
+        for known, row in zip(facts["runs"], records(metrics.drop(columns="run")), strict=True)
     ]
     data = {
         "split": facts["part"],
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> Answer:
         "n_sessions": found.n_sessions,
         "settings": config.to_dict(),
         "runs": runs,
-        "differences": differences.to_dict("records"),
+        "differences": records(differences),
     }
     percent = f"{100 * config.confidence:g} %"
     shown = differences.rename(

@@ -25,7 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("run_dir", metavar="RUN_DIR", help="what `proxysr train` wrote")
     parser.add_argument(
-        "--split", default="test", metavar="{train,valid,test}", help="part of the data [test]"
+        "--split",
+        choices=("train", "valid", "test"),
+        default="test",
+        help="part of the data [test]",
     )
     parser.add_argument(
         "--task",

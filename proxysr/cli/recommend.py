@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import get_args
 
-from proxysr.cli.answer import Answer, table
+from proxysr.cli.answer import Answer, records, table
 from proxysr.data.sessions import Task
 from proxysr.recommender import Recommender
 
@@ -38,5 +38,5 @@ def run(args: argparse.Namespace) -> Answer:
         names = ", ".join(found.unknown)
         sys.stderr.write(f"Not among the items of {args.run_dir}, left out: {names}\n")
     nothing = "No click is on a known item, so there is nothing to recommend from."
-    data = {"items": found.items.to_dict("records"), "unknown": found.unknown}
+    data = {"items": records(found.items), "unknown": found.unknown}
     return Answer(data, table(found.items) if len(found.items) else nothing)

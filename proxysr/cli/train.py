@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from proxysr.cli.answer import Answer
@@ -31,10 +32,6 @@ for _name, _model in MODELS.items():
 
 FOR_COUNTING = ("task", "min_prefix", "device")
 """Options of training that mean something to a model that only counts."""
-
-AFTER_INTERRUPT = (
-    "The epochs that ended are kept; the same command with --resume continues after them."
-)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,6 +74,13 @@ def run(args: argparse.Namespace) -> Answer:
         resume=args.resume,
     )
     return _answer(done)
+
+
+def after_interrupt(args: argparse.Namespace) -> str:
+    """What is there, and how to go on."""
+    if (Path(args.run_dir) / "config.json").is_file():
+        return "The epochs that ended are kept; the same command with --resume continues them."
+    return "Nothing was written yet; the same command starts anew."
 
 
 def _only_counts(model: str) -> bool:

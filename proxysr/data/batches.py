@@ -81,7 +81,7 @@ class TrainingBatches:
         batch_size: int,
         seed: int,
         device: torch.device | str,
-        bucket_batches: int = 8,
+        bucket_batches: int = 1,
     ) -> None:
         is_target = sessions.is_target(task, min_prefix)
         clicks = np.minimum(sessions.lengths, max_length + 1)
@@ -90,7 +90,6 @@ class TrainingBatches:
         n_targets = before[sessions.offsets[1:]] - before[np.minimum(first + 1, len(is_target))]
         self.rows = np.flatnonzero((n_targets > 0) & (clicks > 1))
         self.lengths = (clicks - 1)[self.rows]
-        self.n_targets = int(n_targets[self.rows].sum())
         self.batch_size, self.seed, self.bucket_batches = batch_size, seed, bucket_batches
         self.data = DeviceSessions(sessions, device)
         self.first = torch.tensor(first, device=device)
@@ -139,8 +138,8 @@ class TrainingBatches:
 class PrefixBatches:
     """Every prefix of some sessions that precedes a target, shortest first.
 
-    ``prefixes`` says which; batch ``i`` holds the rows ``order[i * rows : (i + 1) * rows]`` of it.
-    Prefixes longer than ``max_length`` keep their latest clicks.
+    ``prefixes`` says which, and ``order`` in which order of its rows. Prefixes longer than
+    ``max_length`` keep their latest clicks.
     """
 
     def __init__(
@@ -153,7 +152,7 @@ class PrefixBatches:
         device: torch.device | str,
     ) -> None:
         self.prefixes = sessions.prefixes(task, min_prefix)
-        self.max_length = max_length
+        self.task, self.max_length = task, max_length
         self.data = DeviceSessions(sessions, device)
         self.order = np.argsort(self.prefixes.length, kind="stable")
 
@@ -161,23 +160,41 @@ class PrefixBatches:
         """Number of prefixes."""
         return len(self.order)
 
-    def batches(self, rows: int) -> Iterator[tuple[npt.NDArray[np.int64], SessionBatch, Tensor]]:
-        """Yield (rows of ``prefixes``, their batch, the whole prefixes (B, length) to mask)."""
+    def batches(
+        self, rows: int, cells: int
+    ) -> Iterator[tuple[npt.NDArray[np.int64], SessionBatch, Tensor | None]]:
+        """Yield (rows of ``prefixes``, their batch, the items (B, length) to leave out).
+
+        A batch has at most ``rows`` prefixes, and fewer where these are so long that the whole of
+        them would take more than ``cells`` clicks with padding. What to leave out is the whole
+        prefix under *unseen*, and None under *repeat*.
+        """
         device = self.data.starts.device
-        for start in range(0, len(self.order), rows):
+        start = 0
+        while start < len(self.order):
             picked = self.order[start : start + rows]
+            widths = self.prefixes.length[picked].astype(np.int64)
+            if self.task == "repeat":
+                widths = widths.clip(max=self.max_length)
+            size = np.arange(1, len(picked) + 1) * widths  # grows, since the shortest are first
+            picked = picked[: max(1, int(np.searchsorted(size, cells, side="right")))]
+            start += len(picked)
+            longest = int(widths[len(picked) - 1])
+            width = min(longest, self.max_length)
             session = torch.from_numpy(self.prefixes.session[picked]).to(device)
             whole = torch.from_numpy(self.prefixes.length[picked]).to(device).long()
             target = torch.from_numpy(self.prefixes.target[picked]).to(device).long()
-            longest = int(self.prefixes.length[picked[-1]])
-            width = min(longest, self.max_length)
+            lengths = whole.clamp(max=width)
             first = self.data.starts[session]
-            seen = self.data.window(self.data.items, first, whole, longest)
-            items = seen[:, longest - width :]
+            if self.task == "unseen":
+                seen = self.data.window(self.data.items, first, whole, longest)
+                items = seen[:, longest - width :]
+            else:
+                seen = None
+                items = self.data.window(self.data.items, first + whole - lengths, lengths, width)
             targets = torch.full_like(items, PAD)
             targets[:, -1] = target
-            batch = SessionBatch(items, whole.clamp(max=width), targets, self.data.users[session])
-            yield picked, batch, seen
+            yield picked, SessionBatch(items, lengths, targets, self.data.users[session]), seen
 
 
 def batch_of(

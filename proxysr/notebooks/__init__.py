@@ -6,14 +6,10 @@ __getattr__, __dir__, __all__ = lazy_attributes(
     __name__,
     {
         "NotebookError": "proxysr.notebooks.running",
-        "Variant": "proxysr.notebooks.comparison",
+        "command_of": "proxysr.notebooks.inputs",
         "log_file": "proxysr.notebooks.inputs",
-        "model_variants": "proxysr.notebooks.comparison",
-        "names_in": "proxysr.notebooks.comparison",
-        "numbers_in": "proxysr.notebooks.comparison",
         "prepared_data": "proxysr.notebooks.inputs",
         "run_folder": "proxysr.notebooks.inputs",
         "run_notebooks": "proxysr.notebooks.running",
-        "train_variants": "proxysr.notebooks.comparison",
     },
 )

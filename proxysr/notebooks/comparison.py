@@ -166,6 +166,7 @@ def train_variants(
 
 
 def _is_evaluated(run: RunDir, part: str, task: Task) -> bool:
-    entry = run.metrics().get(f"{part}-{task}", {})
-    wanted = (run.best_epoch, run.train_config.min_prefix)
-    return (entry.get("epoch"), entry.get("min_prefix")) == wanted
+    try:
+        return bool(run.evaluation(part, task)["min_prefix"] == run.train_config.min_prefix)
+    except ValueError:  # not made yet, or of an epoch that is the best no more
+        return False

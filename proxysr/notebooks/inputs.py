@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +71,14 @@ def run_folder(run_dir: str | Path, name: str, *settings: Any) -> Path:
         return Path(run_dir).expanduser()
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     return paths.runs() / name / f"run-{digest[:8]}"
+
+
+def command_of(name: str) -> str:
+    """The command that makes the figures of a notebook: the one that runs it, or would.
+
+    Parameters
+    ----------
+    name : str
+        The notebook.
+    """
+    return os.environ.get("PROXYSR_COMMAND") or f"proxysr notebooks {name}"

@@ -37,7 +37,9 @@ def fitting(notebooks: list[Path], params: Mapping[str, Any]) -> dict[Path, dict
             which = ", ".join(notebook.stem for notebook in notebooks)
             raise ConfigError(unknown(name, names, f"parameter of {which}"))
     return {
-        notebook: {name: _typed(params[name], declared[name]) for name in params.keys() & declared}
+        notebook: {
+            name: _typed(params[name], declared[name]) for name in params if name in declared
+        }
         for notebook, declared in known.items()
     }
 

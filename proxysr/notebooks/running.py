@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -149,6 +150,7 @@ def _job(source: Path, values: dict[str, Any], out: Path, work: Path, progress: 
         environment=os.environ
         | {
             "PROXYSR_FIGURES": str(out / "figures"),
+            "PROXYSR_COMMAND": _command(source.stem, values),
             "PLOTLY_RENDERER": "plotly_mimetype",  # figures as data; pages bring the script
             "JUPYTER_RUNTIME_DIR": str(folder),
             "JUPYTER_PREFER_ENV_PATH": "1",
@@ -160,6 +162,14 @@ def _job(source: Path, values: dict[str, Any], out: Path, work: Path, progress: 
     content = {name: str(getattr(job, name)) for name in ("source", "target", "page", "result")}
     write_json(job.file, content | {"parameters": values, "progress": progress})
     return job
+
+
+def _command(name: str, values: Mapping[str, Any]) -> str:
+    """The command that runs the notebook with these values."""
+    words = ["proxysr", "notebooks", name]
+    if values:
+        words += ["--set", *(f"{parameter}={value}" for parameter, value in values.items())]
+    return shlex.join(words)
 
 
 def chosen_notebooks(names: Sequence[str] | None) -> list[Path]:

@@ -111,7 +111,6 @@ def test_an_epoch_holds_every_target_exactly_once(
     assert Counter(map(str, got)) == Counter(map(str, expected))
     assert len(batches) == len(made)
     assert batches.n_sessions == len(expected)
-    assert batches.n_targets == sum(target != PAD for row in expected for target in row[1])
     for batch in made:
         assert batch.items.dtype == batch.targets.dtype == torch.int64
         assert len(batch.lengths) <= batch_size
@@ -160,13 +159,25 @@ def test_bucketing_saves_padding_and_one_bucket_is_a_plain_shuffle() -> None:
 
 def test_nothing_to_train_on_is_no_batch() -> None:
     batches = training([[1], [], [2, 2]], task="unseen")
-    assert len(batches) == batches.n_sessions == batches.n_targets == 0
+    assert len(batches) == batches.n_sessions == 0
     assert list(batches.epoch(0)) == []
 
 
-@given(clicks=CLICKS, task=TASKS, min_prefix=st.integers(1, 4), max_length=LENGTHS, rows=LENGTHS)
+@given(
+    clicks=CLICKS,
+    task=TASKS,
+    min_prefix=st.integers(1, 4),
+    max_length=LENGTHS,
+    rows=LENGTHS,
+    cells=st.integers(1, 40),
+)
 def test_every_prefix_is_scored_once(
-    clicks: list[list[int]], task: Task, min_prefix: int, max_length: int, rows: int
+    clicks: list[list[int]],
+    task: Task,
+    min_prefix: int,
+    max_length: int,
+    rows: int,
+    cells: int,
 ) -> None:
     users = [row - 1 for row in range(len(clicks))]
     sessions = Sessions.from_lists(clicks, user_index=users)
@@ -175,13 +186,16 @@ def test_every_prefix_is_scored_once(
     )
     seen_rows: list[int] = []
     longest = 0
-    for picked, batch, seen in batches.batches(rows):
+    for picked, batch, seen in batches.batches(rows, cells):
         assert len(picked) <= rows
+        widest = batch.items if seen is None else seen
+        assert len(picked) == 1 or widest.numel() <= cells
+        assert (seen is None) == (task == "repeat")
         assert batch.users is not None
         for b, row in enumerate(picked.tolist()):
             session, length, target = (int(column[row]) for column in batches.prefixes)
             prefix = clicks[session][:length]
-            assert [item for item in seen[b].tolist() if item] == prefix
+            assert seen is None or [item for item in seen[b].tolist() if item] == prefix
             kept = prefix[-max_length:]
             pads = batch.items.shape[1] - len(kept)
             assert batch.items[b].tolist() == [PAD] * pads + kept
@@ -201,7 +215,7 @@ def test_read_only_arrays_make_the_same_batches() -> None:
     for name in ("items", "offsets", "user_index"):
         getattr(frozen, name).flags.writeable = False  # as memory-mapped files are
     batches = PrefixBatches(frozen, task="repeat", min_prefix=1, max_length=9, device="cpu")
-    assert [batch.items.tolist() for _, batch, _ in batches.batches(9)] == [
+    assert [batch.items.tolist() for _, batch, _ in batches.batches(9, 99)] == [
         [[0, 1], [0, 4], [1, 2]]
     ]
 

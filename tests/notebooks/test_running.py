@@ -11,7 +11,7 @@ import nbformat
 import pytest
 
 from proxysr.config import ConfigError
-from proxysr.notebooks import NotebookError, run_notebooks
+from proxysr.notebooks import NotebookError, command_of, run_notebooks
 from proxysr.notebooks.pages import without_widgets
 from proxysr.notebooks.parameters import fitting, parameters_of
 from proxysr.notebooks.refresh import put_back
@@ -127,6 +127,18 @@ def test_run_side_by_side_with_pages_figures_and_index(
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=[\"']https?:", page)
     assert [path.name for path in elsewhere.iterdir()] == ["here"], "nothing is left there"
     assert outputs(home / "notebooks" / "01_a.ipynb") == [], "the source is left alone"
+
+
+def test_figures_tell_the_command_that_made_them(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = 'from proxysr.notebooks import command_of; print(command_of("01_a"))'
+    write(home / "notebooks", "01_a", code)
+    run_notebooks(params={"k": 9, "name": "a b"}, out=home / "out", progress=False)
+    said = "".join(outputs(home / "out" / "01_a.ipynb")[-1]["text"])
+    assert said == "proxysr notebooks 01_a --set k=9 'name=a b'\n"
+    monkeypatch.delenv("PROXYSR_COMMAND", raising=False)
+    assert command_of("01_a") == "proxysr notebooks 01_a"
 
 
 def test_one_that_fails_is_named_and_the_others_are_done(home: Path) -> None:

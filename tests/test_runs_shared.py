@@ -1,0 +1,239 @@
+"""A run that several processes want, that was trained on since, or whose files are of odd shape."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from proxysr import runs
+from proxysr.__main__ import main
+from proxysr.checkpoints import save_weights
+from proxysr.files import locked
+from proxysr.runs import RunDir, evaluate_run, train_run
+from proxysr.training import TrainConfig
+from tests.contract.small import SMALL, cycles, split_of
+
+
+def config(**options: Any) -> TrainConfig:
+    defaults = {"epochs": 2, "learning_rate": 1e-2, "batch_size": 16, "device": "cpu"}
+    return TrainConfig(**(defaults | options))
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    split = split_of(cycles(60, seed=1), cycles(20, seed=2), cycles(20, seed=3))
+    return split.save(tmp_path_factory.mktemp("data") / "split")
+
+
+@pytest.fixture(scope="module")
+def made(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("runs") / "run"
+    train_run(data_dir, path, model_config=SMALL["proxysr"], train=config(), progress=False)
+    evaluate_run(path, device="cpu", progress=False)
+    evaluate_run(path, task="repeat", min_prefix=2, device="cpu", progress=False)
+    return path
+
+
+@pytest.fixture
+def run_dir(made: Path, tmp_path: Path) -> Path:
+    """A run to change."""
+    return Path(shutil.copytree(made, tmp_path / "run"))
+
+
+# -- several processes ---------------------------------------------------------------------
+
+
+def test_of_two_trainings_one_gets_the_folder(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one is as far as this one, and takes the folder first."""
+    path, original = tmp_path / "run", runs._write_facts
+
+    def other_is_first(*args: Any) -> None:
+        original(*args)
+        monkeypatch.setattr(runs, "_write_facts", original)
+        train_run(data_dir, path, model="popularity", train=config(), progress=False)
+
+    monkeypatch.setattr(runs, "_write_facts", other_is_first)
+    with pytest.raises(ValueError, match=r"run is not empty; nothing was overwritten. Add --resum"):
+        train_run(data_dir, path, train=config(), progress=False)
+    assert RunDir(path).model_name == "popularity"
+    assert [item.name for item in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_run_in_training_cannot_be_resumed(
+    data_dir: Path,
+    run_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    resume: bool,
+) -> None:
+    path, original = run_dir if resume else tmp_path / "new", runs.fit
+    refusals = []
+
+    def meanwhile(*args: Any, **options: Any) -> Any:
+        with pytest.raises(ValueError, match="is being trained by another process. Wait") as caught:
+            train_run(data_dir, path, train=config(epochs=9), resume=True, progress=False)
+        refusals.append(caught)
+        return original(*args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "fit", meanwhile)
+        train_run(data_dir, path, train=config(epochs=3), resume=resume, progress=False)
+    assert len(refusals) == 1
+    assert RunDir(path).train_config.epochs == 3
+    train_run(data_dir, path, train=config(epochs=4), resume=True, progress=False)
+
+
+def test_evaluations_at_the_same_time_are_all_kept(
+    made: Path, run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run_dir / "metrics.json").unlink()
+    original = RunDir._evaluations
+
+    def slowly(run: RunDir) -> dict[str, Any]:
+        found = original(run)
+        time.sleep(0.2)
+        return found
+
+    monkeypatch.setattr(RunDir, "_evaluations", slowly)
+    threads = [
+        threading.Thread(
+            target=evaluate_run,
+            args=(run_dir,),
+            kwargs={"part": part, "task": "repeat", "device": "cpu", "progress": False},
+        )
+        for part in ("test", "valid", "train")
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(RunDir(run_dir).metrics()) == {"test-repeat", "valid-repeat", "train-repeat"}
+
+
+def test_an_evaluation_does_not_wait_for_ever(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "WAIT", 0.0)
+    with (
+        locked(run_dir / ".metrics.lock", "never"),
+        pytest.raises(ValueError, match="run is being evaluated by another process that does not"),
+    ):
+        evaluate_run(run_dir, device="cpu", progress=False)
+
+
+# -- trained on since ----------------------------------------------------------------------
+
+
+def train_until_another_epoch_is_the_best(data_dir: Path, path: Path) -> None:
+    best = RunDir(path).best_epoch
+    for epochs in range(3, 12):
+        train_run(data_dir, path, train=config(epochs=epochs), resume=True, progress=False)
+        if RunDir(path).best_epoch != best:
+            return
+    pytest.fail("the planted cycles are not learnt")
+
+
+def test_evaluations_of_an_epoch_that_is_best_no_more_are_refused(
+    data_dir: Path, run_dir: Path
+) -> None:
+    old = RunDir(run_dir).best_epoch
+    before = RunDir(run_dir).metrics()
+    train_until_another_epoch_is_the_best(data_dir, run_dir)
+    run = RunDir(run_dir)
+    since = rf"trained on since its evaluation test-unseen: ranks are of epoch {old}, the best is "
+    again = rf"{run.best_epoch}. Evaluate it again: `proxysr evaluate {re.escape(str(run_dir))} "
+    for look in (run.metrics, run.ranks, run.evaluation):
+        with pytest.raises(ValueError, match=since + again + "--split test --task unseen`"):
+            look()
+    with pytest.raises(ValueError, match="--split test --task repeat --min-prefix 2`"):
+        run.ranks("test", "repeat")
+    evaluate_run(run_dir, device="cpu", progress=False)
+    assert run.evaluation()["epoch"] == run.best_epoch
+    assert len(run.ranks()) == before["test-unseen"]["n_targets"]
+    evaluate_run(run_dir, task="repeat", device="cpu", progress=False)
+    assert set(run.metrics()) == set(before)
+
+
+# -- JSON of another shape -----------------------------------------------------------------
+
+SHAPES = [
+    ("config.json", ["model"], None, "config.json is damaged: it has no 'model'"),
+    ("config.json", ["train"], None, "config.json is damaged: it has no 'train'"),
+    ("config.json", ["model_config"], [1], "'model_config' is a dict, not a list"),
+    ("config.json", ["model"], 3, "'model' is a str, not a int"),
+    ("config.json", ["train"], {"epochs": "x"}, "config.json, 'train': epochs is a whole number"),
+    ("config.json", ["model_config"], {"K": 1}, "config.json, 'model_config': 'K' is not a known"),
+    ("config.json", [], [1], "config.json is damaged: it holds no JSON object"),
+    ("data.json", [], {}, "data.json is damaged: it has no 'data_dir'"),
+    ("data.json", [], [], "data.json is damaged: it holds no JSON object"),
+    ("data.json", ["n_items"], "40", "data.json is damaged: 'n_items' is a int, not a str"),
+    ("metrics.json", [], [1], "metrics.json is damaged: it holds no JSON object"),
+    ("metrics.json", ["test-unseen"], 3, "metrics.json is damaged: 'test-unseen' is a dict, not"),
+    ("metrics.json", ["test-unseen", "epoch"], None, "'epoch' of 'test-unseen' is missing or not"),
+]
+
+
+@pytest.mark.parametrize(("name", "where", "value", "message"), SHAPES)
+def test_json_of_another_shape_is_named(
+    run_dir: Path, name: str, where: list[str], value: Any, message: str
+) -> None:
+    whole: Any = json.loads((run_dir / name).read_text())
+    if where:
+        parent = whole
+        for key in where[:-1]:
+            parent = parent[key]
+        parent[where[-1]] = value
+        if value is None:
+            del parent[where[-1]]
+    (run_dir / name).write_text(json.dumps(whole if where else value))
+    with pytest.raises(ValueError, match=re.escape(message)):
+        evaluate_run(run_dir, device="cpu", progress=False)
+
+
+def test_a_checkpoint_without_its_history_is_named(run_dir: Path) -> None:
+    path = run_dir / "checkpoints" / "last.safetensors"
+    save_file(load_file(path), path, metadata={"format": "proxysr-run"})
+    with pytest.raises(ValueError, match=r"last.safetensors is damaged: its metadata has no 'best"):
+        RunDir(run_dir).history()
+
+
+def test_equal_weights_are_equal_files(tmp_path: Path) -> None:
+    """Metadata come from a hash table in any order; they are written in one."""
+    tensors = {f"é{i}": torch.full((i, 2), float(i)) for i in range(5)}
+    metadata = {f'k"{i}\n': "é" * i for i in range(9)}
+    files = set()
+    for i in range(6):
+        save_weights(tmp_path / str(i), tensors, metadata)
+        files.add((tmp_path / str(i)).read_bytes())
+    assert len(files) == 1
+    found = load_file(tmp_path / "0")
+    assert found.keys() == tensors.keys()
+    assert all(torch.equal(found[name], tensors[name]) for name in found)
+
+
+def test_items_without_a_title_have_none_in_json(
+    run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    items = RunDir(run_dir).items
+    titles = ["Tea" if item_id == "item 3" else None for item_id in items["item_id"]]
+    items.assign(title=titles).to_parquet(run_dir / "items.parquet")
+    assert main(["recommend", str(run_dir), " item 1", "-k", "50", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["unknown"] == []
+    shown = {item["item_id"]: item["title"] for item in found["items"]}
+    assert shown.pop("item 3") == "Tea"
+    assert len(shown) == 38
+    assert set(shown.values()) == {None}
+    assert all(isinstance(item["score"], float) for item in found["items"])
