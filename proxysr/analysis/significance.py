@@ -105,29 +105,13 @@ def compare(contenders: Sequence[Contender], config: CompareConfig | None = None
     require(
         len(contenders) >= 2, f"A comparison needs at least two runs; received {len(contenders)}."
     )
-    first = contenders[0].ranks[0]
-    for name, frames in contenders:
-        for frame in frames:
-            if not frame[TARGET].equals(first[TARGET]):
-                raise ValueError(
-                    f"The ranks of {name} and of {contenders[0].name} are not of the same targets. "
-                    "Evaluate both again on the same data."
-                )
-    session, ids = pd.factorize(first["session_id"])
-    require(len(ids) >= 2, f"A comparison needs at least two sessions; received {len(ids)}.")
-    values = np.stack(
-        [
-            np.mean([values_of(frame["rank"].to_numpy(), metric) for frame in frames], axis=0)
-            for _, frames in contenders
-            for metric in config.metrics
-        ],
-        axis=1,
-    ).reshape(len(first), len(contenders), len(config.metrics))
+    values, session = values_by_target(contenders, config.metrics)
+    n_sessions = int(session.max(initial=-1)) + 1
+    require(n_sessions >= 2, f"A comparison needs at least two sessions; received {n_sessions}.")
     metrics = pd.DataFrame(values.mean(axis=0), columns=list(config.metrics))
     metrics.insert(0, "run", [name for name, _ in contenders])
-    difference = (values[:, 1:] - values[:, :1]).reshape(len(first), -1)
-    sums = np.zeros((len(ids), difference.shape[1]))
-    np.add.at(sums, session, difference)
+    difference = (values[:, 1:] - values[:, :1]).reshape(len(values), -1)
+    sums = sums_by_session(difference, session)
     intervals = bootstrap(sums, np.bincount(session), config)
     p_values = permutation(sums, config)
     differences = pd.DataFrame(
@@ -141,7 +125,48 @@ def compare(contenders: Sequence[Contender], config: CompareConfig | None = None
             "p_holm": holm(p_values),
         }
     )
-    return Comparison(metrics, differences, len(first), len(ids))
+    return Comparison(metrics, differences, len(values), n_sessions)
+
+
+def values_by_target(
+    contenders: Sequence[Contender], metrics: Sequence[str]
+) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """What each target adds to each metric, and the sessions of the targets.
+
+    Returns
+    -------
+    (T, C, M)
+        T targets, C contenders (means over their seeds), M metrics.
+    (T,)
+        Session of each target, numbered from 0 on.
+
+    Raises
+    ------
+    ValueError
+        If the contenders ranked other targets.
+    """
+    first = contenders[0].ranks[0]
+    for name, frames in contenders:
+        for frame in frames:
+            if not frame[TARGET].equals(first[TARGET]):
+                raise ValueError(
+                    f"The ranks of {name} and of {contenders[0].name} are not of the same targets. "
+                    "Evaluate both again on the same data."
+                )
+    values = [
+        np.mean([values_of(frame["rank"].to_numpy(), metric) for frame in frames], axis=0)
+        for _, frames in contenders
+        for metric in metrics
+    ]
+    shape = len(first), len(contenders), len(metrics)
+    return np.stack(values, axis=1).reshape(shape), pd.factorize(first["session_id"])[0]
+
+
+def sums_by_session(values: Floats, session: npt.NDArray[np.int64]) -> Floats:
+    """Sums (S, C) over the targets of each session; values are (T, C), sessions (T,)."""
+    sums = np.zeros((int(session.max(initial=-1)) + 1, values.shape[1]))
+    np.add.at(sums, session, values)
+    return sums
 
 
 def bootstrap(sums: Floats, counts: npt.NDArray[np.int64], config: CompareConfig) -> Floats:
@@ -237,23 +262,43 @@ def compare_runs(
     runs = [RunDir(path) for path in run_dirs]
     require(len(runs) >= 2, f"A comparison needs at least two runs; received {len(runs)}.")
     task = runs[0].train_config.task if task is None else task
-    ranks = [run.ranks(part, task) for run in runs]
-    min_prefix = _agreed(runs, part, task)
-    groups = _by_settings(runs) if group_seeds else [[i] for i in range(len(runs))]
-    contenders, facts = [], []
-    for members in groups:
-        first = runs[members[0]]
-        name = str(first.path) + (f" ({len(members)} seeds)" if len(members) > 1 else "")
-        contenders.append(Contender(name, [ranks[i] for i in members]))
-        facts.append(
-            {
-                "run_dirs": [str(runs[i].path) for i in members],
-                "model": first.model_name,
-                "seeds": [runs[i].train_config.seed for i in members],
-            }
-        )
+    groups = _by_settings(runs) if group_seeds else [[run] for run in runs]
+    names = [
+        str(members[0].path) + (f" ({len(members)} seeds)" if len(members) > 1 else "")
+        for members in groups
+    ]
+    contenders, min_prefix = contenders_of(list(zip(names, groups, strict=True)), part, task)
+    facts = [
+        {
+            "run_dirs": [str(run.path) for run in members],
+            "model": members[0].model_name,
+            "seeds": [run.train_config.seed for run in members],
+        }
+        for members in groups
+    ]
     found = compare(contenders, config)
     return found, {"part": part, "task": task, "min_prefix": min_prefix, "runs": facts}
+
+
+def contenders_of(
+    groups: Sequence[tuple[str, Sequence[RunDir]]], part: str, task: Task
+) -> tuple[list[Contender], int]:
+    """The kept ranks of named runs, and the fewest clicks before their targets.
+
+    Parameters
+    ----------
+    groups : sequence of (name, runs)
+        Runs of one name differ only in their seeds.
+    part : {"train", "valid", "test"}
+    task : {"unseen", "repeat"}
+
+    Raises
+    ------
+    ValueError
+        See :func:`compare_runs`.
+    """
+    contenders = [Contender(name, [run.ranks(part, task) for run in runs]) for name, runs in groups]
+    return contenders, _agreed([run for _, runs in groups for run in runs], part, task)
 
 
 def _agreed(runs: Sequence[RunDir], part: str, task: Task) -> int:
@@ -278,17 +323,17 @@ def _agreed(runs: Sequence[RunDir], part: str, task: Task) -> int:
     return int(wanted)
 
 
-def _by_settings(runs: Sequence[RunDir]) -> list[list[int]]:
-    """Which runs differ only in seed and device, in order of appearance."""
-    groups: dict[str, list[int]] = {}
-    for i, run in enumerate(runs):
+def _by_settings(runs: Sequence[RunDir]) -> list[list[RunDir]]:
+    """Runs that differ only in seed and device, in order of appearance."""
+    groups: dict[str, list[RunDir]] = {}
+    for run in runs:
         config = {**run.train_config.to_dict(), "seed": None, "device": None}
-        groups.setdefault(str((run.model_name, run.model_config, config)), []).append(i)
+        groups.setdefault(str((run.model_name, run.model_config, config)), []).append(run)
     for members in groups.values():
-        seeds = [runs[i].train_config.seed for i in members]
+        seeds = [run.train_config.seed for run in members]
         require(
             len(set(seeds)) == len(seeds),
-            f"{', '.join(str(runs[i].path) for i in members)} have equal settings and seeds "
+            f"{', '.join(str(run.path) for run in members)} have equal settings and seeds "
             f"({', '.join(map(str, seeds))}): they cannot count as different seeds of one run.",
         )
     return list(groups.values())

@@ -35,7 +35,7 @@ def log_file(log: str | Path, name: str) -> Path:
     return path
 
 
-def prepared_data(data_dir: str | Path, name: str) -> Path:
+def prepared_data(data_dir: str | Path, name: str, **synthetic: Any) -> Path:
     """``data_dir`` if one is named, else freshly prepared synthetic data.
 
     Parameters
@@ -44,10 +44,13 @@ def prepared_data(data_dir: str | Path, name: str) -> Path:
         What ``proxysr prepare`` wrote; empty for synthetic data.
     name : str
         The notebook.
+    **synthetic
+        Fields of ``SyntheticConfig`` that differ from the defaults.
     """
     if str(data_dir):
         return Path(data_dir).expanduser()
-    return SOURCES["synthetic"].prepare("synthetic").save(paths.runs() / name / "data")
+    split = SOURCES["synthetic"].prepare("synthetic", **synthetic)
+    return split.save(paths.runs() / name / "data")
 
 
 def run_folder(run_dir: str | Path, name: str, *settings: Any) -> Path:

@@ -1,0 +1,177 @@
+"""Models side by side: one metric with intervals, by clicks before the target, by a setting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from proxysr.config import require
+from proxysr.plots.theme import BLACK, BLUE, COLOURS, GREY, ORANGE, TASK_NAMES, finish, plain
+
+KIND_COLOURS = {"learned": BLUE, "counting": ORANGE}
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
+ROW = 26
+
+
+def metric_dots(table: pd.DataFrame, metric: str, *, title: str | None = None) -> go.Figure:
+    """A dot with its interval for each run, one panel a task; the best of the first on top.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``run``, ``kind`` ("learned" or "counting"), ``task``, ``metric``, ``value``, ``low``,
+        ``high``, and maybe ``published``: a hollow marker where it is known.
+    metric : str
+        Which rows to show.
+    title : str, optional
+        A question.
+    """
+    rows = table[table["metric"] == metric]
+    require(len(rows) > 0, f"The table has no rows of metric {metric!r}.")
+    if "published" not in rows:
+        rows = rows.assign(published=float("nan"))
+    tasks = list(dict.fromkeys(rows["task"]))
+    first = rows[rows["task"] == tasks[0]].sort_values("value", ascending=False, kind="stable")
+    order = [plain(run) for run in first["run"]][::-1]
+    fig = make_subplots(
+        1,
+        len(tasks),
+        shared_yaxes=True,
+        horizontal_spacing=0.04,
+        subplot_titles=[TASK_NAMES.get(task, task) for task in tasks],
+    )
+    shown: set[str] = set()
+    for col, task in enumerate(tasks, start=1):
+        for kind, group in rows[rows["task"] == task].groupby("kind", sort=False):
+            fig.add_scatter(
+                x=group["value"],
+                y=[plain(run) for run in group["run"]],
+                error_x=_bars(group),
+                mode="markers",
+                marker={"size": 9, "color": KIND_COLOURS.get(str(kind), GREY)},
+                name=str(kind),
+                legendgroup=str(kind),
+                showlegend=kind not in shown,
+                customdata=group[["low", "high"]],
+                hovertemplate=f"%{{y}}: {metric} %{{x:.4f}}, %{{customdata[0]:.4f}} to "
+                "%{customdata[1]:.4f}<extra></extra>",
+                row=1,
+                col=col,
+            )
+            shown.add(str(kind))
+        known = rows[(rows["task"] == task) & rows["published"].notna()]
+        if len(known):
+            fig.add_scatter(
+                x=known["published"],
+                y=[plain(run) for run in known["run"]],
+                mode="markers",
+                marker={"size": 11, "symbol": "diamond-open", "color": BLACK},
+                name="published",
+                legendgroup="published",
+                showlegend="published" not in shown,
+                hovertemplate=f"%{{y}}: published {metric} %{{x:.4f}}<extra></extra>",
+                row=1,
+                col=col,
+            )
+            shown.add("published")
+        fig.update_xaxes(title_text=metric, nticks=6, row=1, col=col)
+    fig.update_yaxes(categoryorder="array", categoryarray=order, range=[-0.7, len(order) - 0.3],
+                     ticks="", ticklabelstandoff=6)  # fmt: skip
+    fig.update_annotations(font_size=14)
+    fig = finish(fig, title or f"Which model has the highest {metric}?", width=980,
+                 height=170 + ROW * len(order))  # fmt: skip
+    fig.update_layout(showlegend=len(shown) > 1)
+    return fig.update_layout(legend={"y": -60 / (ROW * len(order)), "yanchor": "top"})
+
+
+def slice_lines(
+    slices: pd.DataFrame, metric: str, *, differences_to: str | None = None
+) -> go.Figure:
+    """A line a run over the number of clicks before the target, with intervals.
+
+    Parameters
+    ----------
+    slices : DataFrame
+        ``run``, ``clicks`` (text, in the order to show), ``n_targets``, ``value``, ``low``,
+        ``high``; at most seven runs.
+    metric : str
+        For the axis.
+    differences_to : str, optional
+        The run that values are differences to; it is the line at 0.
+    """
+    runs = list(dict.fromkeys(slices["run"]))
+    require(
+        0 < len(runs) <= len(COLOURS),
+        f"Lines of 1 to {len(COLOURS)} runs can be told apart; received {len(runs)}.",
+    )
+    sizes = slices.drop_duplicates("clicks").set_index("clicks")["n_targets"]
+    places = {clicks: i for i, clicks in enumerate(sizes.index)}
+    fig = go.Figure()
+    for i, run in enumerate(runs):
+        rows = slices[slices["run"] == run]
+        shift = (i - (len(runs) - 1) / 2) * 0.07  # side by side, or intervals hide each other
+        fig.add_scatter(
+            x=rows["clicks"].map(places) + shift,
+            y=rows["value"],
+            error_y=_bars(rows),
+            customdata=rows[["clicks", "n_targets"]],
+            mode="lines+markers",
+            name=plain(run),
+            marker={"size": 8, "symbol": SYMBOLS[i]},
+            line_color=COLOURS[i],
+            hovertemplate=f"{plain(run)} after %{{customdata[0]}} clicks: %{{y:.4f}} "
+            "(%{customdata[1]:,} targets)<extra></extra>",
+        )
+    ticks = [f"{clicks}<br>({n:,})" for clicks, n in sizes.items()]
+    fig.update_xaxes(
+        title_text="clicks before the target (number of targets)",
+        tickvals=list(range(len(ticks))),
+        ticktext=ticks,
+    )
+    if differences_to is None:
+        fig.update_yaxes(title_text=metric, rangemode="tozero")
+        return finish(fig, "Does it help to have seen more clicks?", width=900)
+    fig.add_hline(y=0, line={"color": GREY, "width": 1.5})
+    fig.update_yaxes(title_text=f"{metric} less that of {plain(differences_to)}")
+    return finish(fig, "After how many clicks do the models differ?", width=900)
+
+
+def study_line(points: pd.DataFrame, setting: str, metric: str) -> go.Figure:
+    """A metric over a setting of the model, on a logarithmic axis, with intervals.
+
+    Parameters
+    ----------
+    points : DataFrame
+        ``x`` (the setting, positive), ``value``, ``low``, ``high``.
+    setting : str
+        For the axis.
+    metric : str
+        For the axis.
+    """
+    require(len(points) > 0, f"There is no value of {setting} to show.")
+    rows = points.sort_values("x")
+    fig = go.Figure(
+        go.Scatter(
+            x=rows["x"],
+            y=rows["value"],
+            error_y=_bars(rows),
+            mode="lines+markers",
+            marker_size=9,
+            line_color=BLUE,
+            hovertemplate=f"{setting} = %{{x}}: {metric} %{{y:.4f}}<extra></extra>",
+        )
+    )
+    ticks: Sequence[Any] = rows["x"].tolist()
+    fig.update_xaxes(title_text=setting, type="log", tickvals=ticks, ticktext=ticks)
+    fig.update_yaxes(title_text=metric)
+    return finish(fig, f"How does {metric} change with the {setting}?")
+
+
+def _bars(rows: pd.DataFrame) -> dict[str, Any]:
+    """Error bars from ``low`` to ``high`` around ``value``; missing ones are not drawn."""
+    up, down = rows["high"] - rows["value"], rows["value"] - rows["low"]
+    return {"array": up, "arrayminus": down, "symmetric": False, "thickness": 1.3, "width": 4}

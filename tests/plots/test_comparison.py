@@ -1,0 +1,104 @@
+"""Pictures of comparisons show every run with its interval, and only what they were given."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from proxysr.config import ConfigError
+from proxysr.plots.comparison import KIND_COLOURS, metric_dots, slice_lines, study_line
+from proxysr.plots.theme import COLOURS
+
+TABLE = pd.DataFrame(
+    [
+        ("a", "learned", "unseen", "R@20", 0.3, 0.28, 0.33),
+        ("<b>", "counting", "unseen", "R@20", 0.4, 0.38, 0.41),
+        ("c", "learned", "unseen", "R@20", 0.2, 0.18, 0.21),
+        ("a", "learned", "repeat", "R@20", 0.5, 0.48, 0.51),
+        ("<b>", "counting", "repeat", "R@20", 0.6, 0.58, 0.61),
+        ("c", "learned", "repeat", "R@20", 0.7, 0.68, 0.71),
+        ("a", "learned", "unseen", "MRR@20", 0.1, 0.08, 0.11),
+    ],
+    columns=["run", "kind", "task", "metric", "value", "low", "high"],
+)
+
+
+def test_a_dot_and_an_interval_for_each_run_and_task() -> None:
+    fig = metric_dots(TABLE, "R@20")
+    dots = [(d.name, list(d.y), list(d.x), d.showlegend) for d in fig.data]
+    assert dots == [
+        ("learned", ["a", "c"], [0.3, 0.2], True),
+        ("counting", ["&lt;b&gt;"], [0.4], True),
+        ("learned", ["a", "c"], [0.5, 0.7], False),
+        ("counting", ["&lt;b&gt;"], [0.6], False),
+    ]
+    assert list(fig.data[0].error_x.array) == pytest.approx([0.03, 0.01])
+    assert list(fig.data[0].error_x.arrayminus) == pytest.approx([0.02, 0.02])
+    assert fig.data[1].marker.color == KIND_COLOURS["counting"]
+    assert fig.layout.title.text == "Which model has the highest R@20?"
+
+
+def test_runs_are_sorted_by_the_first_task() -> None:
+    fig = metric_dots(TABLE, "R@20")
+    for axis in (fig.layout.yaxis, fig.layout.yaxis2):
+        assert list(axis.categoryarray) == ["c", "a", "&lt;b&gt;"]  # the last is on top
+
+
+def test_published_values_are_hollow_markers_where_there_are_any() -> None:
+    table = TABLE.assign(published=[0.35, None, None, None, None, None, 0.2])
+    published = [d for d in metric_dots(table, "R@20").data if d.name == "published"]
+    assert [(list(d.y), list(d.x)) for d in published] == [(["a"], [0.35])]
+    assert published[0].marker.symbol.endswith("-open")
+    none = TABLE.assign(published=float("nan"))
+    assert not [d for d in metric_dots(none, "R@20").data if d.name == "published"]
+
+
+SLICES = pd.DataFrame(
+    {
+        "run": ["a"] * 2 + ["b"] * 2,
+        "clicks": ["1", "2 and more"] * 2,
+        "n_targets": [1200, 300] * 2,
+        "value": [0.1, 0.2, 0.3, 0.4],
+        "low": [0.05, 0.1, 0.2, float("nan")],
+        "high": [0.2, 0.3, 0.4, float("nan")],
+    }
+)
+
+
+def test_a_line_for_each_run_over_the_slices() -> None:
+    fig = slice_lines(SLICES, "R@20")
+    assert [(line.name, list(line.y)) for line in fig.data] == [
+        ("a", [0.1, 0.2]),
+        ("b", [0.3, 0.4]),
+    ]
+    assert [round(float(x)) for x in fig.data[1].x] == [0, 1]
+    assert list(fig.layout.xaxis.ticktext) == ["1<br>(1,200)", "2 and more<br>(300)"]
+    assert len({line.marker.symbol for line in fig.data}) == 2
+    assert not fig.layout.shapes
+    assert fig.layout.yaxis.title.text == "R@20"
+
+
+def test_differences_have_the_reference_as_their_zero() -> None:
+    fig = slice_lines(SLICES, "R@20", differences_to="pairs")
+    assert fig.layout.shapes[0].y0 == fig.layout.shapes[0].y1 == 0
+    assert fig.layout.yaxis.title.text == "R@20 less that of pairs"
+
+
+def test_a_study_is_a_line_over_the_setting() -> None:
+    points = pd.DataFrame({"x": [30, 3], "value": [0.4, 0.3], "low": [0.3, 0.2], "high": [0.5] * 2})
+    fig = study_line(points, "K", "R@20")
+    assert list(fig.data[0].x) == [3, 30]
+    assert list(fig.data[0].y) == [0.3, 0.4]
+    assert list(fig.data[0].error_y.array) == pytest.approx([0.2, 0.1])
+    assert fig.layout.xaxis.type == "log"
+    assert list(fig.layout.xaxis.tickvals) == [3, 30]
+
+
+def test_what_cannot_be_drawn_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no rows of metric 'NDCG@5'"):
+        metric_dots(TABLE, "NDCG@5")
+    many = pd.concat([SLICES.assign(run=str(i)) for i in range(len(COLOURS) + 1)])
+    with pytest.raises(ConfigError, match="Lines of 1 to 7 runs .*received 8"):
+        slice_lines(many, "R@20")
+    with pytest.raises(ConfigError, match="no value of K to show"):
+        study_line(SLICES[:0], "K", "R@20")
