@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 # threads that wait for work spin briefly only, or two programs on two cores slow each other down
-export GOMP_SPINCOUNT ?= 1000
+export GOMP_SPINCOUNT ?= 2000
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lab lint types layers pytest format venv clean

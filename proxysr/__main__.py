@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     # A waiting thread spins briefly. Never spinning makes a training step a third slower; spinning
     # for as long as is usual, ten times, where another program is busy. Torch's import reads this.
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     name = " ".join(["proxysr", *filter(None, [command_in(arguments)])])
     module: Any = None
     args: Any = None

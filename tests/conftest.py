@@ -8,7 +8,7 @@ from pathlib import Path
 
 # before numpy or torch are imported: several threads on a shared two-core machine cost time
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 import pandas as pd
 import pytest

@@ -31,6 +31,8 @@ TILE = 2048
 """Items per tile: a tile of products stays in the processor's cache while it is finished."""
 BLOCK = 16
 """Items per maximum that is kept of a tile: these are looked through first, for the best items."""
+GROUP = 4
+"""Blocks per maximum that is looked through before that."""
 
 
 def length(x: Tensor) -> Tensor:
@@ -92,9 +94,12 @@ class Closeness(NamedTuple):
 
     def top(self, k: int) -> tuple[Tensor, Tensor]:
         """The k largest values of each row and their items, (R, k) each, in no order."""
-        # An item among the k best sits in one of the k blocks with the best maxima.
-        n = min(k, self.block_max.shape[1])
-        blocks = self.block_max.topk(n, dim=1, sorted=False).indices
+        # An item among the k best sits in one of the k blocks with the best maxima, and each of
+        # those in one of the k best groups of blocks: short rows are searched at each stage.
+        groups = _best(max_pool1d(self.block_max, GROUP), k)
+        members = torch.arange(GROUP, device=groups.device)
+        candidates = (groups[:, :, None] * GROUP + members).flatten(1)
+        blocks = candidates.gather(1, _best(self.block_max.gather(1, candidates), k))
         found = _look_up(self.values, self._rows(), blocks, BLOCK)
         best = found.flatten(1).topk(k, dim=1, sorted=False)
         block, place = best.indices // BLOCK, best.indices % BLOCK
@@ -110,6 +115,11 @@ class Closeness(NamedTuple):
 
     def _rows(self) -> Tensor:
         return torch.arange(self.values.shape[1], device=self.values.device)
+
+
+def _best(values: Tensor, k: int) -> Tensor:
+    """Columns (R, k) of the k largest values of each row, or of all, in no order."""
+    return values.topk(min(k, values.shape[1]), dim=1, sorted=False).indices
 
 
 def _look_up(tiles: Tensor, row: Tensor, blocks: Tensor, size: int) -> Tensor:

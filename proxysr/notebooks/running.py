@@ -155,7 +155,7 @@ def _job(source: Path, values: dict[str, Any], out: Path, work: Path, progress: 
             "JUPYTER_RUNTIME_DIR": str(folder),
             "JUPYTER_PREFER_ENV_PATH": "1",
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-            "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "1000"),
+            "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "2000"),
         },
         progress=progress,
     )
