@@ -121,7 +121,11 @@ def read_json(path: Path) -> Any:
 
 def read_object(path: Path, keys: Mapping[str, type]) -> dict[str, Any]:
     """Read a JSON object that has ``keys`` with values of these types; else name file and key."""
-    value = read_json(path)
+    return checked(read_json(path), keys, path)
+
+
+def checked(value: Any, keys: Mapping[str, type], path: Path) -> dict[str, Any]:
+    """``value``, read from ``path``, if it is an object that has ``keys`` of these types."""
     if not isinstance(value, dict):
         raise ValueError(f"{path} is damaged: it holds no JSON object.")
     for key, kind in keys.items():

@@ -43,7 +43,7 @@ from proxysr.checkpoints import (
 from proxysr.config import ConfigError, Settings, require
 from proxysr.data.sessions import SessionSplit, Task
 from proxysr.evaluation import EvalResult, evaluate
-from proxysr.files import claiming, locked, read_object, replacing, write_json
+from proxysr.files import checked, claiming, locked, read_object, replacing, write_json
 from proxysr.models import SessionModel, create, model_class
 from proxysr.training import Checkpoint, State, TrainConfig, TrainState, fit, resolve_device
 
@@ -87,7 +87,7 @@ class RunDir:
                 f"{self.path} is a run of version {self.config.get('version')}; this proxysr "
                 f"reads version {FORMAT_VERSION}. Train again, or use the version that wrote it."
             )
-        read_object(self.path / "config.json", IN_CONFIG)
+        checked(self.config, IN_CONFIG, self.path / "config.json")
         self.data: dict[str, Any] = read_object(self.path / "data.json", IN_DATA)
 
     @property
@@ -215,8 +215,8 @@ class RunDir:
         if not path.is_file():
             return {}
         found = read_object(path, {})
+        checked(found, dict.fromkeys(found, dict), path)
         for name in found:
-            read_object(path, {name: dict})
             for key, kind in IN_EVALUATION.items():
                 if not isinstance(found[name].get(key), kind):
                     what = f"{key!r} of {name!r} is missing or not a {kind.__name__}"

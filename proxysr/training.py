@@ -70,6 +70,10 @@ class TrainConfig(Settings):
         )
 
 
+FOR_COUNTING = ("task", "min_prefix", "device")
+"""Fields of :class:`TrainConfig` that mean something to a model that only counts."""
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """All that continuing after an epoch needs."""

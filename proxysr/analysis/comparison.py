@@ -24,7 +24,7 @@ from proxysr.analysis.significance import (
 )
 from proxysr.config import require, unknown
 from proxysr.data.sessions import Task
-from proxysr.models import LearnedModel, model_class
+from proxysr.models import learns
 from proxysr.runs import RunDir
 
 Groups = Mapping[str, Sequence[RunDir]]
@@ -263,7 +263,7 @@ def _words(first: int, after: float) -> str:
 
 
 def _kind(run: RunDir) -> str:
-    return "learned" if issubclass(model_class(run.model_name), LearnedModel) else "counting"
+    return "learned" if learns(run.model_name) else "counting"
 
 
 def _check_reference(groups: Groups, reference: str) -> None:

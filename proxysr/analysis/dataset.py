@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from proxysr.data.sessions import SessionSplit
+from proxysr.data.sessions import PARTS, SessionSplit
 from proxysr.data.sources import SOURCES
-
-PARTS = ("train", "valid", "test")
 
 
 def beside_table1(split: SessionSplit, name: str = "these sessions") -> pd.DataFrame:

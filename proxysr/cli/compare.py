@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import get_args
 
 from proxysr.analysis.significance import CompareConfig, compare_runs
 from proxysr.cli.answer import Answer, records, table
-from proxysr.cli.options import add_settings, given
-from proxysr.data.sessions import Task
+from proxysr.cli.options import add_settings, add_targets, given
 
 EXAMPLES = """\
 examples:
@@ -26,17 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "run_dirs", metavar="RUN_DIR", nargs="+", help="evaluated runs; the first is the reference"
     )
-    parser.add_argument(
-        "--split",
-        choices=("train", "valid", "test"),
-        default="test",
-        help="part of the data [test]",
-    )
-    parser.add_argument(
-        "--task",
-        choices=get_args(Task),
-        help="next unseen item, or any next item [that of the first run's training]",
-    )
+    add_targets(parser, "that of the first run's training")
     parser.add_argument(
         "--group-seeds",
         action="store_true",

@@ -8,8 +8,8 @@ from typing import get_args
 import pandas as pd
 
 from proxysr.cli.answer import Answer, table
+from proxysr.cli.options import add_targets
 from proxysr.config import coerce
-from proxysr.data.sessions import Task
 from proxysr.runs import Which, evaluate_run
 
 EXAMPLES = """\
@@ -24,17 +24,7 @@ Metrics and the rank of every target are kept in RUN_DIR (metrics.json, ranks-*.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("run_dir", metavar="RUN_DIR", help="what `proxysr train` wrote")
-    parser.add_argument(
-        "--split",
-        choices=("train", "valid", "test"),
-        default="test",
-        help="part of the data [test]",
-    )
-    parser.add_argument(
-        "--task",
-        choices=get_args(Task),
-        help="next unseen item, or any next item [that of the training]",
-    )
+    add_targets(parser, "that of the training")
     parser.add_argument(
         "--min-prefix", type=int, metavar="N", help="fewest clicks before a target [as trained]"
     )

@@ -10,11 +10,29 @@ from collections.abc import Sequence
 from typing import Any, Literal, get_args, get_origin
 
 from proxysr.config import ConfigError, Settings, field_docs, field_types
+from proxysr.data.sessions import PARTS, Task
 
 
 def formatter(prog: str) -> argparse.HelpFormatter:
     """Help as wide as the code, with its paragraphs left alone."""
     return argparse.RawDescriptionHelpFormatter(prog, max_help_position=28, width=100)
+
+
+def add_targets(parser: argparse.ArgumentParser, default_task: str) -> None:
+    """``--split`` and ``--task``: which targets are meant.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+    default_task : str
+        Whose task it is if none is named, for the help.
+    """
+    parser.add_argument("--split", choices=PARTS, default="test", help="part of the data [test]")
+    parser.add_argument(
+        "--task",
+        choices=get_args(Task),
+        help=f"next unseen item, or any next item [{default_task}]",
+    )
 
 
 def add_settings(

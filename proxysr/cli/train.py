@@ -10,10 +10,10 @@ from typing import Any
 from proxysr.cli.answer import Answer
 from proxysr.cli.options import add_set, add_settings, assigned, given, settings_help
 from proxysr.config import require
-from proxysr.models import MODELS, LearnedModel, model_class
+from proxysr.models import MODELS, learns
 from proxysr.presets import PRESETS, preset
 from proxysr.runs import RunDir, train_run
-from proxysr.training import CRITERION, TrainConfig
+from proxysr.training import CRITERION, FOR_COUNTING, TrainConfig
 
 EXAMPLES = """\
 examples:
@@ -29,9 +29,6 @@ presets:
 EXAMPLES += "".join(f"  {name:<20}  {it.description}\n" for name, it in PRESETS.items())
 for _name, _model in MODELS.items():
     EXAMPLES += f"\nsettings of --model {_name}, for --set:\n{settings_help(_model.Config)}\n"
-
-FOR_COUNTING = ("task", "min_prefix", "device")
-"""Options of training that mean something to a model that only counts."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,14 +80,10 @@ def after_interrupt(args: argparse.Namespace) -> str:
     return "Nothing was written yet; the same command starts anew."
 
 
-def _only_counts(model: str) -> bool:
-    return not issubclass(model_class(model), LearnedModel)
-
-
 def _check_that_options_apply(model: str, options: Mapping[str, Any]) -> None:
     idle = [f"--{name.replace('_', '-')}" for name in options if name not in FOR_COUNTING]
     require(
-        not (idle and _only_counts(model)),
+        learns(model) or not idle,
         f"Model {model!r} only counts: {', '.join(idle)} would change nothing. Leave it out.",
     )
 
@@ -110,9 +103,9 @@ def _answer(done: RunDir) -> Answer:
     }
     epochs = f"{len(history)} epochs (0 to {len(history) - 1}), the best on validation is epoch"
     text = (
-        "counted once; on validation"
-        if _only_counts(done.model_name)
-        else f"{epochs} {done.best_epoch} with"
+        f"{epochs} {done.best_epoch} with"
+        if learns(done.model_name)
+        else "counted once; on validation"
     )
     metrics = f"{CRITERION} {found[CRITERION]:.4f}, MRR@20 {found['MRR@20']:.4f}"
     return Answer(data, f"{done.path}: {text} {metrics}.\nNext: proxysr evaluate {done.path}")

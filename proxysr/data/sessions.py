@@ -157,6 +157,11 @@ class Sessions:
             self.started_at[rows],
         )
 
+    @property
+    def session_of_click(self) -> npt.NDArray[np.int64]:
+        """Row of the session of each click, (n_clicks,)."""
+        return np.repeat(np.arange(len(self), dtype=np.int64), self.lengths)
+
     def is_target(self, task: Task, min_prefix: int = 1) -> npt.NDArray[np.bool_]:
         """Which clicks are targets, (n_clicks,).
 
@@ -172,9 +177,8 @@ class Sessions:
 
     def _first_occurrence(self) -> npt.NDArray[np.bool_]:
         """Whether each click is the first one on its item within its session, (n_clicks,)."""
-        session = np.repeat(np.arange(len(self), dtype=np.int64), self.lengths)
         width = int(self.items.max(initial=0)) + 1
-        key = session * width + self.items
+        key = self.session_of_click * width + self.items
         order = np.argsort(key, kind="stable")  # stable: equal keys stay in click order
         first = np.ones(self.n_clicks, dtype=bool)
         first[order[1:]] = key[order[1:]] != key[order[:-1]]

@@ -48,6 +48,7 @@ __all__ = [
     "SessionModel",
     "SessionPopularity",
     "create",
+    "learns",
     "model_class",
 ]
 
@@ -77,6 +78,11 @@ def model_class(name: str) -> type[SessionModel]:
     if name not in MODELS:
         raise ConfigError(unknown(name, MODELS, "model"))
     return MODELS[name]
+
+
+def learns(name: str) -> bool:
+    """Whether a model, by name, is fitted by gradient steps; else it only counts."""
+    return issubclass(model_class(name), LearnedModel)
 
 
 def create(

@@ -53,7 +53,6 @@ from proxysr.models.counting import (
     add_lists,
     decay,
     offsets_of,
-    session_of_clicks,
 )
 from proxysr.models.softmax import recent
 
@@ -134,7 +133,7 @@ class Cooccurrence(CountingModel):
 
     def _pairs(self, train: Sessions) -> Iterator[Weighted]:
         """Pairs of clicks 1, 2, … steps apart."""
-        items, session = np.asarray(train.items, np.int64), session_of_clicks(train)
+        items, session = np.asarray(train.items, np.int64), train.session_of_click
         for step in range(1, self.config.window + 1):
             counted = session[step:] == session[:-step]
             if not counted.any():

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from proxysr.config import Settings
 from proxysr.data.batches import SessionBatch
-from proxysr.data.sessions import PAD, Sessions
+from proxysr.data.sessions import PAD
 from proxysr.models.base import SessionModel
 
 SKETCH = 64
@@ -120,11 +120,6 @@ def add_lists(
         values = weights[some][owner]
         cells = rows[some][owner] * width + items[entry]
         flat.index_add_(0, cells, values if counts is None else values * counts[entry])
-
-
-def session_of_clicks(sessions: Sessions) -> Ints:
-    """Row of the session of every click, (n_clicks,)."""
-    return np.repeat(np.arange(len(sessions)), sessions.lengths)
 
 
 def offsets_of(owners: npt.NDArray[np.integer[Any]], n: int) -> Ints:

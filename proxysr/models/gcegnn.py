@@ -284,7 +284,7 @@ def global_graph(
     >>> global_graph(Sessions.from_lists([[1, 2, 3], [2, 3]]), 3, window=1, n_neighbors=2)
     (array([[0, 0], [2, 0], [3, 1], [2, 0]]), array([[0, 0], [1, 0], [2, 1], [2, 0]]))
     """
-    session = np.repeat(np.arange(len(train)), train.lengths)
+    session = train.session_of_click
     clicks = np.asarray(train.items, dtype=np.int64)
     keys = []
     for step in range(1, window + 1):

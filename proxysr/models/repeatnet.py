@@ -175,7 +175,7 @@ class RepeatNet(LearnedModel):
         # The lowest number in place of -inf: finite even where a prefix has all items.
         lowest = torch.finfo(logits.dtype).min
         logits = logits.scatter(1, clicks, lowest)
-        logits = logits.index_fill(1, torch.tensor([PAD], device=logits.device), lowest)
+        logits[:, PAD] = lowest
         return Decoded(
             clicks,
             log_softmax(self.mode(to_mode.squeeze(1)), dim=1),
@@ -207,7 +207,8 @@ class RepeatNet(LearnedModel):
         repeat = log(torch.zeros_like(said.explore).scatter_add(1, said.clicks, said.repeat))
         repeat, explore = repeat + said.log_mode[:, :1], said.explore + said.log_mode[:, 1:]
         scores = torch.where(clicked, repeat, explore)
-        return scores.index_fill(1, torch.tensor([PAD], device=scores.device), -torch.inf)
+        scores[:, PAD] = -torch.inf
+        return scores
 
     @torch.no_grad()
     def represent(self, batch: SessionBatch) -> Tensor:

@@ -82,7 +82,8 @@ class SoftmaxModel(LearnedModel):
     def logits(self, vectors: Tensor) -> Tensor:
         """Scores (R, V) of all items, column ``PAD`` -inf."""
         scores = vectors @ self.items.T
-        return scores.index_fill(1, torch.tensor([PAD], device=scores.device), -torch.inf)
+        scores[:, PAD] = -torch.inf
+        return scores
 
     def loss(self, batch: SessionBatch) -> Loss:
         """Mean cross-entropy over all targets of the batch."""

@@ -51,7 +51,6 @@ from proxysr.models.counting import (
     lists_of,
     offsets_of,
     portions,
-    session_of_clicks,
 )
 from proxysr.models.softmax import recent
 
@@ -139,7 +138,7 @@ class VSKNN(CountingModel):
     def prepare(self, train: Sessions) -> None:
         """Index the training sessions by item, the latest first."""
         width = self.n_items + 1
-        keys = np.unique(session_of_clicks(train) * width + np.asarray(train.items))
+        keys = np.unique(train.session_of_click * width + np.asarray(train.items))
         session, item = np.divmod(keys, width)
         latest_first = np.lexsort((-session, item))
         owner, sessions = item[latest_first], session[latest_first]

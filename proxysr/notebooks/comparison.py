@@ -11,13 +11,11 @@ from tqdm.auto import tqdm
 
 from proxysr.config import ConfigError, require
 from proxysr.data.sessions import SessionSplit, Task
-from proxysr.models import MODELS, LearnedModel, model_class
+from proxysr.models import MODELS, learns, model_class
 from proxysr.notebooks.inputs import run_folder
 from proxysr.presets import PRESETS, preset
 from proxysr.runs import RunDir, evaluate_run, train_run
-from proxysr.training import TrainConfig
-
-FOR_COUNTING = ("task", "min_prefix")
+from proxysr.training import FOR_COUNTING, TrainConfig
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Variant:
     @property
     def learns(self) -> bool:
         """False of a model that only counts."""
-        return issubclass(model_class(self.model), LearnedModel)
+        return learns(self.model)
 
 
 def names_in(text: str) -> list[str]:
