@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any, Literal, get_args, get_origin
 
 from proxysr.config import ConfigError, Settings, field_docs, field_types
-from proxysr.data.sessions import PARTS, Task
 
 
 def formatter(prog: str) -> argparse.HelpFormatter:
@@ -27,6 +26,8 @@ def add_targets(parser: argparse.ArgumentParser, default_task: str) -> None:
     default_task : str
         Whose task it is if none is named, for the help.
     """
+    from proxysr.data.sessions import PARTS, Task  # numpy, which the list of commands does without
+
     parser.add_argument("--split", choices=PARTS, default="test", help="part of the data [test]")
     parser.add_argument(
         "--task",
