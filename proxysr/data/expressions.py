@@ -142,6 +142,12 @@ def cut(sessions: Any, first_valid: int, first_test: int) -> Any:
     return sessions.mutate(part=part.cast("int64"))
 
 
+def without_first(sessions: Any, n: int) -> Any:
+    """Sessions without the ``n`` that are first in order; places count from 0 again."""
+    kept = sessions.filter(sessions.place >= n)
+    return kept.mutate(place=kept.place - n)
+
+
 def vocabulary(clicks: Any, sessions: Any, item_codes: Any) -> Any:
     """Items of training: ``item_id, item, count, index``, 1 for the one clicked most."""
     import ibis

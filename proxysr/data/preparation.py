@@ -60,6 +60,9 @@ class PrepareConfig(Settings):
     """Share of sessions, in the order of their first click, that validate (paper: 8:1:1)."""
     test_fraction: float = 0.1
     """Share of sessions, the latest ones, that test (paper: 8:1:1)."""
+    recent_fraction: float = 1.0
+    """Share of the training sessions that stay, the latest ones; validation and test are those of
+    the whole. Items that only older training sessions have are unseen in training, then."""
 
     def check(self) -> None:
         """Check ranges."""
@@ -84,6 +87,10 @@ class PrepareConfig(Settings):
         for name in ("valid_fraction", "test_fraction"):
             value = getattr(self, name)
             require(0 <= value < 1, f"{name} is from 0 to below 1; received {value}.")
+        require(
+            0 < self.recent_fraction <= 1,
+            f"recent_fraction is above 0 and at most 1; received {self.recent_fraction}.",
+        )
         both = self.valid_fraction + self.test_fraction
         require(both < 1, f"valid_fraction + test_fraction is below 1; received {both}.")
 
@@ -149,7 +156,8 @@ def prepare_parts(
     """Prepare a log that others have filtered and split into three parts already.
 
     As :func:`prepare`, but nothing is filtered and nothing moves between the parts:
-    the options of ``config`` on sessions, ``max_mixed_sessions`` and ``drop_repeats`` apply.
+    the options of ``config`` on sessions, ``max_mixed_sessions``, ``drop_repeats`` and
+    ``recent_fraction`` apply.
     A session id that occurs in two parts names two sessions.
     """
     config = config or PrepareConfig()

@@ -178,11 +178,24 @@ class Stages:
                 f"{n} sessions are too few for three parts. Loosen the filters or set "
                 "valid_fraction and test_fraction to 0."
             )
-        return self.replaced(sessions, ex.cut(sessions, n_train, n_train + sizes[0]), "cut")
+        cut = self.replaced(sessions, ex.cut(sessions, n_train, n_train + sizes[0]), "cut")
+        return self.recent(cut, clicks)
 
     def given_parts(self, clicks: Any) -> Any:
         """Sessions in the parts that their tables are."""
-        return self.keep(ex.in_order(clicks, self.sessions), "ordered")
+        return self.recent(self.keep(ex.in_order(clicks, self.sessions), "ordered"), clicks)
+
+    def recent(self, sessions: Any, clicks: Any) -> Any:
+        """Sessions, those of training only where they are recent enough to stay."""
+        share = self.config.recent_fraction
+        if share == 1:
+            return sessions
+        n_train = int(sessions.filter(sessions.part == 0).count().to_pyarrow().as_py())
+        dropped = n_train - max(1, round(n_train * share))
+        sessions = self.replaced(sessions, ex.without_first(sessions, dropped), "recent")
+        name = f"all but the most recent {share:.4g} of training sessions dropped"
+        self.count(name, clicks.semi_join(sessions, "session"))
+        return sessions
 
     def split(
         self,

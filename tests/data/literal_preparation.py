@@ -103,6 +103,8 @@ def literal(
     if n_train < 1:
         return None
     parts = [ordered[:n_train], ordered[n_train : n_train + sizes[0]], ordered[-sizes[1] :]]
+    recent = max(1, round(n_train * config.recent_fraction))
+    parts[0] = parts[0][n_train - recent :]
     count = Counter(click.item for session in parts[0] for click in session)
     vocabulary = sorted(count, key=lambda item: (-count[item], item))
     prepared = []

@@ -45,6 +45,7 @@ CONFIGS = st.builds(
     rounds=st.sampled_from(["once", "fixpoint"]),
     valid_fraction=st.sampled_from([0.1, 0.25]),
     test_fraction=st.sampled_from([0.1, 0.25]),
+    recent_fraction=st.sampled_from([1.0, 0.5]),
 )
 
 
@@ -270,6 +271,18 @@ def test_given_parts_stay_apart() -> None:
         prepare_parts(train, valid, test, PrepareConfig(sessions="day"))
 
 
+def test_only_recent_training_sessions_stay() -> None:
+    events = log().assign(item_id=[position // 3 % 4 for position in range(36)])
+    train, valid, test = events[:18], events[18:27], events[27:]
+    split = prepare_parts(train, valid, test, PrepareConfig(recent_fraction=1 / 3))
+    assert split.train.session_ids.tolist() == ["4", "5"]
+    assert split.items["item_id"].tolist() == ["0", "1"]  # of sessions 4 and 5
+    assert split.valid.session_ids.tolist() == ["8"]  # 6 and 7 have no item of these
+    steps = {row["step"]: row for row in split.provenance["steps"]}
+    dropped = steps["all but the most recent 0.3333 of training sessions dropped"]
+    assert (dropped["sessions"], dropped["interactions"]) == (8, 24)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -279,6 +292,7 @@ def test_given_parts_stay_apart() -> None:
         ({"gap_minutes": 0}, "gap_minutes is above 0; received 0"),
         ({"day_starts_at": 24}, "day_starts_at is an hour from 0 to below 24"),
         ({"test_fraction": 1}, "test_fraction is from 0 to below 1"),
+        ({"recent_fraction": 0}, "recent_fraction is above 0 and at most 1; received 0"),
         ({"max_mixed_sessions": 2}, "max_mixed_sessions is a share from 0 to 1; received 2"),
         (
             {"valid_fraction": 0.5, "test_fraction": 0.5},
