@@ -1,4 +1,4 @@
-"""Figures as files: a page, a picture, and how they were made."""
+"""Figures as files: a page, a picture, the numbers in it, and how they were made."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from proxysr import __version__, paths
@@ -19,11 +20,12 @@ PLOTLY_JS = "plotly.min.js"
 
 
 class SavedFigure(NamedTuple):
-    """Where a figure lies; ``png`` is None where no browser could draw it."""
+    """Where a figure lies; ``png`` is None where no browser could draw it, ``csv`` without table."""
 
     html: Path
     json: Path
     png: Path | None
+    csv: Path | None
 
 
 class NoBrowserWarning(UserWarning):
@@ -34,11 +36,12 @@ def save_figure(
     fig: go.Figure,
     name: str,
     *,
+    table: pd.DataFrame | None = None,
     folder: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
     command: str | None = None,
 ) -> SavedFigure:
-    """Write ``NAME.html``, ``NAME.png`` and ``NAME.json`` to a folder, each whole or not at all.
+    """Write ``NAME.html``, ``.png``, ``.json`` and ``.csv`` to a folder, each whole or not at all.
 
     The page is interactive and works offline; all pages of a folder share its
     ``plotly.min.js``. The picture is drawn by Chrome or Chromium; where there is neither, a
@@ -50,6 +53,8 @@ def save_figure(
     fig : Figure
     name : str
         Letters, digits, ``-`` and ``_``.
+    table : DataFrame, optional
+        The numbers that the figure shows, written as CSV without the index.
     folder : str or Path, optional
         By default the project's figures.
     settings : mapping, optional
@@ -62,21 +67,24 @@ def save_figure(
         f"The name of a figure is letters, digits, - and _; received {name!r}.",
     )
     folder = paths.figures() if folder is None else Path(folder)
-    html, png, json = (folder / f"{name}.{suffix}" for suffix in ("html", "png", "json"))
+    html, png, json, csv = (folder / f"{name}.{end}" for end in ("html", "png", "json", "csv"))
     _write_plotly_js(folder)
     with replacing(html) as temporary:
         temporary.write_text(_page(fig, name), encoding="utf-8")
     picture = _picture(fig, png)
+    if table is not None:
+        with replacing(csv) as temporary:
+            table.to_csv(temporary, index=False, float_format="%.6g")
     about = {
         "name": name,
         "title": fig.layout.title.text or name,
         "settings": dict(settings or {}),
         "command": command,
         "proxysr": __version__,
-        "files": [html.name] + ([png.name] if picture else []),
+        "files": [html.name] + [png.name] * picture + [csv.name] * (table is not None),
     }
     write_json(json, about)
-    return SavedFigure(html, json, png if picture else None)
+    return SavedFigure(html, json, png if picture else None, None if table is None else csv)
 
 
 def _page(fig: go.Figure, name: str) -> str:

@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
@@ -109,3 +110,14 @@ def luminance(colour: str) -> float:
 def test_colours_stand_out_from_the_white_page() -> None:
     assert len(set(COLOURS)) == len(COLOURS)
     assert all(1.05 / (luminance(colour) + 0.05) > 2 for colour in COLOURS)
+
+
+@pytest.mark.usefixtures("no_browser")
+@pytest.mark.filterwarnings("ignore::proxysr.plots.saving.NoBrowserWarning")
+def test_the_numbers_of_a_figure_lie_beside_it(fig: go.Figure, tmp_path: Path) -> None:
+    table = pd.DataFrame({"run": ["a,b", "c"], "value": [1 / 3, 2.0]}, index=[7, 8])
+    saved = save_figure(fig, "curve", table=table, folder=tmp_path)
+    assert saved.csv is not None
+    assert saved.csv.read_text() == 'run,value\n"a,b",0.333333\nc,2\n'
+    assert json.loads(saved.json.read_text())["files"] == ["curve.html", "curve.csv"]
+    assert save_figure(fig, "plain", folder=tmp_path).csv is None
