@@ -31,6 +31,15 @@ Groups = Mapping[str, Sequence[RunDir]]
 BEFORE = (1, 2, 3, 5, 9)
 
 
+def runs_for(runs: Sequence[RunDir], task: Task) -> list[RunDir]:
+    """Of runs that count as one, those that stand for them under a task.
+
+    These are the ones that were trained for it; where there are none, what was trained for
+    another task has to serve.
+    """
+    return [run for run in runs if run.train_config.task == task] or list(runs)
+
+
 def runs_table(groups: Groups) -> pd.DataFrame:
     """What was trained, and whether it was long enough: a row a run.
 
@@ -42,9 +51,9 @@ def runs_table(groups: Groups) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``run``, ``kind`` ("learned" or "counting"), ``seed``, ``epochs`` (how many ended),
-        ``best_epoch`` (counted from 0), and its ``validation R@20``. A best epoch that is the
-        last one says that more epochs may help.
+        ``run``, ``kind`` ("learned" or "counting"), ``trained_for`` (task), ``seed``, ``epochs``
+        (how many ended), ``best_epoch`` (counted from 0), and its ``validation R@20``. A best
+        epoch that is the last one says that more epochs may help.
     """
     rows = []
     for name, runs in groups.items():
@@ -54,6 +63,7 @@ def runs_table(groups: Groups) -> pd.DataFrame:
                 {
                     "run": name,
                     "kind": _kind(run),
+                    "trained_for": run.train_config.task,
                     "seed": run.train_config.seed,
                     "epochs": len(history),
                     "best_epoch": run.best_epoch,
@@ -76,7 +86,7 @@ def comparison_table(
     Parameters
     ----------
     groups : mapping
-        Name to evaluated runs.
+        Name to evaluated runs; under each task, those of :func:`runs_for` count.
     reference : str
         The name that the others are held against.
     tasks : sequence of {"unseen", "repeat"}
@@ -106,7 +116,8 @@ def comparison_table(
     place = {name: i for i, name in enumerate(groups)}
     tables = []
     for task in tasks:
-        contenders, _ = contenders_of(ordered, part, task)
+        trained = [(name, runs_for(runs, task)) for name, runs in ordered]
+        contenders, _ = contenders_of(trained, part, task)
         values, session = values_by_target(contenders, config.metrics)
         flat = values.reshape(len(values), -1)
         low, high = bootstrap(sums_by_session(flat, session), np.bincount(session), config)
@@ -116,7 +127,7 @@ def comparison_table(
                 "run": names,
                 "model": [groups[name][0].model_name for name in names],
                 "kind": [_kind(groups[name][0]) for name in names],
-                "seeds": [len(groups[name]) for name in names],
+                "seeds": [len(runs_for(groups[name], task)) for name in names],
                 "task": task,
                 "metric": list(config.metrics) * len(ordered),
                 "value": flat.mean(axis=0),
@@ -148,7 +159,7 @@ def by_clicks(
     Parameters
     ----------
     groups : mapping
-        Name to evaluated runs.
+        Name to evaluated runs; those of :func:`runs_for` count.
     metric : str
     reference : str, optional
         If named, values are differences to this run, which itself is left out.
@@ -180,7 +191,8 @@ def by_clicks(
         bool(bounds) and bounds[0] >= 1 and bounds == sorted(set(bounds)),
         f"Slices begin at numbers of clicks that ascend from 1 on; received {bounds}.",
     )
-    contenders, _ = contenders_of(list(groups.items()), part, task)
+    trained = [(name, runs_for(runs, task)) for name, runs in groups.items()]
+    contenders, _ = contenders_of(trained, part, task)
     all_values, session = values_by_target(contenders, [metric])
     values = all_values[:, :, 0]
     names = list(groups)

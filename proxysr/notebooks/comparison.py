@@ -10,7 +10,7 @@ from typing import Any, get_args
 from tqdm.auto import tqdm
 
 from proxysr.config import ConfigError, require
-from proxysr.data.sessions import SessionSplit, Task
+from proxysr.data.sessions import SessionSplit, Task, check_task
 from proxysr.models import MODELS, learns, model_class
 from proxysr.notebooks.inputs import run_folder
 from proxysr.presets import PRESETS, preset
@@ -97,8 +97,8 @@ def train_variants(
     *,
     seeds: Sequence[int] = (0,),
     train: Mapping[str, Any] | None = None,
+    train_for: Sequence[Task] = ("unseen",),
     part: str = "test",
-    tasks: Sequence[Task] = get_args(Task),
     device: str = "auto",
     progress: bool = True,
 ) -> dict[str, list[RunDir]]:
@@ -118,7 +118,9 @@ def train_variants(
         Models that only count are the same with every seed: they have one run.
     train : mapping, optional
         Fields of ``TrainConfig`` that are the same for all; they override those of the variants.
-    part, tasks
+    train_for : sequence of {"unseen", "repeat"}
+        With one task, the runs are evaluated on both. With two, each task has runs of its own.
+    part : {"train", "valid", "test"}
         What to evaluate on.
     device : {"auto", "cpu", "cuda"}
     progress : bool
@@ -134,13 +136,21 @@ def train_variants(
     twice = sorted({name for name in names if names.count(name) > 1})
     require(not twice, f"Variants need names of their own; {', '.join(twice)} is there twice.")
     require(bool(seeds), "At least one seed is needed; received none.")
+    require(bool(train_for), "At least one task to train for is needed; received none.")
+    for task in train_for:
+        check_task(task)
     fingerprint = SessionSplit.load(data_dir).fingerprint()
-    jobs = [(v, seed) for v in variants for seed in (seeds if v.learns else seeds[:1])]
+    jobs = [
+        (variant, task, seed)
+        for variant in variants
+        for task in train_for
+        for seed in (seeds if variant.learns else seeds[:1])
+    ]
     runs: dict[str, list[RunDir]] = {name: [] for name in names}
     with tqdm(jobs, desc="runs", disable=not progress) as bar:
-        for variant, seed in bar:
-            bar.set_postfix_str(f"{variant.name}, seed {seed}")
-            options = {**variant.train, **(train or {}), "seed": seed}
+        for variant, task, seed in bar:
+            bar.set_postfix_str(f"{variant.name}, {task}, seed {seed}")
+            options = {**variant.train, **(train or {}), "task": task, "seed": seed}
             if not variant.learns:
                 options = {name: options[name] for name in FOR_COUNTING if name in options}
             config = TrainConfig.from_dict({**options, "device": device})
@@ -156,9 +166,9 @@ def train_variants(
                 resume=(folder / "config.json").is_file(),
                 progress=False,
             )
-            for task in tasks:
-                if not _is_evaluated(run, part, task):
-                    evaluate_run(run.path, part=part, task=task, device=device, progress=False)
+            for judged in [task] if len(train_for) > 1 else get_args(Task):
+                if not _is_evaluated(run, part, judged):
+                    evaluate_run(run.path, part=part, task=judged, device=device, progress=False)
             runs[variant.name].append(run)
     return runs
 

@@ -20,7 +20,7 @@ PLOTLY_JS = "plotly.min.js"
 
 
 class SavedFigure(NamedTuple):
-    """Where a figure lies; ``png`` is None where no browser could draw it, ``csv`` without table."""
+    """Where a figure lies; no ``png`` where no browser could draw it, no ``csv`` without table."""
 
     html: Path
     json: Path

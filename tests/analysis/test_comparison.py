@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from proxysr.analysis.comparison import as_read, by_clicks, comparison_table, runs_table
+from proxysr.analysis.comparison import as_read, by_clicks, comparison_table, runs_for, runs_table
 from proxysr.analysis.significance import CompareConfig, compare, contenders_of
 from proxysr.config import ConfigError
 from proxysr.data.sessions import SessionSplit
@@ -135,6 +136,28 @@ def test_what_was_trained(groups: Groups) -> None:
     assert table["best_epoch"].tolist() == [0] * 4
     expected = [run.history()["R@20"].item() for runs in groups.values() for run in runs]
     assert table["validation R@20"].tolist() == expected
+
+
+def test_each_task_counts_the_runs_trained_for_it(
+    groups: Groups, tiny_split: SessionSplit, tmp_path: Path
+) -> None:
+    train = TrainConfig(epochs=2, task="repeat", device="cpu")
+    data, folder = tmp_path / "data", tmp_path / "mean-repeat"
+    special = train_run(data, folder, model="mean", model_config={"embedding_dim": 4},
+                        train=train, progress=False)  # fmt: skip
+    evaluate_run(folder, task="repeat", device="cpu", progress=False)
+    mixed = dict(groups) | {"mean": [*groups["mean"], special]}
+    assert runs_for(mixed["mean"], "unseen") == list(groups["mean"])
+    assert runs_for(mixed["mean"], "repeat") == [special]
+    assert runs_for(groups["pairs"], "repeat") == list(groups["pairs"])
+    for task, runs in [("unseen", groups["mean"]), ("repeat", [special])]:
+        alone = dict(groups) | {"mean": runs}
+        both = [comparison_table(g, reference="pairs", tasks=(task,), config=QUICK)  # type: ignore[arg-type]
+                for g in (mixed, alone)]  # fmt: skip
+        pd.testing.assert_frame_equal(*both)
+        slices = [by_clicks(g, metric="R@5", task=task, config=QUICK) for g in (mixed, alone)]  # type: ignore[arg-type]
+        pd.testing.assert_frame_equal(*slices)
+    assert runs_table(mixed)["trained_for"].tolist() == ["unseen"] * 3 + ["repeat", "unseen"]
 
 
 def test_what_cannot_be_compared(groups: Groups) -> None:

@@ -61,7 +61,9 @@ def main() -> None:
     done = set()
     if args.tries.is_file():
         with args.tries.open(newline="") as file:
-            done = {(r["model"], r["learning_rate"], r["model_config"]) for r in csv.DictReader(file)}
+            done = {
+                (r["model"], r["learning_rate"], r["model_config"]) for r in csv.DictReader(file)
+            }
     else:
         args.tries.write_text(",".join(FIELDS) + "\n")
     for name in args.models.split(","):

@@ -52,6 +52,16 @@ def test_common_options_override_those_of_the_variant(data: Path) -> None:
     assert runs["tiny"][0].train_config.learning_rate == 0.5
 
 
+def test_each_task_can_have_runs_of_its_own(data: Path) -> None:
+    both = train(data, TINY, train_for=("unseen", "repeat"))["tiny"]
+    assert [run.train_config.task for run in both] == ["unseen", "repeat"]
+    assert [set(run.metrics()) for run in both] == [{"test-unseen"}, {"test-repeat"}]
+    with pytest.raises(ConfigError, match="'repeats' is not a known task"):
+        train(data, TINY, train_for=("repeats",))
+    with pytest.raises(ConfigError, match="At least one task to train for"):
+        train(data, TINY, train_for=())
+
+
 def test_models_that_count_have_one_run_and_no_idle_options(data: Path) -> None:
     variant = Variant("pairs", "cooccurrence")
     runs = train(data, variant, seeds=(1, 2), train={"epochs": 3, "min_prefix": 2})

@@ -14,7 +14,7 @@ from proxysr.notebooks.parameters import parameters_of
 from tests.conftest import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-LINES, LINES_A_CELL = 120, 15
+LINES, LINES_A_CELL = 120, 16
 FORBIDDEN = {
     r"^\s*[%!]|subprocess|os\.system": "shell commands",
     r"sys\.path|os\.chdir|%cd": "changes of where things are found",
