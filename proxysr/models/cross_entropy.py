@@ -87,6 +87,6 @@ class _CrossEntropy(torch.autograd.Function):
         return total
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
         return *(None if g is None else g * grad for g in ctx.saved_tensors), None, None

@@ -201,17 +201,13 @@ class GCEGNN(PrefixModel):
         # an item that is near several others of a session is the same for all of them
         within = torch.cat([items[:, None], self.neighbors[items]], dim=1)
         within = within + row[:, None] * (self.n_items + 1)
-        pairs, place = within.unique(return_inverse=True)
+        pairs, place = torch.unique(within, return_inverse=True)
         row, involved = pairs // (self.n_items + 1), pairs % (self.n_items + 1)
-        return self.aggregators[
-            hops - 1
-        ](  # type: ignore[no-any-return]
-            self.global_level(involved, row, session, hops - 1),
-            session[row],
-            place[:, 0],
-            place[:, 1:],
-            self.neighbor_counts[items],
+        below = self.global_level(involved, row, session, hops - 1)
+        vectors: Tensor = self.aggregators[hops - 1](
+            below, session[row], place[:, 0], place[:, 1:], self.neighbor_counts[items]
         )
+        return vectors
 
     def session_level(self, states: Tensor, counts: Tensor) -> Tensor:
         """Vectors (B, N, D) of the nodes after attention along the edges of their session.
