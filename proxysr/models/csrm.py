@@ -52,7 +52,7 @@ from typing import Self
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, normalize, sigmoid, softmax
+from torch.nn.functional import normalize, sigmoid, softmax
 
 from proxysr.config import require
 from proxysr.data.batches import DeviceSessions, SessionBatch
@@ -62,6 +62,7 @@ from proxysr.models.softmax import (
     Ends,
     SoftmaxConfig,
     SoftmaxModel,
+    in_groups,
     left_aligned,
     recent,
     shifted,
@@ -149,16 +150,22 @@ class CSRM(SoftmaxModel):
         """
         items = left_aligned(batch)
         row, last = shifted(batch, ends)
-        clicks = self.dropout_items(self.items[items])
+        clicks = self.dropout_items(self.embed(items))
         global_states, _ = self.global_encoder(clicks)
         states, _ = self.local_encoder(clicks)
-        in_prefix = torch.arange(items.shape[1], device=items.device) <= last[:, None]
-        together = (
-            self.attention_each(states)[row] + self.attention_latest(states[row, last])[:, None]
+        local = in_groups(
+            lambda some, width: self.attend(states[:, :width], row[some], last[some]), last + 1
         )
-        logits = self.attention_out(sigmoid(together)).squeeze(2)
-        attention = softmax(logits.masked_fill(~in_prefix, -torch.inf), dim=1)
-        return global_states[row, last], (attention[:, None] @ states[row]).squeeze(1)
+        return global_states[row, last], local
+
+    def attend(self, states: Tensor, row: Tensor, last: Tensor) -> Tensor:
+        """Local states (B, L, D) up to ``last`` of each ``row``, mixed by attention: (R, D)."""
+        latest = self.attention_latest(states[row, last])[:, None]
+        each = self.attention_each(states).index_select(0, row)
+        logits = self.attention_out(sigmoid(each + latest)).squeeze(2)
+        later = torch.arange(states.shape[1], device=row.device) > last[:, None]
+        attention = softmax(logits.masked_fill(later, -torch.inf), dim=1)
+        return (attention[:, None] @ states.index_select(0, row)).squeeze(1)
 
     def outer(self, local: Tensor) -> Tensor:
         """``c^o``: the k remembered sessions most like ``local`` (R, D), weighed by cosine."""
@@ -196,7 +203,7 @@ class CSRM(SoftmaxModel):
         if self.training:
             self._to_remember = local[len(row) :].detach()
         vectors = self.fuse(global_[: len(row)], local[: len(row)])
-        return Loss(cross_entropy(self.logits(vectors), batch.targets[ends]), {})
+        return Loss(self.cross_entropy(vectors, batch.targets[ends]), {})
 
     def start_epoch(self, epoch: int) -> None:
         """Forget all sessions."""

@@ -48,7 +48,7 @@ from proxysr.config import require
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD
 from proxysr.models.session_graphs import session_graphs
-from proxysr.models.softmax import Ends, SoftmaxConfig, SoftmaxModel, prefixes
+from proxysr.models.softmax import PrefixModel, SoftmaxConfig
 
 SLOPE = 0.2
 
@@ -112,7 +112,7 @@ class WeightedGraphAttention(nn.Module):
         return (heads.transpose(1, 2).flatten(2) if self.joined else heads.mean(dim=1)) + self.bias
 
 
-class FGNN(SoftmaxModel):
+class FGNN(PrefixModel):
     """The model; see the module's docstring.
 
     Parameters
@@ -155,13 +155,11 @@ class FGNN(SoftmaxModel):
             both = torch.cat([question, (attention[:, None] @ states).squeeze(1)], dim=1)
         return both
 
-    def encode(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:
-        """Vectors (R, D); see :meth:`SoftmaxModel.encode`."""
-        if ends is not None:
-            batch = prefixes(batch, ends)
+    def encode_whole(self, batch: SessionBatch) -> Tensor:
+        """Vectors (B, D); see :meth:`PrefixModel.encode_whole`."""
         graphs = session_graphs(batch.items, self.items.dtype)
         weights = edge_weights(graphs.counts)
-        states = self.items[graphs.nodes]
+        states = self.embed(graphs.nodes)
         for layer in self.layers[:-1]:
             states = relu(layer(states, weights))
         states = self.layers[-1](states, weights)

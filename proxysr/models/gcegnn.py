@@ -51,7 +51,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu, relu, softmax
+from torch.nn.functional import embedding, embedding_bag, leaky_relu, linear, relu, softmax
 
 from proxysr.config import require
 from proxysr.data.batches import SessionBatch
@@ -67,7 +67,7 @@ from proxysr.models.session_graphs import (
     edge_types,
     session_graphs,
 )
-from proxysr.models.softmax import Ends, SoftmaxConfig, SoftmaxModel, prefixes, recent
+from proxysr.models.softmax import PrefixModel, SoftmaxConfig, recent
 
 SLOPE = 0.2
 KINDS = (OUT, IN, IN_OUT, SELF)
@@ -110,28 +110,35 @@ class GlobalAggregator(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, own: Tensor, neighbors: Tensor, counts: Tensor, is_neighbor: Tensor, session: Tensor
+        self, vectors: Tensor, session: Tensor, own: Tensor, near: Tensor, counts: Tensor
     ) -> Tensor:
         """Global-level vectors (M, D) of M items, each within its session.
 
         Parameters
         ----------
-        own, session : (M, D)
-            The items' vectors, and the means of their sessions' clicks.
-        neighbors : (M, N, D)
-        counts, is_neighbor : (M, N)
-            Weights of the edges, and which places hold a neighbour.
+        vectors, session : (P, D)
+            Vectors of P items, and the means of their sessions' clicks.
+        own : int64 (M,)
+            Which of the P items those M are.
+        near : int64 (M, N)
+            Which their neighbours are, of the same session.
+        counts : (M, N)
+            Weights of the edges, 0 in places without a neighbour.
         """
-        suits = torch.cat([session[:, None] * neighbors, counts[:, :, None]], dim=2)
-        logits = self.q1(leaky_relu(self.w1(suits), SLOPE)).squeeze(2)
+        is_neighbor = counts > 0
+        # W1 [s * h ; count] by its columns: the product with s * h once an item, not once an edge
+        weight = self.w1.weight
+        suits = embedding(near, linear(session * vectors, weight[:, :-1]))
+        suits = suits + counts[:, :, None] * weight[:, -1]
+        logits = self.q1(leaky_relu(suits, SLOPE)).squeeze(2)
         # finite where there is no neighbour at all; such places get weight 0 afterwards
         logits = logits.masked_fill(~is_neighbor, torch.finfo(logits.dtype).min)
         weights = softmax(logits, dim=1).masked_fill(~is_neighbor, 0)
-        gathered = (weights[:, :, None] * neighbors).sum(dim=1)
-        return relu(self.w2(self.dropout(torch.cat([own, gathered], dim=1))))
+        gathered = embedding_bag(near, vectors, mode="sum", per_sample_weights=weights)
+        return relu(self.w2(self.dropout(torch.cat([vectors[own], gathered], dim=1))))
 
 
-class GCEGNN(SoftmaxModel):
+class GCEGNN(PrefixModel):
     """The model; see the module's docstring.
 
     Parameters
@@ -179,25 +186,28 @@ class GCEGNN(SoftmaxModel):
 
     # -- equations -------------------------------------------------------------------------
 
-    def global_level(self, items: Tensor, session: Tensor, hops: int) -> Tensor:
+    def global_level(self, items: Tensor, row: Tensor, session: Tensor, hops: int) -> Tensor:
         """Vectors (M, D) of M items after ``hops`` hops on the global graph.
 
         Parameters
         ----------
-        items : int64 (M,)
-        session : (M, D)
-            Mean of the clicks of the session that each item is seen in.
+        items, row : int64 (M,)
+            The items, and the session that each is seen in.
+        session : (B, D)
+            Means of the sessions' clicks.
         """
         if hops == 0:
-            return self.items[items]
-        near = self.neighbors[items]
-        around = self.global_level(
-            near.flatten(), session.repeat_interleave(near.shape[1], dim=0), hops - 1
+            return self.embed(items)
+        # an item that is near several others of a session is the same for all of them
+        within = torch.cat([items[:, None], self.neighbors[items]], dim=1)
+        within = within + row[:, None] * (self.n_items + 1)
+        pairs, place = torch.unique(within, return_inverse=True)
+        row, involved = pairs // (self.n_items + 1), pairs % (self.n_items + 1)
+        below = self.global_level(involved, row, session, hops - 1)
+        vectors: Tensor = self.aggregators[hops - 1](
+            below, session[row], place[:, 0], place[:, 1:], self.neighbor_counts[items]
         )
-        own = self.global_level(items, session, hops - 1)
-        return self.aggregators[hops - 1](  # type: ignore[no-any-return]
-            own, around.view(*near.shape, -1), self.neighbor_counts[items], near != PAD, session
-        )
+        return vectors
 
     def session_level(self, states: Tensor, counts: Tensor) -> Tensor:
         """Vectors (B, N, D) of the nodes after attention along the edges of their session.
@@ -219,7 +229,7 @@ class GCEGNN(SoftmaxModel):
     def node_vectors(self, batch: SessionBatch, graphs: SessionGraphs) -> Tensor:
         """Both levels of the nodes (B, N, D), the global one through dropout."""
         whole = self._global_nodes(batch, graphs)
-        return self.dropout(whole) + self.session_level(self.items[graphs.nodes], graphs.counts)  # type: ignore[no-any-return]
+        return self.dropout(whole) + self.session_level(self.embed(graphs.nodes), graphs.counts)  # type: ignore[no-any-return]
 
     def read_out(self, clicks: Tensor, is_click: Tensor) -> Tensor:
         """The session's vector (B, D): clicks weighed by content, place and the whole session.
@@ -239,10 +249,8 @@ class GCEGNN(SoftmaxModel):
 
     # -- the contract ----------------------------------------------------------------------
 
-    def encode(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:
-        """Vectors (R, D); see :meth:`SoftmaxModel.encode`."""
-        if ends is not None:
-            batch = prefixes(batch, ends)
+    def encode_whole(self, batch: SessionBatch) -> Tensor:
+        """Vectors (B, D); see :meth:`PrefixModel.encode_whole`."""
         graphs = session_graphs(batch.items, self.items.dtype)
         clicks = at_clicks_of(self.node_vectors(batch, graphs), graphs.alias)
         return self.read_out(clicks, batch.items != PAD)
@@ -260,9 +268,9 @@ class GCEGNN(SoftmaxModel):
 
     def _global_nodes(self, batch: SessionBatch, graphs: SessionGraphs) -> Tensor:
         """Global-level vectors (B, N, D) of the nodes, zero in empty places."""
-        session = mean_of_clicks(self.items[batch.items], batch.items != PAD)
+        session = mean_of_clicks(self.embed(batch.items), batch.items != PAD)
         where = row, _ = (graphs.nodes != PAD).nonzero(as_tuple=True)
-        vectors = self.global_level(graphs.nodes[where], session[row], self.config.n_hops)
+        vectors = self.global_level(graphs.nodes[where], row, session, self.config.n_hops)
         return vectors.new_zeros(*graphs.nodes.shape, vectors.shape[1]).index_put(where, vectors)
 
 

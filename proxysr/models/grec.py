@@ -45,7 +45,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, gelu, pad, relu
+from torch.nn.functional import gelu, pad, relu
 
 from proxysr.config import require
 from proxysr.data.batches import SessionBatch
@@ -172,9 +172,10 @@ class GRec(SoftmaxModel):
             x = block(x, is_click)
         return relu(x)
 
-    def logits(self, vectors: Tensor) -> Tensor:
-        """Scores (R, V) of all items, column ``PAD`` -inf."""
-        return super().logits(vectors) + self.bias
+    @property
+    def biases(self) -> Tensor:
+        """What is added to the scores of the items, (V,)."""
+        return self.bias
 
     def encode(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:
         """Vectors (R, D) of the sessions as they were after the clicks at ``ends``."""
@@ -198,5 +199,5 @@ class GRec(SoftmaxModel):
         items = torch.cat([batch.items, last[:, None]], dim=1)
         is_gap = torch.zeros_like(items, dtype=torch.bool)
         is_gap[row, column + 1] = True
-        logits = self.logits(self.states(items, is_gap)[before])
-        return Loss(cross_entropy(logits, batch.targets[before]), {})
+        vectors = self.states(items, is_gap)[before]
+        return Loss(self.cross_entropy(vectors, batch.targets[before]), {})

@@ -51,7 +51,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding, log_softmax, logsigmoid
+from torch.nn.functional import log_softmax, logsigmoid
 
 from proxysr.config import require
 from proxysr.data.batches import SessionBatch
@@ -127,13 +127,14 @@ class GRU4Rec(SoftmaxModel):
 
     def encode(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:
         """State (R, D) of the last layer after the clicks at ``ends``."""
-        clicks = embedding(left_aligned(batch), self.items, padding_idx=PAD)
+        clicks = self.embed(left_aligned(batch))
         states, _ = self.gru(self.dropout_embedding(clicks))
         return self.dropout_hidden(states[shifted(batch, ends)])  # type: ignore[no-any-return]
 
-    def logits(self, vectors: Tensor) -> Tensor:
-        """Dot products plus the items' biases (R, V), column ``PAD`` -inf."""
-        return super().logits(vectors) + self.item_bias
+    @property
+    def biases(self) -> Tensor:
+        """What is added to the scores of the items, (V,)."""
+        return self.item_bias
 
     def loss(self, batch: SessionBatch) -> Loss:
         """Mean of the chosen loss over all targets of the batch."""

@@ -29,10 +29,8 @@ We know of no published program for it.
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn.functional import embedding
 
 from proxysr.data.batches import SessionBatch
-from proxysr.data.sessions import PAD
 from proxysr.models.softmax import Ends, SoftmaxModel, shifted
 
 
@@ -47,6 +45,6 @@ class MeanEncoder(SoftmaxModel):
 
     def encode(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:
         """Mean (R, D) of the items clicked up to ``ends``."""
-        sums = embedding(batch.items, self.items, padding_idx=PAD).cumsum(dim=1)
+        sums = self.embed(batch.items).cumsum(dim=1)
         _, n_before = shifted(batch, ends)
         return (sums[:, -1] if ends is None else sums[ends]) / (n_before + 1)[:, None]

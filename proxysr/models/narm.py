@@ -42,12 +42,18 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding, softmax
+from torch.nn.functional import softmax
 
 from proxysr.config import require
 from proxysr.data.batches import SessionBatch
-from proxysr.data.sessions import PAD
-from proxysr.models.softmax import Ends, SoftmaxConfig, SoftmaxModel, left_aligned, shifted
+from proxysr.models.softmax import (
+    Ends,
+    SoftmaxConfig,
+    SoftmaxModel,
+    in_groups,
+    left_aligned,
+    shifted,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,13 +109,15 @@ class NARM(SoftmaxModel):
 
     def encode(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:
         """``B c`` (R, D) after the clicks at ``ends``."""
-        clicks = embedding(left_aligned(batch), self.items, padding_idx=PAD)
+        clicks = self.embed(left_aligned(batch))
         clicks = self.dropout_embedding(clicks)
         local, _ = self.local_gru(clicks)
         row, last = shifted(batch, ends)
         states = local if self.global_gru is None else self.global_gru(clicks)[0]
         behavior = states[row, last]
-        purpose = self.attend(local, row, last)
+        purpose = in_groups(
+            lambda some, width: self.attend(local[:, :width], row[some], last[some]), last + 1
+        )
         joint = self.dropout_session(torch.cat([behavior, purpose], dim=1))
         return self.bilinear(joint)  # type: ignore[no-any-return]
 

@@ -138,7 +138,7 @@ class SASRec(SoftmaxModel):
         """Vectors (R, D) of the sessions as they were after the clicks at ``ends``."""
         # With the padding behind the clicks, causality alone hides it from them.
         items = left_aligned(batch)
-        x = self.dropout(self.items[items] + self.positions[: items.shape[1]])
+        x = self.dropout(self.embed(items) + self.positions[: items.shape[1]])
         for block in self.blocks:
             x = block(x)
         return self.norm(x[shifted(batch, ends)])  # type: ignore[no-any-return]

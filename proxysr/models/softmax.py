@@ -10,19 +10,24 @@ positions of a session in one pass (it is causal), or every prefix by itself
 from __future__ import annotations
 
 from abc import abstractmethod
+from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, pad
+from torch.nn.functional import embedding, pad
 
 from proxysr.config import Settings, require
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD
 from proxysr.models.base import LearnedModel, Loss
+from proxysr.models.cross_entropy import cross_entropy_over_all
 
 Ends = tuple[Tensor, Tensor]
 """Row and column (R,) each of the clicks after which a model is asked."""
+SPREAD = 1.5
+"""Times that the longest session of a group may be longer than the shortest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,17 +84,36 @@ class SoftmaxModel(LearnedModel):
             The last column of every row if left out; R is B then.
         """
 
+    @property
+    def biases(self) -> Tensor | None:
+        """What is added to the scores of the items, (V,)."""
+        return None
+
+    def embed(self, items: Tensor) -> Tensor:
+        """Embeddings (..., D) of items (...), such as clicks.
+
+        Their gradient is sparse: it is added to that which the scores give to the whole table,
+        without a second table. A loss must therefore use the table in another way, too.
+        """
+        return embedding(items, self.items, padding_idx=PAD, sparse=True)
+
     def logits(self, vectors: Tensor) -> Tensor:
         """Scores (R, V) of all items, column ``PAD`` -inf."""
         scores = vectors @ self.items.T
+        if self.biases is not None:
+            scores += self.biases
         scores[:, PAD] = -torch.inf
         return scores
+
+    def cross_entropy(self, vectors: Tensor, targets: Tensor) -> Tensor:
+        """Mean cross-entropy of targets (R,), given vectors (R, D): that of :meth:`logits`."""
+        total = cross_entropy_over_all(vectors, self.items, targets, bias=self.biases)
+        return total / len(targets)
 
     def loss(self, batch: SessionBatch) -> Loss:
         """Mean cross-entropy over all targets of the batch."""
         ends = targets_of(batch)
-        total = cross_entropy(self.logits(self.encode(batch, ends)), batch.targets[ends])
-        return Loss(total, {})
+        return Loss(self.cross_entropy(self.encode(batch, ends), batch.targets[ends]), {})
 
     @torch.no_grad()
     def score(self, batch: SessionBatch) -> Tensor:
@@ -100,6 +124,49 @@ class SoftmaxModel(LearnedModel):
     def represent(self, batch: SessionBatch) -> Tensor:
         """The session's vector (B, D)."""
         return self.encode(recent(batch, self.max_length))
+
+
+class PrefixModel(SoftmaxModel):
+    """Base of models that read every prefix by itself."""
+
+    @abstractmethod
+    def encode_whole(self, batch: SessionBatch) -> Tensor:
+        """Vectors (B, D) of the sessions after all their clicks."""
+
+    def encode(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:
+        """Vectors (R, D); see :meth:`SoftmaxModel.encode`."""
+        whole = batch if ends is None else prefixes(batch, ends)
+
+        def encode_some(rows: Tensor, width: int) -> Tensor:
+            some = (None if part is None else part[rows] for part in whole)
+            return self.encode_whole(recent(SessionBatch(*some), width))  # type: ignore[arg-type]
+
+        return in_groups(encode_some, whole.lengths)
+
+
+def in_groups(f: Callable[[Tensor, int], Tensor], lengths: Tensor) -> Tensor:
+    """``f(rows, width)`` for rows of about equal length together, put back in order.
+
+    Most prefixes are short and a few are long; padded to the longest, all would be padding.
+
+    Parameters
+    ----------
+    f : callable
+        Given row numbers (n,) and the greatest of their lengths, returns (n, ...).
+    lengths : int64 (R,)
+        At least one, each at least 1.
+
+    >>> in_groups(lambda rows, width: rows * 10 + width, torch.tensor([9, 1, 8]))
+    tensor([ 9, 11, 29])
+    """
+    ascending, order = lengths.sort(stable=True)
+    n = ascending.tolist()
+    parts, start = [], 0
+    while start < len(n):
+        end = bisect_right(n, SPREAD * n[start])
+        parts.append(f(order[start:end], n[end - 1]))
+        start = end
+    return torch.cat(parts)[order.argsort()]
 
 
 def targets_of(batch: SessionBatch) -> Ends:

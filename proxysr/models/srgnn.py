@@ -45,7 +45,7 @@ from proxysr.config import require
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD
 from proxysr.models.session_graphs import adjacency, at_clicks_of, session_graphs
-from proxysr.models.softmax import Ends, SoftmaxConfig, SoftmaxModel, prefixes
+from proxysr.models.softmax import PrefixModel, SoftmaxConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ class SRGNNConfig(SoftmaxConfig):
         require(self.n_steps >= 1, f"n_steps is at least 1; received {self.n_steps}.")
 
 
-class SRGNN(SoftmaxModel):
+class SRGNN(PrefixModel):
     """The model; see the module's docstring.
 
     Parameters
@@ -119,13 +119,11 @@ class SRGNN(SoftmaxModel):
         whole = (attention * is_click[:, :, None] * clicks).sum(dim=1)
         return self.w3(torch.cat([latest, whole], dim=1))  # type: ignore[no-any-return]
 
-    def encode(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:
-        """Vectors (R, D); see :meth:`SoftmaxModel.encode`."""
-        if ends is not None:
-            batch = prefixes(batch, ends)
+    def encode_whole(self, batch: SessionBatch) -> Tensor:
+        """Vectors (B, D); see :meth:`PrefixModel.encode_whole`."""
         graphs = session_graphs(batch.items, self.items.dtype)
         incoming, outgoing = adjacency(graphs.counts)
-        states = self.items[graphs.nodes]
+        states = self.embed(graphs.nodes)
         for _ in range(self.config.n_steps):
             states = self.propagate(states, incoming, outgoing)
         return self.read_out(at_clicks_of(states, graphs.alias), batch.items != PAD)

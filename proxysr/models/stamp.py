@@ -14,7 +14,7 @@ Model for Session-based Recommendation. KDD 2018. https://doi.org/10.1145/321981
 
 Where the equations are
 -----------------------
-All in :meth:`STAMP.encode`: the memory ``m_s``, the attention
+All in :meth:`STAMP.encode_whole`: the memory ``m_s``, the attention
 ``α_i = W0 σ(W1 x_i + W2 x_t + W3 m_s + b_a)`` and ``m_a = Σ_i α_i x_i``, the layers
 ``h_s = tanh(W_s m_a + b_s)`` and ``h_t = tanh(W_t x_t + b_t)``. The trilinear product
 ``⟨h_s, h_t, x_i⟩`` is the dot product of ``h_s * h_t`` with the item.
@@ -43,12 +43,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding
 
 from proxysr.config import require
 from proxysr.data.batches import SessionBatch
-from proxysr.data.sessions import PAD
-from proxysr.models.softmax import Ends, SoftmaxConfig, SoftmaxModel, prefixes
+from proxysr.models.softmax import PrefixModel, SoftmaxConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +71,7 @@ class STAMPConfig(SoftmaxConfig):
         )
 
 
-class STAMP(SoftmaxModel):
+class STAMP(PrefixModel):
     """The model; see the module's docstring.
 
     Parameters
@@ -99,15 +97,13 @@ class STAMP(SoftmaxModel):
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 
-    def encode(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:
-        """``h_s * h_t`` (R, D) after the clicks at ``ends``."""
-        if ends is not None:
-            batch = prefixes(batch, ends)
-        x = embedding(batch.items, self.items, padding_idx=PAD)  # (R, L, D), zero at the padding
+    def encode_whole(self, batch: SessionBatch) -> Tensor:
+        """``h_s * h_t`` (B, D) of the sessions."""
+        x = self.embed(batch.items)  # (B, L, D), zero at the padding
         last = x[:, -1]
         mean = x.sum(dim=1) / batch.lengths[:, None]
         hidden = torch.sigmoid(self.w1(x) + (self.w2(last) + self.w3(mean))[:, None])
-        attention = self.w0(hidden)  # (R, L, 1), no softmax
+        attention = self.w0(hidden)  # (B, L, 1), no softmax
         memory = (attention * x).sum(dim=1)
         if self.config.add_mean:
             memory = memory + mean
