@@ -31,6 +31,8 @@ Floats = npt.NDArray[np.float64]
 
 NORMAL_97_5 = 1.959963984540054
 """97.5 % quantile of the normal distribution, for intervals of 95 %."""
+SIGNIFICANT = 0.05
+"""Corrected p-values up to here are taken for more than luck."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,12 +135,14 @@ def top_items(
         - ``item`` (index), ``item_id``, ``title`` where known,
         - ``count``: selected sessions that have it, and ``share``, of the selected ones,
         - ``lift``: that share, divided by the share of all sessions that have the item,
-        - ``lift_low``: lower end of the 95 % interval (Wilson) of the lift. The list is ordered by
-          it: the highest lifts as such are those of items that were seen once or twice,
+        - ``lift_low``: lower end of the 95 % interval (Wilson) of the lift,
         - ``expected``: selected sessions that would have it by chance,
         - ``p_value``: chance of at least ``count`` of them (hypergeometric),
         - ``p_adjusted``: the same, corrected by Benjamini and Hochberg for as many tests as
           there are items in all sessions.
+
+        Items with ``p_adjusted`` of at most 0.05 come first, both parts by falling
+        ``lift_low``: the highest lifts as such are those of items that were seen once or twice.
 
     Raises
     ------
@@ -166,7 +170,8 @@ def top_items(
             "p_adjusted": adjusted(p_value, int((counts.total > 0).sum())),
         }
     )
-    order = np.lexsort((found, -table["lift_low"]))[:k]
+    may_be_luck = table["p_adjusted"] > SIGNIFICANT
+    order = np.lexsort((found, -table["lift_low"], may_be_luck))[:k]
     table = table.iloc[order].reset_index(drop=True)
     for place, name in enumerate(name for name in ("item_id", "title") if name in items):
         described = items[name].iloc[table["item"] - 1].reset_index(drop=True)

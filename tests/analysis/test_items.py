@@ -72,7 +72,22 @@ def test_items_are_counted_as_by_loops(drawn: tuple[list[list[int]], list[int]])
     for item, p in zip(every, corrected(p_values), strict=True):
         if item in present:
             assert table.loc[item, "p_adjusted"] == pytest.approx(p, rel=1e-9)
-    assert table["lift_low"].is_monotonic_decreasing
+    keys = [(p > 0.05, -low) for p, low in zip(table["p_adjusted"], table["lift_low"], strict=True)]
+    assert keys == sorted(keys)
+
+
+def test_what_is_more_than_luck_comes_first() -> None:
+    """A rare item may have the higher lift and yet be there by luck; a common one is surely not."""
+    clicks = [[3 + row % 2] for row in range(2000)]
+    for row in (0, 1):
+        clicks[row].append(1)
+    for row in [*range(120), *range(400, 730)]:
+        clicks[row].append(2)
+    table = top_items(Sessions.from_lists(clicks), range(400), ITEMS)
+    assert table["item"].tolist()[:2] == [2, 1]
+    common, rare = table["lift_low"][:2]
+    assert common < rare
+    assert table["p_adjusted"][0] < 0.001 < 0.05 < table["p_adjusted"][1]
 
 
 def test_chances_on_a_table_worked_by_hand() -> None:
