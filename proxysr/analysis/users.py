@@ -36,6 +36,8 @@ from proxysr.analysis.agreement import (
     permutations,
 )
 from proxysr.analysis.map_quality import moved_apart
+from proxysr.analysis.representations import item_vectors, representations
+from proxysr.analysis.run_view import RunView
 from proxysr.config import require
 from proxysr.data.sessions import Sessions
 
@@ -65,6 +67,22 @@ def rows_of_known_users(
         f"there are {int(enough.sum())} (and {int((counts > 0).sum())} known users in all).",
     )
     return np.flatnonzero((users >= 0) & enough[np.maximum(users, 0)])
+
+
+def draw_users(
+    user_index: npt.NDArray[np.integer[Any]], n_users: int, *, min_sessions: int = 2, seed: int = 0
+) -> npt.NDArray[np.int64]:
+    """Rows of all sessions (S,) of some users, drawn at random from those with enough sessions.
+
+    Raises
+    ------
+    ConfigError
+        If there are not two such users.
+    """
+    rows = rows_of_known_users(user_index, min_sessions)
+    users = np.unique(np.asarray(user_index)[rows])
+    drawn = np.random.default_rng(seed).permutation(users)[:n_users]
+    return rows[np.isin(np.asarray(user_index)[rows], drawn)]
 
 
 def strata_of(
@@ -213,6 +231,49 @@ def neighbour_purity(
     table = _beside_chance(statistics, vectors, who, [f"purity@{k}"], strata, n_permutations, seed)
     table.insert(0, "vectors", table.pop("of"))
     return table
+
+
+def agreement_of(
+    view: RunView, *, min_sessions: int = 2, n_permutations: int = 1000, seed: int = 0
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """How well a run's proxies, beside baselines, agree with all known users of its sessions.
+
+    Parameters
+    ----------
+    view : RunView
+    min_sessions : int
+        Fewest sessions of a user; sessions of others are left out.
+    n_permutations, seed : int
+
+    Returns
+    -------
+    DataFrame twice
+        :func:`user_agreement` of the "proxies" and of :func:`baseline_labels`, and
+        :func:`neighbour_purity` of the proxy vectors (``represent``), the mean item vectors and
+        the vectors of the last items.
+
+    Raises
+    ------
+    ConfigError
+        If there are not two users with enough sessions.
+    """
+    rows = rows_of_known_users(view.sessions.user_index, min_sessions)
+    sessions = view.sessions.select(rows)
+    proxies = view.table["proxy"].to_numpy()[rows]
+    items = item_vectors(view.model)
+    options: dict[str, Any] = {
+        "strata": strata_of(sessions.lengths, sessions.started_at),
+        "n_permutations": n_permutations,
+        "seed": seed,
+    }
+    labels = {"proxies": proxies, **baseline_labels(sessions, proxies, items, seed=seed)}
+    vectors = {
+        "proxy vectors": representations(view.model, sessions),
+        "mean of items": mean_item_vectors(sessions, items),
+        "last item": items[last_items(sessions)],
+    }
+    users = sessions.user_index
+    return user_agreement(labels, users, **options), neighbour_purity(vectors, users, **options)
 
 
 def _purity(near: npt.NDArray[np.int64]) -> Statistics:

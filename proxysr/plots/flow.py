@@ -71,9 +71,10 @@ def flow_picture(
         f"half-way, left, to best, right; <span style='color:{BLUE}'>blue</span>: the same proxy, "
         f"<span style='color:{ORANGE}'>orange</span>: another"
     )
-    text = f"<span style='font-size:12px;color:{GREY}'>{subtitle + '; ' if subtitle else ''}{words}"
-    fig = finish(fig, f"{title}<br>{text}</span>", width=900, height=720)
-    return fig.update_layout(margin={"l": 70, "r": 70, "t": 90, "b": 30})
+    lines = "<br>".join(filter(None, [subtitle, words]))
+    small = f"<span style='font-size:12px;color:{GREY}'>{lines}</span>"
+    fig = finish(fig, f"{title}<br>{small}", width=900, height=720)
+    return fig.update_layout(margin={"l": 70, "r": 70, "t": 105, "b": 30})
 
 
 def _by_size(table: pd.DataFrame, side: str) -> list[int]:

@@ -25,6 +25,11 @@ MOST_NUMBERS = 15
 SVG = 3_000
 """Points up to which each is a shape of its own, which browsers draw best."""
 
+SIDE, SIDE_OF_TWO, SMALL = 640, 520, 330
+"""Sides in pixels of one panel, of one of two, and of one of many."""
+RIGHT, TOP = 160, 100
+"""Pixels for the legend and for the titles."""
+
 Positions = npt.NDArray[np.floating[Any]]
 
 
@@ -55,8 +60,8 @@ def session_map(
     fig = go.Figure()
     _add_sessions(fig, positions, _kinds([labels]), labels)
     _add_proxies(fig, proxy_positions, proxy_sizes)
-    fig = finish(fig, _titled(title, subtitle), width=860, height=700)
-    return _as_map(fig, label_name if labels is not None else "")
+    fig = finish(fig, _titled(title, subtitle), width=SIDE + RIGHT + 40, height=SIDE + TOP + 20)
+    return _as_map(fig, label_name if labels is not None else "", [positions])
 
 
 def half_full_maps(
@@ -87,8 +92,10 @@ def half_full_maps(
     for column, (positions, proxies, sizes) in enumerate(panels, 1):
         _add_sessions(fig, positions, kinds, labels, row=1, col=column, legend=column == 1)
         _add_proxies(fig, proxies, sizes, row=1, col=column, legend=column == 1)
-    fig = finish(fig, _titled(title, subtitle), width=1180, height=680)
-    return _as_map(fig, label_name if labels is not None else "", matches=True)
+    width, height = 2 * SIDE_OF_TWO + RIGHT + 50, SIDE_OF_TWO + TOP + 20
+    fig = finish(fig, _titled(title, subtitle), width=width, height=height)
+    both = np.concatenate([half, full])
+    return _as_map(fig, label_name if labels is not None else "", [both, both])
 
 
 def small_maps(
@@ -122,7 +129,7 @@ def small_maps(
     ]
     fig = make_subplots(
         len(rows), len(columns), subplot_titles=texts, horizontal_spacing=0.03,
-        vertical_spacing=0.14 / len(rows) + 0.03,
+        vertical_spacing=0.16 / len(rows),
     )  # fmt: skip
     kinds = _kinds(list(labels.values()))
     for (row, column), positions in panels.items():
@@ -130,9 +137,10 @@ def small_maps(
         first = where == {"row": 1, "col": 1}
         here = labels[row, column]
         _add_sessions(fig, positions, kinds, here, legend=first, size=8, **where)
-    height = 190 + 330 * len(rows)
-    fig = finish(fig, _titled(title, subtitle), width=160 + 440 * len(columns), height=height)
-    return _as_map(fig, label_name)
+    width, height = SMALL * len(columns) + RIGHT + 40, (SMALL + 50) * len(rows) + TOP
+    fig = finish(fig, _titled(title, subtitle), width=width, height=height)
+    fig = _as_map(fig, label_name, list(panels.values()))
+    return fig.update_layout(margin_t=TOP + 30)
 
 
 _TIGHT = {"horizontal_spacing": 0.02}
@@ -238,18 +246,21 @@ def _titled(title: str, subtitle: str) -> str:
     return f"{title}<br><span style='font-size:12px;color:{GREY}'>{subtitle}</span>"
 
 
-def _as_map(fig: go.Figure, label_name: str, *, matches: bool = False) -> go.Figure:
-    """Axes without numbers and of equal scale, the legend at the right."""
-    bare = {"showticklabels": False, "ticks": "", "showgrid": False, "showline": True}
-    fig.update_xaxes(**bare, mirror=True, matches="x" if matches else None)
-    fig.update_yaxes(**bare, mirror=True, matches="y" if matches else None)
-    for axis in fig.select_yaxes():
-        x = axis.anchor or "x"
-        axis.update(scaleanchor=None if matches and x != "x" else x, constrain="domain")
+def _as_map(fig: go.Figure, label_name: str, panels: Sequence[Positions]) -> go.Figure:
+    """Square panels without numbers, both axes of the same scale; the legend at the right."""
+    bare = {"showticklabels": False, "ticks": "", "showgrid": False}
+    bare |= {"showline": True, "mirror": True}
+    axes = zip(fig.select_xaxes(), fig.select_yaxes(), panels, strict=False)
+    for x, y, positions in axes:
+        low, high = np.nanmin(positions, axis=0), np.nanmax(positions, axis=0)
+        middle, reach = (low + high) / 2, 0.54 * max(float((high - low).max()), 1e-6)
+        x.update(bare, range=[float(middle[0] - reach), float(middle[0] + reach)])
+        y.update(bare, range=[float(middle[1] - reach), float(middle[1] + reach)])
+        y.update(scaleanchor=y.anchor or "x", constrain="domain")
     return fig.update_layout(
-        margin={"l": 20, "r": 20, "t": 110, "b": 20},
+        margin={"l": 20, "r": RIGHT, "t": TOP, "b": 20},
         legend={
-            "orientation": "v", "x": 1.02, "xanchor": "left", "y": 1, "yanchor": "top",
+            "orientation": "v", "x": 1.01, "xanchor": "left", "y": 1, "yanchor": "top",
             "title": {"text": plain(label_name)}, "itemsizing": "constant",
         },
     )  # fmt: skip
