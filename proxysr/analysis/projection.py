@@ -289,7 +289,7 @@ def _key(vectors: Floats, start: Floats | None, config: MapConfig) -> str:
 
 def _read(path: Path, key: str, n: int) -> tuple[npt.NDArray[np.float32], MapQuality]:
     """A kept map, if it is whole and the one that is asked for."""
-    with np.load(path, allow_pickle=False) as kept:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
         positions, figures = kept["positions"], kept["quality"]
         if str(kept["key"]) != key or positions.shape != (n, 2) or len(figures) != 4:
             raise ValueError("another map")

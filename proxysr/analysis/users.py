@@ -179,11 +179,11 @@ def user_agreement(
     ConfigError
         If labels, users and strata differ in length, or one is missing.
     """
-    who = codes_of(users, "users")
+    who = _users(users, {**labels, "strata": strata})
     kinds = {name: codes_of(some, name) for name, some in labels.items()}
     statistics = {name: _agreements(codes, who) for name, codes in kinds.items()}
     table = _beside_chance(
-        statistics, kinds, who, ["AMI", "V-measure", "pair lift"], strata, n_permutations, seed
+        statistics, who, ["AMI", "V-measure", "pair lift"], strata, n_permutations, seed
     )
     sizes = {name: int(codes.max()) + 1 for name, codes in kinds.items()}
     table.insert(0, "labels", table.pop("of"))
@@ -220,7 +220,7 @@ def neighbour_purity(
     """
     from sklearn.neighbors import NearestNeighbors
 
-    who = codes_of(users, "users")
+    who = _users(users, {**vectors, "strata": strata})
     require(k >= 1, f"k is at least 1; received {k}.")
     k_near = min(k, len(who) - 1)
     statistics: dict[str, Statistics] = {}
@@ -228,7 +228,7 @@ def neighbour_purity(
         search = NearestNeighbors(n_neighbors=k_near, algorithm="brute")
         near = search.fit(moved_apart(some, seed)).kneighbors(return_distance=False)
         statistics[name] = _purity(near)
-    table = _beside_chance(statistics, vectors, who, [f"purity@{k}"], strata, n_permutations, seed)
+    table = _beside_chance(statistics, who, [f"purity@{k}"], strata, n_permutations, seed)
     table.insert(0, "vectors", table.pop("of"))
     return table
 
@@ -276,6 +276,18 @@ def agreement_of(
     return user_agreement(labels, users, **options), neighbour_purity(vectors, users, **options)
 
 
+def _users(users: Labels, others: Mapping[str, Any]) -> Ints:
+    """Users as whole numbers, if all others have one entry for each."""
+    for name, some in others.items():
+        n = len(users) if some is None else len(some)
+        require(
+            n == len(users),
+            f"Users are one a session; received {len(users)}, and {n} for {name}.",
+        )
+    require(len(users) >= 2, f"Agreement needs at least two sessions; received {len(users)}.")
+    return codes_of(users, "users")
+
+
 def _purity(near: npt.NDArray[np.int64]) -> Statistics:
     """Statistic of users, given the neighbours (n, k) of each session."""
     return lambda users: [float((users[near] == users[:, None]).mean())]
@@ -308,7 +320,6 @@ def _pairs(codes: Ints) -> float:
 
 def _beside_chance(
     statistics: Mapping[str, Statistics],
-    of: Mapping[str, Any],
     users: Ints,
     metrics: list[str],
     strata: Labels | None,
@@ -317,12 +328,6 @@ def _beside_chance(
 ) -> pd.DataFrame:
     """Values of all statistics and what the same exchanges of users give for each."""
     groups = np.zeros_like(users) if strata is None else codes_of(strata, "strata")
-    for name, some in {**of, "strata": groups}.items():
-        require(
-            len(some) == len(users),
-            f"Users are one a session; received {len(users)}, and {len(some)} for {name}.",
-        )
-    require(len(users) >= 2, f"Agreement needs at least two sessions; received {len(users)}.")
     require(n_permutations >= 1, f"n_permutations is at least 1; received {n_permutations}.")
     null = {name: np.empty((n_permutations, len(metrics))) for name in statistics}
     exchanges: Iterator[Ints] = permutations(users, groups, n_permutations, seed)
