@@ -35,7 +35,7 @@ def flow_picture(
         shown = sizes.index[:MOST_PROXIES][sizes[:MOST_PROXIES] >= LEAST * sizes.sum()]
         left_out[side] = len(sizes) - len(shown)
         table[side] = table[side].where(table[side].isin(shown), OTHERS)
-    table = table.groupby(["half", "full"], as_index=False)["n_sessions"].sum()
+    table = table.groupby(["half", "full"])[["n_sessions"]].sum().reset_index()
     order = {side: _by_size(table, side) for side in ("half", "full")}
     # the right side in the order in which the left side's largest bands arrive
     places = {name: place for place, name in enumerate(order["half"])}

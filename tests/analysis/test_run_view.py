@@ -17,7 +17,8 @@ from proxysr.analysis import run_view
 from proxysr.analysis.assignments import assignments_from_model
 from proxysr.analysis.projection import MapConfig, Projection, ProjectionPair
 from proxysr.analysis.representations import item_vectors, representations
-from proxysr.analysis.run_view import RunView, stratified
+from proxysr.analysis.run_view import RunView
+from proxysr.analysis.session_facts import stratified
 from proxysr.config import ConfigError
 from proxysr.data.batches import batch_of
 from proxysr.data.sessions import Sessions, SessionSplit

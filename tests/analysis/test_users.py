@@ -10,17 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_mutual_info_score, v_measure_score
 
-from proxysr.analysis.map_quality import moved_apart
-from proxysr.analysis.users import (
+from proxysr.analysis.known_users import (
     baseline_labels,
     draw_users,
     last_items,
     mean_item_vectors,
-    neighbour_purity,
     rows_of_known_users,
     strata_of,
-    user_agreement,
 )
+from proxysr.analysis.map_quality import moved_apart
+from proxysr.analysis.users import neighbour_purity, user_agreement
 from proxysr.config import ConfigError
 from proxysr.data.sessions import Sessions
 
