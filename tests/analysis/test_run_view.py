@@ -19,6 +19,7 @@ from proxysr.analysis.projection import MapConfig, Projection, ProjectionPair
 from proxysr.analysis.representations import item_vectors, representations
 from proxysr.analysis.run_view import RunView
 from proxysr.analysis.session_facts import stratified
+from proxysr.analysis.users import agreement_of, user_agreement
 from proxysr.config import ConfigError
 from proxysr.data.batches import batch_of
 from proxysr.data.sessions import Sessions, SessionSplit
@@ -195,6 +196,35 @@ def test_variants_without_proxies(train: Train) -> None:
         rows = view.rows_of(proxy)
         expected = np.median(view.positions[rows], axis=0) if proxy in chosen else [np.nan] * 2
         assert np.allclose(view.proxy_positions[proxy], expected, equal_nan=True)
+
+
+def test_agreement_of_a_view_is_that_of_its_known_users(
+    train: Train, tiny_split: SessionSplit
+) -> None:
+    clicks = [tiny_split.train[row % 5].tolist() for row in range(12)]
+    users = [0, 1, 0, -1, 1, 0, 1, 2, 0, 1, 2, 3]
+    split = dataclasses.replace(
+        tiny_split,
+        train=Sessions.from_lists(clicks, user_index=users),
+        users=pd.DataFrame({"user_id": list("wxyz")}),
+    )
+    view = RunView.of(train(split=split, epochs=1), part="train")
+    labels, vectors = agreement_of(view, n_permutations=9)
+    known = [row for row in range(12) if users[row] in (0, 1, 2)]
+    expected = user_agreement(
+        {"proxies": view.table["proxy"].to_numpy()[known]},
+        np.array(users)[known],
+        strata=view.sessions.lengths[known],
+        n_permutations=9,
+    )
+    found = labels[labels["labels"] == "proxies"].reset_index(drop=True)
+    assert found["value"].tolist() == expected["value"].tolist()
+    assert labels["labels"].unique().tolist() == [
+        "proxies", "k-means of items", "last item", "random",
+    ]  # fmt: skip
+    assert vectors["vectors"].tolist() == ["proxy vectors", "mean of items", "last item"]
+    with pytest.raises(ConfigError, match="at least two known users of 5 or more sessions"):
+        agreement_of(view, min_sessions=5)
 
 
 def test_a_sample_is_said_to_be_one(run: RunDir) -> None:
