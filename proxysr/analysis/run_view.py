@@ -242,6 +242,18 @@ class RunView:
         """Number K of proxies."""
         return len(proxy_vectors(self.model))
 
+    @cached_property
+    def proxy_sizes(self) -> npt.NDArray[np.int64]:
+        """Number of sessions (K,) that chose each proxy."""
+        return np.bincount(self.table["proxy"], minlength=self.n_proxies)
+
+    @cached_property
+    def half_proxy_sizes(self) -> npt.NDArray[np.int64] | None:
+        """The same half-way."""
+        if self.half_table is None:
+            return None
+        return np.bincount(self.half_table["proxy"], minlength=self.n_proxies)
+
     @property
     def notes(self) -> list[str]:
         """Sentences on what is missing, sampled, or odd."""

@@ -181,6 +181,7 @@ def test_names_of_items_and_proxies(run: RunDir) -> None:
     with pytest.raises(ConfigError, match="Proxies are 0 to 3; received 4"):
         view.proxy_label(4)
     assert (view.table["proxy"].to_numpy()[view.rows_of(proxy)] == proxy).all()
+    assert view.proxy_sizes.tolist() == [len(view.rows_of(k)) for k in range(4)]
     long = run_view._short("a very long title of an item")
     assert len(long) <= run_view.LABEL_LENGTH
     assert long.endswith("…")

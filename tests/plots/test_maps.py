@@ -41,7 +41,7 @@ def test_proxies_that_nobody_chose_are_left_out() -> None:
     proxies = next(line for line in fig.data if line.name == "proxy")
     assert list(proxies.x) == [0.5, 4.5, 6.5]
     assert list(proxies.text) == ["<b>0</b>", "<b>2</b>", "<b>3</b>"]
-    assert list(proxies.customdata) == [3, 2, 1]
+    assert proxies.customdata.tolist() == [[0, 3], [2, 2], [3, 1]]
     nowhere = np.where(np.arange(4)[:, None] == 0, np.nan, POINTS[:4])
     fig = session_map(POINTS, proxy_positions=nowhere)
     assert len(next(line for line in fig.data if line.name == "proxy").x) == 3
