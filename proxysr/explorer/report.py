@@ -178,8 +178,8 @@ def _notes(view: RunView, shown: int, examples: int) -> list[str]:
     notes = []
     if shown < len(view.table):
         notes.append(
-            f"The map and the table show {shown:,} of {len(view.table):,} sessions, a sample in "
-            "proportion to the proxies. Counts and items of proxies at 100 % are of all."
+            f"The map and the table of sessions show {shown:,} of {len(view.table):,} sessions, a "
+            "sample in proportion to the proxies; figures of proxies at 100 % are of all."
         )
     long_enough = int((view.table["n_clicks"].to_numpy()[np.asarray(view.drawn)] >= 2).sum())
     if examples < long_enough:

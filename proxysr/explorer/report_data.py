@@ -66,6 +66,7 @@ def page_data(view: RunView, rows: Ints, n_examples: int) -> dict[str, Any]:
         "half": None if half is None else _chosen(half) | {"xy": place(view.half_positions, rows)},
         "columns": _columns(table),
         "n_items": view.model.n_items,
+        "grid": GRID,
         "proxies": _proxies(view, kept, items),
         "proxy_xy": place(view.proxy_positions),
         "half_proxy_xy": place(view.half_proxy_positions),

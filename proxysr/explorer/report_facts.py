@@ -119,19 +119,27 @@ def _metrics(view: RunView) -> dict[str, Any]:
     return {"names": names, "rows": rows, "missing": missing}
 
 
-def _quality(view: RunView) -> list[dict[str, str]]:
-    quality = view.projection_quality
-    found = []
-    for name, title, meaning in (
-        ("recall", "Neighbours kept", "share of the 10 nearest sessions that are so on the map"),
-        ("knc", "Proxies near each other", "share of nearest groups that are so on the map"),
-        ("cpd", "Distances", "Spearman correlation of distances on and off the map"),
-        ("trustworthiness", "Trustworthiness", "1 if all neighbours on the map are neighbours"),
-    ):
-        value = getattr(quality, name, None)
-        if value is not None:
-            found.append({"name": title, "value": number(float(value)), "meaning": meaning})
-    return found
+def _quality(view: RunView) -> dict[str, Any]:
+    """How far the maps can be trusted."""
+    full, half = view.projection, view.half_projection
+    rows = [
+        {
+            "name": title,
+            "half": None if half is None else number(float(getattr(half.quality, name))),
+            "full": number(float(getattr(full.quality, name))),
+            "meaning": meaning,
+        }
+        for name, title, meaning in (
+            ("recall", "Neighbours kept", "share of 10 neighbours on the map that are so off it"),
+            ("trustworthiness", "Trustworthiness", "near 1: no far ones among them; 0.5: chance"),
+            ("cpd", "Distances", "rank correlation of distances on and off the map"),
+        )
+    ]
+    settings = ", ".join(f"{name} {value}" for name, value in full.settings.to_dict().items())
+    said = [f"t-SNE with {settings}, of {len(view.drawn):,} sessions and the proxies."]
+    if half is not None:
+        said.insert(0, f"The two maps, {view.layout}.")
+    return {"half": half is not None, "rows": rows, "sentences": said}
 
 
 def _flow(view: RunView) -> dict[str, Any]:

@@ -31,7 +31,9 @@ class View:
     drawn: np.ndarray
     proxy_positions: np.ndarray
     half_proxy_positions: np.ndarray | None
-    projection_quality: Any
+    projection: Any
+    half_projection: Any
+    layout: str = "from half to full: median movement 0.10 of the radius"
     notes: list[str] = field(default_factory=list)
 
     def label(self, item: int) -> str:
@@ -71,8 +73,10 @@ def view_of(path: Path, part: str = "test") -> View:
     n_proxies = model.config.n_proxies
     dots, middles = spread(table, n_proxies, 0)
     half_dots, half_middles = spread(half_table, n_proxies, 0)
-    quality = SimpleNamespace(recall=0.61, knc=None, cpd=0.42, trustworthiness=0.93)
+    quality = SimpleNamespace(recall=0.61, cpd=0.42, trustworthiness=0.93)
+    settings = SimpleNamespace(to_dict=lambda: {"perplexity": 30.0, "seed": 0})
+    projection = SimpleNamespace(quality=quality, settings=settings)
     return View(
         run, split, part, sessions, split.items, model, half_model, table, half_table, dots,
-        half_dots, np.arange(len(table)), middles, half_middles, quality,
+        half_dots, np.arange(len(table)), middles, half_middles, projection, projection,
     )  # fmt: skip

@@ -5,7 +5,6 @@ const S = DATA.sessions;
 const N = S.id.length;
 const K = DATA.proxies.length;
 const byId = (id) => document.getElementById(id);
-const mainColour = DATA.palette[0];
 
 /** An element with attributes (functions become listeners) and children (strings become text). */
 function el(tag, attributes = {}, ...children) {
@@ -38,6 +37,8 @@ const day = (seconds) => date(seconds).slice(0, 10);
 
 const title = (item) => DATA.items.titles[item];
 const proxyName = (proxy) => `Proxy ${proxy}`;
+/** A proxy's label without its number. */
+const proxyAbout = (proxy) => DATA.proxies[proxy].label.replace(/^\d+ · /, "");
 const users = S.user || null;
 const userOf = (row) => (users && users.values[row] >= 0 ? users.labels[users.values[row]] : "");
 const example = new Map(S.examples.row.map((row, place) => [row, place]));

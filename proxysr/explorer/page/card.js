@@ -9,7 +9,7 @@ function facts(pairs) {
 
 /** Pairs of bars, selection beside all sessions, as a small picture. */
 function bars(name, labels, of, rows, every = 1) {
-  const tally = (some) => {
+  const shares = (some) => {
     const sums = labels.map(() => 0);
     let n = 0;
     for (const row of some) {
@@ -20,7 +20,7 @@ function bars(name, labels, of, rows, every = 1) {
     }
     return sums.map((sum) => sum / Math.max(1, n));
   };
-  const [mine, all] = [tally(rows), tally(everyRow)];
+  const [mine, all] = [shares(rows), shares(everyRow)];
   const most = Math.max(...mine, ...all, 1e-9);
   const width = 300, height = 54, step = width / labels.length;
   const picture = el("svg", { viewBox: `0 0 ${width} ${height + 14}`, role: "img", class: "bars", "aria-label":
@@ -77,7 +77,7 @@ const clearButton = () => el("button", { type: "button", class: "link", click: (
 /** Of many sessions: how many chose each proxy, the most frequent first. */
 function proxiesOf(rows) {
   const chosen = choice().proxy;
-  return [...itemless(rows.map((row) => chosen[row]))].sort((a, b) => b[1] - a[1]);
+  return [...tally(rows.map((row) => chosen[row]))].sort((a, b) => b[1] - a[1]);
 }
 
 function proxyButton(proxy, ...more) {
@@ -93,7 +93,7 @@ function proxyCard() {
   return [
     clearButton(),
     el("h3", {}, proxyName(proxy), half ? " at 50 %" : ""),
-    half ? null : el("p", { class: "label" }, about.label),
+    half ? null : el("p", { class: "label" }, proxyAbout(proxy)),
     !half && states[about.state] ? el("p", { class: "notice" }, states[about.state]) : null,
     facts(half
       ? [["Sessions", `${whole.format(rows.length)} (${percent(rows.length / N)})`], known === null ? null : ["Users", whole.format(known)],

@@ -27,6 +27,7 @@ function wireControls() {
   byId("next").addEventListener("click", () => set({ page: state.page + 1, open: null }));
   byId("csv").addEventListener("click", saveCsv);
   byId("print").addEventListener("click", () => window.print());
+  addEventListener("beforeprint", () => { for (const part of document.querySelectorAll("details")) part.open = true; });
   panels.push(() => { byId("clear").disabled = !isSelected() && !state.query; });
 }
 

@@ -35,7 +35,7 @@ function coloured() {
   const by = COLOURINGS.find((entry) => entry.id === state.colour);
   const other = variable("--faint");
   if (by.proxy) {
-    const seen = itemless(choice().proxy);
+    const seen = tally(choice().proxy);
     const first = order.filter((proxy) => seen.has(proxy)).slice(0, DATA.palette.length);
     return {
       colours: choice().proxy.map(colourOfProxy),
@@ -45,7 +45,7 @@ function coloured() {
   }
   if (by.labels) {
     const shown = by.labels.slice(0, DATA.palette.length);
-    const seen = itemless(by.values);
+    const seen = tally(by.values);
     const rest = N - shown.reduce((sum, _, place) => sum + (seen.get(place) || 0), 0);
     return {
       colours: by.values.map((value) => (value >= 0 && value < shown.length ? DATA.palette[value] : other)),
@@ -66,7 +66,7 @@ function coloured() {
 }
 
 /** How often each value occurs. */
-function itemless(values) {
+function tally(values) {
   const seen = new Map();
   for (const value of values) seen.set(value, (seen.get(value) || 0) + 1);
   return seen;
@@ -82,18 +82,18 @@ function places() {
 
 /** Rings of the proxies: sizes by sessions, numbers for the largest. */
 function rings() {
-  const seen = itemless(choice().proxy);
+  const seen = tally(choice().proxy);
   const most = Math.max(1, ...seen.values());
   const sizes = DATA.proxies.map((_, k) => (seen.has(k) ? 9 + 19 * Math.sqrt(seen.get(k) / most) : 5));
   const named = new Set([...seen.keys()].sort((a, b) => seen.get(b) - seen.get(a)).slice(0, 40));
   const chosen = state.proxy;
   return {
     "marker.size": [sizes],
-    "marker.line.color": [DATA.proxies.map((_, k) => (seen.has(k) ? variable("--ink") : variable("--faint")))],
+    "marker.color": [DATA.proxies.map((_, k) => (seen.has(k) ? variable("--ink") : variable("--faint")))],
     "marker.line.width": [DATA.proxies.map((_, k) => (k === chosen ? 4 : seen.has(k) ? 1.4 : 1))],
     text: [DATA.proxies.map((_, k) => (named.has(k) || k === chosen ? String(k) : ""))],
     hovertext: [DATA.proxies.map((proxy, k) =>
-      `<b>${proxyName(k)}</b><br>${escaped(proxy.label)}<br>${count(seen.get(k) || 0, "session")} here`)],
+      `<b>${proxyName(k)}</b><br>${escaped(proxyAbout(k))}<br>${count(seen.get(k) || 0, "session")} here`)],
   };
 }
 
@@ -106,8 +106,8 @@ const hoverTexts = () => everyRow.map((row) => {
 function mapLayout() {
   const axis = { visible: false, showgrid: false, zeroline: false };
   const span = (values) => {
-    const known = values.filter((value) => value !== null);
-    return [Math.min(...span3(known)), Math.max(...span3(known, true))];
+    const known = values.filter((value) => value !== null); // too many for Math.min(...known)
+    return [known.reduce((a, b) => Math.min(a, b), DATA.grid), known.reduce((a, b) => Math.max(a, b), 0)];
   };
   const [xs, ys] = [0, 1].map((at) => span([S.xy, DATA.proxy_xy, DATA.half && DATA.half.xy, DATA.half_proxy_xy]
     .filter(Boolean).flatMap((xy) => xy[at])));
@@ -126,11 +126,6 @@ function mapLayout() {
     modebar: { bgcolor: "rgba(0,0,0,0)", color: variable("--muted"), activecolor: variable("--ink") },
     hoverlabel: { bgcolor: variable("--panel"), bordercolor: variable("--line"), font: { color: variable("--ink") } },
   };
-}
-
-/** The least or the greatest value, of many (too many for arguments). */
-function span3(values, most = false) {
-  return [values.reduce((a, b) => (most ? Math.max(a, b) : Math.min(a, b)), most ? -Infinity : Infinity)];
 }
 
 function drawMap() {
