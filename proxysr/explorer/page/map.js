@@ -181,6 +181,7 @@ async function redrawMap(changed) {
     else {
       const smooth = { duration: 700, easing: "cubic-in-out" };
       await Plotly.animate(map, { data, traces: [0, 1] }, { transition: smooth, frame: { duration: 700, redraw: false } });
+      await Plotly.redraw(map); // moved texts may be lost otherwise
     }
   }
   if (changed.has("proxy") || changed.has("rows") || changed.has("moment")) {
