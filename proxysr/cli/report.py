@@ -22,7 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_dir", metavar="RUN_DIR", help="what `proxysr train` wrote")
     parser.add_argument("file", metavar="FILE.html", help="a new file, or an earlier report")
     parser.add_argument(
-        "--split", choices=("train", "valid", "test"), default="test", help="part of the data [test]"
+        "--split",
+        choices=("train", "valid", "test"),
+        default="test",
+        help="part of the data [test]",
     )
     parser.add_argument(
         "--max-sessions",

@@ -12,21 +12,19 @@ import hashlib
 import json
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from proxysr import __version__
-from proxysr.explorer.report_data import page_data, stratified
+from proxysr.analysis.run_view import RunView, stratified
+from proxysr.explorer.report_data import page_data
 from proxysr.explorer.report_facts import page_facts
 from proxysr.files import check_writable, replacing
 from proxysr.plots.theme import COLOURS
 from proxysr.plots.training import learning_curves
-
-if TYPE_CHECKING:
-    from proxysr.analysis.run_view import RunView
 
 GENERATOR = "proxysr report"
 SCRIPTS = ("base.js", "map.js", "card.js", "table.js", "main.js")

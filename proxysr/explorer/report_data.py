@@ -7,7 +7,7 @@ whole thousandths and positions whole numbers up to ``GRID``, so that a large ru
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +16,10 @@ import torch
 
 from proxysr.analysis.choosing import proxy_vectors
 from proxysr.analysis.profiles import ItemCounts, nearest_proxies, proxy_table, top_items
+from proxysr.analysis.run_view import RunView, stratified
 from proxysr.data.batches import batch_of
 from proxysr.data.sessions import Sessions
 from proxysr.evaluation import device_of, rank_of
-
-if TYPE_CHECKING:
-    from proxysr.analysis.run_view import RunView
 
 Ints = npt.NDArray[np.int64]
 
@@ -72,20 +70,6 @@ def page_data(view: RunView, rows: Ints, n_examples: int) -> dict[str, Any]:
         "half_proxy_xy": place(view.half_proxy_positions),
         "items": items.named(),
     }
-
-
-def stratified(labels: npt.NDArray[Any], limit: int, seed: int = 0) -> Ints:
-    """Rows of a sample with all labels in proportion, and each at least once if there is room.
-
-    >>> stratified(np.array(["a", "b", "a", "a", "a", "b"]), 3).tolist()
-    [1, 2, 4]
-    """
-    if len(labels) <= limit:
-        return np.arange(len(labels))
-    order = np.random.default_rng(seed).permutation(len(labels))
-    groups = pd.Series(labels[order]).groupby(labels[order])
-    turn = groups.cumcount() / groups.transform("size")  # 0 for the first of every label
-    return np.sort(order[np.argsort(turn.to_numpy(), kind="stable")[:limit]])
 
 
 def shortened(text: object) -> str:

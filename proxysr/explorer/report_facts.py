@@ -6,19 +6,17 @@ import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import pandas as pd
 
 from proxysr import __version__
 from proxysr.analysis.profiles import collapse
+from proxysr.analysis.run_view import RunView
 from proxysr.data.preparation import provenance_table
 from proxysr.data.sessions import Task
 from proxysr.files import read_object
 from proxysr.plots.theme import TASK_NAMES
-
-if TYPE_CHECKING:
-    from proxysr.analysis.run_view import RunView
 
 MOST_FLOWS = 12
 COUNTS = ("interactions", "items", "sessions", "users")
@@ -88,18 +86,16 @@ def _figures(view: RunView, metrics: Mapping[str, Any]) -> list[dict[str, str]]:
 def _metrics(view: RunView) -> dict[str, Any]:
     """Rows of evaluations that were made, and a sentence for each that was not."""
     run = view.run
-    missing = []
     try:
         known = run.metrics()
     except ValueError as error:  # the run was trained on since
-        known = {}
-        missing.append(str(error))
-    for task in get_args(Task):
-        if not missing and f"{view.part}-{task}" not in known:
-            missing.append(
-                f"The {view.part} targets of task {task!r} ({TASK_NAMES[task]}) were not evaluated "
-                f"yet: proxysr evaluate {run.path} --split {view.part} --task {task}"
-            )
+        return {"names": [], "rows": [], "missing": [str(error)]}
+    missing = [
+        f"The {view.part} targets of task {task!r} ({TASK_NAMES[task]}) were not evaluated yet: "
+        f"proxysr evaluate {run.path} --split {view.part} --task {task}"
+        for task in get_args(Task)
+        if f"{view.part}-{task}" not in known
+    ]
     names = list(dict.fromkeys(name for entry in known.values() for name in entry["metrics"]))
     rows = []
     for entry in known.values():

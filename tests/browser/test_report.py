@@ -15,7 +15,9 @@ from proxysr.explorer import report
 from proxysr.explorer.report import write_report
 from tests.explorer.standin import HOSTILE, View, hostile_run, view_of
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
+)
 FLAGS = [
     "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
@@ -127,11 +129,11 @@ def test_a_click_on_the_map_selects(opened: Opened, view: View) -> None:
 
 
 def test_a_lasso_selects_what_lies_in_it(opened: Opened, view: View) -> None:
-    box = opened.page.locator("#map .plot .scatterlayer").first.bounding_box()
+    box = opened.page.locator("#map .nsewdrag").bounding_box()
     assert box is not None
-    left, top, width, height = (box[name] for name in ("x", "y", "width", "height"))
-    corners = [(left - 5, top - 5), (left + width + 5, top - 5),
-               (left + width + 5, top + height + 5), (left - 5, top + height + 5)]  # fmt: skip
+    left, bottom = box["x"] + 2, box["y"] + box["height"] - 2
+    right, top = box["x"] + box["width"] - 2, box["y"] + 2
+    corners = [(left, bottom), (left, top), (right, top), (right, bottom)]
     opened.page.mouse.move(*corners[0])
     opened.page.mouse.down()
     for corner in (*corners[1:], corners[0]):
