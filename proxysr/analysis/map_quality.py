@@ -110,6 +110,13 @@ def median_movement(one: Floats, two: Floats) -> float:
     return float(np.median(moved) / (radius or 1.0))
 
 
+def moved_apart(vectors: Floats, seed: int = 0) -> npt.NDArray[np.float32]:
+    """The vectors (n, D), each moved a little at random, so that no two are equal."""
+    random = np.random.default_rng(seed).standard_normal(vectors.shape)
+    size = FINEST * spread_of(vectors) / np.sqrt(vectors.shape[1])
+    return np.asarray(vectors + (size or 1.0) * random, np.float32)
+
+
 def spread_of(vectors: Floats) -> float:
     """Root of the mean squared distance of vectors (n, D) from their mean."""
     return float(np.sqrt(np.asarray(vectors, np.float64).var(axis=0).sum()))

@@ -30,12 +30,11 @@ import numpy.typing as npt
 from tqdm.auto import tqdm
 
 from proxysr.analysis.map_quality import (
-    FINEST,
     MapQuality,
     map_quality,
     median_movement,
+    moved_apart,
     neighbour_overlap,
-    spread_of,
 )
 from proxysr.config import Settings, require
 from proxysr.files import replacing
@@ -166,7 +165,7 @@ def project_sessions(
         )
     key, note = _key(vectors, start, config), ""
     path = None if cache is None else Path(cache) / f"map-{key[:16]}.npz"
-    moved = _moved(vectors, config.seed)
+    moved = moved_apart(vectors, config.seed)
     if path is not None and path.is_file():
         try:
             return Projection(*_read(path, key, len(vectors)), config, moved)
@@ -237,13 +236,6 @@ def place(vectors: Floats, projection: Projection) -> npt.NDArray[np.float32]:
     search = NearestNeighbors(n_neighbors=min(NEAR, len(known)), algorithm="brute").fit(known)
     near = search.kneighbors(np.asarray(vectors, np.float32), return_distance=False)
     return np.asarray(np.median(projection.positions[near], axis=1), np.float32)
-
-
-def _moved(vectors: npt.NDArray[np.float32], seed: int) -> npt.NDArray[np.float32]:
-    """The vectors, each a little away from where it is, so that no two are equal."""
-    random = np.random.default_rng(seed).standard_normal(vectors.shape)
-    size = FINEST * spread_of(vectors) / np.sqrt(vectors.shape[1])
-    return np.asarray(vectors + (size or 1.0) * random, np.float32)
 
 
 def _tsne(

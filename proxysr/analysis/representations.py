@@ -15,7 +15,7 @@ from proxysr.config import require
 from proxysr.data.batches import DeviceSessions, SessionBatch
 from proxysr.data.sessions import Sessions
 from proxysr.evaluation import device_of
-from proxysr.models import SessionModel
+from proxysr.models import GCEGNN, SessionModel
 
 
 def whole_sessions(
@@ -44,7 +44,7 @@ def representations(
     model: SessionModel,
     sessions: Sessions,
     *,
-    feature: Callable[[SessionBatch], Tensor] | None = None,
+    general: bool = False,
     batch_size: int = 1024,
     progress: bool = False,
 ) -> npt.NDArray[np.float32]:
@@ -56,9 +56,9 @@ def representations(
         In evaluation mode, on any device.
     sessions : Sessions
         Each with at least one click.
-    feature : callable, optional
-        Another method of the model that gives (B, D) for a batch, such as
-        :meth:`GCEGNN.global_feature`; :meth:`SessionModel.represent` if left out.
+    general : bool
+        Take what stands for general interest, as in Figure 4 of the ProxySR paper: of GCE-GNN,
+        :meth:`GCEGNN.global_feature`. Of other models, it is :meth:`SessionModel.represent`.
     batch_size : int
         Sessions looked at together.
     progress : bool
@@ -73,13 +73,29 @@ def representations(
     empty = int((sessions.lengths == 0).sum())
     require(empty == 0, f"{empty} of {len(sessions)} sessions have no click. Leave them out.")
     found: npt.NDArray[Any] | None = None
+    feature: Callable[[SessionBatch], Tensor] = model.represent
+    if general and isinstance(model, GCEGNN):
+        feature = model.global_feature
     with tqdm(
         total=len(sessions), desc="vectors", unit="session", leave=False, disable=not progress
     ) as bar:
         for rows, batch in whole_sessions(model, sessions, batch_size):
-            vectors = (feature or model.represent)(batch).float().cpu().numpy()
+            vectors = feature(batch).float().cpu().numpy()
             if found is None:
                 found = np.empty((len(sessions), vectors.shape[1]), np.float32)
             found[rows] = vectors
             bar.update(len(rows))
     return np.asarray(found)
+
+
+def item_vectors(model: SessionModel) -> npt.NDArray[np.float32]:
+    """Embeddings (V, D) of the items; row 0 is the padding.
+
+    Raises
+    ------
+    ConfigError
+        If the model has none.
+    """
+    table = getattr(model, "items", None)
+    require(isinstance(table, Tensor), f"{type(model).__name__} has no vectors of items.")
+    return np.asarray(table.detach().float().cpu().numpy())  # type: ignore[union-attr]
