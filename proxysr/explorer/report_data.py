@@ -90,15 +90,15 @@ class _Items:
         """Numbers of items, given by their index from 1."""
         return [self.number.setdefault(int(index), len(self.number)) for index in indices]
 
-    def named(self) -> dict[str, list[str]]:
-        """Ids and titles by number; an item without a title goes by its id."""
+    def named(self) -> dict[str, list[Any]]:
+        """Index, id and title by number; an item without a title goes by its id."""
         rows = [index - 1 for index in self.number]
         ids = [shortened(self.ids[row]) for row in rows]
         if self.titles is None:
-            return {"ids": ids, "titles": ids}
+            return {"index": list(self.number), "ids": ids, "titles": ids}
         titles = [self.titles[row] for row in rows]
         names = [i if pd.isna(t) else shortened(t) for i, t in zip(ids, titles, strict=True)]
-        return {"ids": ids, "titles": names}
+        return {"index": list(self.number), "ids": ids, "titles": names}
 
 
 def _placing(view: RunView) -> Any:
@@ -220,7 +220,7 @@ def _proxies(view: RunView, kept: Ints, items: _Items) -> list[dict[str, Any]]:
     found = []
     for proxy, row in enumerate(table.to_dict("records")):
         near = nearest_proxies(vectors, proxy, k=NEAREST)
-        rows = rows_of.get(proxy, [])
+        rows = np.asarray(rows_of.get(proxy, []), np.int64)
         best = top_items(sessions, rows, view.items, k=TOP_ITEMS, counts=counts)
         columns = best[["count", "share", "lift", "p_adjusted"]].to_numpy(float)
         entry = {

@@ -11,6 +11,7 @@ from typing import Any, get_args
 import pandas as pd
 
 from proxysr import __version__
+from proxysr.analysis.flow import fates, flow_agreement, flow_table
 from proxysr.analysis.profiles import collapse
 from proxysr.analysis.run_view import RunView
 from proxysr.data.preparation import provenance_table
@@ -143,31 +144,28 @@ def _flow(view: RunView) -> dict[str, Any]:
     if view.half_table is None:
         return {"sentence": "There is no half-way snapshot to compare with.", "rows": []}
     half, full = view.half_table["proxy"].to_numpy(), view.table["proxy"].to_numpy()
-    pairs = pd.DataFrame({"half": half, "full": full}).value_counts().reset_index(name="n")
-    at_half = pd.Series(half).value_counts()
-    stayed = float((half == full).mean()) if len(full) else float("nan")
+    flows = flow_table(half, full)
+    fate = fates(half, full, n_proxies=view.n_proxies)
+    counts = fate["fate"].value_counts()
     rows = [
         {
-            "half": int(row.half),
-            "full": int(row.full),
-            "sessions": number(row.n),
-            "share": f"{row.n / at_half[row.half]:.1%}",
+            "half": row["half"],
+            "full": row["full"],
+            "sessions": number(row["n_sessions"]),
+            "share": f"{row['share_of_half']:.1%}",
         }
-        for row in pairs.head(MOST_FLOWS).itertuples()
+        for row in flows.head(MOST_FLOWS).to_dict("records")
     ]
-    before, after = set(half), set(full)
-    sentence = (
-        f"{stayed:.1%} of {len(full):,} sessions choose the same proxy after epoch "
-        f"{view.run.half_epoch} (50 %) and epoch {view.run.best_epoch} (100 %)."
-    )
+    agreement = f"{flow_agreement(half, full)}, with its 95 % interval." if len(full) > 1 else ""
+    epochs = f"epoch {view.run.half_epoch} (50 %) and epoch {view.run.best_epoch} (100 %)"
     figures = [
-        ("Proxies in use at 50 %", number(len(before))),
-        ("Proxies in use at 100 %", number(len(after))),
-        ("In use at 100 % only", number(len(after - before))),
-        ("In use at 50 % only", number(len(before - after))),
-        ("Rows shown", f"{len(rows)} of {len(pairs):,} flows, the largest"),
+        ("Proxies in use at 50 %", number((fate["n_half"] > 0).sum())),
+        ("Proxies in use at 100 %", number((fate["n_full"] > 0).sum())),
+        ("Born since, died since", f"{counts.get('born', 0)}, {counts.get('died', 0)}"),
+        ("Merged with others", f"{fate['merged'].sum()} (most of their sessions went to one)"),
+        ("Rows shown", f"the {len(rows)} largest of {len(flows):,} flows"),
     ]
-    return {"sentence": sentence, "rows": rows, "figures": figures}
+    return {"sentence": f"Between {epochs}: {agreement}", "rows": rows, "figures": figures}
 
 
 def _groups(view: RunView) -> list[dict[str, Any]]:

@@ -38,6 +38,10 @@ class View:
     layout: str = "from half to full: median movement 0.10 of the radius"
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def n_proxies(self) -> int:
+        return int(self.model.config.n_proxies)
+
     def label(self, item: int) -> str:
         row = self.items.iloc[item - 1]
         return str(row["title"] if "title" in self.items else row["item_id"])
@@ -74,7 +78,7 @@ def view_of(path: Path, part: str = "test") -> View:
                 frame[name] = frame["session_id"].map(info[name])
     n_proxies = model.config.n_proxies
     dots, middles = spread(table, n_proxies, 0)
-    half_dots, half_middles = spread(half_table, n_proxies, 0)
+    half_dots, half_middles = spread(half_table, n_proxies, 1)
     quality = SimpleNamespace(recall=0.61, cpd=0.42, trustworthiness=0.93)
     settings = SimpleNamespace(to_dict=lambda: {"perplexity": 30.0, "seed": 0})
     projection = SimpleNamespace(quality=quality, settings=settings)
@@ -127,7 +131,10 @@ def hostile_run(folder: Path) -> Path:
     )
     data = dressed_split.save(folder / "data")
     run = folder / "run <b>&"
-    config = TrainConfig(epochs=5, learning_rate=1e-2, batch_size=16, device="cpu")
-    train_run(data, run, model_config=SMALL["proxysr"], train=config, progress=False)
+    settings = SMALL["proxysr"] | {
+        "temperature_start": 1.0, "anneal_epochs": 30, "init_std": 0.3, "init_std_selector": 10.0,
+    }  # under which sessions choose two proxies  # fmt: skip
+    config = TrainConfig(epochs=4, learning_rate=1e-3, batch_size=16, device="cpu")
+    train_run(data, run, model_config=settings, train=config, progress=False)
     evaluate_run(run, progress=False)
     return run

@@ -171,9 +171,9 @@ def test_figures_settings_and_the_command_are_told(view: View, text: str) -> Non
     for words in (
         f"{recall:.4f}",
         "The test targets of task 'repeat' (with repeats) were not evaluated yet: proxysr evaluate",
-        "learning_rate 0.01",
+        "learning_rate 0.001",
         "Trustworthiness",
-        "choose the same proxy after epoch",
+        "sessions changed their proxy; the groupings agree by AMI",
         view.run.data["fingerprint"],
     ):
         assert words in prose

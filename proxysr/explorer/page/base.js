@@ -96,7 +96,8 @@ function topItems(rows, limit) {
   const low = (p) => (p + z2 / (2 * n) - Math.sqrt(z2 * ((p * (1 - p)) / n + z2 / (4 * n * n)))) / (1 + z2 / n);
   return [...itemCounts(rows)]
     .map(([item, k]) => ({ item, k, share: k / n, ofAll: countsOfAll.get(item) / N }))
-    .sort((a, b) => low(b.share) / b.ofAll - low(a.share) / a.ofAll || a.item - b.item)
+    .sort((a, b) => low(b.share) / b.ofAll - low(a.share) / a.ofAll ||
+      DATA.items.index[a.item] - DATA.items.index[b.item])
     .slice(0, limit)
     .map(({ item, k, share, ofAll }) => [item, k, share, share / ofAll]);
 }

@@ -160,7 +160,7 @@ function drawMap() {
         else set({ proxy: choice().proxy[point.pointNumber], rows: null, open: point.pointNumber });
       });
       map.on("plotly_selected", (event) => {
-        if (!event || !event.points) return;
+        if (!event || !(event.lassoPoints || event.range)) return; // none drawn: an outline was removed
         const rows = event.points.filter((p) => p.curveNumber === 0).map((p) => p.pointNumber);
         set({ proxy: null, rows: rows.sort((a, b) => a - b) });
       });
