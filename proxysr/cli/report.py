@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="test",
         help="part of the data [test]",
     )
+    parser.add_argument("--data", metavar="DATA_DIR", help="the prepared data, if it has moved")
     parser.add_argument(
         "--max-sessions",
         type=int,
@@ -44,9 +45,16 @@ def run(args: argparse.Namespace) -> Answer:
 
     require(args.max_sessions >= 1, f"--max-sessions is at least 1; received {args.max_sessions}.")
     check_place(args.file)
-    view = RunView.of(args.run_dir, part=args.split, max_drawn=args.max_sessions)
+    view = RunView.of(
+        args.run_dir,
+        part=args.split,
+        data_dir=args.data,
+        max_drawn=args.max_sessions,
+        progress=True,
+    )
     words = ["proxysr", "report", args.run_dir, args.file, "--split", args.split]
     words += ["--max-sessions", str(args.max_sessions)]
+    words += [] if args.data is None else ["--data", args.data]
     path = write_report(view, args.file, command=shlex.join(words), max_sessions=args.max_sessions)
     size = path.stat().st_size
     data = {"file": str(path), "bytes": size, "n_sessions": len(view.table), "notes": view.notes}

@@ -178,7 +178,7 @@ def test_search_sort_and_pages(opened: Opened, view: View) -> None:
     opened.page.get_by_role("button", name="Probability").press("Enter")
     opened.page.wait_for_selector("#head th[aria-sort=ascending]")
     first = opened.column("Probability")
-    opened.page.get_by_role("button", name="Next").click()
+    opened.page.get_by_role("button", name="Next", exact=True).click()
     opened.wait_for_text("#pages", "Page 2")
     found = [float(text) for text in first + opened.column("Probability")]
     assert found == [round(v, 3) for v in np.sort(view.table["probability"].to_numpy(float))][:40]
