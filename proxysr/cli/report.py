@@ -1,0 +1,62 @@
+"""``proxysr report``."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+
+from proxysr.cli.answer import Answer
+
+EXAMPLES = """\
+examples:
+  proxysr report runs/shop shop.html                  # test sessions
+  proxysr report runs/shop shop.html --split valid
+  proxysr report runs/shop shop.html --max-sessions 5000
+
+The page is one file that needs no network: a map of sessions and proxies at 50 % and 100 % of
+training, what each proxy stands for, the sessions, metrics, and where all of it comes from."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("run_dir", metavar="RUN_DIR", help="what `proxysr train` wrote")
+    parser.add_argument("file", metavar="FILE.html", help="a new file, or an earlier report")
+    parser.add_argument(
+        "--split",
+        choices=("train", "valid", "test"),
+        default="test",
+        help="part of the data [test]",
+    )
+    parser.add_argument("--data", metavar="DATA_DIR", help="the prepared data, if it has moved")
+    parser.add_argument(
+        "--max-sessions",
+        type=int,
+        default=20_000,
+        metavar="N",
+        help="most sessions to show; a sample of more [20000]",
+    )
+
+
+def run(args: argparse.Namespace) -> Answer:
+    """Lay out the map and write the page."""
+    from proxysr.analysis.run_view import RunView
+    from proxysr.config import require
+    from proxysr.explorer.report import check_place, write_report
+
+    require(args.max_sessions >= 1, f"--max-sessions is at least 1; received {args.max_sessions}.")
+    check_place(args.file)
+    view = RunView.of(
+        args.run_dir,
+        part=args.split,
+        data_dir=args.data,
+        max_drawn=args.max_sessions,
+        progress=True,
+    )
+    words = ["proxysr", "report", args.run_dir, args.file, "--split", args.split]
+    words += ["--max-sessions", str(args.max_sessions)]
+    words += [] if args.data is None else ["--data", args.data]
+    path = write_report(view, args.file, command=shlex.join(words), max_sessions=args.max_sessions)
+    size = path.stat().st_size
+    data = {"file": str(path), "bytes": size, "n_sessions": len(view.table), "notes": view.notes}
+    said = "".join(f"\n{note}" for note in view.notes)
+    return Answer(data, f"{path}: {size / 1e6:.1f} MB. Open it in a browser.{said}")

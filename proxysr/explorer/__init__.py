@@ -1,0 +1,1 @@
+"""What analysts explore a run with: the interactive explorer and its offline report."""

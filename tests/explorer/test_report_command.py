@@ -1,0 +1,78 @@
+"""``proxysr report``, on runs as they are."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from proxysr.__main__ import main
+from proxysr.runs import RunDir, train_run
+from tests.explorer.standin import hostile_run
+from tests.explorer.test_report import Elements, data_of
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return hostile_run(tmp_path_factory.mktemp("hostile"))
+
+
+def test_a_run_becomes_a_page(
+    run_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "page.html"
+    words = ["report", str(run_dir), str(file), "--max-sessions", "30", "--json"]
+    assert main(words) == 0
+    answer = json.loads(capsys.readouterr().out)
+    text = file.read_text(encoding="utf-8")
+    data = data_of(text)
+    assert (answer["file"], answer["bytes"]) == (str(file), file.stat().st_size)
+    assert len(data["sessions"]["id"]) == 30
+    assert answer["n_sessions"] == sum(proxy["n"] for proxy in data["proxies"]) == 40
+    assert data["half"] is not None
+    prose = Elements(text).prose
+    command = f"proxysr report '{run_dir}' {file} --split test --max-sessions 30"
+    assert command in prose
+    assert [note for note in answer["notes"] if note not in prose] == []
+    assert "Procrustes disparity" in prose
+    assert main([*words[:-1], "--split", "valid"]) == 0  # an earlier report is replaced
+    assert capsys.readouterr().out.startswith(f"{file}: ")
+    assert "valid sessions" in Elements(file.read_text(encoding="utf-8")).prose
+
+
+def test_a_run_without_a_snapshot_half_way_is_shown_without(run_dir: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run_dir, copy)
+    run = RunDir(copy)
+    (copy / f"checkpoints/epoch-{run.half_epoch:04d}.safetensors").unlink()
+    assert main(["report", str(copy), str(tmp_path / "page.html")]) == 0
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert data_of(text)["half"] is None
+    assert "There is no half-way snapshot to compare with." in Elements(text).prose
+
+
+def test_what_cannot_be_reported_is_one_line(
+    run_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "mine.html"
+    mine.write_text("mine")
+    counting = tmp_path / "counting"
+    train_run(run_dir.parent / "data", counting, model="popularity", progress=False)
+    page = str(tmp_path / "page.html")
+    capsys.readouterr()
+    for words, message in (
+        ([str(tmp_path), page], "is not a proxysr run: it has no config.json"),
+        ([str(run_dir), str(mine)], "exists and is not a proxysr report; nothing was overwritten"),
+        ([str(run_dir), str(tmp_path / "page")], "A report is an HTML file, such as report.html"),
+        ([str(counting), page], "chooses no proxies"),
+        ([str(run_dir), page, "--max-sessions", "0"], "--max-sessions is at least 1; received 0."),
+    ):
+        assert main(["report", *words]) == 2
+        captured = capsys.readouterr()
+        assert (captured.out, captured.err.count("\n")) == ("", 1)
+        assert captured.err.startswith("proxysr report: error: ")
+        assert message in captured.err
+    assert mine.read_text() == "mine"
+    assert not Path(page).exists()
