@@ -19,7 +19,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from proxysr import __version__
-from proxysr.analysis.run_view import RunView, stratified
+from proxysr.analysis.run_view import RunView
+from proxysr.analysis.session_facts import stratified
 from proxysr.explorer.report_data import page_data
 from proxysr.explorer.report_facts import page_facts
 from proxysr.files import check_writable, replacing

@@ -16,7 +16,8 @@ import torch
 
 from proxysr.analysis.choosing import proxy_vectors
 from proxysr.analysis.profiles import ItemCounts, nearest_proxies, proxy_table, top_items
-from proxysr.analysis.run_view import RunView, stratified
+from proxysr.analysis.run_view import RunView
+from proxysr.analysis.session_facts import stratified
 from proxysr.data.batches import batch_of
 from proxysr.data.sessions import Sessions
 from proxysr.evaluation import device_of, rank_of
