@@ -19,9 +19,11 @@ demo: $(READY)  ## prepare synthetic data, train, evaluate, run the notebooks: r
 	$(BIN)/proxysr train demo/data demo/run --preset proxysr-small
 	$(BIN)/proxysr evaluate demo/run --task unseen
 	$(BIN)/proxysr evaluate demo/run --task repeat
+	$(BIN)/proxysr report demo/run demo/report.html
 	$(BIN)/proxysr notebooks --out demo/notebooks
 	@printf '%s\n' "" \
 	  "Done. Where to look:" \
+	  "  demo/report.html            sessions, proxies and what they stand for, on one page (in a browser)" \
 	  "  demo/notebooks/index.html   the notebooks as pages, with figures (open in a browser)" \
 	  "  demo/run                    the trained model, its history, metrics and ranks" \
 	  "  demo/data                   the prepared sessions" \
