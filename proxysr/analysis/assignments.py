@@ -15,12 +15,24 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
+from torch.nn.functional import pad
 
-from proxysr.config import ConfigError, require, unknown
+from proxysr.analysis.choosing import choosing
+from proxysr.config import require, unknown
 from proxysr.data.batches import DeviceSessions, SessionBatch
 from proxysr.data.sessions import Sessions
 from proxysr.evaluation import device_of
 from proxysr.models import SessionModel
+
+COLUMNS = {
+    "proxy": np.int64,
+    "probability": np.float64,
+    "runner_up": np.int64,
+    "margin": np.float64,
+    "entropy": np.float64,
+}
+"""What a model's choices are summarised by."""
 
 
 def assignments_from_ranks(ranks: pd.DataFrame) -> pd.DataFrame:
@@ -66,24 +78,29 @@ def assignments_from_model(
     sessions : Sessions
         Sessions without a click are left out.
     batch_size : int
-        Sessions looked at together.
+        Sessions looked at together; memory is for the weights of these alone.
 
     Returns
     -------
     DataFrame
-        As :func:`assignments_from_ranks`, in the order of ``sessions``.
+        One row a session, in the order of ``sessions``: ``session_id``, ``n_clicks``, ``proxy``
+        and ``probability`` as in :func:`assignments_from_ranks`, and
+
+        - ``runner_up``: the proxy that is second; -1 if there is only one,
+        - ``margin``: probability less that of the runner-up, in [0, 1],
+        - ``entropy`` of the K probabilities in nats, in [0, log K].
 
     Raises
     ------
     ConfigError
         If the model chooses no proxies.
     """
-    device = device_of(model)
+    model, device = choosing(model), device_of(model)
     data = DeviceSessions(sessions, device)
     lengths = np.minimum(sessions.lengths, model.max_length)
     order = np.argsort(lengths, kind="stable")  # equal lengths together need no padding
     order = order[lengths[order] > 0]
-    found: list[dict[str, torch.Tensor]] = []
+    found = {name: np.empty(len(order), kind) for name, kind in COLUMNS.items()}
     for start in range(0, len(order), batch_size):
         picked = order[start : start + batch_size]
         length = torch.from_numpy(lengths[picked]).to(device)
@@ -91,22 +108,30 @@ def assignments_from_model(
         items = data.window(data.items, first, length, int(lengths[picked].max()))
         users = data.users[torch.from_numpy(picked).to(device)]
         batch = SessionBatch(items, length, torch.zeros_like(items), users)
-        choices = model.choices(batch)
-        if "proxy" not in choices:
-            raise ConfigError(
-                f"This {type(model).__name__} chooses no proxies; models with proxies, such as "
-                "ProxySR but not all of its ablations, assign sessions to them."
-            )
-        found.append(choices)
-    columns = {
-        name: torch.cat([choices[name] for choices in found]).cpu().numpy()
-        for name in ("proxy", "probability") if found
-    }  # fmt: skip
-    columns = columns or {"proxy": np.empty(0, np.int64), "probability": np.empty(0, np.float32)}
+        for name, column in zip(COLUMNS, summary(*model.weigh(batch)), strict=True):
+            found[name][start : start + batch_size] = column.cpu()
     table = pd.DataFrame(
-        {"session_id": sessions.session_ids[order], "n_clicks": lengths[order], **columns}
+        {"session_id": sessions.session_ids[order], "n_clicks": lengths[order], **found}
     )
     return table.iloc[np.argsort(order)].reset_index(drop=True)
+
+
+def summary(logits: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """``proxy``, ``probability``, ``runner_up``, ``margin`` and ``entropy`` (B,) of choices.
+
+    Parameters
+    ----------
+    logits, weights : (B, K)
+        As of :meth:`ProxySR.weigh`. The order of proxies is read from the logits: at a low
+        temperature, all weights but the first may be too small to be told from 0.
+    """
+    best = logits.topk(min(2, logits.shape[1]), dim=1).indices
+    likely = weights.gather(1, best)
+    if len(best.T) == 1:
+        best, likely = pad(best, (0, 1), value=-1), pad(likely, (0, 1))
+    (proxy, runner_up), (probability, next_probability) = best.T, likely.T
+    entropy = torch.special.entr(weights).sum(dim=1)
+    return proxy, probability, runner_up, probability - next_probability, entropy
 
 
 def with_label(assignments: pd.DataFrame, session_info: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -336,8 +336,14 @@ class ProxySR(LearnedModel):
         """
         if not self.config.chooses:
             return {}
-        probability, proxy = self._choose(batch)[2].weights.max(dim=1)
+        probability, proxy = self.weigh(batch)[1].max(dim=1)
         return {"proxy": proxy, "probability": probability}
+
+    @torch.no_grad()
+    def weigh(self, batch: SessionBatch) -> tuple[Tensor, Tensor]:
+        """``alpha`` and ``pi``, (B, K) both, as in :meth:`trace` but without the rest of it."""
+        chosen = self._choose(batch)[2]
+        return chosen.logits, chosen.weights
 
     @torch.no_grad()
     def trace(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -64,10 +66,55 @@ def test_from_the_model_is_by_all_clicks(model: ProxySR) -> None:
             assert table["probability"][row] == pytest.approx(float(weights.max()), rel=1e-5)
 
 
+def test_margins_and_entropies_are_those_of_all_weights(model: ProxySR) -> None:
+    sessions = Sessions.from_lists([[2, 3, 2, 4], [1], [5, 6, 1]])
+    model.temperature.fill_(2.0)
+    table = assignments_from_model(model, sessions)
+    for row, clicks in enumerate([[2, 3, 2, 4], [1], [5, 6, 1]]):
+        weights = model.trace(batch_of([clicks])).proxy_weights[0].tolist()
+        by_weight = sorted(range(5), key=lambda k: -weights[k])
+        assert [table["proxy"][row], table["runner_up"][row]] == by_weight[:2]
+        margin = weights[by_weight[0]] - weights[by_weight[1]]
+        assert table["margin"][row] == pytest.approx(margin, abs=1e-6)
+        entropy = -sum(weight * math.log(weight) for weight in weights)
+        assert table["entropy"][row] == pytest.approx(entropy, abs=1e-6)
+
+
+def test_the_runner_up_is_known_even_where_its_weight_vanishes(model: ProxySR) -> None:
+    sessions = Sessions.from_lists([[2, 3, 2, 4], [1], [5, 6, 1]])
+    model.temperature.fill_(2.0)
+    soft = assignments_from_model(model, sessions)
+    model.temperature.fill_(1e-6)
+    hard = assignments_from_model(model, sessions)
+    assert hard["runner_up"].tolist() == soft["runner_up"].tolist()
+    assert hard["margin"].tolist() == [1, 1, 1]
+    assert hard["entropy"].tolist() == [0, 0, 0]
+
+
+def test_a_single_proxy_has_no_runner_up() -> None:
+    model = ProxySR(6, ProxySR.Config(embedding_dim=4, n_proxies=1)).eval()
+    table = assignments_from_model(model, Sessions.from_lists([[1, 2], [3]]))
+    assert table["proxy"].tolist() == [0, 0]
+    assert table["runner_up"].tolist() == [-1, -1]
+    assert table["margin"].tolist() == [1, 1]
+    assert table["entropy"].tolist() == [0, 0]
+
+
+def test_known_users_are_assigned_with_their_bias() -> None:
+    model = ProxySR(6, ProxySR.Config(embedding_dim=8, n_proxies=5, n_users=2)).eval()
+    assert model.user_bias is not None
+    with torch.no_grad():
+        model.user_bias[0, 2] = model.user_bias[1, 3] = 1e3
+    sessions = Sessions.from_lists([[1, 2], [1, 2]], user_index=[0, 1])
+    assert assignments_from_model(model, sessions)["proxy"].tolist() == [2, 3]
+
+
 def test_sessions_without_clicks_are_left_out(model: ProxySR) -> None:
     sessions = Sessions.from_lists([[1, 2], [], [3]])
     assert assignments_from_model(model, sessions)["session_id"].tolist() == [0, 2]
-    assert assignments_from_model(model, Sessions.from_lists([[]])).empty
+    nothing = assignments_from_model(model, Sessions.from_lists([[]]))
+    assert nothing.empty
+    assert list(nothing) == list(assignments_from_model(model, Sessions.from_lists([[1]])))
 
 
 def test_a_model_without_proxies_is_refused(tiny_split: SessionSplit) -> None:
@@ -76,6 +123,9 @@ def test_a_model_without_proxies_is_refused(tiny_split: SessionSplit) -> None:
         assignments_from_ranks(ranks)
     with pytest.raises(ConfigError, match=r"Constant chooses no proxies; models with proxies"):
         assignments_from_model(Constant(6), tiny_split.test)
+    encoding = ProxySR(6, ProxySR.Config(proxy_by="encoding", projection=False)).eval()
+    with pytest.raises(ConfigError, match=r"ProxySR chooses no proxies; .* not all of its ablat"):
+        assignments_from_model(encoding, tiny_split.test)
 
 
 def test_labels_are_joined_by_session_id_as_text() -> None:

@@ -1,0 +1,56 @@
+"""What can be asked only of a model that chooses proxies, and of sessions that it can read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from proxysr.config import ConfigError, require
+from proxysr.data.batches import SessionBatch, batch_of
+from proxysr.evaluation import device_of
+from proxysr.models import ProxySR, SessionModel
+
+
+def choosing(model: SessionModel) -> ProxySR:
+    """The model, if its sessions choose proxies.
+
+    Raises
+    ------
+    ConfigError
+        If not.
+    """
+    if isinstance(model, ProxySR) and model.config.chooses:
+        return model
+    raise ConfigError(
+        f"This {type(model).__name__} chooses no proxies; models with proxies, such as "
+        "ProxySR but not all of its ablations, assign sessions to them."
+    )
+
+
+def proxy_vectors(model: SessionModel) -> npt.NDArray[np.float32]:
+    """The K vectors (K, D) that sessions choose among.
+
+    These are the proxies; in a variant that chooses hyperplanes without them, the normals.
+    """
+    model = choosing(model)
+    table = model.proxies if model.config.selects_proxy else model.normals
+    return np.asarray(table.detach().float().cpu().numpy())
+
+
+def session_batch(model: SessionModel, clicks: Sequence[int], user: int = -1) -> SessionBatch:
+    """A batch of one session, given its item indices.
+
+    Raises
+    ------
+    ConfigError
+        If there is no click, or an index is none of an item.
+    """
+    require(len(clicks) > 0, "A session needs at least one click; received none.")
+    strange = [item for item in clicks if not 1 <= item <= model.n_items]
+    require(
+        not strange,
+        f"Items of this model are 1 to {model.n_items}; received {', '.join(map(str, strange))}.",
+    )
+    return batch_of([[int(item) for item in clicks]], device=device_of(model), users=[user])
