@@ -179,6 +179,9 @@ def at_least(
 ) -> Floats:
     """Chance (m,) that ``count`` or more of n sessions, drawn from ``n_all``, are among ``total``.
 
+    The sum of hypergeometric chances from ``count`` on. SciPy's ``hypergeom.sf`` would take
+    seconds for the items of a large selection.
+
     Parameters
     ----------
     count, total : int (m,)
@@ -186,7 +189,19 @@ def at_least(
     """
     from scipy.stats import hypergeom
 
-    return np.asarray(hypergeom.sf(count - 1, n_all, total, n), np.float64)
+    # many items share both numbers
+    (count, total), same = np.unique(np.stack([count, total]), axis=1, return_inverse=True)
+    mean = n * total / max(n_all, 1)
+    # By Bernstein's inequality, less than exp(-49) of the sum comes later: the standard
+    # deviation is at most the root of the mean.
+    last = np.maximum(count, mean) + 10 * np.sqrt(mean) + 50
+    last = np.minimum(last.astype(np.int64), np.minimum(total, n))
+    n_terms = last - count + 1
+    pair = np.repeat(np.arange(len(count)), n_terms)
+    value = count[pair] + np.arange(len(pair)) - np.repeat(np.cumsum(n_terms) - n_terms, n_terms)
+    terms = np.exp(hypergeom.logpmf(value, n_all, total[pair], n))
+    sums = np.bincount(pair, terms, minlength=len(count))
+    return np.asarray(sums[same].clip(max=1), np.float64)
 
 
 def adjusted(p_values: Floats, n_tests: int) -> Floats:
@@ -196,8 +211,7 @@ def adjusted(p_values: Floats, n_tests: int) -> Floats:
     if len(p_values) == 0:
         return p_values
     others = np.ones(n_tests - len(p_values))
-    # rounding may lift a chance of 1 above it
-    every = np.concatenate([p_values.clip(0, 1), others])
+    every = np.concatenate([p_values, others])
     return np.asarray(false_discovery_control(every), np.float64)[: len(p_values)]
 
 

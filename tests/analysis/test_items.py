@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import hypergeom
 
 from proxysr.analysis.items import ItemCounts, adjusted, at_least, top_items, wilson_low
 from proxysr.config import ConfigError
@@ -85,6 +86,14 @@ def test_very_small_chances_are_not_rounded_to_nothing() -> None:
     found = at_least(np.array([60]), 50_000, np.array([80]), 150)
     assert found[0] == pytest.approx(float(chance(60, 50_000, 80, 150)), rel=1e-6)
     assert 0 < found[0] < 1e-100
+
+
+@given(n_all=st.integers(1, 3000), data=st.data())
+def test_chances_are_those_of_scipy(n_all: int, data: st.DataObject) -> None:
+    n, total = data.draw(st.integers(0, n_all)), data.draw(st.integers(0, n_all))
+    count = data.draw(st.integers(0, min(n, total)))
+    found = at_least(np.array([count]), n_all, np.array([total]), n)
+    assert found[0] == pytest.approx(hypergeom.sf(count - 1, n_all, total, n), rel=1e-8)
 
 
 def test_a_correction_worked_by_hand() -> None:
