@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from proxysr.config import require
 from proxysr.data.batches import batch_of
@@ -91,19 +92,35 @@ class Recommender:
             return Recommendations(self._table([], []), unknown)
         with torch.inference_mode():
             scores = self.model.score(batch_of([known], device=device_of(self.model)))[0]
-            if not scores[1:].isfinite().all():
-                raise FloatingPointError(
-                    f"{type(self.model).__name__} gave scores that are not finite; "
-                    "a list would mean nothing. Its weights are damaged: train again."
-                )
-            if task == "unseen":
-                scores[known] = -torch.inf
-            n_allowed = self.model.n_items - (len(set(known)) if task == "unseen" else 0)
-            best = scores.topk(min(k, n_allowed))
-        return Recommendations(self._table(best.indices.tolist(), best.values.tolist()), unknown)
+        best = best_items(self.model, scores, known, k=k, task=task)
+        return Recommendations(self._table(*best), unknown)
 
     def _table(self, indices: list[int], scores: list[float]) -> pd.DataFrame:
         columns = [name for name in ("item_id", "title") if name in self.items]
         table = self.items.iloc[[index - 1 for index in indices]][columns].reset_index(drop=True)
         table.insert(0, "rank", range(1, len(table) + 1))
         return table.assign(score=pd.Series(scores, dtype="float64"))
+
+
+@torch.inference_mode()
+def best_items(
+    model: SessionModel, scores: Tensor, clicks: Sequence[int], *, k: int, task: Task
+) -> tuple[list[int], list[float]]:
+    """The k items with the highest of a model's scores (V,) after some clicks, and these scores.
+
+    Raises
+    ------
+    FloatingPointError
+        If a score is not finite.
+    """
+    if not scores[1:].isfinite().all():
+        raise FloatingPointError(
+            f"{type(model).__name__} gave scores that are not finite; "
+            "a list would mean nothing. Its weights are damaged: train again."
+        )
+    n_allowed = model.n_items
+    if task == "unseen":
+        scores[list(clicks)] = -torch.inf
+        n_allowed -= len(set(clicks))
+    best = scores.topk(min(k, n_allowed))
+    return best.indices.tolist(), best.values.tolist()

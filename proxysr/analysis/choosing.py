@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,9 +49,15 @@ def session_batch(model: SessionModel, clicks: Sequence[int], user: int = -1) ->
         If there is no click, or an index is none of an item.
     """
     require(len(clicks) > 0, "A session needs at least one click; received none.")
-    strange = [item for item in clicks if not 1 <= item <= model.n_items]
+    check_items(model, clicks)
+    return batch_of([[int(item) for item in clicks]], device=device_of(model), users=[user])
+
+
+def check_items(model: SessionModel, items: Sequence[int] | npt.NDArray[np.integer[Any]]) -> None:
+    """Raise ``ConfigError`` if one of these indices is none of an item."""
+    strange = [int(item) for item in items if not 1 <= item <= model.n_items]
     require(
         not strange,
-        f"Items of this model are 1 to {model.n_items}; received {', '.join(map(str, strange))}.",
+        f"Items of this model are 1 to {model.n_items}; received "
+        f"{', '.join(map(str, strange[:5]))}{', …' if len(strange) > 5 else ''}.",
     )
-    return batch_of([[int(item) for item in clicks]], device=device_of(model), users=[user])
