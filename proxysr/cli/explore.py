@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
+import urllib.error
 import urllib.request
 import webbrowser
 from pathlib import Path
@@ -53,6 +55,7 @@ def run(args: argparse.Namespace) -> Answer:
             options[name] = str(Path(getattr(args, name)).expanduser().resolve())
     server = serve(options, port=args.port, theme=args.theme)
     address = f"http://{HOST}:{args.port}/"
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # no server outlives its command
     try:
         _wait_for(address, server.poll)
         sys.stderr.write(f"The explorer of {args.run_dir} is at {address} (Ctrl-C ends it)\n")
@@ -75,7 +78,9 @@ def _wait_for(address: str, ended: object) -> None:
     poll = ended if callable(ended) else None
     for _ in range(PATIENCE * 5):
         if poll is not None and poll() is not None:
-            raise ConfigError("Voila ended at once; it comes with: pip install 'proxysr[notebooks]'.")
+            raise ConfigError(
+                "Voila ended at once; it comes with: pip install 'proxysr[notebooks]'."
+            )
         try:
             with urllib.request.urlopen(f"{address}voila/static/favicon.ico", timeout=1):
                 return

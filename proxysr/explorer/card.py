@@ -14,7 +14,7 @@ from proxysr.explorer.state import NONE, Rows, State, Store
 
 N_ITEMS = 8
 N_NEAR = 4
-N_PROXIES = 12
+N_PROXIES = 16
 SIGNIFICANT = 0.01
 
 
@@ -101,11 +101,11 @@ def tiles(scene: Scene, rows: Rows, proxy: int) -> str:
     some = scene.table.iloc[rows]
     numbers = [
         tile(f"{len(rows):,}", f"sessions · {len(rows) / len(scene.table):.1%}"),
-        tile(f"{some['probability'].mean():.2f}", "mean probability",
-             "Weight of the chosen proxy, between 0 and 1"),
-        tile(f"{some['entropy'].mean():.2f}", "entropy (nats)",
-             "Of the choice: 0 is certain"),
-        tile(f"{some['n_clicks'].median():,.0f}", "clicks (median)"),
+        tile(f"{some['probability'].mean():.2f}", "probability",
+             "Mean weight of the chosen proxy, between 0 and 1"),
+        tile(f"{some['entropy'].mean():.2f}", "entropy",
+             "Of the choice, in nats: 0 is certain"),
+        tile(f"{some['n_clicks'].median():,.0f}", "clicks (med.)"),
     ]  # fmt: skip
     if scene.users is not None:
         users = scene.users[rows]
@@ -175,9 +175,7 @@ def _shares(profile: object) -> tuple[list[float], list[float]]:
 def _near(scene: Scene, proxy: int) -> str:
     order = np.argsort(-scene.cosines[proxy], kind="stable")
     order = order[order != proxy][:N_NEAR]
-    lines = [
-        (*_proxy_cells(scene, other), f"{scene.cosines[proxy, other]:.2f}") for other in order
-    ]
+    lines = [(*_proxy_cells(scene, other), f"{scene.cosines[proxy, other]:.2f}") for other in order]
     state = scene.proxies["state"].iloc[proxy]
     note = " It is all but the same as a larger one." if state == "duplicate" else ""
     body = table(["", "", ">sessions", ">cosine"], lines)

@@ -16,7 +16,7 @@ from proxysr.plots.theme import BLUE, GREY, plain
 
 DRIFT, SESSIONS, PROXIES = range(3)
 """Places of the traces."""
-HEIGHT = 560
+HEIGHT = 620
 HOVER_UP_TO = 20_000
 """Sessions; with more, the browser would look for the one under the mouse for too long."""
 NAMED = 40
@@ -42,7 +42,7 @@ def map_figure(scene: Scene, codes: npt.NDArray[np.uint8], scale: list[tuple[flo
     steady = {"marker": {"opacity": opacity}}  # what is chosen is told by colours alone
     fig = go.Figure()
     fig.add_scatter(
-        **_lines(scene, 1.0), mode="lines", hoverinfo="skip", visible=False,
+        **_ways(scene), mode="lines", hoverinfo="skip", visible=False,
         line={"color": GREY, "width": 1.2}, opacity=0.8,
     )  # fmt: skip
     fig.add_scattergl(
@@ -58,7 +58,7 @@ def map_figure(scene: Scene, codes: npt.NDArray[np.uint8], scale: list[tuple[flo
     )  # fmt: skip
     fig.add_scatter(
         x=at[:, 0], y=at[:, 1], mode="markers+text",
-        text=names(scene), textposition="middle center", textfont={"size": 11, "color": GREY},
+        text=names(scene), textposition="top center", textfont={"size": 12, "color": GREY},
         marker={
             "size": sizes(scene), "color": "rgba(138,138,138,0.10)", "opacity": 1,
             "line": {"color": GREY, "width": 1.2},
@@ -92,11 +92,6 @@ def moved(half: Any, full: Any, progress: int) -> Positions:
     return (half + np.float32(share) * (full - half)).astype(np.float32)
 
 
-def lines(scene: Scene, progress: int) -> dict[str, Positions]:
-    """The ways that proxies came by, from half training until ``progress``: x and y."""
-    return _lines(scene, (progress - 50) / 50)
-
-
 def sizes(scene: Scene) -> npt.NDArray[np.float32]:
     """Diameters (K,) in pixels: the area goes with the number of sessions."""
     n = scene.proxies["n_sessions"].to_numpy()
@@ -110,15 +105,14 @@ def names(scene: Scene, also: int = -1) -> list[str]:
     return [str(proxy) if proxy in named else "" for proxy in range(scene.n_proxies)]
 
 
-def _lines(scene: Scene, share: float) -> dict[str, Positions]:
+def _ways(scene: Scene) -> dict[str, Positions]:
+    """Lines from where the proxies were half-way to where they came, each ended by a gap."""
     half, full = scene.view.half_proxy_positions, scene.view.proxy_positions
     if half is None:
         return {"x": np.zeros(0, np.float32), "y": np.zeros(0, np.float32)}
     used = scene.proxies["n_sessions"].to_numpy() > 0
-    start = _float32(half)[used]
-    end = start + np.float32(share) * (_float32(full)[used] - start)
-    gap = np.full_like(start, np.nan)
-    way = np.stack([start, end, gap], axis=1).reshape(-1, 2)
+    start, end = _float32(half)[used], _float32(full)[used]
+    way = np.stack([start, end, np.full_like(start, np.nan)], axis=1).reshape(-1, 2)
     return {"x": way[:, 0].copy(), "y": way[:, 1].copy()}
 
 
@@ -143,7 +137,7 @@ def _range(scene: Scene, axis: int) -> list[float]:
     view = scene.view
     parts = [view.positions, view.proxy_positions, view.half_positions, view.half_proxy_positions]
     every = np.concatenate([np.asarray(part)[:, axis] for part in parts if part is not None])
-    low, high = float(every.min()), float(every.max())
+    low, high = float(np.nanmin(every)), float(np.nanmax(every))
     room = 0.06 * max(high - low, 1e-6)
     return [low - room, high + room]
 

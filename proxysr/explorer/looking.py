@@ -80,9 +80,7 @@ def weights_of(
     return np.asarray(trace.proxy_weights[0].float().cpu().numpy())
 
 
-def weights_table(
-    scene: Scene, weights: npt.NDArray[np.float32], also: Sequence[int] = ()
-) -> str:
+def weights_table(scene: Scene, weights: npt.NDArray[np.float32], also: Sequence[int] = ()) -> str:
     """The proxies of most weight, and some more, with their weights."""
     order = list(np.argsort(-weights, kind="stable")[:N_WEIGHTS])
     order += [proxy for proxy in also if proxy not in order]
@@ -93,7 +91,7 @@ def weights_table(
             f'<span class="px-clip" title="{esc(short(scene, proxy))}">'
             f"{esc(short(scene, proxy))}</span>",
             bar(float(weights[proxy]), colour=BLUE if proxy == top else ORANGE),
-            f"{weights[proxy]:.3f}",
+            f"{weights[proxy]:.3f}" if weights[proxy] >= 0.0005 else "< 0.001",
         )
         for proxy in map(int, order)
     ]

@@ -10,11 +10,12 @@ import plotly.graph_objects as go
 
 from proxysr.explorer import colouring, figure
 from proxysr.explorer.live import Live
-from proxysr.explorer.markup import esc
+from proxysr.explorer.markup import esc, quiet
 from proxysr.explorer.state import NONE, State, Store
 from proxysr.plots.theme import GREY, VERMILION
 
 MOVE_MS = 350
+OUTLINED = "lie in the outline on the map"
 
 
 class MapPanel(widgets.VBox):  # type: ignore[misc]
@@ -51,7 +52,9 @@ class MapPanel(widgets.VBox):  # type: ignore[misc]
         self.legend = Live()
         controls = widgets.HBox([self.colour, self.progress, self.drift])
         controls.add_class("px-controls")
-        super().__init__([controls, self.map, self.legend])
+        trust = widgets.HTML(quiet(str(self.view.projection_quality).replace("\n", " · ")))
+        trust.add_class("px-trust")
+        super().__init__([controls, self.map, self.legend, trust])
         self.add_class("px-panel")
         self.add_class("px-map")
         self._listen()
@@ -70,6 +73,7 @@ class MapPanel(widgets.VBox):  # type: ignore[misc]
         store.follow(self._recolour, "colour", "chosen", "shown")
         store.follow(self._move, "progress", "drift")
         store.follow(self._mark, "proxy", "session")
+        store.follow(self._outline, "chosen")
 
     # -- what people do --------------------------------------------------------------------
 
@@ -85,7 +89,7 @@ class MapPanel(widgets.VBox):  # type: ignore[misc]
         rows = np.asarray(self.view.drawn)[np.asarray(points, dtype=np.int64)]
         rows = rows[self.store.state.shown[rows]]
         if len(rows):
-            self.store.choose_rows(rows, "lie in the outline on the map")
+            self.store.choose_rows(rows, OUTLINED)
 
     # -- what the map shows ----------------------------------------------------------------
 
@@ -110,6 +114,12 @@ class MapPanel(widgets.VBox):  # type: ignore[misc]
                 marker.color = codes
         self.legend.html = self._legend(state)
 
+    def _outline(self, state: State) -> None:
+        """Take away the outline once other sessions are chosen."""
+        drawn_here = state.chosen is not None and state.chosen.why == OUTLINED
+        if not drawn_here and self.map.layout.selections:
+            self.map.layout.selections = []
+
     def _move(self, state: State) -> None:
         view, data = self.view, self.map.data
         sessions = figure.moved(view.half_positions, view.positions, state.progress)
@@ -120,9 +130,6 @@ class MapPanel(widgets.VBox):  # type: ignore[misc]
                 cloud.x, cloud.y = sessions[:, 0].copy(), sessions[:, 1].copy()
             if way.visible != state.drift:
                 way.visible = state.drift
-            if state.drift:
-                ends = figure.lines(self.scene, state.progress)
-                way.x, way.y = ends["x"], ends["y"]
         circles = data[figure.PROXIES]
         if not np.array_equal(circles.x, proxies[:, 0]):
             with self.map.batch_animate(duration=MOVE_MS, easing="cubic-in-out"):

@@ -12,7 +12,14 @@ def esc(text: object) -> str:
 
 
 def button(
-    do: str, value: object, label: str, *, title: str = "", style: str = "", pressed: bool = False
+    do: str,
+    value: object,
+    label: str,
+    *,
+    title: str = "",
+    style: str = "",
+    pressed: bool = False,
+    disabled: bool = False,
 ) -> str:
     """A button that sends ``do`` and ``value``.
 
@@ -27,9 +34,11 @@ def button(
         CSS class: "px-link" (looks like text), "px-icon" (a sign), or none (a button).
     pressed : bool
         Whether it is the one that is chosen.
+    disabled : bool
+        Whether there is nothing to press at the moment.
     """
     about = f' title="{esc(title)}" aria-label="{esc(title)}"' if title else ""
-    state = ' aria-pressed="true"' if pressed else ""
+    state = (' aria-pressed="true"' if pressed else "") + (" disabled" if disabled else "")
     return (
         f'<button type="button" class="{style or "px-button"}" data-do="{do}" '
         f'data-value="{esc(value)}"{about}{state}>{esc(label)}</button>'
@@ -87,7 +96,9 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]], *, style: str = ""
         for name, side in zip(names, right, strict=True)
     )
     body = "".join(
-        "<tr>" + "".join(f"<td {s}>{cell}</td>" for s, cell in zip(right, row, strict=True)) + "</tr>"
+        "<tr>"
+        + "".join(f"<td {s}>{cell}</td>" for s, cell in zip(right, row, strict=True))
+        + "</tr>"
         for row in rows
     )
     thead = f"<thead><tr>{top}</tr></thead>" if any(name.strip(">") for name in names) else ""

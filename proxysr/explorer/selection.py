@@ -134,7 +134,9 @@ class Selection:
         )
         notes = []
         if len(rows) < len(ids):
-            notes.append(f"{len(ids) - len(rows):,} of {len(ids):,} selected sessions are not here.")
+            notes.append(
+                f"{len(ids) - len(rows):,} of {len(ids):,} selected sessions are not here."
+            )
         if "data" in self.provenance and self.provenance["data"] != here["data"]:
             notes.append("The selection was saved from other data.")
         elif any(self.provenance.get(name, here[name]) != here[name] for name in ("run", "epoch")):

@@ -8,6 +8,7 @@ anybody else for anything, whatever the templates of Voila link to.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from proxysr.config import ConfigError
 from proxysr.explorer.markup import esc
 
 VARIABLE = "PROXYSR_EXPLORE"
+SERVER = "PROXYSR_EXPLORE_SERVER"
 NOTEBOOK = Path(__file__).parent / "page.ipynb"
 HOST = "127.0.0.1"
 POLICY = (
@@ -43,7 +45,9 @@ def page() -> widgets.Widget:
         return widgets.HTML(f"<h3>There is nothing to explore.</h3><p>{esc(error)}</p>")
 
 
-def serve(options: Mapping[str, Any], *, port: int, theme: str = "light") -> subprocess.Popen[bytes]:
+def serve(
+    options: Mapping[str, Any], *, port: int, theme: str = "light"
+) -> subprocess.Popen[bytes]:
     """Start Voila on the page; it serves until it is terminated.
 
     Parameters
@@ -68,11 +72,28 @@ def serve(options: Mapping[str, Any], *, port: int, theme: str = "light") -> sub
             raise ConfigError(
                 f"Port {port} cannot be used ({error.strerror}). Name another with --port."
             ) from None
-    headers = {"Content-Security-Policy": POLICY.format(host=HOST, port=port)}
-    command = [
-        sys.executable, "-m", "voila", str(NOTEBOOK), "--no-browser", f"--port={port}",
-        f"--Voila.ip={HOST}", "--Voila.port_retries=0", f"--theme={theme}",
-        f"--Voila.tornado_settings={{'headers': {headers!r}}}",
-        "--VoilaConfiguration.file_allowlist=[]", "--Voila.log_level=40",
-    ]  # fmt: skip
-    return subprocess.Popen(command, env=os.environ | {VARIABLE: json.dumps(dict(options))})
+    environment = os.environ | {
+        VARIABLE: json.dumps(dict(options)),
+        SERVER: json.dumps({"port": port, "theme": theme}),
+    }
+    command = [sys.executable, "-m", "proxysr.explorer.serving"]
+    return subprocess.Popen(command, env=environment)
+
+
+def main() -> None:
+    """Be the server: Voila with one notebook, for this machine only."""
+    from traitlets.config import Config
+    from voila.app import Voila
+
+    options = json.loads(os.environ[SERVER])
+    config = Config()
+    config.Voila.ip, config.Voila.port, config.Voila.port_retries = HOST, options["port"], 0
+    config.Voila.open_browser, config.Voila.log_level = False, logging.ERROR
+    policy = POLICY.format(host=HOST, port=options["port"])
+    config.Voila.tornado_settings = {"headers": {"Content-Security-Policy": policy}}
+    config.VoilaConfiguration.theme = options["theme"]
+    Voila.launch_instance(argv=[str(NOTEBOOK)], config=config)
+
+
+if __name__ == "__main__":
+    main()

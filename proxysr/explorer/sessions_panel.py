@@ -153,7 +153,7 @@ def _cell(name: str, value: object, row: int, chosen: bool) -> str:
     if value is None or value != value or value == "":
         return "–"
     if name == "started_at":
-        return esc(pd.Timestamp(str(value)).strftime("%Y-%m-%d %H:%M"))
+        return esc(pd.Timestamp(str(value)).strftime("%Y-%m-%d"))
     if name == "probability":
         return f"{value:.2f}"
     return f"{value:,}" if name == "n_clicks" else esc(value)

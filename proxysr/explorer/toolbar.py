@@ -82,6 +82,7 @@ class Toolbar(widgets.VBox):  # type: ignore[misc]
             low, high = change.new
             self.store.filter("started_at", low * DAY, (high + 1) * DAY - 1e-6)
 
+        self.dates.add_class("px-dates")
         self.dates.observe(heard, "value")
         return self.dates
 

@@ -154,17 +154,18 @@ def clicks_html(scene: Scene, edit: Edit) -> str:
         here = position == edit.replacing
         doing = "".join(
             button(do, position, sign, title=f"{what} click {position + 1}", style="px-icon",
-                   pressed=here and do == "replace")
+                   pressed=here and do == "replace", disabled=not possible)
             for do, sign, what, possible in (
                 ("up", "↑", "Earlier:", position > 0),
                 ("down", "↓", "Later:", position < last),
                 ("replace", "⇄", "Replace", True),
                 ("drop", "✕", "Drop", True),
             )
-            if possible
         )  # fmt: skip
         label = esc(scene.label(item))
-        lines.append((str(position + 1), f'<span class="px-clip" title="{label}">{label}</span>', doing))
+        lines.append(
+            (str(position + 1), f'<span class="px-clip" title="{label}">{label}</span>', doing)
+        )
     body = table([">", "", ">"], lines, style="px-clicks")
     return section("Clicks", f'<div class="px-scroll" data-scroll>{body}</div>')
 
@@ -173,7 +174,11 @@ def found_html(scene: Scene, text: str, edit: Edit) -> str:
     """Items like ``text``, to be added or to take the place of a click."""
     replacing = edit.replacing
     doing = "Add" if replacing == NONE else f"Replace {replacing + 1}"
-    hint = "" if replacing == NONE else quiet(f"Click {replacing + 1} is to be replaced: find by what.")
+    hint = (
+        ""
+        if replacing == NONE
+        else quiet(f"Click {replacing + 1} is to be replaced: find by what.")
+    )
     if not text.strip():
         return hint
     items = scene.items_like(text, N_FOUND)
@@ -181,7 +186,10 @@ def found_html(scene: Scene, text: str, edit: Edit) -> str:
         return hint + quiet(f"No item has “{text.strip()}” in its title or id.")
     lines = []
     for item in map(int, items):
-        label, take = scene.label(item), button("take", item, doing, title=f"{doing}: {scene.label(item)}")
+        label, take = (
+            scene.label(item),
+            button("take", item, doing, title=f"{doing}: {scene.label(item)}"),
+        )
         lines.append((f'<span class="px-clip" title="{esc(label)}">{esc(label)}</span>', take))
     return hint + table(["", ">"], lines, style="px-list")
 
@@ -209,7 +217,5 @@ def side_by_side(scene: Scene, before: Look, after: Look | None) -> str:
         right = section("What if", quiet("Add a click to see what would come of it."))
     else:
         right = section("What if", weights_table(scene, after.weights, also))
-        right += section(
-            "Recommended", recommended_table(scene, after.best, before=before.best)
-        )
+        right += section("Recommended", recommended_table(scene, after.best, before=before.best))
     return f'<div class="px-two"><div>{left}</div><div>{right}</div></div>'
