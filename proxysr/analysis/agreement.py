@@ -14,7 +14,7 @@ JMLR 11, 2010.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,9 +94,9 @@ def agreement(
     ConfigError
         If the lengths differ, a label is missing, or there is nothing to permute.
     """
-    proxies = _codes(proxy_labels, "proxy_labels")
-    truths = _codes(truth_labels, "truth_labels")
-    groups = np.zeros_like(proxies) if strata is None else _codes(strata, "strata")
+    proxies = codes_of(proxy_labels, "proxy_labels")
+    truths = codes_of(truth_labels, "truth_labels")
+    groups = np.zeros_like(proxies) if strata is None else codes_of(strata, "strata")
     require(
         len(proxies) == len(truths) == len(groups),
         f"Labels are one a session; received {len(proxies)} proxy_labels, {len(truths)} "
@@ -104,26 +104,22 @@ def agreement(
     )
     require(len(proxies) >= 2, f"Agreement needs at least two sessions; received {len(proxies)}.")
     require(n_permutations >= 1, f"n_permutations is at least 1; received {n_permutations}.")
-    scale = _Scale.of(proxies, truths)
+    scale = Scale.of(proxies, truths)
     ami = scale.adjusted(proxies, truths)
-    random = np.random.default_rng(seed)
-    by_group = np.argsort(groups, kind="stable")
-    null = np.empty(n_permutations)
-    for trial in range(n_permutations):
-        # sorting by (group, random number) shuffles inside each group
-        shuffled = np.lexsort((random.random(len(truths)), groups))
-        permuted = np.empty_like(truths)
-        permuted[by_group] = truths[shuffled]
-        null[trial] = scale.adjusted(proxies, permuted)
+    null = np.array(
+        [
+            scale.adjusted(proxies, permuted)
+            for permuted in permutations(truths, groups, n_permutations, seed)
+        ]
+    )
     low, high = np.quantile(null, [0.025, 0.975])
-    as_good = int((null >= ami - 1e-12).sum())
     return Agreement(
         ami=float(ami),
         null_mean=float(null.mean()),
         null_sd=float(null.std()),
         null_low=float(low),
         null_high=float(high),
-        p_value=(1 + as_good) / (1 + n_permutations),
+        p_value=p_value_of(ami, null),
         n_sessions=len(proxies),
         n_proxies=int(proxies.max()) + 1,
         n_truths=int(truths.max()) + 1,
@@ -131,24 +127,42 @@ def agreement(
     )
 
 
+def permutations(codes: Ints, groups: Ints, n: int, seed: int) -> Iterator[Ints]:
+    """Yield ``codes`` (m,) n times, shuffled at random among those of the same group."""
+    random = np.random.default_rng(seed)
+    by_group = np.argsort(groups, kind="stable")
+    for _ in range(n):
+        # sorting by (group, random number) shuffles inside each group
+        shuffled = np.lexsort((random.random(len(codes)), groups))
+        permuted = np.empty_like(codes)
+        permuted[by_group] = codes[shuffled]
+        yield permuted
+
+
+def p_value_of(value: float, null: npt.NDArray[np.float64]) -> float:
+    """Share of chance results (m,) at least as high as ``value``, which is counted as one."""
+    return float(1 + (null >= value - 1e-12).sum()) / (1 + len(null))
+
+
 @dataclass(frozen=True)
-class _Scale:
+class Scale:
     """What a permutation does not change: expected and largest mutual information."""
 
     expected: float
     largest: float
 
     @classmethod
-    def of(cls, one: Ints, other: Ints) -> _Scale:
+    def of(cls, one: Ints, other: Ints) -> Scale:
+        """The scale for two labellings (n,)."""
         from sklearn.metrics.cluster import contingency_matrix, expected_mutual_information
 
         table = contingency_matrix(one, other, sparse=True)
         expected = float(expected_mutual_information(table, len(one)))
-        return cls(expected, (_entropy(one) + _entropy(other)) / 2)
+        return cls(expected, (entropy_of(one) + entropy_of(other)) / 2)
 
     def adjusted(self, one: Ints, other: Ints) -> float:
-        together = one * (int(other.max()) + 1) + other
-        mutual = _entropy(one) + _entropy(other) - _entropy(together)
+        """AMI of two labellings (n,) with these sizes."""
+        mutual = mutual_information(one, other)
         room = self.largest - self.expected
         if abs(room) < 1e-12:  # one label for all, or each its own: nothing to agree about
             return 0.0
@@ -156,7 +170,13 @@ class _Scale:
         return round((mutual - self.expected) / room, 12)
 
 
-def _codes(labels: Labels, name: str) -> Ints:
+def mutual_information(one: Ints, other: Ints) -> float:
+    """Mutual information of two labellings (n,), in nats."""
+    together = one * (int(other.max()) + 1) + other
+    return entropy_of(one) + entropy_of(other) - entropy_of(together)
+
+
+def codes_of(labels: Labels, name: str) -> Ints:
     """Labels as whole numbers from 0 on."""
     codes, _ = pd.factorize(np.asarray(labels))
     missing = int((codes < 0).sum())
@@ -167,7 +187,7 @@ def _codes(labels: Labels, name: str) -> Ints:
     return codes.astype(np.int64)
 
 
-def _entropy(codes: Ints) -> float:
+def entropy_of(codes: Ints) -> float:
     """Entropy in nats of the shares of equal codes."""
     share = np.unique(codes, return_counts=True)[1] / len(codes)
     return float(-(share * np.log(share)).sum())

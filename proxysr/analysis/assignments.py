@@ -19,10 +19,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from proxysr.analysis.choosing import choosing
+from proxysr.analysis.representations import whole_sessions
 from proxysr.config import require, unknown
-from proxysr.data.batches import DeviceSessions, SessionBatch
 from proxysr.data.sessions import Sessions
-from proxysr.evaluation import device_of
 from proxysr.models import SessionModel
 
 COLUMNS = {
@@ -95,25 +94,15 @@ def assignments_from_model(
     ConfigError
         If the model chooses no proxies.
     """
-    model, device = choosing(model), device_of(model)
-    data = DeviceSessions(sessions, device)
-    lengths = np.minimum(sessions.lengths, model.max_length)
-    order = np.argsort(lengths, kind="stable")  # equal lengths together need no padding
-    order = order[lengths[order] > 0]
-    found = {name: np.empty(len(order), kind) for name, kind in COLUMNS.items()}
-    for start in range(0, len(order), batch_size):
-        picked = order[start : start + batch_size]
-        length = torch.from_numpy(lengths[picked]).to(device)
-        first = torch.from_numpy(sessions.offsets[picked + 1]).to(device) - length
-        items = data.window(data.items, first, length, int(lengths[picked].max()))
-        users = data.users[torch.from_numpy(picked).to(device)]
-        batch = SessionBatch(items, length, torch.zeros_like(items), users)
+    model = choosing(model)
+    clicked = sessions.lengths > 0
+    found = {name: np.empty(len(sessions), kind) for name, kind in COLUMNS.items()}
+    for rows, batch in whole_sessions(model, sessions, batch_size):
         for name, column in zip(COLUMNS, summary(*model.weigh(batch)), strict=True):
-            found[name][start : start + batch_size] = column.cpu()
-    table = pd.DataFrame(
-        {"session_id": sessions.session_ids[order], "n_clicks": lengths[order], **found}
-    )
-    return table.iloc[np.argsort(order)].reset_index(drop=True)
+            found[name][rows] = column.cpu()
+    n_clicks = np.minimum(sessions.lengths, model.max_length)
+    facts = {"session_id": sessions.session_ids, "n_clicks": n_clicks, **found}
+    return pd.DataFrame({name: column[clicked] for name, column in facts.items()})
 
 
 def summary(logits: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:

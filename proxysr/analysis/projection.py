@@ -1,0 +1,297 @@
+"""Maps of sessions: t-SNE, with how far each map can be trusted.
+
+Once its temperature is low, a model gives many sessions the same vector: that of the proxy
+they all chose. Three choices keep a map of them readable. Proxies are laid out together with
+the sessions (the caller stacks them), so that each sits among those that chose it. All vectors
+are moved by a thousandth of their spread, at random but seeded: equal points then have
+neighbours of their own and become a disc whose area is their number, where exact ties would
+make rings. And two maps of a model at two times are not laid out apart: the later one starts
+from the positions of the earlier one, without early exaggeration, so that a point that moved
+was moved by the model.
+
+Within a disc, positions mean nothing. What a map keeps of the distances is measured beside it,
+and there, distances that differ by less than the random move count as equal.
+
+L. van der Maaten, G. Hinton: Visualizing Data using t-SNE. JMLR 9, 2008. P. G. Poličar,
+M. Stražar, B. Zupan: openTSNE, a modular Python library for t-SNE. J. Stat. Softw. 109, 2024.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tqdm.auto import tqdm
+
+from proxysr.analysis.map_quality import (
+    MapQuality,
+    map_quality,
+    median_movement,
+    moved_apart,
+    neighbour_overlap,
+)
+from proxysr.config import Settings, require
+from proxysr.files import replacing
+
+VERSION = 1
+FEWEST = 5
+NEAR = 25
+"""Neighbours whose median position a new session is put at."""
+
+Floats = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapConfig(Settings):
+    """How a map is laid out."""
+
+    perplexity: float = 30.0
+    """About how many neighbours each point is held to; at most a third of the points."""
+    seed: int = 0
+    """Seed of the small random move and of the search for neighbours."""
+    early_iterations: int = 250
+    """Steps in which attraction is 12 times as strong, so that groups find together."""
+    iterations: int = 500
+    """Steps after these."""
+
+    def check(self) -> None:
+        """Check ranges."""
+        require(self.perplexity >= 1, f"perplexity is at least 1; received {self.perplexity}.")
+        for name in ("early_iterations", "iterations"):
+            value = getattr(self, name)
+            require(value >= 0, f"{name} is at least 0; received {value}.")
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Points on a map.
+
+    Attributes
+    ----------
+    positions : float32 (n, 2)
+    quality : MapQuality
+        What the map keeps of the vectors' distances.
+    settings : MapConfig
+    vectors : float32 (n, D)
+        What was laid out, after the small random move; new sessions are compared with them.
+    note : str
+        What happened to the cached map, or empty.
+    """
+
+    positions: npt.NDArray[np.float32]
+    quality: MapQuality
+    settings: MapConfig
+    vectors: npt.NDArray[np.float32] = field(repr=False)
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class ProjectionPair:
+    """The same points by a model half-way and at its best; the second map continues the first.
+
+    Attributes
+    ----------
+    half, full : Projection
+    disparity : float
+        What is left of the squared distances after the best shift, scaling, rotation and
+        reflection (Procrustes): 0 for the same shape, at most 1.
+    neighbour_overlap : float
+        Share of each point's 10 neighbours on one map that are its neighbours on the other.
+    movement : float
+        Median distance that points moved, in units of the first map's radius (the root of the
+        mean squared distance from its centre).
+    """
+
+    half: Projection
+    full: Projection
+    disparity: float
+    neighbour_overlap: float
+    movement: float
+
+    def __str__(self) -> str:
+        return (
+            f"from half to full: Procrustes disparity {self.disparity:.2f}, neighbour overlap "
+            f"{self.neighbour_overlap:.2f}, median movement {self.movement:.2f} of the radius"
+        )
+
+
+def project_sessions(
+    vectors: Floats,
+    *,
+    config: MapConfig | None = None,
+    start: Floats | None = None,
+    cache: str | Path | None = None,
+    progress: bool = False,
+) -> Projection:
+    """Lay out vectors on a map by t-SNE; the same input gives the same map.
+
+    Parameters
+    ----------
+    vectors : (n, D)
+        At least 5 points, all finite.
+    config : MapConfig, optional
+    start : (n, 2), optional
+        Positions to start from, without early exaggeration; by default the first two principal
+        components, with it.
+    cache : str or Path, optional
+        A folder to keep the map in. It is found again if vectors, start and settings are the same.
+    progress : bool
+        Show a progress bar.
+
+    Raises
+    ------
+    ConfigError
+        If there are too few points, one is not finite, or ``start`` has not one row for each.
+    """
+    config = MapConfig() if config is None else config
+    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+    require(
+        vectors.ndim == 2 and len(vectors) >= FEWEST,
+        f"A map needs at least {FEWEST} vectors; received shape {vectors.shape}.",
+    )
+    strange = int((~np.isfinite(vectors).all(axis=1)).sum())
+    require(strange == 0, f"{strange} of {len(vectors)} vectors are not finite; no map shows them.")
+    if start is not None:
+        start = np.ascontiguousarray(start, dtype=np.float64)
+        require(
+            start.shape == (len(vectors), 2),
+            f"start needs one position a vector, {(len(vectors), 2)}; received {start.shape}.",
+        )
+    key, note = _key(vectors, start, config), ""
+    path = None if cache is None else Path(cache) / f"map-{key[:16]}.npz"
+    moved = moved_apart(vectors, config.seed)
+    if path is not None and path.is_file():
+        try:
+            return Projection(*_read(path, key, len(vectors)), config, moved)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            note = f"The kept map {path.name} was damaged; the map was made anew."
+    positions = _tsne(moved, config, start, progress)
+    quality = map_quality(vectors, positions, seed=config.seed)
+    if path is not None:
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            figures = np.array(list(asdict(quality).values()), dtype=np.float64)
+            np.savez(file, positions=positions, quality=figures, key=np.array(key))
+    return Projection(positions, quality, config, moved, note)
+
+
+def project_pair(
+    half: Floats,
+    full: Floats,
+    *,
+    config: MapConfig | None = None,
+    cache: str | Path | None = None,
+    progress: bool = False,
+) -> ProjectionPair:
+    """Lay out the same points by two snapshots of a model, the second from where the first ended.
+
+    Parameters
+    ----------
+    half, full : (n, D)
+        Row i is the same session (or proxy) in both.
+    config, cache, progress
+        See :func:`project_sessions`.
+
+    Raises
+    ------
+    ConfigError
+        As there, and if the two have not equally many rows.
+    """
+    from scipy.spatial import procrustes
+
+    require(
+        len(half) == len(full),
+        f"Both snapshots have the same points; received {len(half)} and {len(full)}.",
+    )
+    options = {"config": config, "cache": cache, "progress": progress}
+    one = project_sessions(half, **options)  # type: ignore[arg-type]
+    two = project_sessions(full, start=one.positions, **options)  # type: ignore[arg-type]
+    return ProjectionPair(
+        one,
+        two,
+        disparity=float(procrustes(one.positions, two.positions)[2]),
+        neighbour_overlap=neighbour_overlap(one.positions, two.positions),
+        movement=median_movement(one.positions, two.positions),
+    )
+
+
+def place(vectors: Floats, projection: Projection) -> npt.NDArray[np.float32]:
+    """Where new sessions (m, D) would be on a map, (m, 2); the map stays as it is.
+
+    Each is put at the median position of the 25 closest vectors of the map. That is where
+    openTSNE's ``prepare_partial`` starts; optimising from there would take seconds.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    known = projection.vectors
+    require(
+        vectors.ndim == 2 and vectors.shape[1] == known.shape[1],
+        f"Vectors to place are (m, {known.shape[1]}); received {vectors.shape}.",
+    )
+    search = NearestNeighbors(n_neighbors=min(NEAR, len(known)), algorithm="brute").fit(known)
+    near = search.kneighbors(np.asarray(vectors, np.float32), return_distance=False)
+    return np.asarray(np.median(projection.positions[near], axis=1), np.float32)
+
+
+def _tsne(
+    vectors: npt.NDArray[np.float32], config: MapConfig, start: Floats | None, progress: bool
+) -> npt.NDArray[np.float32]:
+    # loading takes a second, and a map from the cache needs none of it
+    from openTSNE import TSNEEmbedding
+    from openTSNE.affinity import PerplexityBasedNN
+    from openTSNE.initialization import pca
+
+    data = vectors.astype(np.float64)
+    fixed = {"random_state": config.seed, "n_jobs": 1}  # the number of jobs may change the map
+    affinities = PerplexityBasedNN(
+        data, perplexity=min(config.perplexity, (len(data) - 1) / 3), **fixed
+    )
+    early = config.early_iterations if start is None else 0
+    first = pca(data, random_state=config.seed) if start is None else np.array(start)
+    with tqdm(
+        total=early + config.iterations, desc="map", leave=False, disable=not progress
+    ) as bar:
+
+        def tick(*_: Any) -> bool:
+            bar.update(EVERY)
+            return False
+
+        embedding = TSNEEmbedding(
+            first, affinities, callbacks=tick, callbacks_every_iters=EVERY, **fixed
+        )
+        if early:
+            embedding.optimize(early, exaggeration=12, momentum=0.5, inplace=True)
+        if config.iterations:
+            embedding.optimize(config.iterations, momentum=0.8, inplace=True)
+    return np.asarray(embedding, np.float32)
+
+
+EVERY = 25
+"""Steps between two moves of the progress bar."""
+
+
+def _key(vectors: Floats, start: Floats | None, config: MapConfig) -> str:
+    """What a map depends on, as SHA-256."""
+    from importlib.metadata import version
+
+    facts = [VERSION, version("openTSNE"), vectors.shape, config.to_dict(), start is not None]
+    digest = hashlib.sha256(json.dumps(facts).encode())
+    digest.update(vectors.data)
+    if start is not None:
+        digest.update(np.ascontiguousarray(start).data)
+    return digest.hexdigest()
+
+
+def _read(path: Path, key: str, n: int) -> tuple[npt.NDArray[np.float32], MapQuality]:
+    """A kept map, if it is whole and the one that is asked for."""
+    with np.load(path, allow_pickle=False) as kept:
+        positions, figures = kept["positions"], kept["quality"]
+        if str(kept["key"]) != key or positions.shape != (n, 2) or len(figures) != 4:
+            raise ValueError("another map")
+        recall, trustworthiness, cpd, n_compared = (float(figure) for figure in figures)
+    return positions, MapQuality(recall, trustworthiness, cpd, int(n_compared))

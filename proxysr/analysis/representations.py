@@ -1,0 +1,101 @@
+"""The vectors by which a model sees whole sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from proxysr.config import require
+from proxysr.data.batches import DeviceSessions, SessionBatch
+from proxysr.data.sessions import Sessions
+from proxysr.evaluation import device_of
+from proxysr.models import GCEGNN, SessionModel
+
+
+def whole_sessions(
+    model: SessionModel, sessions: Sessions, batch_size: int = 1024
+) -> Iterator[tuple[npt.NDArray[np.int64], SessionBatch]]:
+    """Yield (rows of ``sessions``, their batch) on the model's device, shortest first.
+
+    Sessions without a click are left out; of long ones, the latest ``max_length`` clicks are read.
+    """
+    device = device_of(model)
+    data = DeviceSessions(sessions, device)
+    lengths = np.minimum(sessions.lengths, model.max_length)
+    order = np.argsort(lengths, kind="stable")  # equal lengths together need no padding
+    order = order[lengths[order] > 0]
+    for start in range(0, len(order), batch_size):
+        picked = order[start : start + batch_size]
+        length = torch.from_numpy(lengths[picked]).to(device)
+        first = torch.from_numpy(sessions.offsets[picked + 1]).to(device) - length
+        items = data.window(data.items, first, length, int(lengths[picked].max()))
+        users = data.users[torch.from_numpy(picked).to(device)]
+        yield picked, SessionBatch(items, length, torch.zeros_like(items), users)
+
+
+@torch.inference_mode()
+def representations(
+    model: SessionModel,
+    sessions: Sessions,
+    *,
+    general: bool = False,
+    batch_size: int = 1024,
+    progress: bool = False,
+) -> npt.NDArray[np.float32]:
+    """The vector (n, D) of each session by all its clicks, in the order of ``sessions``.
+
+    Parameters
+    ----------
+    model : SessionModel
+        In evaluation mode, on any device.
+    sessions : Sessions
+        Each with at least one click.
+    general : bool
+        Take what stands for general interest, as in Figure 4 of the ProxySR paper: of GCE-GNN,
+        :meth:`GCEGNN.global_feature`. Of other models, it is :meth:`SessionModel.represent`.
+    batch_size : int
+        Sessions looked at together.
+    progress : bool
+        Show a progress bar.
+
+    Raises
+    ------
+    ConfigError
+        If there is no session, or one has no click.
+    """
+    require(len(sessions) > 0, "There is no session to represent.")
+    empty = int((sessions.lengths == 0).sum())
+    require(empty == 0, f"{empty} of {len(sessions)} sessions have no click. Leave them out.")
+    found: npt.NDArray[Any] | None = None
+    feature: Callable[[SessionBatch], Tensor] = model.represent
+    if general and isinstance(model, GCEGNN):
+        feature = model.global_feature
+    with tqdm(
+        total=len(sessions), desc="vectors", unit="session", leave=False, disable=not progress
+    ) as bar:
+        for rows, batch in whole_sessions(model, sessions, batch_size):
+            vectors = feature(batch).float().cpu().numpy()
+            if found is None:
+                found = np.empty((len(sessions), vectors.shape[1]), np.float32)
+            found[rows] = vectors
+            bar.update(len(rows))
+    return np.asarray(found)
+
+
+def item_vectors(model: SessionModel) -> npt.NDArray[np.float32]:
+    """Embeddings (V, D) of the items; row 0 is the padding.
+
+    Raises
+    ------
+    ConfigError
+        If the model has none.
+    """
+    table = getattr(model, "items", None)
+    require(isinstance(table, Tensor), f"{type(model).__name__} has no vectors of items.")
+    return np.asarray(table.detach().float().cpu().numpy())  # type: ignore[union-attr]

@@ -1,0 +1,366 @@
+"""One object with all that a reader of a trained run wants to look at.
+
+The explorer, the report and the notebooks read a run through it: which proxy every session
+chose, what is known of the sessions, and where they lie on a map. Choices are computed when
+it is made; maps, which take longer, when they are first asked for, and then kept in the run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from proxysr.analysis.assignments import assignments_from_model
+from proxysr.analysis.choosing import proxy_vectors
+from proxysr.analysis.items import ItemCounts, top_items
+from proxysr.analysis.profiles import collapse
+from proxysr.analysis.projection import (
+    MapConfig,
+    Projection,
+    ProjectionPair,
+    project_pair,
+    project_sessions,
+)
+from proxysr.analysis.representations import representations
+from proxysr.config import require
+from proxysr.data.sessions import Sessions, SessionSplit
+from proxysr.models import SessionModel
+from proxysr.runs import RunDir
+
+LABEL_ITEMS = 2
+"""Items that a proxy's name shows."""
+LABEL_LENGTH = 24
+"""Characters of an item in a proxy's name."""
+
+Positions = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class RunView:
+    """A run, its sessions of one part, and their choices. Make one with :meth:`of`.
+
+    Attributes
+    ----------
+    run : RunDir
+    split : SessionSplit
+    part : {"train", "valid", "test"}
+    sessions : Sessions
+        Those of the part that have a click.
+    items : DataFrame
+        Row ``i - 1`` describes item index i: ``item_id``, and ``title`` where known.
+    model, half_model : SessionModel
+        After the best epoch and half-way to it; None if there is no other epoch half-way.
+    table : DataFrame
+        One row a session, in the order of ``sessions``: ``session_id``, ``n_clicks``, ``proxy``,
+        ``probability``, ``runner_up``, ``margin``, ``entropy``; ``user`` (id, or "") and
+        ``started_at`` (date, or NaT) where known of any; and what else is known of sessions.
+    half_table : DataFrame or None
+        The choices half-way, in the same order.
+    drawn : int64 (n_drawn,)
+        Rows of the sessions that maps show: all, or a sample with each proxy's share.
+    settings : MapConfig
+        How maps are laid out.
+    cache : Path or None
+        Where maps are kept.
+    """
+
+    run: RunDir
+    split: SessionSplit
+    part: str
+    sessions: Sessions
+    items: pd.DataFrame
+    model: SessionModel
+    half_model: SessionModel | None
+    table: pd.DataFrame
+    half_table: pd.DataFrame | None
+    drawn: npt.NDArray[np.int64]
+    settings: MapConfig
+    cache: Path | None
+    progress: bool
+    _notes: tuple[str, ...] = field(repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        run: RunDir | str | Path,
+        *,
+        part: str = "test",
+        data_dir: str | Path | None = None,
+        max_drawn: int = 50_000,
+        settings: MapConfig | None = None,
+        cache: str | Path | None = None,
+        device: str = "cpu",
+        progress: bool = False,
+    ) -> RunView:
+        """Open a run: a million sessions take seconds, without their map.
+
+        Parameters
+        ----------
+        run : RunDir, str or Path
+        part : {"train", "valid", "test"}
+            Which sessions to look at.
+        data_dir : str or Path, optional
+            The prepared data, if it has moved since.
+        max_drawn : int
+            Most sessions on a map.
+        settings : MapConfig, optional
+            How maps are laid out; its seed also draws the sample.
+        cache : str or Path, optional
+            Where maps are kept; by default in the run's folder ``cache``.
+        device : {"auto", "cpu", "cuda"}
+            Where the model reads the sessions.
+        progress : bool
+            Show progress bars.
+
+        Raises
+        ------
+        ConfigError
+            If the model chooses no proxies, no session has a click, or there is no such part.
+        ValueError
+            If the run or its data are missing or damaged.
+        """
+        require(max_drawn >= 1, f"max_drawn is at least 1; received {max_drawn}.")
+        settings = MapConfig() if settings is None else settings
+        run = run if isinstance(run, RunDir) else RunDir(run)
+        split = run.split(data_dir)
+        whole = split.part(part)
+        sessions = whole if (whole.lengths > 0).all() else whole.select(whole.lengths > 0)
+        require(len(sessions) > 0, f"No session of {part} has a click: there is nothing to see.")
+        model = run.model("best", device)
+        table = assignments_from_model(model, sessions)
+        notes = [collapse(table)]
+        half_model, note = _half_model(run, device)
+        half_table = None if half_model is None else assignments_from_model(half_model, sessions)
+        table, missing = _with_facts(table, sessions, split)
+        drawn = stratified(table["proxy"].to_numpy(), max_drawn, settings.seed)
+        if len(drawn) < len(table):
+            notes.append(
+                f"Maps show {len(drawn):,} of {len(table):,} sessions, drawn at random with each "
+                "proxy's share; tables and counts are of all."
+            )
+        titles = None if "title" in run.items else "Items have no titles: their ids are shown."
+        return cls(
+            run=run,
+            split=split,
+            part=part,
+            sessions=sessions,
+            items=run.items,
+            model=model,
+            half_model=half_model,
+            table=table,
+            half_table=half_table,
+            drawn=drawn,
+            settings=settings,
+            cache=run.path / "cache" if cache is None else Path(cache),
+            progress=progress,
+            _notes=tuple(filter(None, [*notes, note, titles, *missing])),
+        )
+
+    # -- maps ------------------------------------------------------------------------------
+
+    @cached_property
+    def layout(self) -> ProjectionPair | Projection:
+        """Drawn sessions, then proxies (if the model has vectors of them), on one map or a pair."""
+        shown = self.sessions.select(self.drawn)
+        vectors = [
+            np.concatenate(
+                [representations(model, shown, progress=self.progress), *_proxies(model)]
+            )
+            for model in (self.half_model, self.model)
+            if model is not None
+        ]
+        make: Any = project_sessions if self.half_model is None else project_pair
+        layout: ProjectionPair | Projection = make(
+            *vectors, config=self.settings, cache=self.cache, progress=self.progress
+        )
+        return layout
+
+    @property
+    def projection(self) -> Projection:
+        """The map of the best epoch, to place new sessions on."""
+        return self.layout if isinstance(self.layout, Projection) else self.layout.full
+
+    @property
+    def half_projection(self) -> Projection | None:
+        """The map half-way, if there is one."""
+        return None if isinstance(self.layout, Projection) else self.layout.half
+
+    @property
+    def positions(self) -> Positions:
+        """Where the drawn sessions are (n_drawn, 2)."""
+        return self.projection.positions[: len(self.drawn)]
+
+    @property
+    def half_positions(self) -> Positions | None:
+        """Where they were half-way."""
+        half = self.half_projection
+        return None if half is None else half.positions[: len(self.drawn)]
+
+    @cached_property
+    def proxy_positions(self) -> Positions:
+        """Where the proxies are (K, 2).
+
+        NaN for a proxy that no drawn session chose, if the variant has no vectors of proxies.
+        """
+        return self._proxy_positions(self.projection, self.table)
+
+    @cached_property
+    def half_proxy_positions(self) -> Positions | None:
+        """Where they were half-way."""
+        if self.half_projection is None or self.half_table is None:
+            return None
+        return self._proxy_positions(self.half_projection, self.half_table)
+
+    def _proxy_positions(self, projection: Projection, table: pd.DataFrame) -> Positions:
+        own = projection.positions[len(self.drawn) :]
+        if len(own):
+            return own
+        shown = pd.DataFrame(projection.positions)
+        middle = shown.groupby(table["proxy"].to_numpy()[self.drawn]).median()
+        return middle.reindex(range(self.n_proxies)).to_numpy(np.float32)
+
+    @property
+    def projection_quality(self) -> str:
+        """How far the maps can be trusted, in a line or more."""
+        parts = [f"{self.name_of_epoch('best')}: {self.projection.quality}"]
+        if isinstance(self.layout, ProjectionPair):
+            half = f"{self.name_of_epoch('half')}: {self.layout.half.quality}"
+            parts = [half, *parts, str(self.layout)]
+        return "\n".join(parts)
+
+    # -- words -----------------------------------------------------------------------------
+
+    @property
+    def n_proxies(self) -> int:
+        """Number K of proxies."""
+        return len(proxy_vectors(self.model))
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences on what is missing, sampled, or odd."""
+        layout = self.__dict__.get("layout")  # asking for notes makes no map
+        maps = [layout.half, layout.full] if isinstance(layout, ProjectionPair) else [layout]
+        return [*self._notes, *(m.note for m in maps if m is not None and m.note)]
+
+    def name_of_epoch(self, which: str) -> str:
+        """Words for a snapshot, such as "after epoch 8 (best)"."""
+        epoch = self.run.best_epoch if which == "best" else self.run.half_epoch
+        return f"after epoch {epoch} ({which if which == 'best' else 'half-way'})"
+
+    @cached_property
+    def item_counts(self) -> ItemCounts:
+        """In which sessions the items are; made once for all selections."""
+        return ItemCounts.of(self.sessions, len(self.items))
+
+    @cached_property
+    def _names(self) -> npt.NDArray[np.object_]:
+        ids = self.items["item_id"].astype(str)
+        titles = self.items.get("title", ids)
+        return titles.where(titles.notna() & (titles != ""), ids).astype(str).to_numpy(object)
+
+    def label(self, item: int) -> str:
+        """Title of an item index, else its id.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such item.
+        """
+        n = len(self.items)
+        require(1 <= item <= n, f"Items are 1 to {n}; received {item}.")
+        return str(self._names[item - 1])
+
+    def rows_of(self, proxy: int) -> npt.NDArray[np.int64]:
+        """Rows of the sessions that chose a proxy."""
+        return np.flatnonzero(self.table["proxy"].to_numpy() == proxy)
+
+    def proxy_label(self, proxy: int) -> str:
+        """Number of a proxy and the items that set its sessions apart, such as "12 · oak chair".
+
+        Raises
+        ------
+        ConfigError
+            If there is no such proxy.
+        """
+        labels = self._proxy_labels
+        if proxy not in labels:
+            n = self.n_proxies
+            require(0 <= proxy < n, f"Proxies are 0 to {n - 1}; received {proxy}.")
+            rows = self.rows_of(proxy)
+            top = top_items(self.sessions, rows, self.items, k=LABEL_ITEMS, counts=self.item_counts)
+            names = [_short(self.label(item)) for item in top["item"]]
+            labels[proxy] = f"{proxy} · {', '.join(names) if names else 'chosen by no session'}"
+        return labels[proxy]
+
+    @cached_property
+    def _proxy_labels(self) -> dict[int, str]:
+        return {}
+
+
+def stratified(
+    groups: npt.NDArray[np.integer[Any]], most: int, seed: int = 0
+) -> npt.NDArray[np.int64]:
+    """Up to ``most`` rows of ``groups`` (n,), in order, with about each group's share of them.
+
+    All rows if there are no more. Rows are taken at equal steps through the groups, each in a
+    random order, so that a group's number is its share rounded up or down.
+    """
+    n = len(groups)
+    if n <= most:
+        return np.arange(n, dtype=np.int64)
+    order = np.lexsort((np.random.default_rng(seed).random(n), groups))
+    steps = (np.arange(most) + 0.5) * n / most
+    return np.sort(order[steps.astype(np.int64)])
+
+
+def _proxies(model: SessionModel) -> list[npt.NDArray[np.float32]]:
+    """Vectors of the proxies, if sessions are represented by mixtures of them."""
+    return [proxy_vectors(model)] if hasattr(model, "proxies") else []
+
+
+def _half_model(run: RunDir, device: str) -> tuple[SessionModel | None, str | None]:
+    """The model half-way, or a sentence on why there is none."""
+    if run.half_epoch == run.best_epoch:
+        return None, f"Half-way is the best epoch itself ({run.best_epoch}): there is one map."
+    try:
+        return run.model("half", device), None
+    except ValueError as error:
+        return None, f"The model half-way cannot be shown: {error}"
+
+
+def _with_facts(
+    table: pd.DataFrame, sessions: Sessions, split: SessionSplit
+) -> tuple[pd.DataFrame, list[str]]:
+    """The table with users, dates and other columns where known, and sentences on what is not."""
+    notes = []
+    known = sessions.user_index >= 0
+    if known.any():
+        ids = split.users["user_id"].astype(str).to_numpy(object)
+        table["user"] = np.where(known, ids[np.where(known, sessions.user_index, 0)], "")
+        if not known.all():
+            notes.append(f"The user of {(~known).sum():,} of {len(known):,} sessions is unknown.")
+    else:
+        notes.append("No session has a known user.")
+    if np.isfinite(sessions.started_at).any():
+        started = pd.Series(np.asarray(sessions.started_at))
+        table["started_at"] = pd.to_datetime(started, unit="s").to_numpy()
+    else:
+        notes.append("It is not known when sessions began.")
+    info = split.session_info
+    if "session_id" in info and len(info.columns) > 1:
+        info = info.set_axis(info["session_id"].astype(str)).drop(columns="session_id")
+        info = info[~info.index.duplicated()]
+        info.columns = [f"{c} (given)" if c in table else str(c) for c in info.columns]
+        facts = info.reindex(table["session_id"].astype(str))
+        table = pd.concat([table, facts.reset_index(drop=True)], axis=1)
+    return table, notes
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LABEL_LENGTH else text[: LABEL_LENGTH - 1].rstrip() + "…"

@@ -1,0 +1,347 @@
+"""Whether sessions of one user choose the same proxies, though the model is not told its name.
+
+Held against the known users are the labels that sessions get (their proxies, and simple
+baselines), and the neighbours that they have among a model's vectors. Chance is what comes out
+if users are exchanged among sessions of about the same length and time: sessions of one user
+may be alike in both, and that is no credit to a model.
+
+A. Rosenberg, J. Hirschberg: V-Measure, a conditional entropy-based external cluster evaluation
+measure. EMNLP-CoNLL 2007.
+
+>>> users = ["ann", "ann", "bob", "bob"] * 10
+>>> table = user_agreement({"proxy": [3, 3, 5, 5] * 10}, users, n_permutations=99)
+>>> table[["labels", "metric", "value"]]
+  labels     metric     value
+0  proxy        AMI  1.000000
+1  proxy  V-measure  1.000000
+2  proxy  pair lift  2.052632
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from proxysr.analysis.agreement import (
+    Ints,
+    Labels,
+    Scale,
+    codes_of,
+    mutual_information,
+    p_value_of,
+    permutations,
+)
+from proxysr.analysis.map_quality import moved_apart
+from proxysr.analysis.representations import item_vectors, representations
+from proxysr.analysis.run_view import RunView
+from proxysr.config import require
+from proxysr.data.sessions import Sessions
+
+LENGTHS = (1, 2, 3, 4, 6, 10)
+"""Fewest clicks of each stratum of length."""
+
+Floats = npt.NDArray[np.floating[Any]]
+Statistics = Callable[[Ints], list[float]]
+
+
+def rows_of_known_users(
+    user_index: npt.NDArray[np.integer[Any]], min_sessions: int = 2
+) -> npt.NDArray[np.int64]:
+    """Rows of the sessions (S,) whose user is known and has at least ``min_sessions`` of them.
+
+    Raises
+    ------
+    ConfigError
+        If there are not two such users.
+    """
+    users = np.asarray(user_index)
+    counts = np.bincount(users[users >= 0], minlength=1)
+    enough = counts >= min_sessions
+    require(
+        int(enough.sum()) >= 2,
+        f"Agreement needs at least two known users of {min_sessions} or more sessions; "
+        f"there are {int(enough.sum())} (and {int((counts > 0).sum())} known users in all).",
+    )
+    return np.flatnonzero((users >= 0) & enough[np.maximum(users, 0)])
+
+
+def draw_users(
+    user_index: npt.NDArray[np.integer[Any]], n_users: int, *, min_sessions: int = 2, seed: int = 0
+) -> npt.NDArray[np.int64]:
+    """Rows of all sessions (S,) of some users, drawn at random from those with enough sessions.
+
+    Raises
+    ------
+    ConfigError
+        If there are not two such users.
+    """
+    rows = rows_of_known_users(user_index, min_sessions)
+    users = np.unique(np.asarray(user_index)[rows])
+    drawn = np.random.default_rng(seed).permutation(users)[:n_users]
+    return rows[np.isin(np.asarray(user_index)[rows], drawn)]
+
+
+def strata_of(
+    n_clicks: npt.NDArray[np.integer[Any]],
+    started_at: npt.NDArray[np.float64] | None = None,
+    *,
+    n_periods: int = 4,
+) -> Ints:
+    """Number of the stratum (S,) of each session, by its length and, where known, its time.
+
+    Lengths are 1, 2, 3, 4-5, 6-9 and from 10 on; times are cut into periods of equally many
+    sessions; sessions of unknown time are a period of their own.
+    """
+    stratum = np.searchsorted(LENGTHS, np.asarray(n_clicks), side="right").astype(np.int64)
+    if started_at is None or not np.isfinite(started_at).any():
+        return stratum
+    known = np.isfinite(started_at)
+    cuts = np.quantile(started_at[known], np.arange(1, n_periods) / n_periods)
+    period = np.where(known, np.searchsorted(cuts, started_at, side="right"), n_periods)
+    return stratum * (n_periods + 1) + period
+
+
+def mean_item_vectors(sessions: Sessions, item_vectors: Floats) -> npt.NDArray[np.float64]:
+    """Mean (S, D) of the vectors of each session's clicks; ``item_vectors`` is (V, D)."""
+    clicked = np.asarray(item_vectors, np.float64)[sessions.items]
+    return np.add.reduceat(clicked, sessions.offsets[:-1], axis=0) / sessions.lengths[:, None]
+
+
+def last_items(sessions: Sessions) -> npt.NDArray[np.int32]:
+    """The latest click (S,) of each session."""
+    return np.asarray(sessions.items[sessions.offsets[1:] - 1])
+
+
+def baseline_labels(
+    sessions: Sessions, proxies: Labels, item_vectors: Floats, *, seed: int = 0
+) -> dict[str, npt.NDArray[Any]]:
+    """Labels (S,) that need no proxies, to stand beside them.
+
+    k-means of the sessions' mean item vectors (as many clusters as proxies in use), the last
+    item, and the proxies dealt out at random.
+
+    Parameters
+    ----------
+    sessions : Sessions
+        Each with at least one click.
+    proxies : sequence (S,)
+        Chosen proxies.
+    item_vectors : (V, D)
+        Embeddings of the items, row 0 the padding.
+    seed : int
+    """
+    from sklearn.cluster import KMeans
+
+    codes = codes_of(proxies, "proxies")
+    clusters = KMeans(int(codes.max()) + 1, n_init=1, random_state=seed)
+    means = mean_item_vectors(sessions, item_vectors)
+    return {
+        "k-means of items": clusters.fit_predict(moved_apart(means, seed)),
+        "last item": last_items(sessions),
+        "random": np.random.default_rng(seed).permutation(codes),
+    }
+
+
+def user_agreement(
+    labels: Mapping[str, Labels],
+    users: Labels,
+    *,
+    strata: Labels | None = None,
+    n_permutations: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """How well labels of sessions agree with their users, each beside chance.
+
+    Parameters
+    ----------
+    labels : mapping
+        Name to labels (n,), such as the chosen proxies.
+    users : sequence (n,)
+        User of each session; none missing.
+    strata : sequence (n,), optional
+        Users are exchanged only within these; see :func:`strata_of`.
+    n_permutations, seed : int
+
+    Returns
+    -------
+    DataFrame
+        ``labels``, ``n_labels``, ``metric``, ``value``, ``null_mean``, ``null_low``,
+        ``null_high`` (2.5 % and 97.5 % of chance), ``p_value``. Metrics are "AMI" (0 by chance, 1
+        at best), "V-measure" (0 to 1, more labels give more by chance), and "pair lift": how many
+        times as often two sessions of one user share a label as any two sessions do.
+
+    Raises
+    ------
+    ConfigError
+        If labels, users and strata differ in length, or one is missing.
+    """
+    who = codes_of(users, "users")
+    kinds = {name: codes_of(some, name) for name, some in labels.items()}
+    statistics = {name: _agreements(codes, who) for name, codes in kinds.items()}
+    table = _beside_chance(
+        statistics, kinds, who, ["AMI", "V-measure", "pair lift"], strata, n_permutations, seed
+    )
+    sizes = {name: int(codes.max()) + 1 for name, codes in kinds.items()}
+    table.insert(0, "labels", table.pop("of"))
+    table.insert(1, "n_labels", table["labels"].map(sizes))
+    return table
+
+
+def neighbour_purity(
+    vectors: Mapping[str, Floats],
+    users: Labels,
+    *,
+    k: int = 10,
+    strata: Labels | None = None,
+    n_permutations: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Share of the k nearest sessions that are of the same user, for several kinds of vectors.
+
+    Of sessions whose vectors are equal, it is left to (seeded) chance which ones count as nearest.
+
+    Parameters
+    ----------
+    vectors : mapping
+        Name to vectors (n, D).
+    users, strata, n_permutations, seed
+        See :func:`user_agreement`.
+    k : int
+        Neighbours, Euclidean; at most n - 1 are there.
+
+    Returns
+    -------
+    DataFrame
+        ``vectors``, ``metric`` ("purity@10" and so on), and ``value`` to ``p_value`` as there.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    who = codes_of(users, "users")
+    require(k >= 1, f"k is at least 1; received {k}.")
+    k_near = min(k, len(who) - 1)
+    statistics: dict[str, Statistics] = {}
+    for name, some in vectors.items():
+        search = NearestNeighbors(n_neighbors=k_near, algorithm="brute")
+        near = search.fit(moved_apart(some, seed)).kneighbors(return_distance=False)
+        statistics[name] = _purity(near)
+    table = _beside_chance(statistics, vectors, who, [f"purity@{k}"], strata, n_permutations, seed)
+    table.insert(0, "vectors", table.pop("of"))
+    return table
+
+
+def agreement_of(
+    view: RunView, *, min_sessions: int = 2, n_permutations: int = 1000, seed: int = 0
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """How well a run's proxies, beside baselines, agree with all known users of its sessions.
+
+    Parameters
+    ----------
+    view : RunView
+    min_sessions : int
+        Fewest sessions of a user; sessions of others are left out.
+    n_permutations, seed : int
+
+    Returns
+    -------
+    DataFrame twice
+        :func:`user_agreement` of the "proxies" and of :func:`baseline_labels`, and
+        :func:`neighbour_purity` of the proxy vectors (``represent``), the mean item vectors and
+        the vectors of the last items.
+
+    Raises
+    ------
+    ConfigError
+        If there are not two users with enough sessions.
+    """
+    rows = rows_of_known_users(view.sessions.user_index, min_sessions)
+    sessions = view.sessions.select(rows)
+    proxies = view.table["proxy"].to_numpy()[rows]
+    items = item_vectors(view.model)
+    options: dict[str, Any] = {
+        "strata": strata_of(sessions.lengths, sessions.started_at),
+        "n_permutations": n_permutations,
+        "seed": seed,
+    }
+    labels = {"proxies": proxies, **baseline_labels(sessions, proxies, items, seed=seed)}
+    vectors = {
+        "proxy vectors": representations(view.model, sessions),
+        "mean of items": mean_item_vectors(sessions, items),
+        "last item": items[last_items(sessions)],
+    }
+    users = sessions.user_index
+    return user_agreement(labels, users, **options), neighbour_purity(vectors, users, **options)
+
+
+def _purity(near: npt.NDArray[np.int64]) -> Statistics:
+    """Statistic of users, given the neighbours (n, k) of each session."""
+    return lambda users: [float((users[near] == users[:, None]).mean())]
+
+
+def _agreements(codes: Ints, users: Ints) -> Statistics:
+    """AMI, V-measure and pair lift of labels with users; what exchange leaves alone comes first."""
+    scale = Scale.of(codes, users)
+    width = int(users.max()) + 1
+    n = len(codes)
+    by_chance = _pairs(codes) * _pairs(users) / max(n * (n - 1), 1)
+
+    def statistics(exchanged: Ints) -> list[float]:
+        mutual = mutual_information(codes, exchanged)
+        together = _pairs(codes * width + exchanged)
+        return [
+            scale.adjusted(codes, exchanged),
+            mutual / scale.largest if scale.largest > 0 else 0.0,
+            together / by_chance if by_chance > 0 else 0.0,
+        ]
+
+    return statistics
+
+
+def _pairs(codes: Ints) -> float:
+    """Ordered pairs of different sessions of the same code."""
+    counts = np.unique(codes, return_counts=True)[1].astype(np.float64)
+    return float((counts * (counts - 1)).sum())
+
+
+def _beside_chance(
+    statistics: Mapping[str, Statistics],
+    of: Mapping[str, Any],
+    users: Ints,
+    metrics: list[str],
+    strata: Labels | None,
+    n_permutations: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Values of all statistics and what the same exchanges of users give for each."""
+    groups = np.zeros_like(users) if strata is None else codes_of(strata, "strata")
+    for name, some in {**of, "strata": groups}.items():
+        require(
+            len(some) == len(users),
+            f"Users are one a session; received {len(users)}, and {len(some)} for {name}.",
+        )
+    require(len(users) >= 2, f"Agreement needs at least two sessions; received {len(users)}.")
+    require(n_permutations >= 1, f"n_permutations is at least 1; received {n_permutations}.")
+    null = {name: np.empty((n_permutations, len(metrics))) for name in statistics}
+    exchanges: Iterator[Ints] = permutations(users, groups, n_permutations, seed)
+    for trial, exchanged in enumerate(exchanges):
+        for name, statistic in statistics.items():
+            null[name][trial] = statistic(exchanged)
+    rows = []
+    for name, statistic in statistics.items():
+        for metric, value, chance in zip(metrics, statistic(users), null[name].T, strict=True):
+            low, high = np.quantile(chance, [0.025, 0.975])
+            rows.append(
+                {
+                    "of": name,
+                    "metric": metric,
+                    "value": value,
+                    "null_mean": chance.mean(),
+                    "null_low": low,
+                    "null_high": high,
+                    "p_value": p_value_of(value, chance),
+                }
+            )
+    return pd.DataFrame(rows)
