@@ -131,7 +131,8 @@ def regret(
     task, min_prefix
         Which clicks are targets; see :func:`proxysr.evaluation.evaluate`.
     n : int
-        Targets to draw; each is ranked once for every proxy.
+        Targets to draw; each is ranked once for every proxy, which takes one thread about 0.15 s
+        at 300 proxies and 34,000 items.
     seed : int
         Seed of the draw.
 
