@@ -1,4 +1,4 @@
-"""The explorer: a widget for JupyterLab and Voila that shows which sessions choose which proxies."""
+"""A widget for JupyterLab and Voila that shows which sessions choose which proxies, and why."""
 
 from proxysr.lazy import lazy_attributes
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ipywidgets as widgets
 import numpy as np
+import pandas as pd
 
 from proxysr.analysis.items import top_items
 from proxysr.analysis.profiles import length_profile, time_profile
 from proxysr.explorer.live import Live
-from proxysr.explorer.markup import bar, button, columns, esc, quiet, section, table, tile
+from proxysr.explorer.markup import bar, button, clip, columns, esc, quiet, section, table, tile
 from proxysr.explorer.scene import Scene
 from proxysr.explorer.state import NONE, Rows, State, Store
 
@@ -130,7 +131,7 @@ def _items(scene: Scene, rows: Rows) -> str:
     found = top_items(scene.sessions, rows, scene.items, k=N_ITEMS, counts=scene.counts)
     lines = [
         (
-            f'<span class="px-clip" title="{esc(scene.label(item))}">{esc(scene.label(item))}</span>',
+            clip(scene.label(item)),
             bar(share, mark=share / lift),
             f"{share:.0%}",
             f"{lift:,.1f}×",
@@ -167,8 +168,8 @@ def _lengths(scene: Scene, rows: Rows) -> str:
     return section("Clicks a session", body, "line: all")
 
 
-def _shares(profile: object) -> tuple[list[float], list[float]]:
-    frame = profile.fillna(0.0)  # type: ignore[attr-defined]
+def _shares(profile: pd.DataFrame) -> tuple[list[float], list[float]]:
+    frame = profile.fillna(0.0)
     return list(frame["selected"]), list(frame["all"])
 
 
@@ -190,8 +191,7 @@ def _proxies(scene: Scene, rows: Rows) -> str:
     lines = [
         (
             button("proxy", proxy, str(proxy), style="px-link", title=f"Look at proxy {proxy}"),
-            f'<span class="px-clip" title="{esc(short(scene, proxy))}">'
-            f"{esc(short(scene, proxy))}</span>",
+            clip(short(scene, proxy)),
             bar(counts[proxy] / max(counts.max(), 1)),
             f"{counts[proxy]:,}",
         )
@@ -206,6 +206,6 @@ def _proxy_cells(scene: Scene, proxy: int) -> tuple[str, str, str]:
     n = int(scene.proxies["n_sessions"].iloc[proxy])
     return (
         button("proxy", proxy, str(proxy), style="px-link", title=f"Look at proxy {proxy}"),
-        f'<span class="px-clip" title="{esc(short(scene, proxy))}">{esc(short(scene, proxy))}</span>',
+        clip(short(scene, proxy)),
         f"{n:,}",
     )

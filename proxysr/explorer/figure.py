@@ -85,17 +85,17 @@ def map_figure(scene: Scene, codes: npt.NDArray[np.uint8], scale: list[tuple[flo
 def moved(half: Any, full: Any, progress: int) -> Positions:
     """Positions (n, 2) between half (50 %) and full (100 %) training, on straight ways."""
     share = (progress - 50) / 50
-    full = _float32(full)
+    end = _float32(full)
     if half is None or share >= 1:
-        return full
-    half = _float32(half)
-    return (half + np.float32(share) * (full - half)).astype(np.float32)
+        return end
+    start = _float32(half)
+    return _float32(start + np.float32(share) * (end - start))
 
 
 def sizes(scene: Scene) -> npt.NDArray[np.float32]:
     """Diameters (K,) in pixels: the area goes with the number of sessions."""
     n = scene.proxies["n_sessions"].to_numpy()
-    return (6 + 34 * np.sqrt(n / max(n.max(), 1))).astype(np.float32)
+    return _float32(6 + 34 * np.sqrt(n / max(n.max(), 1)))
 
 
 def names(scene: Scene, also: int = -1) -> list[str]:
@@ -143,4 +143,5 @@ def _range(scene: Scene, axis: int) -> list[float]:
 
 
 def _float32(positions: Any) -> Positions:
-    return np.ascontiguousarray(positions, dtype=np.float32)
+    array: Positions = np.ascontiguousarray(positions, dtype=np.float32)
+    return array

@@ -13,7 +13,7 @@ import torch
 from proxysr.analysis.choosing import session_batch
 from proxysr.analysis.counterfactuals import recommendations_under
 from proxysr.explorer.card import short
-from proxysr.explorer.markup import bar, button, esc, table
+from proxysr.explorer.markup import bar, button, clip, table
 from proxysr.explorer.scene import Scene
 from proxysr.plots.theme import BLUE, ORANGE
 
@@ -88,8 +88,7 @@ def weights_table(scene: Scene, weights: npt.NDArray[np.float32], also: Sequence
     lines = [
         (
             button("proxy", proxy, str(proxy), style="px-link", title=f"Look at proxy {proxy}"),
-            f'<span class="px-clip" title="{esc(short(scene, proxy))}">'
-            f"{esc(short(scene, proxy))}</span>",
+            clip(short(scene, proxy)),
             bar(float(weights[proxy]), colour=BLUE if proxy == top else ORANGE),
             f"{weights[proxy]:.3f}" if weights[proxy] >= 0.0005 else "< 0.001",
         )
@@ -109,10 +108,9 @@ def recommended_table(
     old = {} if before is None else dict(zip(before["item"], before["rank"], strict=True))
     lines = []
     for rank, item in zip(best["rank"], best["item"], strict=True):
-        label = esc(scene.label(item))
-        mark = " px-hit" if item == target else ""
-        title = esc(f"{scene.label(item)} ({scene.item_id(item)})")
-        line = [str(rank), f'<span class="px-clip{mark}" title="{title}">{label}</span>']
+        label = scene.label(item)
+        mark = "px-hit" if item == target else ""
+        line = [str(rank), clip(label, title=f"{label} ({scene.item_id(item)})", style=mark)]
         if before is not None:
             line.append(_change(old.get(item), int(rank)))
         lines.append(line)

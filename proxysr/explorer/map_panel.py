@@ -153,7 +153,7 @@ class MapPanel(widgets.VBox):  # type: ignore[misc]
     def _legend(self, state: State) -> str:
         colours, drawn = self._colours, len(self.view.drawn)
         if colours.is_ramp:
-            (low, least), (high, most) = colours.legend
+            (_, least), (_, most) = colours.legend
             ramp = ", ".join(colouring.RAMP)
             entries = (
                 f"<span>{esc(least)}</span><i class='px-ramp' "

@@ -45,6 +45,11 @@ def button(
     )
 
 
+def clip(text: object, *, title: str = "", style: str = "") -> str:
+    """Text that is cut off where its cell ends, and shown whole under the mouse."""
+    return f'<span class="px-clip {style}" title="{esc(title or text)}">{esc(text)}</span>'
+
+
 def bar(share: float, *, colour: str = "var(--px-accent)", mark: float | None = None) -> str:
     """A horizontal bar of ``share`` of the full width, perhaps with a mark to compare with."""
     width = 100 * min(max(share, 0.0), 1.0)

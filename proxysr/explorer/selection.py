@@ -182,7 +182,7 @@ def _read(path: Path) -> pd.DataFrame:
     try:
         if path.suffix == ".csv":
             ids = dict.fromkeys(("session_id", "item_id", "user", "title"), "str")
-            return pd.read_csv(path, dtype=ids, keep_default_na=False)  # type: ignore[arg-type]
+            return pd.read_csv(path, dtype=ids, keep_default_na=False)
         return pd.read_parquet(path)
     except (ValueError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read as a table ({error}).") from None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import ipywidgets as widgets
 import pandas as pd
 
 from proxysr.analysis.attribution import contributions
 from proxysr.analysis.counterfactuals import rank_of
+from proxysr.data.sessions import Task
 from proxysr.explorer.live import Live
 from proxysr.explorer.looking import look, recommended_table, weights_of, weights_table
-from proxysr.explorer.markup import diverging, esc, quiet, section, table
+from proxysr.explorer.markup import clip, diverging, esc, quiet, section, table
 from proxysr.explorer.scene import Scene
 from proxysr.explorer.state import NONE, State, Store
 
@@ -68,7 +71,8 @@ class SessionPanel(widgets.VBox):  # type: ignore[misc]
 
 def head(kicker: str, title: str) -> str:
     """The top of a panel."""
-    return f'<header><div><span class="px-kicker">{esc(kicker)}</span><h3>{esc(title)}</h3></div></header>'
+    text = f'<span class="px-kicker">{esc(kicker)}</span><h3>{esc(title)}</h3>'
+    return f"<header><div>{text}</div></header>"
 
 
 def _facts(scene: Scene, row: int) -> str:
@@ -84,20 +88,20 @@ def _facts(scene: Scene, row: int) -> str:
 
 def why(scene: Scene, row: int) -> str:
     """Weights of proxies, and what each click adds for the chosen one."""
-    clicks = scene.clicks(row)
+    clicks = scene.clicks(row).tolist()
     weights = weights_of(scene, clicks)
     body = section("Proxy it chooses", weights_table(scene, weights))
     return body + section("Why: its clicks", contributions_table(scene, clicks), _sides(scene, row))
 
 
-def contributions_table(scene: Scene, clicks: object) -> str:
+def contributions_table(scene: Scene, clicks: Sequence[int]) -> str:
     """The clicks with what each adds to the logit of the chosen proxy, less the runner-up's."""
-    found = contributions(scene.model, clicks)  # type: ignore[arg-type]
+    found = contributions(scene.model, clicks)
     largest = float(found["difference"].abs().max())
     lines = [
         (
             str(position + 1),
-            f'<span class="px-clip" title="{esc(scene.label(item))}">{esc(scene.label(item))}</span>',
+            clip(scene.label(item)),
             diverging(float(value), largest),
             f"{value:+.2f}",
         )
@@ -129,7 +133,7 @@ def coming(scene: Scene, row: int, after: int) -> str:
         target = None
     else:
         target = rest[0]
-        task = "repeat" if target in prefix else "unseen"
+        task: Task = "repeat" if target in prefix else "unseen"
         rank = rank_of(scene.model, prefix, target, task=task)
         again = ", a repeat, so it is none of these" if target in prefix else ""
         said = (

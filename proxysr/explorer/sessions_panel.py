@@ -9,7 +9,7 @@ import pandas as pd
 from proxysr.config import require, unknown
 from proxysr.explorer.card import sentence
 from proxysr.explorer.live import Live
-from proxysr.explorer.markup import button, esc, quiet, table
+from proxysr.explorer.markup import button, clip, esc, quiet, table
 from proxysr.explorer.scene import Scene
 from proxysr.explorer.state import Rows, State, Store
 
@@ -131,7 +131,8 @@ def ordered(frame: pd.DataFrame, rows: Rows, column: str, *, descending: bool) -
         return rows
     values = frame[column].iloc[rows].reset_index(drop=True)
     order = values.sort_values(ascending=not descending, kind="stable", na_position="last").index
-    return rows[order.to_numpy()]
+    found: Rows = rows[order.to_numpy()]
+    return found
 
 
 def searched(scene: Scene, rows: Rows, text: str) -> Rows:
@@ -143,7 +144,8 @@ def searched(scene: Scene, rows: Rows, text: str) -> Rows:
     by_id = np.char.startswith(ids, text)
     with_item = np.zeros(len(scene.table), dtype=bool)
     with_item[scene.found(text).rows] = True
-    return rows[by_id | with_item[rows]]
+    hits: Rows = rows[by_id | with_item[rows]]
+    return hits
 
 
 def _cell(name: str, value: object, row: int, chosen: bool) -> str:
@@ -164,4 +166,4 @@ def _items(scene: Scene, row: int) -> str:
     items = list(dict.fromkeys(map(int, scene.clicks(row))))
     text = ", ".join(scene.label(item) for item in items[:N_TITLES])
     text += ", …" if len(items) > N_TITLES else ""
-    return f'<span class="px-clip" title="{esc(text)}">{esc(text)}</span>'
+    return clip(text)

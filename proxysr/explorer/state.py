@@ -208,6 +208,6 @@ class Store:
 
 
 def _differ(old: object, new: object) -> bool:
-    if isinstance(old, np.ndarray) or isinstance(old, Chosen):
+    if isinstance(old, np.ndarray | Chosen):
         return old is not new
-    return old != new
+    return old is not new and old != new

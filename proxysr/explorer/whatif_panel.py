@@ -10,7 +10,7 @@ import ipywidgets as widgets
 
 from proxysr.explorer.live import Live
 from proxysr.explorer.looking import Look, look, recommended_table, weights_table
-from proxysr.explorer.markup import button, esc, quiet, section, table
+from proxysr.explorer.markup import button, clip, quiet, section, table
 from proxysr.explorer.scene import Scene
 from proxysr.explorer.session_panel import head
 from proxysr.explorer.smallest import smallest_change
@@ -162,10 +162,8 @@ def clicks_html(scene: Scene, edit: Edit) -> str:
                 ("drop", "✕", "Drop", True),
             )
         )  # fmt: skip
-        label = esc(scene.label(item))
-        lines.append(
-            (str(position + 1), f'<span class="px-clip" title="{label}">{label}</span>', doing)
-        )
+        label = scene.label(item)
+        lines.append((str(position + 1), clip(label), doing))
     body = table([">", "", ">"], lines, style="px-clicks")
     return section("Clicks", f'<div class="px-scroll" data-scroll>{body}</div>')
 
@@ -174,11 +172,7 @@ def found_html(scene: Scene, text: str, edit: Edit) -> str:
     """Items like ``text``, to be added or to take the place of a click."""
     replacing = edit.replacing
     doing = "Add" if replacing == NONE else f"Replace {replacing + 1}"
-    hint = (
-        ""
-        if replacing == NONE
-        else quiet(f"Click {replacing + 1} is to be replaced: find by what.")
-    )
+    hint = "" if replacing == NONE else quiet(f"Find what replaces click {replacing + 1}.")
     if not text.strip():
         return hint
     items = scene.items_like(text, N_FOUND)
@@ -186,11 +180,9 @@ def found_html(scene: Scene, text: str, edit: Edit) -> str:
         return hint + quiet(f"No item has “{text.strip()}” in its title or id.")
     lines = []
     for item in map(int, items):
-        label, take = (
-            scene.label(item),
-            button("take", item, doing, title=f"{doing}: {scene.label(item)}"),
-        )
-        lines.append((f'<span class="px-clip" title="{esc(label)}">{esc(label)}</span>', take))
+        label = scene.label(item)
+        take = button("take", item, doing, title=f"{doing}: {label}")
+        lines.append((clip(label), take))
     return hint + table(["", ">"], lines, style="px-list")
 
 
