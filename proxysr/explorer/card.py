@@ -101,7 +101,7 @@ def tiles(scene: Scene, rows: Rows, proxy: int) -> str:
     """The numbers at the top of the card."""
     some = scene.table.iloc[rows]
     numbers = [
-        tile(f"{len(rows):,}", f"sessions · {len(rows) / len(scene.table):.1%}"),
+        tile(f"{len(rows):,}", f"sessions ({len(rows) / len(scene.table):.0%})"),
         tile(f"{some['probability'].mean():.2f}", "probability",
              "Mean weight of the chosen proxy, between 0 and 1"),
         tile(f"{some['entropy'].mean():.2f}", "entropy",

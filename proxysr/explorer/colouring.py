@@ -22,7 +22,7 @@ HIDDEN, FADED, FIRST = 0, 1, 2
 HUES = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY)
 """The hues that stand out on light and on dark ground."""
 REST = GREY
-RAMP = (BLUE, SKY, ORANGE)
+RAMP = (BLUE, GREEN, ORANGE)
 """From low to high; told apart by lightness, too."""
 FEW = 12
 """Numbers of at most so many different values are taken for names."""

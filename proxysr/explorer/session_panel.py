@@ -77,7 +77,8 @@ def head(kicker: str, title: str) -> str:
 
 def _facts(scene: Scene, row: int) -> str:
     values = scene.table.iloc[row]
-    facts = [f"{values['n_clicks']:,} click{'' if values['n_clicks'] == 1 else 's'}"]
+    n = len(scene.clicks(row))
+    facts = [f"{n:,} click{'' if n == 1 else 's'}"]
     if scene.has_times and not pd.isna(values["started_at"]):
         facts.append(pd.Timestamp(values["started_at"]).strftime("%a %Y-%m-%d %H:%M"))
     if scene.has_users and values["user"]:
@@ -97,7 +98,9 @@ def why(scene: Scene, row: int) -> str:
 def contributions_table(scene: Scene, clicks: Sequence[int]) -> str:
     """The clicks with what each adds to the logit of the chosen proxy, less the runner-up's."""
     found = contributions(scene.model, clicks)
-    largest = float(found["difference"].abs().max())
+    has_rival = bool(found["difference"].notna().all())
+    found["adds"] = found["difference"] if has_rival else found["logit"]
+    largest = float(found["adds"].abs().max())
     lines = [
         (
             str(position + 1),
@@ -106,12 +109,13 @@ def contributions_table(scene: Scene, clicks: Sequence[int]) -> str:
             f"{value:+.2f}",
         )
         for position, item, value in zip(
-            found["position"], found["item"], found["difference"], strict=True
+            found["position"], found["item"], found["adds"], strict=True
         )
     ]
-    total = f"{found['difference'].sum():+.2f}"
+    total = f"{found['adds'].sum():+.2f}"
+    what = "the lead of the chosen proxy's logit" if has_rival else "its logit"
     body = table([">", "", "", ">adds"], lines, style="px-clicks")
-    note = f"They add up to {total}, the lead of the chosen proxy's logit."
+    note = f"They add up to {total}, {what}."
     return f'<div class="px-scroll" data-scroll>{body}</div>{quiet(note)}'
 
 

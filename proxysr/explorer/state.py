@@ -193,7 +193,8 @@ class Store:
     def drop(self, position: int) -> None:
         """Leave out a click."""
         clicks = self.state.edit.clicks
-        self.edit(clicks=clicks[:position] + clicks[position + 1 :], replacing=NONE)
+        if 0 <= position < len(clicks):
+            self.edit(clicks=clicks[:position] + clicks[position + 1 :], replacing=NONE)
 
     def move(self, position: int, step: int) -> None:
         """Swap a click with the one before (-1) or after it (1)."""
