@@ -58,7 +58,7 @@ class MapConfig(Settings):
     early_iterations: int = 250
     """Steps in which attraction is 12 times as strong, so that groups find together."""
     iterations: int = 500
-    """Steps after these."""
+    """Steps after these; half as many on a map that continues another."""
 
     def check(self) -> None:
         """Check ranges."""
@@ -137,8 +137,8 @@ def project_sessions(
         At least 5 points, all finite.
     config : MapConfig, optional
     start : (n, 2), optional
-        Positions to start from, without early exaggeration; by default the first two principal
-        components, with it.
+        Positions to start from, without early exaggeration and with half as many steps after it;
+        by default the first two principal components, with all.
     cache : str or Path, optional
         A folder to keep the map in. It is found again if vectors, start and settings are the same.
     progress : bool
@@ -253,9 +253,8 @@ def _tsne(
     )
     early = config.early_iterations if start is None else 0
     first = pca(data, random_state=config.seed) if start is None else np.array(start)
-    with tqdm(
-        total=early + config.iterations, desc="map", leave=False, disable=not progress
-    ) as bar:
+    late = config.iterations if start is None else config.iterations // 2
+    with tqdm(total=early + late, desc="map", leave=False, disable=not progress) as bar:
 
         def tick(*_: Any) -> bool:
             bar.update(EVERY)
@@ -266,8 +265,8 @@ def _tsne(
         )
         if early:
             embedding.optimize(early, exaggeration=12, momentum=0.5, inplace=True)
-        if config.iterations:
-            embedding.optimize(config.iterations, momentum=0.8, inplace=True)
+        if late:
+            embedding.optimize(late, momentum=0.8, inplace=True)
     return np.asarray(embedding, np.float32)
 
 
@@ -289,7 +288,7 @@ def _key(vectors: Floats, start: Floats | None, config: MapConfig) -> str:
 
 def _read(path: Path, key: str, n: int) -> tuple[npt.NDArray[np.float32], MapQuality]:
     """A kept map, if it is whole and the one that is asked for."""
-    with np.load(path, allow_pickle=False) as kept:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
         positions, figures = kept["positions"], kept["quality"]
         if str(kept["key"]) != key or positions.shape != (n, 2) or len(figures) != 4:
             raise ValueError("another map")

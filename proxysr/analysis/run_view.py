@@ -28,6 +28,7 @@ from proxysr.analysis.projection import (
     project_sessions,
 )
 from proxysr.analysis.representations import representations
+from proxysr.analysis.session_facts import stratified, with_facts
 from proxysr.config import require
 from proxysr.data.sessions import Sessions, SessionSplit
 from proxysr.models import SessionModel
@@ -137,7 +138,7 @@ class RunView:
         notes = [collapse(table)]
         half_model, note = _half_model(run, device)
         half_table = None if half_model is None else assignments_from_model(half_model, sessions)
-        table, missing = _with_facts(table, sessions, split)
+        table, missing = with_facts(table, sessions, split)
         drawn = stratified(table["proxy"].to_numpy(), max_drawn, settings.seed)
         if len(drawn) < len(table):
             notes.append(
@@ -241,6 +242,18 @@ class RunView:
         """Number K of proxies."""
         return len(proxy_vectors(self.model))
 
+    @cached_property
+    def proxy_sizes(self) -> npt.NDArray[np.int64]:
+        """Number of sessions (K,) that chose each proxy."""
+        return np.bincount(self.table["proxy"], minlength=self.n_proxies)
+
+    @cached_property
+    def half_proxy_sizes(self) -> npt.NDArray[np.int64] | None:
+        """The same half-way."""
+        if self.half_table is None:
+            return None
+        return np.bincount(self.half_table["proxy"], minlength=self.n_proxies)
+
     @property
     def notes(self) -> list[str]:
         """Sentences on what is missing, sampled, or odd."""
@@ -303,22 +316,6 @@ class RunView:
         return {}
 
 
-def stratified(
-    groups: npt.NDArray[np.integer[Any]], most: int, seed: int = 0
-) -> npt.NDArray[np.int64]:
-    """Up to ``most`` rows of ``groups`` (n,), in order, with about each group's share of them.
-
-    All rows if there are no more. Rows are taken at equal steps through the groups, each in a
-    random order, so that a group's number is its share rounded up or down.
-    """
-    n = len(groups)
-    if n <= most:
-        return np.arange(n, dtype=np.int64)
-    order = np.lexsort((np.random.default_rng(seed).random(n), groups))
-    steps = (np.arange(most) + 0.5) * n / most
-    return np.sort(order[steps.astype(np.int64)])
-
-
 def _proxies(model: SessionModel) -> list[npt.NDArray[np.float32]]:
     """Vectors of the proxies, if sessions are represented by mixtures of them."""
     return [proxy_vectors(model)] if hasattr(model, "proxies") else []
@@ -332,34 +329,6 @@ def _half_model(run: RunDir, device: str) -> tuple[SessionModel | None, str | No
         return run.model("half", device), None
     except ValueError as error:
         return None, f"The model half-way cannot be shown: {error}"
-
-
-def _with_facts(
-    table: pd.DataFrame, sessions: Sessions, split: SessionSplit
-) -> tuple[pd.DataFrame, list[str]]:
-    """The table with users, dates and other columns where known, and sentences on what is not."""
-    notes = []
-    known = sessions.user_index >= 0
-    if known.any():
-        ids = split.users["user_id"].astype(str).to_numpy(object)
-        table["user"] = np.where(known, ids[np.where(known, sessions.user_index, 0)], "")
-        if not known.all():
-            notes.append(f"The user of {(~known).sum():,} of {len(known):,} sessions is unknown.")
-    else:
-        notes.append("No session has a known user.")
-    if np.isfinite(sessions.started_at).any():
-        started = pd.Series(np.asarray(sessions.started_at))
-        table["started_at"] = pd.to_datetime(started, unit="s").to_numpy()
-    else:
-        notes.append("It is not known when sessions began.")
-    info = split.session_info
-    if "session_id" in info and len(info.columns) > 1:
-        info = info.set_axis(info["session_id"].astype(str)).drop(columns="session_id")
-        info = info[~info.index.duplicated()]
-        info.columns = [f"{c} (given)" if c in table else str(c) for c in info.columns]
-        facts = info.reindex(table["session_id"].astype(str))
-        table = pd.concat([table, facts.reset_index(drop=True)], axis=1)
-    return table, notes
 
 
 def _short(text: str) -> str:

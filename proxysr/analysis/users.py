@@ -35,115 +35,20 @@ from proxysr.analysis.agreement import (
     p_value_of,
     permutations,
 )
+from proxysr.analysis.known_users import (
+    baseline_labels,
+    last_items,
+    mean_item_vectors,
+    rows_of_known_users,
+    strata_of,
+)
 from proxysr.analysis.map_quality import moved_apart
 from proxysr.analysis.representations import item_vectors, representations
 from proxysr.analysis.run_view import RunView
 from proxysr.config import require
-from proxysr.data.sessions import Sessions
-
-LENGTHS = (1, 2, 3, 4, 6, 10)
-"""Fewest clicks of each stratum of length."""
 
 Floats = npt.NDArray[np.floating[Any]]
 Statistics = Callable[[Ints], list[float]]
-
-
-def rows_of_known_users(
-    user_index: npt.NDArray[np.integer[Any]], min_sessions: int = 2
-) -> npt.NDArray[np.int64]:
-    """Rows of the sessions (S,) whose user is known and has at least ``min_sessions`` of them.
-
-    Raises
-    ------
-    ConfigError
-        If there are not two such users.
-    """
-    users = np.asarray(user_index)
-    counts = np.bincount(users[users >= 0], minlength=1)
-    enough = counts >= min_sessions
-    require(
-        int(enough.sum()) >= 2,
-        f"Agreement needs at least two known users of {min_sessions} or more sessions; "
-        f"there are {int(enough.sum())} (and {int((counts > 0).sum())} known users in all).",
-    )
-    return np.flatnonzero((users >= 0) & enough[np.maximum(users, 0)])
-
-
-def draw_users(
-    user_index: npt.NDArray[np.integer[Any]], n_users: int, *, min_sessions: int = 2, seed: int = 0
-) -> npt.NDArray[np.int64]:
-    """Rows of all sessions (S,) of some users, drawn at random from those with enough sessions.
-
-    Raises
-    ------
-    ConfigError
-        If there are not two such users.
-    """
-    rows = rows_of_known_users(user_index, min_sessions)
-    users = np.unique(np.asarray(user_index)[rows])
-    drawn = np.random.default_rng(seed).permutation(users)[:n_users]
-    return rows[np.isin(np.asarray(user_index)[rows], drawn)]
-
-
-def strata_of(
-    n_clicks: npt.NDArray[np.integer[Any]],
-    started_at: npt.NDArray[np.float64] | None = None,
-    *,
-    n_periods: int = 4,
-) -> Ints:
-    """Number of the stratum (S,) of each session, by its length and, where known, its time.
-
-    Lengths are 1, 2, 3, 4-5, 6-9 and from 10 on; times are cut into periods of equally many
-    sessions; sessions of unknown time are a period of their own.
-    """
-    stratum = np.searchsorted(LENGTHS, np.asarray(n_clicks), side="right").astype(np.int64)
-    if started_at is None or not np.isfinite(started_at).any():
-        return stratum
-    known = np.isfinite(started_at)
-    cuts = np.quantile(started_at[known], np.arange(1, n_periods) / n_periods)
-    period = np.where(known, np.searchsorted(cuts, started_at, side="right"), n_periods)
-    return stratum * (n_periods + 1) + period
-
-
-def mean_item_vectors(sessions: Sessions, item_vectors: Floats) -> npt.NDArray[np.float64]:
-    """Mean (S, D) of the vectors of each session's clicks; ``item_vectors`` is (V, D)."""
-    clicked = np.asarray(item_vectors, np.float64)[sessions.items]
-    return np.add.reduceat(clicked, sessions.offsets[:-1], axis=0) / sessions.lengths[:, None]
-
-
-def last_items(sessions: Sessions) -> npt.NDArray[np.int32]:
-    """The latest click (S,) of each session."""
-    return np.asarray(sessions.items[sessions.offsets[1:] - 1])
-
-
-def baseline_labels(
-    sessions: Sessions, proxies: Labels, item_vectors: Floats, *, seed: int = 0
-) -> dict[str, npt.NDArray[Any]]:
-    """Labels (S,) that need no proxies, to stand beside them.
-
-    k-means of the sessions' mean item vectors (as many clusters as proxies in use), the last
-    item, and the proxies dealt out at random.
-
-    Parameters
-    ----------
-    sessions : Sessions
-        Each with at least one click.
-    proxies : sequence (S,)
-        Chosen proxies.
-    item_vectors : (V, D)
-        Embeddings of the items, row 0 the padding.
-    seed : int
-    """
-    from sklearn.cluster import KMeans
-
-    codes = codes_of(proxies, "proxies")
-    clusters = KMeans(int(codes.max()) + 1, n_init=1, random_state=seed)
-    means = mean_item_vectors(sessions, item_vectors)
-    return {
-        "k-means of items": clusters.fit_predict(moved_apart(means, seed)),
-        "last item": last_items(sessions),
-        "random": np.random.default_rng(seed).permutation(codes),
-    }
 
 
 def user_agreement(
@@ -179,11 +84,11 @@ def user_agreement(
     ConfigError
         If labels, users and strata differ in length, or one is missing.
     """
-    who = codes_of(users, "users")
+    who = _users(users, {**labels, "strata": strata})
     kinds = {name: codes_of(some, name) for name, some in labels.items()}
     statistics = {name: _agreements(codes, who) for name, codes in kinds.items()}
     table = _beside_chance(
-        statistics, kinds, who, ["AMI", "V-measure", "pair lift"], strata, n_permutations, seed
+        statistics, who, ["AMI", "V-measure", "pair lift"], strata, n_permutations, seed
     )
     sizes = {name: int(codes.max()) + 1 for name, codes in kinds.items()}
     table.insert(0, "labels", table.pop("of"))
@@ -220,7 +125,7 @@ def neighbour_purity(
     """
     from sklearn.neighbors import NearestNeighbors
 
-    who = codes_of(users, "users")
+    who = _users(users, {**vectors, "strata": strata})
     require(k >= 1, f"k is at least 1; received {k}.")
     k_near = min(k, len(who) - 1)
     statistics: dict[str, Statistics] = {}
@@ -228,7 +133,7 @@ def neighbour_purity(
         search = NearestNeighbors(n_neighbors=k_near, algorithm="brute")
         near = search.fit(moved_apart(some, seed)).kneighbors(return_distance=False)
         statistics[name] = _purity(near)
-    table = _beside_chance(statistics, vectors, who, [f"purity@{k}"], strata, n_permutations, seed)
+    table = _beside_chance(statistics, who, [f"purity@{k}"], strata, n_permutations, seed)
     table.insert(0, "vectors", table.pop("of"))
     return table
 
@@ -267,13 +172,25 @@ def agreement_of(
         "seed": seed,
     }
     labels = {"proxies": proxies, **baseline_labels(sessions, proxies, items, seed=seed)}
-    vectors = {
+    vectors: dict[str, Floats] = {
         "proxy vectors": representations(view.model, sessions),
         "mean of items": mean_item_vectors(sessions, items),
         "last item": items[last_items(sessions)],
     }
     users = sessions.user_index
     return user_agreement(labels, users, **options), neighbour_purity(vectors, users, **options)
+
+
+def _users(users: Labels, others: Mapping[str, Any]) -> Ints:
+    """Users as whole numbers, if all others have one entry for each."""
+    for name, some in others.items():
+        n = len(users) if some is None else len(some)
+        require(
+            n == len(users),
+            f"Users are one a session; received {len(users)}, and {n} for {name}.",
+        )
+    require(len(users) >= 2, f"Agreement needs at least two sessions; received {len(users)}.")
+    return codes_of(users, "users")
 
 
 def _purity(near: npt.NDArray[np.int64]) -> Statistics:
@@ -308,7 +225,6 @@ def _pairs(codes: Ints) -> float:
 
 def _beside_chance(
     statistics: Mapping[str, Statistics],
-    of: Mapping[str, Any],
     users: Ints,
     metrics: list[str],
     strata: Labels | None,
@@ -317,12 +233,6 @@ def _beside_chance(
 ) -> pd.DataFrame:
     """Values of all statistics and what the same exchanges of users give for each."""
     groups = np.zeros_like(users) if strata is None else codes_of(strata, "strata")
-    for name, some in {**of, "strata": groups}.items():
-        require(
-            len(some) == len(users),
-            f"Users are one a session; received {len(users)}, and {len(some)} for {name}.",
-        )
-    require(len(users) >= 2, f"Agreement needs at least two sessions; received {len(users)}.")
     require(n_permutations >= 1, f"n_permutations is at least 1; received {n_permutations}.")
     null = {name: np.empty((n_permutations, len(metrics))) for name in statistics}
     exchanges: Iterator[Ints] = permutations(users, groups, n_permutations, seed)

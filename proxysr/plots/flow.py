@@ -9,6 +9,8 @@ from proxysr.config import require
 from proxysr.plots.theme import BLUE, GREY, ORANGE, finish
 
 MOST_PROXIES = 15
+LEAST = 0.015
+"""Share of the sessions that a proxy needs to have a band of its own."""
 OTHERS = -1
 KEPT, WENT = "rgba(0,114,178,0.45)", "rgba(230,159,0,0.45)"
 
@@ -22,16 +24,18 @@ def flow_picture(
     ----------
     flows : DataFrame
         ``half``, ``full``, ``n_sessions``, as of :func:`proxysr.analysis.flow.flow_table`. On
-        each side the 15 proxies of the most sessions are shown; the others are put together.
+        each side up to 15 proxies are shown, each of at least 1.5 % of the sessions; the others
+        are put together.
     """
     require(len(flows) > 0, "No session chose a proxy: there is nothing to show.")
     table = flows[["half", "full", "n_sessions"]].copy()
     left_out = {}
     for side in ("half", "full"):
         sizes = table.groupby(side)["n_sessions"].sum().sort_values(ascending=False, kind="stable")
-        left_out[side] = len(sizes) - len(sizes[:MOST_PROXIES])
-        table[side] = table[side].where(table[side].isin(sizes.index[:MOST_PROXIES]), OTHERS)
-    table = table.groupby(["half", "full"], as_index=False)["n_sessions"].sum()
+        shown = sizes.index[:MOST_PROXIES][sizes[:MOST_PROXIES] >= LEAST * sizes.sum()]
+        left_out[side] = len(sizes) - len(shown)
+        table[side] = table[side].where(table[side].isin(shown), OTHERS)
+    table = table.groupby(["half", "full"])[["n_sessions"]].sum().reset_index()
     order = {side: _by_size(table, side) for side in ("half", "full")}
     # the right side in the order in which the left side's largest bands arrive
     places = {name: place for place, name in enumerate(order["half"])}
@@ -91,4 +95,4 @@ def _heights(table: pd.DataFrame, side: str, order: dict[str, list[int]]) -> lis
 
 
 def _name(proxy: int, left_out: int) -> str:
-    return f"{left_out} others" if proxy == OTHERS else str(proxy)
+    return f"{left_out} other{'s' * (left_out > 1)}" if proxy == OTHERS else str(proxy)

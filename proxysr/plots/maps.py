@@ -233,8 +233,8 @@ def _add_proxies(
                 "size": 10, "color": BLACK, "symbol": "x",
                 "line": {"color": "white", "width": 1.5},
             },
-            customdata=counts[used],
-            hovertemplate="proxy %{text}: %{customdata:,} sessions<extra></extra>",
+            customdata=np.stack([used, counts[used]], axis=1),
+            hovertemplate="proxy %{customdata[0]}: %{customdata[1]:,} sessions<extra></extra>",
         ),
         **where,
     )  # fmt: skip
