@@ -44,12 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Answer:
     """Serve the explorer until it is interrupted."""
+    from proxysr.analysis.run_view import RunView
     from proxysr.explorer.serving import HOST, serve
-    from proxysr.runs import RunDir
 
-    opened = RunDir(args.run_dir)  # refuse what is no run before a server starts
-    opened.split(args.data_dir)
-    options = {"run": str(opened.path.resolve()), "part": args.split, "max_drawn": args.max_drawn}
+    # what is no run is refused, and the map is made, before there is a page to wait for
+    shown = {"part": args.split, "max_drawn": args.max_drawn}
+    view = RunView.of(args.run_dir, **shown, data_dir=args.data_dir, progress=True)
+    _ = view.layout
+    options = {"run": str(view.run.path.resolve())} | shown
     for name in ("data_dir", "selection"):
         if getattr(args, name) is not None:
             options[name] = str(Path(getattr(args, name)).expanduser().resolve())

@@ -36,7 +36,7 @@ class ProxyExplorer(widgets.VBox):  # type: ignore[misc]
         A saved selection to begin with.
     theme : {"auto", "light", "dark"}
     **view
-        Passed on to :meth:`RunView.of`, such as ``max_drawn`` and ``seed``.
+        Passed on to :meth:`RunView.of`, such as ``max_drawn``, ``data_dir`` and ``settings``.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from proxysr.analysis.counterfactuals import recommendations_under
 from proxysr.explorer.card import short
 from proxysr.explorer.markup import bar, button, clip, table
 from proxysr.explorer.scene import Scene
-from proxysr.plots.theme import BLUE, ORANGE
+from proxysr.plots.theme import ORANGE
 
 K = 10
 N_WEIGHTS = 5
@@ -89,7 +89,7 @@ def weights_table(scene: Scene, weights: npt.NDArray[np.float32], also: Sequence
         (
             button("proxy", proxy, str(proxy), style="px-link", title=f"Look at proxy {proxy}"),
             clip(short(scene, proxy)),
-            bar(float(weights[proxy]), colour=BLUE if proxy == top else ORANGE),
+            bar(float(weights[proxy]), colour="var(--px-accent)" if proxy == top else ORANGE),
             f"{weights[proxy]:.3f}" if weights[proxy] >= 0.0005 else "< 0.001",
         )
         for proxy in map(int, order)
