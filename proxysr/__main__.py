@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "rank the targets of a run's test sessions; recall and MRR",
     "compare": "say whether runs differ by more than luck, paired by session",
     "recommend": "recommend items for a new session, raw ids in and out",
+    "explore": "serve a page that shows which sessions choose which proxies, and why",
     "report": "write a run as one page to explore and send; it needs no network",
     "notebooks": "run the notebooks and write them as pages to look at",
     "bench": "measure training and evaluation against this machine's limit",

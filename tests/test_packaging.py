@@ -18,6 +18,7 @@ CONDA_NAMES = {
     "torch": "pytorch",
     "ibis-framework[duckdb]": "ibis-duckdb",
     "kaleido": "python-kaleido",
+    "playwright": "playwright-python",
 }
 
 

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from proxysr.explorer import ProxyExplorer
+from proxysr.runs import RunDir
+from tests.explorer.small import Wire, run_of, view_of
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
+    return run_of(tmp_path_factory.mktemp("explorer"))
+
+
+@pytest.fixture(scope="session")
+def view(run: RunDir) -> Any:
+    return view_of(run)
+
+
+@pytest.fixture
+def explorer(view: Any) -> ProxyExplorer:
+    return ProxyExplorer(view)
+
+
+@pytest.fixture
+def wire(explorer: ProxyExplorer, monkeypatch: pytest.MonkeyPatch) -> Wire:
+    """What is sent to the browser from here on."""
+    return Wire(monkeypatch)

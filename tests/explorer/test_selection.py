@@ -1,0 +1,149 @@
+"""Selections leave with raw ids and titles, say where they are from, and come back the same."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxysr.config import ConfigError
+from proxysr.explorer import ProxyExplorer, Selection
+from proxysr.explorer.scene import Scene
+from proxysr.runs import RunDir
+from tests.explorer.small import HOSTILE, run_of, view_of
+
+
+@pytest.fixture(scope="module")
+def scene(view: Any) -> Scene:
+    return Scene(view)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".parquet"])
+def test_what_leaves_comes_back(scene: Scene, tmp_path: Path, suffix: str) -> None:
+    rows = np.array([2, 5, 11])
+    selection = Selection.of(scene, rows)
+    path = selection.save(tmp_path / f"some{suffix}")
+    back = Selection.load(path)
+    assert back.session_ids == scene.table["session_id"].iloc[rows].tolist()
+    assert back.provenance == selection.provenance
+    assert back.clicks["item_id"].tolist() == selection.clicks["item_id"].tolist()
+    assert back.clicks["title"].tolist() == selection.clicks["title"].tolist()
+    assert back.clicks["position"].tolist() == selection.clicks["position"].tolist()
+    found, notes = back.in_scene(scene)
+    assert (found.tolist(), notes) == (rows.tolist(), [])
+    assert [p.name for p in tmp_path.iterdir()] == [path.name], "no temporary is left"
+
+
+@given(st.sets(st.integers(0, 29), min_size=1))
+def test_one_row_a_click_as_they_were_clicked(scene: Scene, rows: set[int]) -> None:
+    clicks = Selection.of(scene, sorted(rows)).clicks
+    expected = [
+        (scene.table["session_id"].iloc[row], place, scene.item_id(item), scene.label(item))
+        for row in sorted(rows)
+        for place, item in enumerate(scene.clicks(row), start=1)
+    ]
+    names = ["session_id", "position", "item_id", "title"]
+    assert list(clicks[names].itertuples(index=False, name=None)) == expected
+
+
+def test_a_file_tells_run_checkpoint_and_data(scene: Scene, tmp_path: Path) -> None:
+    path = Selection.of(scene, [0]).save(tmp_path / "one.csv")
+    line = pd.read_csv(path).iloc[0]
+    run = scene.view.run
+    assert (line["run"], line["epoch"], line["part"]) == (run.path.name, run.best_epoch, "train")
+    assert line["data"] == run.data["fingerprint"]
+    path = Selection.of(scene, [0]).save(tmp_path / "one.json")
+    found = json.loads(path.read_text())
+    assert found["format"] == "proxysr-selection"
+    assert found["provenance"]["epoch"] == run.best_epoch
+    assert [click["item_id"] for click in found["sessions"][0]["clicks"]] == [
+        scene.item_id(item) for item in scene.clicks(0)
+    ]
+
+
+def test_titles_leave_as_they_are(scene: Scene, tmp_path: Path) -> None:
+    rows = scene.sessions_with(np.array([1]))
+    path = Selection.of(scene, rows).save(tmp_path / "odd.csv")
+    assert HOSTILE in set(Selection.load(path).clicks["title"]), "escaping is for pages, not files"
+
+
+def test_a_table_of_session_ids_will_do(scene: Scene, tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("session_id,why\ns3,liked\ns999,gone\n")
+    rows, notes = Selection.load(path).in_scene(scene)
+    assert scene.table["session_id"].iloc[rows].tolist() == ["s3"]
+    assert notes == ["1 of 2 selected sessions are not here."]
+
+
+def test_what_does_not_fit_is_said(scene: Scene, tmp_path: Path) -> None:
+    selection = Selection.of(scene, [0, 1])
+    other = replace(selection, provenance=selection.provenance | {"data": "else"})
+    assert other.in_scene(scene)[1] == ["The selection was saved from other data."]
+    other = replace(selection, provenance=selection.provenance | {"epoch": 7})
+    assert "was saved from epoch 7 of run" in other.in_scene(scene)[1][0]
+    gone = replace(selection, clicks=selection.clicks.assign(session_id="zzz"))
+    with pytest.raises(ConfigError, match="None of the 1 sessions of the selection is in part"):
+        gone.in_scene(scene)
+
+
+def test_files_that_are_none_are_refused_in_words(scene: Scene, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'.xlsx' is not a known kind of file"):
+        Selection.of(scene, [0]).save(tmp_path / "a.xlsx")
+    with pytest.raises(ConfigError, match=r"A selection is a file ending in .csv"):
+        Selection.load(tmp_path / "a")
+    with pytest.raises(ConfigError, match="There is no selection at"):
+        Selection.load(tmp_path / "a.csv")
+    with pytest.raises(ConfigError, match="No session is selected, so there is nothing to save"):
+        Selection.of(scene, []).save(tmp_path / "a.csv")
+    (tmp_path / "b.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ConfigError, match="has no column session_id; it has a, b"):
+        Selection.load(tmp_path / "b.csv")
+    (tmp_path / "c.parquet").write_text("nonsense")
+    with pytest.raises(ValueError, match=r"c.parquet cannot be read as a table"):
+        Selection.load(tmp_path / "c.parquet")
+    (tmp_path / "d.json").write_text('{"provenance": {}, "sessions": [3]}')
+    with pytest.raises(ConfigError, match="is damaged: a session in it has no session_id"):
+        Selection.load(tmp_path / "d.json")
+    assert not (tmp_path / "a.csv").exists()
+
+
+def test_the_explorer_saves_what_is_listed_and_begins_with_it(view: Any, tmp_path: Path) -> None:
+    explorer = ProxyExplorer(view)
+    explorer.store.choose_proxy(int(explorer.scene.by_size[0]))
+    listed = explorer.store.state.listed
+    for name in ("mine.csv", "mine.json", "mine.parquet"):
+        explorer.export.path.value = str(tmp_path / name)
+        explorer.export.save.click()
+        assert f"Saved {len(listed):,} sessions" in explorer.export.said.html
+        assert "data:application/octet-stream;base64," in explorer.export.said.html
+        again = ProxyExplorer(view, selection=tmp_path / name)
+        assert again.store.state.listed.tolist() == listed.tolist()
+        assert f"that are of {name}" in again.sessions.rows.html
+    assert explorer.selection.session_ids == again.selection.session_ids
+
+
+def test_problems_with_files_are_sentences_on_the_page(explorer: ProxyExplorer) -> None:
+    explorer.export.path.value = "nowhere/none.csv"
+    explorer.export.load.click()
+    assert "Not loaded. There is no selection at nowhere/none.csv." in explorer.export.said.html
+    explorer.export.path.value = "none.doc"
+    explorer.export.save.click()
+    assert "Not saved. &#x27;.doc&#x27; is not a known kind of file" in explorer.export.said.html
+    explorer.store.filter("n_clicks", 90, 99)
+    explorer.export.path.value = "none.csv"
+    explorer.export.save.click()
+    assert "Not saved. No session is selected" in explorer.export.said.html
+
+
+def test_without_titles_and_users_ids_leave(tmp_path: Path) -> None:
+    run: RunDir = run_of(tmp_path, known=False)
+    selection = Selection.of(Scene(view_of(run)), [0, 1])
+    assert list(selection.clicks) == ["session_id", "position", "item_id", "proxy", "probability"]
+    assert Selection.load(selection.save(tmp_path / "x.csv")).session_ids == ["s0", "s1"]
