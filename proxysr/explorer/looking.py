@@ -45,6 +45,7 @@ def look(
     scene: Scene,
     clicks: Sequence[int],
     *,
+    user: int = -1,
     temperature: float | None = None,
     proxy: int | None = None,
 ) -> Look:
@@ -55,11 +56,13 @@ def look(
     scene : Scene
     clicks : sequence of int
         At least one item index.
+    user : int
+        Number of the user, -1 where unknown.
     temperature, proxy : optional
     """
-    weights = weights_of(scene, clicks, temperature=temperature, proxy=proxy)
+    weights = weights_of(scene, clicks, user=user, temperature=temperature, proxy=proxy)
     best = recommendations_under(
-        scene.model, clicks, proxy=proxy, temperature=temperature, k=K, task="unseen"
+        scene.model, clicks, proxy=proxy, temperature=temperature, k=K, task="unseen", user=user
     )
     return Look(weights, best)
 
@@ -69,12 +72,13 @@ def weights_of(
     scene: Scene,
     clicks: Sequence[int],
     *,
+    user: int = -1,
     temperature: float | None = None,
     proxy: int | None = None,
 ) -> npt.NDArray[np.float32]:
     """``pi`` (K,) of a session."""
     trace = scene.model.trace(
-        session_batch(scene.model, list(map(int, clicks))),
+        session_batch(scene.model, list(map(int, clicks)), user),
         force_proxy=proxy, temperature=temperature,
     )  # fmt: skip
     return np.asarray(trace.proxy_weights[0].float().cpu().numpy())

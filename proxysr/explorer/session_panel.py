@@ -90,14 +90,16 @@ def _facts(scene: Scene, row: int) -> str:
 def why(scene: Scene, row: int) -> str:
     """Weights of proxies, and what each click adds for the chosen one."""
     clicks = scene.clicks(row).tolist()
-    weights = weights_of(scene, clicks)
+    weights = weights_of(scene, clicks, user=scene.user(row))
     body = section("Proxy it chooses", weights_table(scene, weights))
-    return body + section("Why: its clicks", contributions_table(scene, clicks), _sides(scene, row))
+    return body + section(
+        "Why: its clicks", contributions_table(scene, clicks, scene.user(row)), _sides(scene, row)
+    )
 
 
-def contributions_table(scene: Scene, clicks: Sequence[int]) -> str:
+def contributions_table(scene: Scene, clicks: Sequence[int], user: int) -> str:
     """The clicks with what each adds to the logit of the chosen proxy, less the runner-up's."""
-    found = contributions(scene.model, clicks)
+    found = contributions(scene.model, clicks, user=user)
     has_rival = bool(found["difference"].notna().all())
     found["adds"] = found["difference"] if has_rival else found["logit"]
     largest = float(found["adds"].abs().max())
@@ -131,14 +133,14 @@ def coming(scene: Scene, row: int, after: int) -> str:
     """Recommendations after some clicks, and the place of what was clicked next."""
     clicks = [int(item) for item in scene.clicks(row)]
     prefix, rest = clicks[:after], clicks[after:]
-    best = look(scene, prefix).best
+    best = look(scene, prefix, user=scene.user(row)).best
     if not rest:
         said = quiet("The session ends here; what came next is not known.")
         target = None
     else:
         target = rest[0]
         task: Task = "repeat" if target in prefix else "unseen"
-        rank = rank_of(scene.model, prefix, target, task=task)
+        rank = rank_of(scene.model, prefix, target, task=task, user=scene.user(row))
         again = ", a repeat, so it is none of these" if target in prefix else ""
         said = (
             f"<p>Clicked next: <b>{esc(scene.label(target))}</b>, "
