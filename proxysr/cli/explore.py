@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("run_dir", metavar="RUN_DIR", help="what `proxysr train` wrote")
     parser.add_argument("--split", choices=PARTS, default="test", help="part of the data [test]")
-    parser.add_argument("--data-dir", metavar="DIR", help="the prepared data, if it has moved")
+    parser.add_argument("--data", metavar="DATA_DIR", help="the prepared data, if it has moved")
     parser.add_argument("--selection", metavar="FILE", help="saved sessions to begin with")
     parser.add_argument(
         "--max-drawn", type=int, default=50_000, metavar="N",
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> Answer:
 
     # what is no run is refused, and the map is made, before there is a page to wait for
     shown = {"part": args.split, "max_drawn": args.max_drawn}
-    view = RunView.of(args.run_dir, **shown, data_dir=args.data_dir, progress=True)
+    view = RunView.of(args.run_dir, **shown, data_dir=args.data, progress=True)
     _ = view.layout
     options = {"run": str(view.run.path.resolve())} | shown
     for name in ("data_dir", "selection"):
