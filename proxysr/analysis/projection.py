@@ -140,7 +140,8 @@ def project_sessions(
         Positions to start from, without early exaggeration and with half as many steps after it;
         by default the first two principal components, with all.
     cache : str or Path, optional
-        A folder to keep the map in. It is found again if vectors, start and settings are the same.
+        A folder to keep the map in. It is found again if vectors, start and settings are the same;
+        if it cannot be written, the map's ``note`` says so.
     progress : bool
         Show a progress bar.
 
@@ -174,9 +175,12 @@ def project_sessions(
     positions = _tsne(moved, config, start, progress)
     quality = map_quality(vectors, positions, seed=config.seed)
     if path is not None:
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            figures = np.array(list(asdict(quality).values()), dtype=np.float64)
-            np.savez(file, positions=positions, quality=figures, key=np.array(key))
+        figures = np.array(list(asdict(quality).values()), dtype=np.float64)
+        try:
+            with replacing(path) as temporary, temporary.open("wb") as file:
+                np.savez(file, positions=positions, quality=figures, key=np.array(key))
+        except OSError as error:  # a run that may only be read; the map itself is there
+            note = f"The map could not be kept in {path.parent} ({error.strerror or error})."
     return Projection(positions, quality, config, moved, note)
 
 
