@@ -47,6 +47,7 @@ def look(
     *,
     temperature: float | None = None,
     proxy: int | None = None,
+    user: int = -1,
 ) -> Look:
     """What the model makes of these clicks, perhaps at another temperature or with a forced proxy.
 
@@ -56,10 +57,12 @@ def look(
     clicks : sequence of int
         At least one item index.
     temperature, proxy : optional
+    user : int
+        Number of the user, for models that learn of some; -1 where unknown.
     """
-    weights = weights_of(scene, clicks, temperature=temperature, proxy=proxy)
+    weights = weights_of(scene, clicks, temperature=temperature, proxy=proxy, user=user)
     best = recommendations_under(
-        scene.model, clicks, proxy=proxy, temperature=temperature, k=K, task="unseen"
+        scene.model, clicks, proxy=proxy, temperature=temperature, k=K, task="unseen", user=user
     )
     return Look(weights, best)
 
@@ -71,10 +74,11 @@ def weights_of(
     *,
     temperature: float | None = None,
     proxy: int | None = None,
+    user: int = -1,
 ) -> npt.NDArray[np.float32]:
     """``pi`` (K,) of a session."""
     trace = scene.model.trace(
-        session_batch(scene.model, list(map(int, clicks))),
+        session_batch(scene.model, list(map(int, clicks)), user),
         force_proxy=proxy, temperature=temperature,
     )  # fmt: skip
     return np.asarray(trace.proxy_weights[0].float().cpu().numpy())

@@ -83,6 +83,10 @@ class Scene:
         """Item indices of a session, by its row in the table."""
         return self.sessions[row]
 
+    def user(self, row: int) -> int:
+        """Number of a session's user, -1 where unknown; some models learn a bias of each."""
+        return int(self.sessions.user_index[row])
+
     def label(self, item: int) -> str:
         """Title of an item, or its id where it has none."""
         return self.labels[item - 1] if item != PAD else ""

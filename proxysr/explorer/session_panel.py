@@ -83,21 +83,24 @@ def _facts(scene: Scene, row: int) -> str:
         facts.append(pd.Timestamp(values["started_at"]).strftime("%a %Y-%m-%d %H:%M"))
     if scene.has_users and values["user"]:
         facts.append(f"user {values['user']}")
-    facts += [f"{name.replace('_', ' ')}: {values[name]}" for name in scene.metadata]
+    known = [name for name in scene.metadata if not pd.isna(values[name])]
+    facts += [f"{name.replace('_', ' ')}: {values[name]}" for name in known]
     return head("Session", str(values["session_id"])) + quiet(" · ".join(facts))
 
 
 def why(scene: Scene, row: int) -> str:
     """Weights of proxies, and what each click adds for the chosen one."""
     clicks = scene.clicks(row).tolist()
-    weights = weights_of(scene, clicks)
+    user = scene.user(row)
+    weights = weights_of(scene, clicks, user=user)
     body = section("Proxy it chooses", weights_table(scene, weights))
-    return body + section("Why: its clicks", contributions_table(scene, clicks), _sides(scene, row))
+    adds = contributions_table(scene, clicks, user)
+    return body + section("Why: its clicks", adds, _sides(scene, row))
 
 
-def contributions_table(scene: Scene, clicks: Sequence[int]) -> str:
+def contributions_table(scene: Scene, clicks: Sequence[int], user: int = -1) -> str:
     """The clicks with what each adds to the logit of the chosen proxy, less the runner-up's."""
-    found = contributions(scene.model, clicks)
+    found = contributions(scene.model, clicks, user=user)
     has_rival = bool(found["difference"].notna().all())
     found["adds"] = found["difference"] if has_rival else found["logit"]
     largest = float(found["adds"].abs().max())
@@ -114,6 +117,8 @@ def contributions_table(scene: Scene, clicks: Sequence[int]) -> str:
     ]
     total = f"{found['adds'].sum():+.2f}"
     what = "the lead of the chosen proxy's logit" if has_rival else "its logit"
+    if 0 <= user < scene.model.config.n_users:
+        what += " but for what the model learnt of the user"
     body = table([">", "", "", ">adds"], lines, style="px-clicks")
     note = f"They add up to {total}, {what}."
     return f'<div class="px-scroll" data-scroll>{body}</div>{quiet(note)}'
@@ -131,14 +136,15 @@ def coming(scene: Scene, row: int, after: int) -> str:
     """Recommendations after some clicks, and the place of what was clicked next."""
     clicks = [int(item) for item in scene.clicks(row)]
     prefix, rest = clicks[:after], clicks[after:]
-    best = look(scene, prefix).best
+    user = scene.user(row)
+    best = look(scene, prefix, user=user).best
     if not rest:
         said = quiet("The session ends here; what came next is not known.")
         target = None
     else:
         target = rest[0]
         task: Task = "repeat" if target in prefix else "unseen"
-        rank = rank_of(scene.model, prefix, target, task=task)
+        rank = rank_of(scene.model, prefix, target, task=task, user=user)
         again = ", a repeat, so it is none of these" if target in prefix else ""
         said = (
             f"<p>Clicked next: <b>{esc(scene.label(target))}</b>, "

@@ -21,10 +21,12 @@ class Change(NamedTuple):
     sentence: str
 
 
-def smallest_change(scene: Scene, clicks: Sequence[int]) -> Change:
+def smallest_change(scene: Scene, clicks: Sequence[int], user: int = -1) -> Change:
     """The one click to drop, or to replace by a common item, that changes the chosen proxy."""
     common = np.argsort(-scene.counts.total[1:], kind="stable")[:N_REPLACEMENTS] + 1
-    flip = smallest_flip(scene.model, list(clicks), replacements=[int(item) for item in common])
+    flip = smallest_flip(
+        scene.model, list(clicks), replacements=[int(item) for item in common], user=user
+    )
     if flip is None:
         return Change(None, "No change of a single click makes it choose another proxy.")
     what, where = f"“{scene.label(flip.item)}”", f"(click {flip.position + 1})"

@@ -102,7 +102,8 @@ class WhatIfPanel(widgets.VBox):  # type: ignore[misc]
         clicks = self.store.state.edit.clicks
         if not clicks:
             return
-        found = smallest_change(self.scene, clicks)
+        user = self.scene.user(self.store.state.session)
+        found = smallest_change(self.scene, clicks, user)
         self._said = found.sentence
         if found.clicks is None:
             self._draw(self.store.state)
@@ -112,7 +113,8 @@ class WhatIfPanel(widgets.VBox):  # type: ignore[misc]
     # -- what the panel shows --------------------------------------------------------------
 
     def _look_at(self, row: int) -> Look:
-        return look(self.scene, [int(item) for item in self.scene.clicks(row)])
+        clicks = [int(item) for item in self.scene.clicks(row)]
+        return look(self.scene, clicks, user=self.scene.user(row))
 
     def _draw(self, state: State) -> None:
         self.body.layout.display = "none" if state.session == NONE else ""
@@ -125,7 +127,7 @@ class WhatIfPanel(widgets.VBox):  # type: ignore[misc]
         self.temperature.value = edit.temperature or self.scene.temperature
         self.force.value = edit.proxy
         before = self._before(state.session)
-        after = self._after(edit)
+        after = self._after(edit, self.scene.user(state.session))
         self.clicks.html = clicks_html(self.scene, edit)
         self._find(state)
         self.head.html = head("What if", told(self.scene, state, before, after)) + (
@@ -134,11 +136,11 @@ class WhatIfPanel(widgets.VBox):  # type: ignore[misc]
         self._said = ""
         self.result.html = side_by_side(self.scene, before, after)
 
-    def _after(self, edit: Edit) -> Look | None:
+    def _after(self, edit: Edit, user: int) -> Look | None:
         if not edit.clicks:
             return None
         proxy = None if edit.proxy == NONE else edit.proxy
-        return look(self.scene, edit.clicks, temperature=edit.temperature, proxy=proxy)
+        return look(self.scene, edit.clicks, temperature=edit.temperature, proxy=proxy, user=user)
 
     def _find(self, state: State) -> None:
         self.found.html = found_html(self.scene, self.find.value, state.edit)
