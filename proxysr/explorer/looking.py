@@ -45,9 +45,9 @@ def look(
     scene: Scene,
     clicks: Sequence[int],
     *,
+    user: int = -1,
     temperature: float | None = None,
     proxy: int | None = None,
-    user: int = -1,
 ) -> Look:
     """What the model makes of these clicks, perhaps at another temperature or with a forced proxy.
 
@@ -56,11 +56,11 @@ def look(
     scene : Scene
     clicks : sequence of int
         At least one item index.
-    temperature, proxy : optional
     user : int
-        Number of the user, for models that learn of some; -1 where unknown.
+        Number of the user, -1 where unknown.
+    temperature, proxy : optional
     """
-    weights = weights_of(scene, clicks, temperature=temperature, proxy=proxy, user=user)
+    weights = weights_of(scene, clicks, user=user, temperature=temperature, proxy=proxy)
     best = recommendations_under(
         scene.model, clicks, proxy=proxy, temperature=temperature, k=K, task="unseen", user=user
     )
@@ -72,9 +72,9 @@ def weights_of(
     scene: Scene,
     clicks: Sequence[int],
     *,
+    user: int = -1,
     temperature: float | None = None,
     proxy: int | None = None,
-    user: int = -1,
 ) -> npt.NDArray[np.float32]:
     """``pi`` (K,) of a session."""
     trace = scene.model.trace(

@@ -84,7 +84,7 @@ class Scene:
         return self.sessions[row]
 
     def user(self, row: int) -> int:
-        """Number of a session's user, -1 where unknown; some models learn a bias of each."""
+        """Number of a session's user, -1 where unknown: some models learn what known users like."""
         return int(self.sessions.user_index[row])
 
     def label(self, item: int) -> str:

@@ -91,14 +91,14 @@ def _facts(scene: Scene, row: int) -> str:
 def why(scene: Scene, row: int) -> str:
     """Weights of proxies, and what each click adds for the chosen one."""
     clicks = scene.clicks(row).tolist()
-    user = scene.user(row)
-    weights = weights_of(scene, clicks, user=user)
+    weights = weights_of(scene, clicks, user=scene.user(row))
     body = section("Proxy it chooses", weights_table(scene, weights))
-    adds = contributions_table(scene, clicks, user)
-    return body + section("Why: its clicks", adds, _sides(scene, row))
+    return body + section(
+        "Why: its clicks", contributions_table(scene, clicks, scene.user(row)), _sides(scene, row)
+    )
 
 
-def contributions_table(scene: Scene, clicks: Sequence[int], user: int = -1) -> str:
+def contributions_table(scene: Scene, clicks: Sequence[int], user: int) -> str:
     """The clicks with what each adds to the logit of the chosen proxy, less the runner-up's."""
     found = contributions(scene.model, clicks, user=user)
     has_rival = bool(found["difference"].notna().all())
@@ -136,15 +136,14 @@ def coming(scene: Scene, row: int, after: int) -> str:
     """Recommendations after some clicks, and the place of what was clicked next."""
     clicks = [int(item) for item in scene.clicks(row)]
     prefix, rest = clicks[:after], clicks[after:]
-    user = scene.user(row)
-    best = look(scene, prefix, user=user).best
+    best = look(scene, prefix, user=scene.user(row)).best
     if not rest:
         said = quiet("The session ends here; what came next is not known.")
         target = None
     else:
         target = rest[0]
         task: Task = "repeat" if target in prefix else "unseen"
-        rank = rank_of(scene.model, prefix, target, task=task, user=user)
+        rank = rank_of(scene.model, prefix, target, task=task, user=scene.user(row))
         again = ", a repeat, so it is none of these" if target in prefix else ""
         said = (
             f"<p>Clicked next: <b>{esc(scene.label(target))}</b>, "

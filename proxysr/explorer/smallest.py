@@ -21,12 +21,10 @@ class Change(NamedTuple):
     sentence: str
 
 
-def smallest_change(scene: Scene, clicks: Sequence[int], user: int = -1) -> Change:
+def smallest_change(scene: Scene, clicks: Sequence[int], user: int) -> Change:
     """The one click to drop, or to replace by a common item, that changes the chosen proxy."""
     common = np.argsort(-scene.counts.total[1:], kind="stable")[:N_REPLACEMENTS] + 1
-    flip = smallest_flip(
-        scene.model, list(clicks), replacements=[int(item) for item in common], user=user
-    )
+    flip = smallest_flip(scene.model, list(clicks), replacements=common, user=user)
     if flip is None:
         return Change(None, "No change of a single click makes it choose another proxy.")
     what, where = f"“{scene.label(flip.item)}”", f"(click {flip.position + 1})"

@@ -99,11 +99,10 @@ class WhatIfPanel(widgets.VBox):  # type: ignore[misc]
         self.store.edit(replacing=NONE if again else position)
 
     def _smallest(self) -> None:
-        clicks = self.store.state.edit.clicks
-        if not clicks:
+        state = self.store.state
+        if not state.edit.clicks:
             return
-        user = self.scene.user(self.store.state.session)
-        found = smallest_change(self.scene, clicks, user)
+        found = smallest_change(self.scene, state.edit.clicks, self.scene.user(state.session))
         self._said = found.sentence
         if found.clicks is None:
             self._draw(self.store.state)
@@ -113,8 +112,7 @@ class WhatIfPanel(widgets.VBox):  # type: ignore[misc]
     # -- what the panel shows --------------------------------------------------------------
 
     def _look_at(self, row: int) -> Look:
-        clicks = [int(item) for item in self.scene.clicks(row)]
-        return look(self.scene, clicks, user=self.scene.user(row))
+        return look(self.scene, self.scene.clicks(row).tolist(), user=self.scene.user(row))
 
     def _draw(self, state: State) -> None:
         self.body.layout.display = "none" if state.session == NONE else ""
@@ -140,7 +138,7 @@ class WhatIfPanel(widgets.VBox):  # type: ignore[misc]
         if not edit.clicks:
             return None
         proxy = None if edit.proxy == NONE else edit.proxy
-        return look(self.scene, edit.clicks, temperature=edit.temperature, proxy=proxy, user=user)
+        return look(self.scene, edit.clicks, user=user, temperature=edit.temperature, proxy=proxy)
 
     def _find(self, state: State) -> None:
         self.found.html = found_html(self.scene, self.find.value, state.edit)

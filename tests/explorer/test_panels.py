@@ -371,3 +371,22 @@ def test_a_lasso_on_a_sample_says_that_it_found_those_drawn(run: RunDir) -> None
     whole = ProxyExplorer(view_of(run))
     whole.map._lassoed([0, 1, 2])
     assert "of those drawn" not in whole.card.card.html
+
+
+def test_a_known_user_has_a_say_where_the_model_learnt_one(tmp_path: Path) -> None:
+    """What the panel says of a session is what the table says, bias of the user included."""
+    view = view_of(run_of(tmp_path, epochs=1, n_users=3))
+    bias = view.model.user_bias
+    assert bias is not None
+    with torch.no_grad():
+        bias[0, 5] = 1e3  # user 0 always chooses proxy 5
+    explorer = ProxyExplorer(view)
+    row = int(np.flatnonzero(view.sessions.user_index == 0)[0])
+    explorer.store.choose_session(row)
+    assert pressable(explorer.session.why.html, "proxy")[0] == "5"
+    assert pressable(explorer.what_if.result.html, "proxy")[0] == "5"
+    row = int(np.flatnonzero(view.sessions.user_index == -1)[0])
+    explorer.store.choose_session(row)
+    unknown = explorer.scene.model.trace(session_batch(view.model, view.sessions[row].tolist()))
+    expected = str(int(unknown.proxy_weights[0].argmax()))
+    assert pressable(explorer.session.why.html, "proxy")[0] == expected
