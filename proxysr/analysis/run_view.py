@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from proxysr.analysis.assignments import assignments_from_model
-from proxysr.analysis.choosing import proxy_vectors
+from proxysr.analysis.choosing import choosing, proxy_vectors
 from proxysr.analysis.items import ItemCounts, top_items
 from proxysr.analysis.profiles import collapse
 from proxysr.analysis.projection import (
@@ -58,9 +58,10 @@ class RunView:
     model, half_model : SessionModel
         After the best epoch and half-way to it; None if there is no other epoch half-way.
     table : DataFrame
-        One row a session, in the order of ``sessions``: ``session_id``, ``n_clicks``, ``proxy``,
-        ``probability``, ``runner_up``, ``margin``, ``entropy``; ``user`` (id, or "") and
-        ``started_at`` (date, or NaT) where known of any; and what else is known of sessions.
+        One row a session, in the order of ``sessions``: ``session_id``, ``n_clicks`` (all, also if
+        the model reads only the latest), ``proxy``, ``probability``, ``runner_up``, ``margin``,
+        ``entropy``; ``user`` (id, or "") and ``started_at`` (date, or NaT) where known of any; and
+        what else is known of sessions.
     half_table : DataFrame or None
         The choices half-way, in the same order.
     drawn : int64 (n_drawn,)
@@ -138,7 +139,16 @@ class RunView:
         notes = [collapse(table)]
         half_model, note = _half_model(run, device)
         half_table = None if half_model is None else assignments_from_model(half_model, sessions)
+        for choices in (table, half_table):
+            if choices is not None:  # all clicks, also where only the latest are read
+                choices["n_clicks"] = sessions.lengths
         table, missing = with_facts(table, sessions, split)
+        n_told = choosing(model).config.n_users
+        if n_told > 0:
+            missing.append(
+                f"The model was told {n_told:,} users when it was trained: that its "
+                "proxies agree with users is no surprise."
+            )
         drawn = stratified(table["proxy"].to_numpy(), max_drawn, settings.seed)
         if len(drawn) < len(table):
             notes.append(

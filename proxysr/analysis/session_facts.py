@@ -10,6 +10,9 @@ import pandas as pd
 
 from proxysr.data.sessions import Sessions, SessionSplit
 
+OWN = ("user", "started_at")
+"""Names that are kept for what the data say, known or not."""
+
 
 def with_facts(
     table: pd.DataFrame, sessions: Sessions, split: SessionSplit
@@ -33,7 +36,10 @@ def with_facts(
     if "session_id" in info and len(info.columns) > 1:
         info = info.set_axis(info["session_id"].astype(str)).drop(columns="session_id")
         info = info[~info.index.duplicated()]
-        info.columns = [f"{c} (given)" if c in table else str(c) for c in info.columns]
+        info.columns = [f"{c} (given)" if c in table or c in OWN else str(c) for c in info.columns]
+        for name in info:  # lists and the like cannot be counted
+            if info[name].dtype.kind == "O" and not info[name].map(pd.api.types.is_hashable).all():
+                info[name] = info[name].astype(str)
         facts = info.reindex(table["session_id"].astype(str))
         table = pd.concat([table, facts.reset_index(drop=True)], axis=1)
     return table, notes

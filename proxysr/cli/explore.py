@@ -45,16 +45,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Answer:
     """Serve the explorer until it is interrupted."""
     from proxysr.analysis.run_view import RunView
-    from proxysr.explorer.serving import HOST, serve
+    from proxysr.explorer.scene import Scene
+    from proxysr.explorer.selection import Selection
+    from proxysr.explorer.serving import HOST, check_port, serve
 
-    # what is no run is refused, and the map is made, before there is a page to wait for
+    # what cannot be shown is refused, and the map is made, before there is a page to wait for
+    check_port(args.port)
+    selection = None if args.selection is None else Selection.load(args.selection)
     shown = {"part": args.split, "max_drawn": args.max_drawn}
     view = RunView.of(args.run_dir, **shown, data_dir=args.data, progress=True)
+    if selection is not None:
+        selection.in_scene(Scene(view))
     _ = view.layout
     options = {"run": str(view.run.path.resolve())} | shown
-    for name in ("data_dir", "selection"):
-        if getattr(args, name) is not None:
-            options[name] = str(Path(getattr(args, name)).expanduser().resolve())
+    for name, path in (("data_dir", args.data), ("selection", args.selection)):
+        if path is not None:
+            options[name] = str(Path(path).expanduser().resolve())
     server = serve(options, port=args.port, theme=args.theme)
     address = f"http://{HOST}:{args.port}/"
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # no server outlives its command

@@ -64,7 +64,11 @@ def choices(scene: Scene) -> dict[str, str]:
     """What sessions can be coloured by: name for people to column."""
     columns = ["proxy", "probability", "n_clicks"]
     columns += ["started_at"] * scene.has_times + ["user"] * scene.has_users + scene.metadata
-    return {NAMES.get(name, name.replace("_", " ")): name for name in columns}
+    found: dict[str, str] = {}
+    for name in columns:
+        told = NAMES.get(name, name.replace("_", " "))
+        found[f"{told} (given)" if told in found else told] = name
+    return found
 
 
 def colouring(scene: Scene, by: str) -> Colouring:

@@ -16,6 +16,7 @@ from proxysr.plots.theme import GREY, VERMILION
 
 MOVE_MS = 350
 OUTLINED = "lie in the outline on the map"
+SAMPLED = ", of those drawn"
 
 
 class MapPanel(widgets.VBox):  # type: ignore[misc]
@@ -89,7 +90,8 @@ class MapPanel(widgets.VBox):  # type: ignore[misc]
         rows = np.asarray(self.view.drawn)[np.asarray(points, dtype=np.int64)]
         rows = rows[self.store.state.shown[rows]]
         if len(rows):
-            self.store.choose_rows(rows, OUTLINED)
+            sampled = len(self.view.drawn) < len(self.scene.table)
+            self.store.choose_rows(rows, OUTLINED + SAMPLED * sampled)
 
     # -- what the map shows ----------------------------------------------------------------
 
@@ -116,7 +118,7 @@ class MapPanel(widgets.VBox):  # type: ignore[misc]
 
     def _outline(self, state: State) -> None:
         """Take away the outline once other sessions are chosen."""
-        drawn_here = state.chosen is not None and state.chosen.why == OUTLINED
+        drawn_here = state.chosen is not None and state.chosen.why.startswith(OUTLINED)
         if not drawn_here and self.map.layout.selections:
             self.map.layout.selections = []
 

@@ -150,8 +150,7 @@ def _columns(table: pd.DataFrame) -> list[dict[str, Any]]:
         if pd.api.types.is_datetime64_any_dtype(values):
             entry: dict[str, Any] = {"kind": "date", "values": _seconds(values)}
         elif pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
-            numbers = [float(f"{v:.6g}") if np.isfinite(v) else None for v in values.astype(float)]
-            entry = {"kind": "number", "values": numbers}
+            entry = {"kind": "number", "values": [_told(v) for v in values.astype(float)]}
         else:
             entry = {"kind": "label"} | _coded(values.astype(object).where(values.notna(), ""))
         found.append({"name": shortened(name)} | entry)
@@ -238,6 +237,13 @@ def _proxies(view: RunView, kept: Ints, items: _Items) -> list[dict[str, Any]]:
         means = ("share", "probability", "entropy", "n_clicks")
         found.append(entry | {name: _rounded(row[name]) for name in means})
     return found
+
+
+def _told(value: float) -> float | None:
+    """Whole numbers as they are, since they may be ids; others to six places."""
+    if not np.isfinite(value):
+        return None
+    return value if value.is_integer() else float(f"{value:.6g}")
 
 
 def _rounded(value: float) -> float | None:

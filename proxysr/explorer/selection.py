@@ -69,11 +69,16 @@ class Selection:
         Raises
         ------
         ConfigError
-            If the name ends otherwise, or no session is selected.
+            If the name ends otherwise, no session is selected, or another file lies there that is
+            no saved selection.
         """
         path = Path(path).expanduser()
         _check_suffix(path)
         require(len(self.clicks) > 0, "No session is selected, so there is nothing to save.")
+        require(
+            not path.exists() or _was_saved(path),
+            f"{path} exists and is no saved selection; nothing was overwritten. Name another file.",
+        )
         if path.suffix == ".json":
             write_json(path, self._as_json())
             return path
@@ -178,10 +183,20 @@ def _check_suffix(path: Path) -> None:
     )
 
 
+def _was_saved(path: Path) -> bool:
+    """Whether :meth:`Selection.save` wrote what lies there."""
+    try:
+        return Selection.load(path).provenance.keys() >= set(PROVENANCE)
+    except (ValueError, OSError):
+        return False
+
+
 def _read(path: Path) -> pd.DataFrame:
     try:
         if path.suffix == ".csv":
-            ids = dict.fromkeys(("session_id", "item_id", "user", "title"), "str")
+            ids = dict.fromkeys(
+                ("session_id", "item_id", "user", "title", "run", "data", "part"), "str"
+            )
             return pd.read_csv(path, dtype=ids, keep_default_na=False)
         return pd.read_parquet(path)
     except (ValueError, UnicodeDecodeError) as error:
@@ -197,6 +212,11 @@ def _flat(sessions: list[Any], path: Path) -> pd.DataFrame:
             f"{path} is damaged: a session in it has no session_id.",
         )
         about = {name: value for name, value in session.items() if name != "clicks"}
-        for position, click in enumerate(session.get("clicks") or [{}], start=1):
+        clicks = session.get("clicks") or [{}]
+        require(
+            isinstance(clicks, list) and all(isinstance(click, dict) for click in clicks),
+            f"{path} is damaged: the clicks of session {session['session_id']!r} are no objects.",
+        )
+        for position, click in enumerate(clicks, start=1):
             rows.append(about | {"position": position} | click)
     return pd.DataFrame(rows)

@@ -19,7 +19,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from proxysr.config import ConfigError
+from proxysr.config import ConfigError, require
 from proxysr.explorer.markup import esc
 
 VARIABLE = "PROXYSR_EXPLORE"
@@ -61,8 +61,20 @@ def serve(
     Raises
     ------
     ConfigError
-        If something else listens there.
+        As :func:`check_port`.
     """
+    check_port(port)
+    environment = os.environ | {
+        VARIABLE: json.dumps(dict(options)),
+        SERVER: json.dumps({"port": port, "theme": theme}),
+    }
+    command = [sys.executable, "-m", "proxysr.explorer.serving"]
+    return subprocess.Popen(command, env=environment)
+
+
+def check_port(port: int) -> None:
+    """Raise ``ConfigError`` if there is no such port, or something else listens there."""
+    require(1 <= port <= 65_535, f"Ports are 1 to 65535; received {port}.")
     with socket.socket() as probe:
         # as the server does: a port that was left a moment ago can be had again
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -72,12 +84,6 @@ def serve(
             raise ConfigError(
                 f"Port {port} cannot be used ({error.strerror}). Name another with --port."
             ) from None
-    environment = os.environ | {
-        VARIABLE: json.dumps(dict(options)),
-        SERVER: json.dumps({"port": port, "theme": theme}),
-    }
-    command = [sys.executable, "-m", "proxysr.explorer.serving"]
-    return subprocess.Popen(command, env=environment)
 
 
 def main() -> None:

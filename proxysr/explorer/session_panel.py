@@ -83,7 +83,8 @@ def _facts(scene: Scene, row: int) -> str:
         facts.append(pd.Timestamp(values["started_at"]).strftime("%a %Y-%m-%d %H:%M"))
     if scene.has_users and values["user"]:
         facts.append(f"user {values['user']}")
-    facts += [f"{name.replace('_', ' ')}: {values[name]}" for name in scene.metadata]
+    known = [name for name in scene.metadata if not pd.isna(values[name])]
+    facts += [f"{name.replace('_', ' ')}: {values[name]}" for name in known]
     return head("Session", str(values["session_id"])) + quiet(" · ".join(facts))
 
 
@@ -116,6 +117,8 @@ def contributions_table(scene: Scene, clicks: Sequence[int], user: int) -> str:
     ]
     total = f"{found['adds'].sum():+.2f}"
     what = "the lead of the chosen proxy's logit" if has_rival else "its logit"
+    if 0 <= user < scene.model.config.n_users:
+        what += " but for what the model learnt of the user"
     body = table([">", "", "", ">adds"], lines, style="px-clicks")
     note = f"They add up to {total}, {what}."
     return f'<div class="px-scroll" data-scroll>{body}</div>{quiet(note)}'

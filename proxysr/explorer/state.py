@@ -164,8 +164,15 @@ class Store:
         self.change(session=row, edit=Edit(clicks))
 
     def filter(self, column: str, low: float, high: float) -> None:
-        """Show only sessions whose ``column`` is between ``low`` and ``high``, ends included."""
-        filters = dict(self.state.filters) | {column: (low, high)}
+        """Show only sessions whose ``column`` is between ``low`` and ``high``, ends included.
+
+        A range that holds all known values is no filter: sessions of unknown value are shown, too.
+        """
+        known = self.scene.values(column)
+        filters = dict(self.state.filters)
+        filters.pop(column, None)
+        if low > np.nanmin(known) or high < np.nanmax(known):
+            filters[column] = (low, high)
         if filters == dict(self.state.filters):
             return
         shown = np.ones(len(self.state.shown), dtype=bool)

@@ -143,6 +143,14 @@ def test_a_damaged_map_is_made_anew_and_a_sentence_says_so(damage: str, tmp_path
     assert project_sessions(vectors, config=FEW, cache=tmp_path).note == ""
 
 
+def test_a_map_that_cannot_be_kept_is_made_all_the_same(tmp_path: Path) -> None:
+    vectors, _ = groups()
+    (tmp_path / "cache").write_text("a file where a folder should be")
+    found = project_sessions(vectors, config=FEW, cache=tmp_path / "cache")
+    assert np.array_equal(found.positions, project_sessions(vectors, config=FEW).positions)
+    assert found.note.startswith(f"The map could not be kept in {tmp_path / 'cache'} (")
+
+
 def test_new_points_are_placed_as_opentsne_would_start_them() -> None:
     from openTSNE import TSNEEmbedding
     from openTSNE.affinity import PerplexityBasedNN

@@ -169,6 +169,49 @@ def test_columns_of_the_session_table_do_not_replace_others(
     assert table["proxy (given)"].iloc[:2].tolist() == [80, 90]
 
 
+def test_columns_named_as_what_is_not_known_do_not_stand_for_it(
+    train: Train, tiny_split: SessionSplit
+) -> None:
+    info = pd.DataFrame(
+        {"session_id": ["b", "a"], "user": ["x", "y"], "started_at": ["Mon", "Tue"],
+         "tags": [["new"], ["old", "red"]]}
+    )  # fmt: skip
+    unknown = {
+        part: dataclasses.replace(
+            sessions,
+            user_index=np.full(len(sessions), -1, np.int32),
+            started_at=np.full(len(sessions), np.nan),
+        )
+        for part, sessions in ((part, tiny_split.part(part)) for part in ("train", "valid", "test"))
+    }
+    run = train(split=dataclasses.replace(tiny_split, **unknown, session_info=info), epochs=1)
+    view = RunView.of(run, part="train")
+    assert {"user", "started_at"}.isdisjoint(view.table)
+    assert view.table["user (given)"].iloc[:2].tolist() == ["y", "x"]
+    assert view.table["started_at (given)"].iloc[:2].tolist() == ["Tue", "Mon"]
+    assert view.table["tags"].iloc[:2].nunique() == 2, "lists became text, which can be counted"
+    assert "No session has a known user." in view.notes
+
+
+def test_a_session_has_all_its_clicks_though_the_model_reads_only_the_latest(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = train(max_length=2)
+    monkeypatch.setattr(RunDir, "half_epoch", 0)
+    monkeypatch.setattr(RunDir, "best_epoch", 1)
+    view = RunView.of(run, part="train")
+    assert view.half_table is not None
+    for table in (view.table, view.half_table):
+        assert table["n_clicks"].tolist() == view.sessions.lengths.tolist()
+    assert view.table["n_clicks"].max() > 2
+
+
+def test_a_model_that_was_told_users_says_so(train: Train) -> None:
+    told = RunView.of(train(n_users=2), part="train").notes
+    assert [note for note in told if note.startswith("The model was told 2 users")]
+    assert not any("was told" in note for note in RunView.of(train(), part="train").notes)
+
+
 def test_names_of_items_and_proxies(run: RunDir) -> None:
     view = RunView.of(run, part="train")
     assert [view.label(item) for item in (1, 6)] == ["Tea", "Bulb"]

@@ -11,13 +11,16 @@ import numpy as np
 import pytest
 import torch
 
+from proxysr.analysis.assignments import assignments_from_model
 from proxysr.analysis.attribution import smallest_flip
 from proxysr.analysis.choosing import session_batch
 from proxysr.config import ConfigError
 from proxysr.data.batches import batch_of
-from proxysr.explorer import ProxyExplorer
+from proxysr.explorer import ProxyExplorer, colouring
 from proxysr.explorer.sessions_panel import PAGE, ordered
 from proxysr.explorer.state import NONE
+from proxysr.models import ProxySR
+from proxysr.runs import RunDir
 from tests.explorer.small import HOSTILE, N_ITEMS, run_of, view_of
 
 
@@ -331,6 +334,43 @@ def test_a_variant_of_hyperplanes_only_is_shown(tmp_path: Path) -> None:
     explorer = ProxyExplorer(view)
     explorer.store.choose_session(0)
     assert len(explorer.store.state.listed) == 30
+
+
+def test_colours_by_columns_of_like_names_are_all_there(explorer: ProxyExplorer) -> None:
+    scene = explorer.scene
+    scene.table = scene.table.assign(date="x", **{"a b": 1, "a_b": 2})
+    found = colouring.choices(scene)
+    assert {"date", "started_at", "a b", "a_b"} <= set(found.values())
+
+
+def test_a_known_user_counts_in_every_panel(tmp_path: Path) -> None:
+    view = view_of(run_of(tmp_path, n_users=3))
+    assert isinstance(view.model, ProxySR)
+    assert view.model.user_bias is not None
+    with torch.no_grad():
+        view.model.user_bias[:, 4] += 50  # whoever is known chooses this one
+    chosen = assignments_from_model(view.model, view.sessions)
+    view.table[list(chosen)] = chosen
+    explorer = ProxyExplorer(view)
+    for row in range(12):
+        explorer.store.choose_session(row)
+        proxy = chosen["proxy"][row]
+        assert (view.sessions.user_index[row] < 0) or proxy == 4
+        assert f'data-value="{proxy}"' in explorer.session.why.html.split("</tr>")[1]
+        told = "but for what the model learnt of the user" in explorer.session.why.html
+        assert told == bool(view.sessions.user_index[row] >= 0)
+        explorer.store.drop(0)
+        after = explorer.what_if.head.html
+        assert view.sessions.user_index[row] < 0 or "Still proxy 4" in after
+
+
+def test_a_lasso_on_a_sample_says_that_it_found_those_drawn(run: RunDir) -> None:
+    sampled = ProxyExplorer(view_of(run, max_drawn=10))
+    sampled.map._lassoed([0, 1, 2])
+    assert "3 sessions that lie in the outline on the map, of those drawn" in sampled.card.card.html
+    whole = ProxyExplorer(view_of(run))
+    whole.map._lassoed([0, 1, 2])
+    assert "of those drawn" not in whole.card.card.html
 
 
 def test_a_known_user_has_a_say_where_the_model_learnt_one(tmp_path: Path) -> None:

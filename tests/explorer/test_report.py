@@ -255,6 +255,7 @@ def test_labels_and_dates_are_coded() -> None:
             "session_id": ["a", "b", "c"],
             "kind": ["x", None, "x"],
             "spent": [1.23456789, np.nan, np.inf],
+            "order": [20230512, 20230513, 7],
             "when": pd.to_datetime(["2020-01-01", None, "1970-01-02"]),
             "is_new": [True, False, True],
         }
@@ -262,6 +263,7 @@ def test_labels_and_dates_are_coded() -> None:
     assert _columns(table) == [
         {"name": "kind", "kind": "label", "labels": ["x"], "values": [0, -1, 0]},
         {"name": "spent", "kind": "number", "values": [1.23457, None, None]},
+        {"name": "order", "kind": "number", "values": [20230512, 20230513, 7]},
         {"name": "when", "kind": "date", "values": [1577836800, None, 86400]},
         {"name": "is_new", "kind": "label", "labels": ["True", "False"], "values": [0, 1, 0]},
     ]

@@ -147,3 +147,36 @@ def test_without_titles_and_users_ids_leave(tmp_path: Path) -> None:
     selection = Selection.of(Scene(view_of(run)), [0, 1])
     assert list(selection.clicks) == ["session_id", "position", "item_id", "proxy", "probability"]
     assert Selection.load(selection.save(tmp_path / "x.csv")).session_ids == ["s0", "s1"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".parquet"])
+def test_only_saved_selections_are_overwritten(scene: Scene, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"clicks{suffix}"
+    log = pd.DataFrame({"session_id": ["s1", "s2"], "item": ["a", "b"]})
+    if suffix == ".csv":
+        log.to_csv(path, index=False)
+    elif suffix == ".json":
+        log.to_json(path)
+    else:
+        log.to_parquet(path)
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match="exists and is no saved selection; nothing was overwr"):
+        Selection.of(scene, [0]).save(path)
+    assert path.read_bytes() == before
+    path.unlink()
+    Selection.of(scene, [0]).save(path)
+    Selection.of(scene, [1, 2]).save(path)
+    assert len(Selection.load(path).session_ids) == 2
+
+
+def test_a_run_named_by_a_number_is_the_same_run(scene: Scene, tmp_path: Path) -> None:
+    selection = Selection.of(scene, [0])
+    numbered = replace(selection, provenance=selection.provenance | {"run": "007"})
+    assert Selection.load(numbered.save(tmp_path / "a.csv")).provenance["run"] == "007"
+
+
+def test_clicks_that_are_no_objects_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"provenance": {}, "sessions": [{"session_id": "s1", "clicks": ["sku-1"]}]}')
+    with pytest.raises(ConfigError, match="the clicks of session 's1' are no objects"):
+        Selection.load(path)

@@ -48,3 +48,21 @@ def test_the_command_refuses_what_is_no_run(
 ) -> None:
     assert main(["explore", str(tmp_path)]) == 2
     assert "is not a proxysr run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("port", [-1, 0, 65_536, 99_999])
+def test_there_is_no_such_port(port: int) -> None:
+    with pytest.raises(ConfigError, match=f"Ports are 1 to 65535; received {port}"):
+        serve({}, port=port)
+
+
+def test_a_selection_that_does_not_fit_is_refused_before_a_page_is_served(
+    run: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["explore", str(run.path), "--port", "18990", "--split", "train", "--selection"]
+    assert main([*words, str(tmp_path / "none.csv")]) == 2
+    assert "There is no selection at" in capsys.readouterr().err
+    other = tmp_path / "other.csv"
+    other.write_text("session_id\nzzz\n")
+    assert main([*words, str(other)]) == 2
+    assert "None of the 1 sessions of the selection is in part 'train'" in capsys.readouterr().err

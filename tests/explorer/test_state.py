@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxysr.analysis.run_view import RunView
 from proxysr.config import ConfigError
 from proxysr.explorer.scene import Scene
 from proxysr.explorer.state import NONE, Edit, State, Store
@@ -130,3 +132,17 @@ def test_searching_is_the_slow_way_made_fast(scene: Scene) -> None:
     for items in ([1], [2, 9], list(range(1, 49)), []):
         slow = [r for r in range(len(scene.table)) if set(items) & set(scene.clicks(r).tolist())]
         assert scene.sessions_with(np.array(items, dtype=np.int64)).tolist() == slow
+
+
+def test_a_range_of_all_values_hides_no_session_of_unknown_value(view: RunView) -> None:
+    scene = Scene(view)
+    scene.table = scene.table.copy()
+    scene.table.loc[2, "started_at"] = pd.NaT
+    values = scene.values("started_at")
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    store = Store(scene)
+    store.filter("started_at", low, high - 1)
+    assert not store.state.shown[2]
+    store.filter("started_at", low, high)
+    assert store.state.shown.all()
+    assert store.state.filters == ()
