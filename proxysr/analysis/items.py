@@ -3,7 +3,9 @@
 Counted are the sessions that an item was clicked in, not clicks: one session that comes back to
 an item ten times says no more about a selection than another. If n of N sessions are selected, and
 an item is in c of all, then by chance it is in ``n c / N`` of the selected ones; *lift* is how
-many times as many there are, and the chance of at least as many is hypergeometric.
+many times as many there are, and the chance of at least as many is hypergeometric. Where
+sessions are selected by the proxy that they chose by these very items, small chances are no
+surprise: they order the items, and do not prove that the proxy means something.
 
 >>> sessions = Sessions.from_lists([[1, 2], [1, 1], [2, 3], [3]])
 >>> items = pd.DataFrame({"item_id": ["tea", "cup", "pot"]})

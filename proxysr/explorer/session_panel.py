@@ -144,9 +144,10 @@ def coming(scene: Scene, row: int, after: int) -> str:
         target = rest[0]
         task: Task = "repeat" if target in prefix else "unseen"
         rank = rank_of(scene.model, prefix, target, task=task, user=scene.user(row))
+        digits = 0 if rank == round(rank) else 1  # ties share a mean
         again = ", a repeat, so it is none of these" if target in prefix else ""
         said = (
             f"<p>Clicked next: <b>{esc(scene.label(target))}</b>, "
-            f"at rank <b>{rank:,.0f}</b> of {len(scene.items):,}{again}.</p>"
+            f"at rank <b>{rank:,.{digits}f}</b> of {len(scene.items):,}{again}.</p>"
         )
     return section("What comes next", said + recommended_table(scene, best, target=target))

@@ -108,7 +108,9 @@ def test_the_second_map_of_a_pair_continues_the_first() -> None:
 def test_no_step_from_a_start_is_the_start() -> None:
     vectors, _ = groups()
     start = np.random.default_rng(0).normal(size=(80, 2)).astype(np.float32)
-    found = project_sessions(vectors, config=FEW.replace(iterations=0), start=start)
+    found = project_sessions(
+        vectors, config=FEW.replace(early_iterations=0, iterations=0), start=start
+    )
     assert np.array_equal(found.positions, start)
 
 

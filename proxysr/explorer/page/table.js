@@ -18,7 +18,7 @@ function tableColumns() {
     const other = () => (choice() === S ? DATA.half : S);
     found.push({ name: () => (choice() === S ? "At 50 %" : "At 100 %"), number: true, sort: (row) => other().proxy[row], show: (row) => String(other().proxy[row]) });
   }
-  found.push({ name: "Rank of next", number: true, hint: "rank of the last click after all clicks before it; – where it was not computed or does not count",
+  found.push({ name: "Rank of next", number: true, hint: "rank of the last click, recommended after all clicks before it (by the proxy chosen then, which may be another than the one shown); – where it was not computed or does not count",
     sort: rank, show: (row) => (rank(row) === null ? "–" : short(rank(row))) });
   for (const column of DATA.columns.slice(0, 3)) {
     const text = { label: (v) => column.labels[v] ?? "–", date, number: short }[column.kind];
