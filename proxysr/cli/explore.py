@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 import webbrowser
+from collections.abc import Callable
 from pathlib import Path
 
 from proxysr.cli.answer import Answer
@@ -81,13 +82,13 @@ def after_interrupt(args: argparse.Namespace) -> str:
     return f"The explorer of {args.run_dir} is no longer served."
 
 
-def _wait_for(address: str, ended: object) -> None:
-    """Return when something answers at ``address``/static; opening the page starts a kernel."""
-    poll = ended if callable(ended) else None
+def _wait_for(address: str, exit_code: Callable[[], int | None]) -> None:
+    """Return when something answers at ``address``voila/static; the page would start a kernel."""
     for _ in range(PATIENCE * 5):
-        if poll is not None and poll() is not None:
+        if exit_code() is not None:
             raise ConfigError(
-                "Voila ended at once; it comes with: pip install 'proxysr[notebooks]'."
+                f"The server ended at once, with exit code {exit_code()}; what it said stands "
+                "above. It needs Voila, which comes with: pip install 'proxysr[notebooks]'."
             )
         try:
             with urllib.request.urlopen(f"{address}voila/static/favicon.ico", timeout=1):

@@ -126,11 +126,9 @@ class Scene:
         return np.array(sorted(found), dtype=np.int64)
 
     @cached_property
-    def _folded(self) -> npt.NDArray[np.str_]:
+    def _folded(self) -> list[str]:
         ids = self.items["item_id"].astype(str)
-        return np.array(
-            [f"{label}\n{name}".casefold() for label, name in zip(self.labels, ids, strict=True)]
-        )
+        return [f"{label}\n{name}".casefold() for label, name in zip(self.labels, ids, strict=True)]
 
     @cached_property
     def _popularity(self) -> npt.NDArray[np.int64]:
@@ -141,7 +139,7 @@ class Scene:
         wanted = text.strip().casefold()
         if not wanted:
             return np.zeros(0, np.int64)
-        at = np.char.find(self._folded, wanted)
+        at = np.array([text.find(wanted) for text in self._folded])
         hits = np.flatnonzero(at >= 0)
         order = np.lexsort((-self._popularity[hits], at[hits] > 0))
         return (hits[order] + 1)[:limit]
