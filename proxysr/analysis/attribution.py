@@ -58,7 +58,8 @@ def contributions(model: SessionModel, clicks: Sequence[int], *, user: int = -1)
     """
     model = choosing(model)
     trace = model.trace(session_batch(model, clicks, user))
-    proxy, runner_up = _best_two(trace.proxy_logits[0])
+    choice = summary(trace.proxy_logits, trace.proxy_weights)
+    proxy, runner_up = int(choice[0]), int(choice[2])
     addends = trace.position_logits[0].double().cpu().numpy()
     first = len(clicks) - len(addends)
     second = addends[:, runner_up] if runner_up >= 0 else np.nan
@@ -210,12 +211,6 @@ def _leads(logits: Tensor, before: int) -> Tensor:
     best = logits.topk(min(2, logits.shape[-1]), dim=-1)
     lead = best.values[..., 0] - best.values[..., -1]
     return lead.masked_fill(best.indices[..., 0] == before, -torch.inf)
-
-
-def _best_two(logits: Tensor) -> tuple[int, int]:
-    """Chosen proxy and runner-up, -1 if there is none, of logits (K,)."""
-    proxy, *others = logits.topk(min(2, len(logits))).indices.tolist()
-    return proxy, others[0] if others else -1
 
 
 def _as_flip(

@@ -125,8 +125,7 @@ def proxy_table(
 
 def cosines(vectors: Vectors) -> npt.NDArray[np.float64]:
     """Cosine (K, K) of every pair of vectors (K, D); 0 to a vector of length 0."""
-    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-    unit = np.divide(vectors, lengths, out=np.zeros(vectors.shape), where=lengths > 0)
+    unit = _unit(vectors)
     return np.asarray((unit @ unit.T).clip(-1, 1))
 
 
@@ -151,7 +150,8 @@ def nearest_proxies(proxies: Vectors, proxy: int, *, k: int = 5) -> pd.DataFrame
         If there is no such proxy.
     """
     require(0 <= proxy < len(proxies), f"Proxies are 0 to {len(proxies) - 1}; received {proxy}.")
-    cosine = cosines(proxies)[proxy]
+    unit = _unit(proxies)
+    cosine = (unit @ unit[proxy]).clip(-1, 1)
     order = np.argsort(-cosine, kind="stable")
     order = order[order != proxy][:k]
     return pd.DataFrame({"proxy": order, "similarity": cosine[order]})
@@ -239,6 +239,13 @@ def length_profile(n_clicks: npt.NDArray[Any] | pd.Series, rows: Rows) -> pd.Dat
     if longest == LONGEST:
         names[-1] += " or more"
     return _beside_all(pd.Index(names, name="n_clicks"), lengths.clip(max=longest) - 1, rows)
+
+
+def _unit(vectors: Vectors) -> npt.NDArray[np.float64]:
+    """Vectors (K, D) of length 1; those of length 0 stay so."""
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    unit = np.divide(vectors, lengths, out=np.zeros(vectors.shape), where=lengths > 0)
+    return np.asarray(unit)
 
 
 def _beside_all(names: pd.Index[Any], codes: npt.NDArray[np.int64], rows: Rows) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from proxysr.analysis.items import top_items
-from proxysr.analysis.profiles import length_profile, time_profile
+from proxysr.analysis.profiles import length_profile, nearest_proxies, time_profile
 from proxysr.explorer.live import Live
 from proxysr.explorer.markup import bar, button, clip, columns, esc, quiet, section, table, tile
 from proxysr.explorer.scene import Scene
@@ -74,6 +74,12 @@ def sentence(scene: Scene, state: State) -> str:
 def short(scene: Scene, proxy: int) -> str:
     """A proxy by the items that set it apart, without its number."""
     return str(scene.view.proxy_label(proxy)).partition(" · ")[2]
+
+
+def linked(scene: Scene, proxy: int) -> tuple[str, str]:
+    """Two cells: a proxy's number, to be pressed, and the items that set it apart."""
+    number = button("proxy", proxy, str(proxy), style="px-link", title=f"Look at proxy {proxy}")
+    return number, clip(short(scene, proxy))
 
 
 def overview(scene: Scene) -> str:
@@ -174,9 +180,12 @@ def _shares(profile: pd.DataFrame) -> tuple[list[float], list[float]]:
 
 
 def _near(scene: Scene, proxy: int) -> str:
-    order = np.argsort(-scene.cosines[proxy], kind="stable")
-    order = order[order != proxy][:N_NEAR]
-    lines = [(*_proxy_cells(scene, other), f"{scene.cosines[proxy, other]:.2f}") for other in order]
+    near = nearest_proxies(scene.vectors, proxy, k=N_NEAR)
+    n_sessions = scene.proxies["n_sessions"]
+    lines = [
+        (*linked(scene, other), f"{n_sessions.iloc[other]:,}", f"{cosine:.2f}")
+        for other, cosine in zip(near["proxy"], near["similarity"], strict=True)
+    ]
     state = scene.proxies["state"].iloc[proxy]
     note = " It is all but the same as a larger one." if state == "duplicate" else ""
     body = table(["", "", ">sessions", ">cosine"], lines)
@@ -190,8 +199,7 @@ def _proxies(scene: Scene, rows: Rows) -> str:
     order = order[counts[order] > 0]
     lines = [
         (
-            button("proxy", proxy, str(proxy), style="px-link", title=f"Look at proxy {proxy}"),
-            clip(short(scene, proxy)),
+            *linked(scene, proxy),
             bar(counts[proxy] / max(counts.max(), 1)),
             f"{counts[proxy]:,}",
         )
@@ -200,12 +208,3 @@ def _proxies(scene: Scene, rows: Rows) -> str:
     left = int((counts > 0).sum()) - len(order)
     note = f"and {left} more" if left > 0 else ""
     return section("Proxies they chose", table(["", "", "", ">sessions"], lines), note)
-
-
-def _proxy_cells(scene: Scene, proxy: int) -> tuple[str, str, str]:
-    n = int(scene.proxies["n_sessions"].iloc[proxy])
-    return (
-        button("proxy", proxy, str(proxy), style="px-link", title=f"Look at proxy {proxy}"),
-        clip(short(scene, proxy)),
-        f"{n:,}",
-    )

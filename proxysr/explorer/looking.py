@@ -12,8 +12,8 @@ import torch
 
 from proxysr.analysis.choosing import session_batch
 from proxysr.analysis.counterfactuals import recommendations_under
-from proxysr.explorer.card import short
-from proxysr.explorer.markup import bar, button, clip, table
+from proxysr.explorer.card import linked
+from proxysr.explorer.markup import bar, clip, table
 from proxysr.explorer.scene import Scene
 from proxysr.plots.theme import ORANGE
 
@@ -91,8 +91,7 @@ def weights_table(scene: Scene, weights: npt.NDArray[np.float32], also: Sequence
     top = order[0]
     lines = [
         (
-            button("proxy", proxy, str(proxy), style="px-link", title=f"Look at proxy {proxy}"),
-            clip(short(scene, proxy)),
+            *linked(scene, proxy),
             bar(float(weights[proxy]), colour="var(--px-accent)" if proxy == top else ORANGE),
             f"{weights[proxy]:.3f}" if weights[proxy] >= 0.0005 else "< 0.001",
         )

@@ -30,6 +30,7 @@ class MapPanel(widgets.VBox):  # type: ignore[misc]
     def __init__(self, store: Store) -> None:
         self.store, self.scene = store, store.scene
         self.view = self.scene.view
+        self._coloured_by = store.state.colour
         self._colours = colouring.colouring(self.scene, store.state.colour)
         self.map = go.FigureWidget(
             figure.map_figure(self.scene, self._codes(store.state), self._colours.scale)
@@ -104,13 +105,12 @@ class MapPanel(widgets.VBox):  # type: ignore[misc]
         return colouring.shown(self._colours, state.shown, chosen)[self.view.drawn]
 
     def _recolour(self, state: State) -> None:
-        fresh = colouring.colouring(self.scene, state.colour)
         marker = self.map.data[figure.SESSIONS].marker
-        codes = None
         with self.map.batch_update():
-            if fresh.scale != self._colours.scale:
-                marker.colorscale = fresh.scale
-            self._colours = fresh
+            if state.colour != self._coloured_by:  # a selection or a filter needs no new colours
+                self._coloured_by = state.colour
+                self._colours = colouring.colouring(self.scene, state.colour)
+                marker.colorscale = self._colours.scale
             codes = self._codes(state)
             if not np.array_equal(marker.color, codes):
                 marker.color = codes

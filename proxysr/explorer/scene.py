@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from proxysr.analysis.choosing import choosing, proxy_vectors
-from proxysr.analysis.profiles import cosines, proxy_table
+from proxysr.analysis.profiles import proxy_table
 from proxysr.data.sessions import PAD
 from proxysr.models import ProxySR
 
@@ -55,7 +55,6 @@ class Scene:
         self.sessions = view.sessions
         self.counts = view.item_counts
         self.vectors = proxy_vectors(self.model)
-        self.cosines = cosines(self.vectors)
         self.has_users = "user" in self.table
         self.has_times = "started_at" in self.table
         users = pd.factorize(self.table["user"].replace("", None))[0] if self.has_users else None

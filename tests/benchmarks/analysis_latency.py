@@ -1,6 +1,6 @@
 """How long an analyst waits for what the explorer asks of a trained model.
 
-    python tests/benchmarks/explore_latency.py RUN_DIR DATA_DIR
+    python tests/benchmarks/analysis_latency.py RUN_DIR DATA_DIR
 
 prints one JSON object: for each question the processor time of one thread and the time on the
 clock, in milliseconds (the best of three, but for the two last), and the load of the machine.
