@@ -9,7 +9,7 @@ import pandas as pd
 from proxysr.analysis.items import top_items
 from proxysr.analysis.profiles import length_profile, nearest_proxies, time_profile
 from proxysr.explorer.live import Live
-from proxysr.explorer.markup import bar, button, clip, columns, esc, quiet, section, table, tile
+from proxysr.explorer.markup import bar, button, clip, columns, head, quiet, section, table, tile
 from proxysr.explorer.scene import Scene
 from proxysr.explorer.state import NONE, Rows, State, Store
 
@@ -52,13 +52,13 @@ def card(scene: Scene, state: State) -> str:
         kicker, title = f"Proxy {state.proxy}", short(scene, state.proxy)
     else:
         kicker, title = "Selection", sentence(scene, state)
-    head = _head(kicker, title, button("all", "", "Show all sessions", style="px-link"))
+    top = head(kicker, title, button("all", "", "Show all sessions", style="px-link"))
     if len(rows) == 0:
-        return head + _nothing(state)
+        return top + _nothing(state)
     body = tiles(scene, rows, state.proxy) + _items(scene, rows)
     body += f'<div class="px-two">{_times(scene, rows)}{_lengths(scene, rows)}</div>'
     body += _near(scene, state.proxy) if state.proxy != NONE else _proxies(scene, rows)
-    return head + body
+    return top + body
 
 
 def sentence(scene: Scene, state: State) -> str:
@@ -96,7 +96,7 @@ def overview(scene: Scene) -> str:
         numbers.insert(1, tile(f"{int(scene.users.max(initial=-1)) + 1:,}", "users"))
     rows = np.arange(len(scene.table))
     return (
-        _head("All sessions", "Which sessions choose which proxy?", "")
+        head("All sessions", "Which sessions choose which proxy?")
         + f'<div class="px-tiles">{"".join(numbers)}</div>'
         + _proxies(scene, rows)
         + quiet("Press a proxy here, or click or outline sessions on the map.")
@@ -118,13 +118,6 @@ def tiles(scene: Scene, rows: Rows, proxy: int) -> str:
         users = scene.users[rows]
         numbers.insert(1, tile(f"{len(np.unique(users[users >= 0])):,}", "users"))
     return f'<div class="px-tiles">{"".join(numbers)}</div>'
-
-
-def _head(kicker: str, title: str, right: str) -> str:
-    return (
-        f'<header><div><span class="px-kicker">{esc(kicker)}</span>'
-        f"<h3>{esc(title)}</h3></div>{right}</header>"
-    )
 
 
 def _nothing(state: State) -> str:

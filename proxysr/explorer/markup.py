@@ -110,6 +110,12 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]], *, style: str = ""
     return f'<table class="px-table {style}">{thead}<tbody>{body}</tbody></table>'
 
 
+def head(kicker: str, title: str, right: str = "") -> str:
+    """The top of a panel; what stands at its right is HTML already."""
+    text = f'<span class="px-kicker">{esc(kicker)}</span><h3>{esc(title)}</h3>'
+    return f"<header><div>{text}</div>{right}</header>"
+
+
 def section(title: str, body: str, note: str = "") -> str:
     """A titled part of a panel."""
     small = f"<small>{esc(note)}</small>" if note else ""

@@ -12,7 +12,7 @@ from proxysr.analysis.counterfactuals import rank_of
 from proxysr.data.sessions import Task
 from proxysr.explorer.live import Live
 from proxysr.explorer.looking import look, recommended_table, weights_of, weights_table
-from proxysr.explorer.markup import clip, diverging, esc, quiet, section, table
+from proxysr.explorer.markup import clip, diverging, esc, head, quiet, section, table
 from proxysr.explorer.scene import Scene
 from proxysr.explorer.state import NONE, State, Store
 
@@ -67,12 +67,6 @@ class SessionPanel(widgets.VBox):  # type: ignore[misc]
         row = self.store.state.session
         if row != NONE and not self._busy:
             self.next.html = coming(self.scene, row, self.after.value)
-
-
-def head(kicker: str, title: str) -> str:
-    """The top of a panel."""
-    text = f'<span class="px-kicker">{esc(kicker)}</span><h3>{esc(title)}</h3>'
-    return f"<header><div>{text}</div></header>"
 
 
 def _facts(scene: Scene, row: int) -> str:

@@ -10,9 +10,8 @@ import ipywidgets as widgets
 
 from proxysr.explorer.live import Live
 from proxysr.explorer.looking import Look, look, recommended_table, weights_table
-from proxysr.explorer.markup import button, clip, quiet, section, table
+from proxysr.explorer.markup import button, clip, head, quiet, section, table
 from proxysr.explorer.scene import Scene
-from proxysr.explorer.session_panel import head
 from proxysr.explorer.smallest import smallest_change
 from proxysr.explorer.state import NONE, Edit, State, Store
 
