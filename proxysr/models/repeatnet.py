@@ -53,6 +53,7 @@ from proxysr.config import require
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD
 from proxysr.models.base import LearnedModel, Loss
+from proxysr.models.cross_entropy import cross_entropy_over_all
 from proxysr.models.softmax import (
     Ends,
     SoftmaxConfig,
@@ -121,15 +122,12 @@ class Decoded(NamedTuple):
         Probability of each click to be the one that is repeated, if one is.
     vector : (R, 2 D)
         Last state and the sum of the states that the explore decoder's attention takes.
-    explore : (R, V)
-        Log probability of each item outside the prefix, if the next click explores.
     """
 
     clicks: Tensor
     log_mode: Tensor
     repeat: Tensor
     vector: Tensor
-    explore: Tensor
 
 
 class RepeatNet(LearnedModel):
@@ -161,7 +159,7 @@ class RepeatNet(LearnedModel):
         self.dropout = nn.Dropout(c.dropout)
 
     def decode(self, batch: SessionBatch, ends: Ends | None = None) -> Decoded:
-        """Modes, and probabilities in each mode, after the clicks at ``ends``."""
+        """What is said after the clicks at ``ends``, without a score of any item."""
         items = left_aligned(batch)
         row, last = shifted(batch, ends)
         states = self.dropout(self.encoder(self.dropout(self.items[items]))[0])
@@ -170,32 +168,39 @@ class RepeatNet(LearnedModel):
         to_mode = self.mode_attention(*prefix)[:, None] @ states[row]
         to_explore = self.explore_attention(*prefix)[:, None] @ states[row]
         clicks = items[row].masked_fill(~in_prefix, PAD)
-        vector = torch.cat([states[row, last], to_explore.squeeze(1)], dim=1)
-        logits = self.explore(vector)
-        # The lowest number in place of -inf: finite even where a prefix has all items.
-        lowest = torch.finfo(logits.dtype).min
-        logits = logits.scatter(1, clicks, lowest)
-        logits[:, PAD] = lowest
         return Decoded(
             clicks,
             log_softmax(self.mode(to_mode.squeeze(1)), dim=1),
             self.repeat_attention(*prefix),
-            vector,
-            log_softmax(logits, dim=1),
+            torch.cat([states[row, last], to_explore.squeeze(1)], dim=1),
         )
+
+    def log_explore(self, said: Decoded) -> Tensor:
+        """Log probability (R, V) of each item outside the prefix, if the next click explores."""
+        logits = self.explore(said.vector)
+        # The lowest number in place of -inf: finite even where a prefix has all items.
+        lowest = torch.finfo(logits.dtype).min
+        logits = logits.scatter(1, said.clicks, lowest)
+        logits[:, PAD] = lowest
+        return log_softmax(logits, dim=1)
 
     def loss(self, batch: SessionBatch) -> Loss:
         """Mean negative log-likelihood over all targets of the batch, and that of their modes."""
         ends = targets_of(batch)
-        targets = batch.targets[ends][:, None]
+        targets = batch.targets[ends]
         said = self.decode(batch, ends)
-        is_target = said.clicks == targets
+        is_target = said.clicks == targets[:, None]
         repeats = is_target.any(dim=1)
-        repeat = log((said.repeat * is_target).sum(dim=1))
-        explore = said.explore.gather(1, targets).squeeze(1)
-        mode = torch.where(repeats, said.log_mode[:, 0], said.log_mode[:, 1])
-        item = -(mode + torch.where(repeats, repeat, explore)).mean()
-        mode = -mode.mean()
+        explores = ~repeats
+        repeat = log((said.repeat * is_target).sum(dim=1)[repeats])
+        explore = cross_entropy_over_all(
+            said.vector[explores],
+            self.explore.weight,
+            targets[explores],
+            left_out=said.clicks[explores],
+        )
+        mode = -torch.where(repeats, said.log_mode[:, 0], said.log_mode[:, 1]).mean()
+        item = mode + (explore - repeat.sum()) / len(targets)
         total = item + self.config.lambda_mode * mode
         return Loss(total, {"item": item.detach(), "mode": mode.detach()})
 
@@ -203,10 +208,10 @@ class RepeatNet(LearnedModel):
     def score(self, batch: SessionBatch) -> Tensor:
         """Log probability (B, V) of each item, -inf for the padding."""
         said = self.decode(recent(batch, self.max_length))
-        clicked = torch.zeros_like(said.explore, dtype=torch.bool).scatter(1, said.clicks, True)
-        repeat = log(torch.zeros_like(said.explore).scatter_add(1, said.clicks, said.repeat))
-        repeat, explore = repeat + said.log_mode[:, :1], said.explore + said.log_mode[:, 1:]
-        scores = torch.where(clicked, repeat, explore)
+        scores = self.log_explore(said) + said.log_mode[:, 1:]
+        repeat = torch.zeros_like(scores).scatter_add(1, said.clicks, said.repeat)
+        repeat = log(repeat.gather(1, said.clicks)) + said.log_mode[:, :1]
+        scores.scatter_(1, said.clicks, repeat)
         scores[:, PAD] = -torch.inf
         return scores
 
