@@ -1,8 +1,13 @@
 """ProxySR: session-based recommendation with proxies of general interest."""
 
+import os
 from importlib.metadata import PackageNotFoundError, version
 
 from proxysr.lazy import lazy_attributes
+
+# PyTorch then asks for large pages: scores of all items are written to new memory again and again,
+# and with small ones (Linux) a sixth of an evaluation is spent on getting them
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 try:
     __version__ = version("proxysr")

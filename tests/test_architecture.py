@@ -130,3 +130,16 @@ def test_the_readme_lists_every_model() -> None:
 def test_the_readme_shows_every_command() -> None:
     shown = {shlex.split(line)[1] for line in commands_of("README.md")}
     assert shown == set(COMMANDS)
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "1"), ("0", "0")])
+def test_large_pages_are_asked_for_unless_the_caller_says_otherwise(
+    given: str | None, expected: str
+) -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "THP_MEM_ALLOC_ENABLE"}
+    environment |= {} if given is None else {"THP_MEM_ALLOC_ENABLE": given}
+    code = "import os, proxysr; print(os.environ['THP_MEM_ALLOC_ENABLE'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == expected
