@@ -194,8 +194,8 @@ class RepeatNet(LearnedModel):
         repeat = log((said.repeat * is_target).sum(dim=1))
         explore = said.explore.gather(1, targets).squeeze(1)
         mode = torch.where(repeats, said.log_mode[:, 0], said.log_mode[:, 1])
-        item = -(mode + torch.where(repeats, repeat, explore)).mean()
-        mode = -mode.mean()
+        item = -batch.mean(mode + torch.where(repeats, repeat, explore))
+        mode = -batch.mean(mode)
         total = item + self.config.lambda_mode * mode
         return Loss(total, {"item": item.detach(), "mode": mode.detach()})
 
