@@ -45,17 +45,10 @@ def joined() -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if isinstance(error, SystemExit) or _is_first_to_fail(store):
+        if isinstance(error, SystemExit) or store.add("proxysr/failed", 1) == 1:
             raise
-        raise SystemExit(0) from None  # torchrun looks at the exit code of the first one
+        raise SystemExit(0) from None  # an exit code of 2 would end the first before it has told
     dist.destroy_process_group()
-
-
-def _is_first_to_fail(store: Any) -> bool:
-    try:
-        return bool(store.add("proxysr/failed", 1) == 1)
-    except dist.DistError:  # the process that held the store is gone
-        return False
 
 
 def rank() -> int:
