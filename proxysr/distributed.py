@@ -39,7 +39,7 @@ def joined() -> Iterator[None]:
     backend = "gloo"
     if torch.cuda.is_available():
         backend = "cpu:gloo,cuda:nccl"
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
     store, number, size = next(iter(rendezvous("env://")))
     dist.init_process_group(backend, store=store, rank=number, world_size=size)
     try:
