@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import itertools
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stdout
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from typing import Any, NoReturn
 
 from proxysr import __version__
@@ -68,16 +69,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     # for as long as is usual, ten times, where another program is busy. Torch's import reads this.
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     name = " ".join(["proxysr", *filter(None, [command_in(arguments)])])
+    # Of the processes that torchrun starts, the first one speaks for all.
+    is_first = os.environ.get("RANK", "0") == "0"
     module: Any = None
     args: Any = None
     try:
-        module, args = parsed(arguments)
+        with nullcontext() if is_first else redirect_stderr(io.StringIO()):
+            module, args = parsed(arguments)
         with redirect_stdout(sys.stderr):  # whatever a library prints is not the answer
             answer = module.run(args)
-        sys.stdout.write(answer.shown(args.json))
-        sys.stdout.flush()
+        if is_first:
+            sys.stdout.write(answer.shown(args.json))
+            sys.stdout.flush()
     except SystemExit as stop:
-        return int(stop.code or 0)
+        return int(stop.code or 0) if is_first else 0
     except KeyboardInterrupt:
         told_by = getattr(module, "after_interrupt", lambda _: "No half-written file is left.")
         sys.stderr.write(f"\n{name}: interrupted. {told_by(args)}\n")

@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 from proxysr.config import ConfigError, require, unknown
 from proxysr.data.batches import PrefixBatches
 from proxysr.data.sessions import Sessions, Task
+from proxysr.distributed import gathered, rank, world_size
 from proxysr.models.base import SessionModel
 
 Ties = Literal["mean", "best", "worst"]
@@ -74,6 +75,7 @@ def evaluate(
     ties: Ties = "mean",
     memory: int | None = None,
     progress: bool = False,
+    together: bool = False,
 ) -> EvalResult:
     """Rank every target of ``sessions`` among all items.
 
@@ -98,6 +100,9 @@ def evaluate(
         for very long ones), and for their clicks.
     progress : bool
         Show a progress bar on stderr.
+    together : bool
+        All processes that train together make this call; each ranks a share of the prefixes,
+        and gets the result for all.
 
     Raises
     ------
@@ -122,6 +127,8 @@ def evaluate(
         f"Nothing to evaluate: none of the {len(sessions)} sessions has a target of task "
         f"{task!r} after at least {min_prefix} click(s). Try a smaller min_prefix.",
     )
+    if together:
+        prefixes.order = prefixes.order[rank() :: world_size()]
     was_training = model.training
     model.eval()
     try:
@@ -129,10 +136,13 @@ def evaluate(
             columns = _rank_all(model, prefixes, ties, memory, progress)
     finally:
         model.train(was_training)
+    if together:
+        columns = _of_all(columns)
+    back = np.argsort(columns.pop("row"))
     session, length, target = prefixes.prefixes
     ranks = pd.DataFrame(
         {"session_id": sessions.session_ids[session], "position": length, "target": target}
-        | columns
+        | {name: column[back] for name, column in columns.items()}
     )
     return EvalResult(task, min_prefix, metrics_of(ranks["rank"].to_numpy(), ks), ranks)
 
@@ -166,8 +176,17 @@ def _rank_all(
         raise FloatingPointError(
             f"{type(model).__name__} gave scores that are not finite; ranks would mean nothing."
         )
-    back = np.argsort(prefixes.order)
-    return {name: torch.cat(parts).cpu().numpy()[back] for name, parts in found.items()}
+    columns = {name: torch.cat(parts).cpu().numpy() for name, parts in found.items()}
+    return {"row": prefixes.order} | columns
+
+
+def _of_all(columns: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """The columns of all processes; one that had nothing to rank has fewer of them."""
+    shares = gathered(columns)
+    return {
+        name: np.concatenate([share[name] for share in shares if name in share])
+        for name in shares[0]
+    }
 
 
 def rank_of(scores: Tensor, target: Tensor, ties: Ties = "mean") -> Tensor:

@@ -5,7 +5,7 @@ A run is a folder::
     config.json                   model, its settings, how it was trained
     data.json                     which prepared data, by path and fingerprint
     items.parquet                 what the item indices mean, with titles where known
-    environment.json              versions and machine
+    environment.json              versions, machine and number of processes
     history.csv                   one row an epoch
     checkpoints/last.safetensors  weights, optimizer and history after the latest epoch
     checkpoints/epoch-0011.safetensors   weights after an epoch: half-way, best, and later
@@ -21,15 +21,11 @@ processes from training or evaluating it at the same time.
 from __future__ import annotations
 
 import json
-import os
-import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import pandas as pd
-import torch
 
 from proxysr.checkpoints import (
     FORMAT,
@@ -42,10 +38,20 @@ from proxysr.checkpoints import (
 )
 from proxysr.config import ConfigError, Settings, require
 from proxysr.data.sessions import SessionSplit, Task
+from proxysr.distributed import from_first, is_first, joined
+from proxysr.environment import environment
 from proxysr.evaluation import EvalResult, evaluate
 from proxysr.files import checked, claiming, locked, read_object, replacing, write_json
 from proxysr.models import SessionModel, create, model_class
-from proxysr.training import Checkpoint, State, TrainConfig, TrainState, fit, resolve_device
+from proxysr.training import (
+    Checkpoint,
+    State,
+    TrainConfig,
+    TrainState,
+    check_shares,
+    fit,
+    resolve_device,
+)
 
 FORMAT_VERSION = 1
 MAY_CHANGE_ON_RESUME = ("epochs", "patience", "device")
@@ -240,6 +246,7 @@ class RunDir:
         return self.path / "checkpoints" / f"{name}.safetensors"
 
 
+@joined()
 def train_run(
     data_dir: str | Path,
     run_dir: str | Path,
@@ -251,6 +258,8 @@ def train_run(
     progress: bool = True,
 ) -> RunDir:
     """Train a model on prepared data and keep everything in ``run_dir``.
+
+    All processes of ``torchrun`` call this with the same folders; the first one writes the run.
 
     Parameters
     ----------
@@ -275,6 +284,8 @@ def train_run(
         another process is training it.
     """
     path = Path(run_dir)
+    if not is_first():
+        return _train_along(data_dir, path)
     split = SessionSplit.load(data_dir)
     snapshots, last = SnapshotFolder(path / "checkpoints"), path / "checkpoints/last.safetensors"
     if resume:
@@ -285,13 +296,12 @@ def train_run(
         _check_new(path)
         name, config = model or "proxysr", train or TrainConfig()
         cls = model_class(name)
-        if model_config is None:
-            settings = cls.Config()
-        elif isinstance(model_config, Settings):
+        if isinstance(model_config, Settings):
             settings = model_config
         else:
-            settings = cls.Config.from_dict(model_config)
+            settings = cls.Config.from_dict(model_config or {})
     network = create(name, split.n_items, settings, seed=config.seed)
+    check_shares(network)
     header = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
@@ -320,10 +330,19 @@ def train_run(
         if resume:
             write_json(path / "config.json", header)
             saved = read_checkpoint(last) if last.is_file() else None
+        from_first((name, settings, config, saved))
         fit(
             network, split, config,
             on_epoch=on_epoch, snapshots=snapshots, resume=saved, progress=progress,
         )  # fmt: skip
+    return RunDir(path)
+
+
+def _train_along(data_dir: str | Path, path: Path) -> RunDir:
+    """Train what the first process of several trains; that one keeps the run."""
+    name, settings, config, saved = from_first(None)
+    split = RunDir(path).split(data_dir)
+    fit(create(name, split.n_items, settings, seed=config.seed), split, config, resume=saved)
     return RunDir(path)
 
 
@@ -431,17 +450,7 @@ def _write_facts(path: Path, data_dir: Path, split: SessionSplit) -> None:
         "provenance": split.provenance,
     }
     write_json(path / "data.json", facts)
-    packages = ("proxysr", "torch", "numpy", "pandas", "safetensors")
-    cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    environment = {
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in packages},
-        "platform": platform.platform(),
-        "cpus": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "gpu": cuda,
-    }
-    write_json(path / "environment.json", environment)
+    write_json(path / "environment.json", environment())
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:

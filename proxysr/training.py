@@ -4,6 +4,10 @@ The best epoch is the one with the highest recall on the validation sessions; th
 is returned as it was then. Epochs are counted from 0. Everything random in an epoch follows from
 ``(seed, epoch)``, so a run that is resumed from a :class:`Checkpoint` ends with the
 very numbers of an uninterrupted one.
+
+Several processes (:mod:`proxysr.distributed`) run this loop side by side, each with its share of
+every batch. They make the steps of one process, but for rounding and for what is drawn
+in the loss, such as dropout: each draws for its own share.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from proxysr import distributed
 from proxysr.config import ConfigError, Settings, require
 from proxysr.data.batches import TrainingBatches
 from proxysr.data.sessions import SessionSplit, Task
@@ -40,7 +45,7 @@ class TrainConfig(Settings):
     patience: int = 10
     """Stop after this many epochs in a row without a better validation recall."""
     batch_size: int = 64
-    """Sessions of a step."""
+    """Sessions of a step, of all processes together."""
     learning_rate: float = 2e-4
     """Step size of Adam."""
     weight_decay: float = 0.0
@@ -172,9 +177,9 @@ def fit(
     split : SessionSplit
     config : TrainConfig, optional
     on_epoch : callable, optional
-        Called with a :class:`TrainState` after every epoch.
+        Called with a :class:`TrainState` after every epoch, in every process.
     snapshots : mutable mapping, optional
-        Where weights of epochs are kept; memory if left out.
+        Where weights of epochs are kept; memory if left out. Only the first process keeps them.
     resume : Checkpoint, optional
         Continue after the last epoch of this checkpoint; ``snapshots`` must hold its snapshots.
     progress : bool
@@ -185,9 +190,12 @@ def fit(
     FloatingPointError
         If the loss stops being finite; epoch, batch and parts are named.
     ConfigError
-        If there is nothing to train on, or the device is not there.
+        If there is nothing to train on, the device is not there, or several processes cannot
+        share the model's batches.
     """
     config = TrainConfig() if config is None else config
+    check_shares(model)
+    progress = progress and distributed.is_first()
     device = resolve_device(config.device)
     model.to(device)
     started = time.perf_counter()
@@ -206,6 +214,7 @@ def fit(
         seed=config.seed,
         device=device,
         bucket_batches=config.bucket_batches,
+        share=(distributed.rank(), distributed.world_size()),
     )
     require(
         len(batches) > 0,
@@ -220,6 +229,7 @@ def fit(
     )
     if resume is not None:
         _restore(model, optimizer, history, resume)
+    distributed.copy_first(model.state_dict().values())
     with tqdm(
         total=config.epochs, initial=len(history.rows), desc="epochs", disable=not progress
     ) as bar:
@@ -231,7 +241,8 @@ def fit(
             _close_epoch(model, split, config, history, row, optimizer, on_epoch)
             bar.update()
             bar.set_postfix_str(_summary(history))
-    model.load_state_dict(history.snapshots[history.best_epoch])
+    best = history.snapshots[history.best_epoch] if distributed.is_first() else {}
+    model.load_state_dict(distributed.from_first(best))
     return history
 
 
@@ -252,13 +263,18 @@ def _train_epoch(
         for batch in batches.epoch(epoch):
             optimizer.zero_grad(set_to_none=True)
             loss = model.loss(batch)
-            loss.total.backward()  # type: ignore[no-untyped-call]
+            # too few sessions to share: each process takes them all, and the mean counts
+            n_copies = 1 if batch.whole else distributed.world_size()
+            (loss.total / n_copies).backward()  # type: ignore[no-untyped-call]
+            distributed.add_up_gradients(model)
             optimizer.step()
             model.after_step()
             names = ["loss", *loss.parts]
-            losses.append(torch.stack([loss.total.detach(), *loss.parts.values()]))
+            losses.append(torch.stack([loss.total.detach(), *loss.parts.values()]) / n_copies)
             bar.update()
-    table = torch.stack(losses).double().cpu()  # the only wait for the device in an epoch
+    table = torch.stack(losses).double()
+    distributed.add_up(table)
+    table = table.cpu()  # the only wait for the device in an epoch
     _check_finite(table, names, epoch)
     seconds = time.perf_counter() - started
     row: dict[str, float] = {"epoch": epoch}
@@ -294,16 +310,21 @@ def _close_epoch(
 ) -> None:
     """Evaluate on validation, add the row, keep the weights, tell the caller."""
     started = time.perf_counter()
-    result = evaluate(model, split.valid, task=config.task, ks=(20,), min_prefix=config.min_prefix)
+    result = evaluate(
+        model, split.valid,
+        task=config.task, ks=(20,), min_prefix=config.min_prefix, together=True,
+    )  # fmt: skip
     row = row | result.metrics
     if "proxy" in result.ranks:
         row["proxies_in_use"] = result.ranks["proxy"].nunique()
         row["mean_max_pi"] = float(result.ranks["probability"].mean())
     row["eval_seconds"] = time.perf_counter() - started
     history.rows.append(row)
-    history.keep(model.state_dict())
+    if distributed.is_first():
+        history.keep(model.state_dict())
     if on_epoch is not None:
         on_epoch(TrainState(model, optimizer, history))
+    distributed.from_first(None)  # nobody goes on before the first process has written its files
 
 
 def _restore(
@@ -311,7 +332,8 @@ def _restore(
 ) -> None:
     model.load_state_dict(saved.model)
     history.rows.extend(dict(row) for row in saved.rows)
-    if missing := {history.best_epoch, history.half_epoch} - set(history.snapshots):
+    missing = {history.best_epoch, history.half_epoch} - set(history.snapshots)
+    if missing and distributed.is_first():
         raise ValueError(f"Cannot resume: the weights of epoch {min(missing)} are missing.")
     for name, parameter in model.named_parameters():
         moments = {
@@ -339,9 +361,14 @@ def _summary(history: History) -> str:
 
 @contextmanager
 def _random_state_of(seed: int, epoch: int) -> Iterator[None]:
-    """Random numbers that depend on (seed, epoch) only; the caller's state comes back after."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed * 1_000_003 + epoch)
+    """Random numbers that depend on (seed, epoch) only; the caller's state comes back after.
+
+    Each process draws others.
+    """
+    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    gpu = [torch.cuda.current_device()] if used else []
+    with torch.random.fork_rng(gpu):
+        torch.manual_seed(seed * 1_000_003 + epoch + distributed.rank() * 10_007)
         yield
 
 
@@ -350,5 +377,17 @@ def resolve_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device is 'cuda', but torch sees no GPU here. Use 'auto' or 'cpu'.")
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":
+        distributed.check_gpus()
     return torch.device(name)
+
+
+def check_shares(model: SessionModel) -> None:
+    """Raise ``ConfigError`` if there are several processes, and the model needs whole batches."""
+    reason = model.only_whole_batches if isinstance(model, LearnedModel) else ""
+    require(
+        distributed.world_size() == 1 or not reason,
+        f"{type(model).__name__} cannot be trained by {distributed.world_size()} processes: "
+        f"{reason}. Start one, without torchrun.",
+    )

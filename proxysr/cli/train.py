@@ -10,6 +10,7 @@ from typing import Any
 from proxysr.cli.answer import Answer
 from proxysr.cli.options import add_set, add_settings, assigned, given, settings_help
 from proxysr.config import require
+from proxysr.distributed import joined
 from proxysr.models import MODELS, learns
 from proxysr.presets import PRESETS, preset
 from proxysr.runs import RunDir, train_run
@@ -21,6 +22,7 @@ examples:
   proxysr train data/shop runs/shop --epochs 30 --min-prefix 3 --set n_proxies=100 embedding_dim=64
   proxysr train data/shop runs/shop --resume              # continue, as if never interrupted
   proxysr train data/shop runs/shop --resume --epochs 80  # more epochs than first planned
+  torchrun --nproc-per-node 2 -m proxysr train data/shop runs/shop   # a process for each GPU
 
 Options override the preset; the preset overrides the defaults shown in brackets.
 
@@ -42,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser.add_argument_group("training"), TrainConfig)
 
 
+@joined()
 def run(args: argparse.Namespace) -> Answer:
     """Train, or continue training."""
     model = args.model

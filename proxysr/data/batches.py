@@ -22,6 +22,14 @@ from torch import Tensor
 from proxysr.data.sessions import PAD, Sessions, Task
 
 
+class Whole(NamedTuple):
+    """How large a batch is that several processes share."""
+
+    n_targets: int
+    n_sessions: int
+    n_shares: int
+
+
 class SessionBatch(NamedTuple):
     """B sessions of at most L clicks, padded on the left with ``PAD = 0``.
 
@@ -36,6 +44,8 @@ class SessionBatch(NamedTuple):
         Row of the user, -1 where unknown.
     last_items : int64 (B,), optional
         In training, the click after the last column, target or not.
+    whole : Whole, optional
+        The batch that this one is a share of, where several processes train together.
     """
 
     items: Tensor
@@ -43,6 +53,16 @@ class SessionBatch(NamedTuple):
     targets: Tensor
     users: Tensor | None = None
     last_items: Tensor | None = None
+    whole: Whole | None = None
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Mean of values (R,), one a target; of a share, what it adds to that of the whole batch.
+
+        >>> batch = batch_of([[4, 2], [7]])._replace(whole=Whole(4, 3, 2))
+        >>> batch.mean(torch.tensor([1.0, 5.0]))
+        tensor(1.5000)
+        """
+        return values.mean() if self.whole is None else values.sum() / self.whole.n_targets
 
 
 class DeviceSessions:
@@ -69,6 +89,9 @@ class TrainingBatches:
     length within windows of ``bucket_batches`` batches to save padding, and the
     batches are shuffled again. A session longer than ``max_length + 1`` clicks
     keeps its latest ones.
+
+    Of ``share = (i, n)``, :meth:`epoch` yields the i-th of n shares of each batch, about equal in
+    number and length of sessions. A batch of fewer than n sessions is not shared: it is whole.
     """
 
     def __init__(
@@ -82,6 +105,7 @@ class TrainingBatches:
         seed: int,
         device: torch.device | str,
         bucket_batches: int = 1,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         is_target = sessions.is_target(task, min_prefix)
         clicks = np.minimum(sessions.lengths, max_length + 1)
@@ -90,6 +114,7 @@ class TrainingBatches:
         n_targets = before[sessions.offsets[1:]] - before[np.minimum(first + 1, len(is_target))]
         self.rows = np.flatnonzero((n_targets > 0) & (clicks > 1))
         self.lengths = (clicks - 1)[self.rows]
+        self.n_targets, self.share = n_targets[self.rows], share
         self.batch_size, self.seed, self.bucket_batches = batch_size, seed, bucket_batches
         self.data = DeviceSessions(sessions, device)
         self.first = torch.tensor(first, device=device)
@@ -119,9 +144,14 @@ class TrainingBatches:
         return [batches[i] for i in rng.permutation(len(batches))]
 
     def epoch(self, epoch: int) -> Iterator[SessionBatch]:
-        """The batches of one epoch."""
+        """The batches of one epoch, or the shares of them."""
         device = self.first.device
+        share, n_shares = self.share
         for picked in self.order(epoch):
+            whole = None
+            if 1 < n_shares <= len(picked):
+                whole = Whole(int(self.n_targets[picked].sum()), len(picked), n_shares)
+                picked = picked[share::n_shares]
             width = int(self.lengths[picked].max())
             lengths = torch.from_numpy(self.lengths[picked]).to(device, non_blocking=True)
             rows = torch.from_numpy(self.rows[picked]).to(device, non_blocking=True)
@@ -132,6 +162,7 @@ class TrainingBatches:
                 targets=self.data.window(self.targets, first + 1, lengths, width),
                 users=self.data.users[rows],
                 last_items=self.data.items[first + lengths].long(),
+                whole=whole,
             )
 
 

@@ -96,9 +96,16 @@ class SessionModel(nn.Module, ABC):
 class LearnedModel(SessionModel):
     """A model with parameters that are fitted by gradient steps."""
 
+    only_whole_batches: ClassVar[str] = ""
+    """Why several processes cannot share a batch of this model; empty if they can."""
+
     @abstractmethod
     def loss(self, batch: SessionBatch) -> Loss:
-        """The loss over all targets of a batch."""
+        """The loss over all targets of a batch.
+
+        Of a share of a batch (``batch.whole``), it is what this adds to the loss of the whole: the
+        losses of all shares, and their parts, sum up to it. See :meth:`SessionBatch.mean`.
+        """
 
     def start_epoch(self, epoch: int) -> None:
         """Called before epoch 0, 1, …; anything annealed is kept in buffers."""

@@ -118,6 +118,7 @@ class CSRM(SoftmaxModel):
     Config = CSRMConfig
     config: CSRMConfig
     sized_by_data = ("memory", "latest_sessions")
+    only_whole_batches = "it remembers the sessions of every step, and would know only its share"
     memory: Tensor
     latest_sessions: Tensor
 

@@ -132,6 +132,7 @@ class GRec(SoftmaxModel):
     Config = GRecConfig
     config: GRecConfig
     peeks_in_training = True  # the encoder reads the clicks after a gap
+    only_whole_batches = "its loss is a mean over the gaps of a batch, not over its targets"
 
     def __init__(self, n_items: int, config: GRecConfig | None = None) -> None:
         super().__init__(n_items, config)

@@ -145,8 +145,8 @@ class GRU4Rec(SoftmaxModel):
         scores = self.logits(self.encode(batch, ends))[:, PAD + 1 :]
         target = batch.targets[ends] - (PAD + 1)
         if c.objective == "bpr-max":
-            return Loss(bpr_max(scores, target, c.lambda_scores).mean(), {})
-        return Loss(top1_max(scores, target).mean(), {})
+            return Loss(batch.mean(bpr_max(scores, target, c.lambda_scores)), {})
+        return Loss(batch.mean(top1_max(scores, target)), {})
 
 
 def bpr_max(scores: Tensor, target: Tensor, lambda_scores: float) -> Tensor:

@@ -271,18 +271,19 @@ class ProxySR(LearnedModel):
         terms = self._hinge(table, queries, targets)
         n_negatives = self._n_negatives()
         mean = c.reduction == "mean"
+        n_sessions, n_shares = batch.whole[1:] if batch.whole else (len(orthog), 1)
         parts = {
-            "hinge": terms.total.mean() / n_negatives if mean else terms.total.sum(),
-            "dist": distance.mean() if mean else distance.sum(),
-            "orthog": orthog.mean() if mean else orthog.sum(),
+            "hinge": batch.mean(terms.total) / n_negatives if mean else terms.total.sum(),
+            "dist": batch.mean(distance) if mean else distance.sum(),
+            "orthog": orthog.sum() / n_sessions if mean else orthog.sum(),
         }
         total = parts["hinge"] + c.lambda_dist * parts["dist"]
         if c.lambda_orthog:
             total = total + c.lambda_orthog * parts["orthog"]
         if c.constraints == "penalty":
-            parts["norm"] = self._norm_penalty()
+            parts["norm"] = self._norm_penalty() / n_shares
             total = total + c.lambda_norm * parts["norm"]
-        parts["violated"] = terms.violated.mean() / n_negatives
+        parts["violated"] = batch.mean(terms.violated) / n_negatives
         return Loss(total, {name: part.detach() for name, part in parts.items()})
 
     @torch.no_grad()

@@ -199,8 +199,9 @@ class RepeatNet(LearnedModel):
             targets[explores],
             left_out=said.clicks[explores],
         )
-        mode = -torch.where(repeats, said.log_mode[:, 0], said.log_mode[:, 1]).mean()
-        item = mode + (explore - repeat.sum()) / len(targets)
+        mode = -batch.mean(torch.where(repeats, said.log_mode[:, 0], said.log_mode[:, 1]))
+        n_targets = len(targets) if batch.whole is None else batch.whole.n_targets
+        item = mode + (explore - repeat.sum()) / n_targets
         total = item + self.config.lambda_mode * mode
         return Loss(total, {"item": item.detach(), "mode": mode.detach()})
 

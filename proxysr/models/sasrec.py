@@ -151,7 +151,7 @@ class SASRec(SoftmaxModel):
         vectors, targets = self.encode(batch, ends), batch.targets[ends]
         positive = (vectors * self.items[targets]).sum(dim=1)
         negative = (vectors * self.items[self.negatives(targets)]).sum(dim=1)
-        return Loss((softplus(-positive) + softplus(negative)).mean(), {})
+        return Loss(batch.mean(softplus(-positive) + softplus(negative)), {})
 
     def negatives(self, targets: Tensor) -> Tensor:
         """An item (R,) for each target, drawn evenly from all others."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, pad
 
 from proxysr.config import Settings, require
-from proxysr.data.batches import SessionBatch
+from proxysr.data.batches import SessionBatch, Whole
 from proxysr.data.sessions import PAD
 from proxysr.models.base import LearnedModel, Loss
 from proxysr.models.cross_entropy import cross_entropy_over_all
@@ -105,15 +105,19 @@ class SoftmaxModel(LearnedModel):
         scores[:, PAD] = -torch.inf
         return scores
 
-    def cross_entropy(self, vectors: Tensor, targets: Tensor) -> Tensor:
-        """Mean cross-entropy of targets (R,), given vectors (R, D): that of :meth:`logits`."""
+    def cross_entropy(self, vectors: Tensor, targets: Tensor, whole: Whole | None = None) -> Tensor:
+        """Mean cross-entropy of targets (R,), given vectors (R, D): that of :meth:`logits`.
+
+        Of a share, what it adds to the mean of the ``whole`` batch.
+        """
         total = cross_entropy_over_all(vectors, self.items, targets, bias=self.biases)
-        return total / len(targets)
+        return total / (len(targets) if whole is None else whole.n_targets)
 
     def loss(self, batch: SessionBatch) -> Loss:
         """Mean cross-entropy over all targets of the batch."""
         ends = targets_of(batch)
-        return Loss(self.cross_entropy(self.encode(batch, ends), batch.targets[ends]), {})
+        vectors = self.encode(batch, ends)
+        return Loss(self.cross_entropy(vectors, batch.targets[ends], batch.whole), {})
 
     @torch.no_grad()
     def score(self, batch: SessionBatch) -> Tensor:

@@ -1,0 +1,126 @@
+"""Several processes that train one model together, as ``torchrun`` starts them.
+
+Each takes a share of every batch, and their gradients are added up, so all of them make the step
+that one process would make with the whole batch. The first process keeps the run and speaks for
+all. In a process that is by itself, these functions do nothing, at no cost.
+
+Gradients go out after the backward pass, all in one message. Sending them during it, as
+``DistributedDataParallel`` does, would hide little here: nearly all of them belong to the table
+of items, and that is finished last.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
+
+from proxysr.config import require
+
+T = TypeVar("T")
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """Join the other processes of ``torchrun``, if it started this one, and leave them at the end.
+
+    If several fail, the first of them raises its error; the others leave without a word, as
+    theirs is the same one or follows from it.
+    """
+    if "WORLD_SIZE" not in os.environ or not dist.is_available() or dist.is_initialized():
+        yield
+        return
+    backend = "gloo"
+    if torch.cuda.is_available():
+        backend = "cpu:gloo,cuda:nccl"
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
+    store, number, size = next(iter(rendezvous("env://")))
+    dist.init_process_group(backend, store=store, rank=number, world_size=size)
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, SystemExit) or store.add("proxysr/failed", 1) == 1:
+            raise
+        raise SystemExit(0) from None  # an exit code of 2 would end the first before it has told
+    dist.destroy_process_group()
+
+
+def rank() -> int:
+    """Number of this process, from 0."""
+    return dist.get_rank() if _is_joined() else 0
+
+
+def world_size() -> int:
+    """Number of processes."""
+    return dist.get_world_size() if _is_joined() else 1
+
+
+def is_first() -> bool:
+    """Whether this process writes files, shows progress and keeps the weights of epochs."""
+    return rank() == 0
+
+
+def check_gpus() -> None:
+    """Raise ``ConfigError`` if this machine has fewer GPUs than processes."""
+    n_processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1)) if _is_joined() else 1
+    n_gpus = torch.cuda.device_count()
+    require(
+        n_processes <= n_gpus,
+        f"{n_processes} processes cannot share {n_gpus} GPU(s) of a machine. Start one a GPU "
+        f"(--nproc-per-node {n_gpus}), or train on the CPU (--device cpu).",
+    )
+
+
+def from_first(value: Any) -> Any:
+    """What the first process passed; what the others pass is ignored."""
+    if world_size() == 1:
+        return value
+    values = [value]
+    dist.broadcast_object_list(values, src=0)
+    return values[0]
+
+
+def gathered(value: T) -> list[T]:
+    """What each process passed, by their numbers; for all of them."""
+    if world_size() == 1:
+        return [value]
+    values = [value] * world_size()
+    dist.all_gather_object(values, value)
+    return values
+
+
+def copy_first(tensors: Iterable[Tensor]) -> None:
+    """Overwrite tensors by those of the first process."""
+    if world_size() > 1:
+        for tensor in tensors:
+            dist.broadcast(tensor, src=0)
+
+
+def add_up(tensor: Tensor) -> None:
+    """Overwrite a tensor by the sum over all processes: the same bits in each of them."""
+    if world_size() > 1:
+        dist.all_reduce(tensor)
+
+
+def add_up_gradients(model: nn.Module) -> None:
+    """Add the gradients of all processes up; a parameter without one takes part as zero."""
+    if world_size() == 1:
+        return
+    parameters = list(model.parameters())
+    flat = torch.cat(
+        [(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters]
+    )
+    add_up(flat)
+    shares = torch.split(flat, [p.numel() for p in parameters])
+    for parameter, grad in zip(parameters, shares, strict=True):
+        parameter.grad = grad.view_as(parameter)
+
+
+def _is_joined() -> bool:
+    return dist.is_available() and dist.is_initialized()
