@@ -12,7 +12,7 @@ import pytest
 
 from proxysr.config import ConfigError
 from proxysr.notebooks import NotebookError, command_of, run_notebooks
-from proxysr.notebooks.pages import without_widgets
+from proxysr.notebooks.marks import finish
 from proxysr.notebooks.parameters import fitting, parameters_of
 from proxysr.notebooks.refresh import put_back
 
@@ -172,7 +172,7 @@ def test_widgets_leave_an_executed_notebook(tmp_path: Path) -> None:
     notebook.cells[2].outputs, notebook.cells[3].outputs = [bar], [text]
     notebook.metadata["widgets"] = {"state": {}}
     nbformat.write(notebook, path)
-    without_widgets(path)
+    finish(path, None)
     assert ["".join(out["text"]) for out in outputs(path)] == ["kept"]
     assert "widgets" not in json.loads(path.read_text())["metadata"]
 
