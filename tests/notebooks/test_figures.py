@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -135,15 +136,23 @@ def test_a_failure_leaves_all_as_it_was(
 
 
 def test_a_copy_that_breaks_off_leaves_the_folder(
-    project: Path, program: Any, monkeypatch: pytest.MonkeyPatch
+    project: Path,
+    program: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def copy(*_: Any) -> None:
-        raise OSError("disk full")
+    copyfile = shutil.copyfile
+
+    def copy(source: Path, target: Path, **options: Any) -> Path:
+        if not options and target.suffix == ".png":  # with options, the old folder is copied
+            raise OSError("disk full")
+        return copyfile(source, target, **options)
 
     before = contents(project)
     program(new)
     monkeypatch.setattr(figures.shutil, "copyfile", copy)
     assert main([]) == 1
+    assert "failed:\n  one/01_x, two/01_y: disk full" in capsys.readouterr().out
     assert contents(project) == before
 
 
