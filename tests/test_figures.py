@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,9 @@ def test_commands_of_figures_are_understood(command: str, tmp_path: Path) -> Non
 
 def test_some_figures_need_no_data() -> None:
     assert any(not NEEDED.search(command) for command in COMMANDS)
+
+
+def test_make_figures_hands_folders_on() -> None:
+    words = ["make", "-C", str(ROOT), "-n", "-o", ".venv/.ready", "figures", "DATA=/d d", "RUNS=/r"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert 'PROXYSR_DATA="/d d" PROXYSR_RUNS="/r" .venv/bin/python -m proxysr.n' in done.stdout

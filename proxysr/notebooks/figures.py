@@ -27,6 +27,7 @@ from proxysr.notebooks.index import write_gallery
 NEEDED = re.compile(r"\$PROXYSR_(?:DATA|RUNS)/[\w.-]+")
 KEYS = {"name": str, "files": list, "command": str}
 SHARED = "plotly.min.js"
+LEFT = "left as they are, for want of data (REPRODUCTION.md tells how to make them)"
 
 
 class FigureError(ValueError):
@@ -123,12 +124,12 @@ def make_all(folder: Path, only: Iterable[Path] = ()) -> bool:
     only : iterable of Path
         Folders below it; all if left out.
     """
-    told: dict[str, list[str]] = {"made": [], "left, for want of data": [], "failed": []}
+    told: dict[str, list[str]] = {"made": [], LEFT: [], "failed": []}
     chosen = [path.resolve() for path in only] or [folder.resolve()]
     for command, figures in _within(recipes(folder), chosen).items():
         names = ", ".join(str(path.relative_to(folder).with_suffix("")) for path in figures)
         if missing := lacking(command):
-            told["left, for want of data"].append(f"{names}: {', '.join(missing)} not there")
+            told[LEFT].append(f"{names}: {', '.join(missing)} not there")
             continue
         try:
             make(command, figures)

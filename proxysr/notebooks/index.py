@@ -87,8 +87,8 @@ def _figures(folder: Path, base: Path) -> list[str]:
 
 def _card(about: dict[str, Any], folder: Path, base: Path) -> str:
     """One figure: a picture that leads to its page, the title, and the command."""
-    title = re.sub(r"<[^>]*>", " ", str(about.get("title") or about["name"]))
-    title = html.escape(title.strip())
+    first_line = re.split(r"<br */?>", str(about.get("title") or about["name"]))[0]
+    title = html.escape(re.sub(r"<[^>]*>", " ", first_line).strip())
     links = {
         end: quote((folder / f"{about['name']}.{end}").relative_to(base).as_posix())
         for end in ("png", "html")

@@ -44,7 +44,14 @@ def figure(folder: Path, name: str, *ends: str, **about: object) -> None:
 
 
 def test_figures_are_pictures_with_their_command(tmp_path: Path) -> None:
-    figure(tmp_path / "figures", "01_a", "html", "png", title="Who & <b>what</b>", command=HOSTILE)
+    figure(
+        tmp_path / "figures",
+        "01_a",
+        "html",
+        "png",
+        title="Who & <b>what</b><br><sup>a note</sup>",
+        command=HOSTILE,
+    )
     figure(tmp_path / "figures", "01_b", "html", title="no browser drew it", command=None)
     figure(tmp_path / "figures", "01_c", "png", command="python x")
     page = Reader(write_index(tmp_path, []))

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxysr import paths
+from proxysr.analysis.published import DATASETS
 from proxysr.config import ConfigError
 from proxysr.notebooks import parameters
 from proxysr.notebooks.comparison import model_variants
@@ -42,6 +43,7 @@ def test_files_that_come_with_proxysr_fit_the_notebooks(name: str) -> None:
                 assert paths.placed(values[key]) != values[key], "no folder of the caller is meant"
         if "models" in values:
             assert model_variants(values["models"], values["presets"])
+            assert values["published"] in DATASETS
 
 
 def test_each_says_what_it_is_and_comes_with_the_package() -> None:
