@@ -13,7 +13,7 @@ import pytest
 
 from proxysr.files import read_json, write_json
 from proxysr.notebooks import figures
-from proxysr.notebooks.figures import FigureError, lacking, main, make, recipes, started_as
+from proxysr.notebooks.figures import LEFT, FigureError, lacking, main, make, recipes, started_as
 from tests.notebooks.small import write
 
 FREE = "proxysr notebooks 01_a"
@@ -77,10 +77,7 @@ def test_what_needs_no_data_is_made_and_the_rest_is_named(
     said = capsys.readouterr().out
     assert "made:\n  one/01_x, two/01_y\n" in said
     place = project / "data" / "shop"
-    assert (
-        f"left as they are, for want of data (REPRODUCTION.md tells how to make them):\n  two/01_z: $PROXYSR_DATA/shop ({place}) not there\n"
-        in said
-    )
+    assert f"{LEFT}:\n  two/01_z: $PROXYSR_DATA/shop ({place}) not there\n" in said
     assert "failed" not in said
     for path in ("one/01_x.png", "one/01_x.csv", "two/01_y.png"):
         assert (project / "figures" / path).read_text() == "new"
