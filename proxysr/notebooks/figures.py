@@ -35,9 +35,12 @@ class FigureError(ValueError):
 
 
 def recipes(folder: Path) -> dict[str, list[Path]]:
-    """The commands that make the figures under ``folder``, each with the figures' JSON files."""
+    """The commands that make the figures in folders below, each with the figures' JSON files.
+
+    What lies in ``folder`` itself was written by notebooks that ran here, and is not kept.
+    """
     found: dict[str, list[Path]] = {}
-    for path in sorted(folder.rglob("*.json")):
+    for path in sorted(folder.glob("*/**/*.json")):
         found.setdefault(read_object(path, KEYS)["command"], []).append(path)
     return found
 

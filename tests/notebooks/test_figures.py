@@ -163,6 +163,13 @@ def test_folders_can_be_named(project: Path, program: Any) -> None:
     assert (project / "figures/two/01_y.png").read_text() == "old"
 
 
+def test_what_notebooks_wrote_here_is_left_alone(project: Path, program: Any) -> None:
+    figure(project / "figures", "01_w", FREE, "old")
+    program(new)
+    assert main([]) == 0
+    assert (project / "figures/01_w.png").read_text() == "old"
+
+
 def test_what_cannot_be_read_is_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["absent"]) == 2
     assert "No such folder: absent" in capsys.readouterr().err
