@@ -7,8 +7,12 @@ READY := .venv/.ready
 # threads that wait for work spin briefly only, or two programs on two cores slow each other down
 export GOMP_SPINCOUNT ?= 2000
 
+# prepared data and runs that make figures reads; data/ and runs/ here if neither is named
+DATA ?= $(PROXYSR_DATA)
+RUNS ?= $(PROXYSR_RUNS)
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab lint types layers pytest format venv clean
+.PHONY: help demo test lab figures lint types layers pytest format venv clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +37,9 @@ test: lint types layers pytest  ## everything that can be tested
 
 lab: $(READY)  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+figures: $(READY)  ## make figures/ again from DATA=folder and RUNS=folder, as far as these allow
+	@PROXYSR_DATA="$(DATA)" PROXYSR_RUNS="$(RUNS)" $(BIN)/python -m proxysr.notebooks.figures
 
 lint: $(READY)  ## style and formatting (ruff)
 	$(BIN)/ruff check .

@@ -41,6 +41,28 @@ def runs() -> Path:
     return Path(os.environ.get("PROXYSR_RUNS") or project_root() / "runs")
 
 
+def data() -> Path:
+    """The folder that prepared data are looked for in by name (``PROXYSR_DATA`` overrides)."""
+    return Path(os.environ.get("PROXYSR_DATA") or project_root() / "data")
+
+
+def placed(text: str) -> str:
+    """``text`` with ``$PROXYSR_DATA`` or ``$PROXYSR_RUNS`` at its beginning filled in.
+
+    So files and commands can name prepared data and runs wherever these lie. Where the variable
+    is not set, the project's own folder is meant.
+
+    >>> placed("$PROXYSR_RUNS/shop") == str(runs() / "shop")
+    True
+    >>> placed("data/shop")
+    'data/shop'
+    """
+    for name, folder in (("$PROXYSR_DATA", data), ("$PROXYSR_RUNS", runs)):
+        if text == name or text.startswith(f"{name}/"):
+            return str(folder()) + text.removeprefix(name)
+    return text
+
+
 def cache() -> Path:
     """The folder for downloads and other things that can be made again (``PROXYSR_CACHE``)."""
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "proxysr"

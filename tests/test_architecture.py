@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 import proxysr
-from proxysr.__main__ import COMMANDS, parsed
+from proxysr.__main__ import COMMANDS
 from proxysr.models import MODELS
+from tests.commands import check
 from tests.conftest import ROOT
 
 LONGEST_FILE = 460
-PAGES = ["README.md", "CONTRIBUTING.md"]
+PAGES = ["README.md", "CONTRIBUTING.md", "REPRODUCTION.md"]
 
 
 def loaded_by(code: str) -> set[str]:
@@ -111,14 +112,13 @@ def blocks_of(page: str, language: str = "(?:sh|console)") -> str:
 
 def commands_of(page: str) -> list[str]:
     joined = blocks_of(page).replace("\\\n", " ")
-    return [line for line in joined.splitlines() if line.startswith("proxysr ")]
+    found = [re.match(r"(?:PROXYSR_\w+=\S+ )*(proxysr .*)", line) for line in joined.splitlines()]
+    return [match[1] for match in found if match]
 
 
 @pytest.mark.parametrize("line", [line for page in PAGES for line in commands_of(page)])
 def test_commands_of_the_pages_are_understood(line: str) -> None:
-    words = shlex.split(line, comments=True)[1:]
-    _, args = parsed(words)
-    assert args.command == words[0]
+    check(line)
 
 
 def test_the_readme_lists_every_model() -> None:

@@ -382,43 +382,6 @@ def test_bench_reports_ratios(ask: Ask) -> None:
     assert "matrix products alone" in ask("bench", *sizes).out
 
 
-def test_parameters_of_notebooks_are_handed_on(
-    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls = []
-
-    def recorded(names: list[str], **options: Any) -> list[Path]:
-        calls.append((names, options))
-        return [tmp_path / "01_train.html", tmp_path / "index.html"]
-
-    monkeypatch.setattr("proxysr.notebooks.running.run_notebooks", recorded)
-    (tmp_path / "shop.yaml").write_text("data_dir: data/shop\nepochs: 3\n")
-    words = ["--params", tmp_path / "shop.yaml", "--set", "epochs=5", "--out", tmp_path]
-    said = ask("notebooks", "01_train", *words, "--json")
-    assert said.json["index"] == str(tmp_path / "index.html")
-    params = {"data_dir": "data/shop", "epochs": "5"}
-    assert calls == [(["01_train"], {"params": params, "out": str(tmp_path), "jobs": 1})]
-    assert "1 notebook(s) executed. Open" in ask("notebooks", "--out", tmp_path).out
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("- epochs", "holds no parameters: NAME: VALUE, one a line"),
-        ("1: epochs", "holds no parameters"),
-        ("{epochs: 3", "shop.yaml is neither YAML nor JSON"),
-    ],
-)
-def test_parameters_that_are_none(ask: Ask, tmp_path: Path, content: str, message: str) -> None:
-    (tmp_path / "shop.yaml").write_text(content)
-    assert message in refused(ask("notebooks", "--params", tmp_path / "shop.yaml"))
-
-
-def test_a_notebook_that_does_not_exist(ask: Ask, tmp_path: Path) -> None:
-    said = ask("notebooks", "01_trian", "--out", tmp_path / "pages")
-    assert "'01_trian' is not a known notebook. Did you mean '01_train'?" in refused(said)
-
-
 def test_as_a_program(folder: Path) -> None:
     words = [sys.executable, "-m", "proxysr", "recommend", str(folder / "run"), "sku-1", "--json"]
     done = subprocess.run(words, capture_output=True, text=True, check=True)

@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
-from typing import Any
 
 from proxysr.cli.answer import Answer
 from proxysr.cli.options import add_set, assigned
-from proxysr.config import require
+from proxysr.notebooks.parameter_files import about, read_params, shipped
+from proxysr.notebooks.parameters import overridden, sections_of
 
 EXAMPLES = """\
 examples:
   proxysr notebooks                                   # all of them, as small runs on the CPU
   proxysr notebooks 01_train --out pages --set epochs=30
   proxysr notebooks 01_train --params shop.yaml       # NAME: VALUE, one a line; or JSON
+  proxysr notebooks --params full-diginetica          # a file that comes with proxysr
+  proxysr notebooks --params full-diginetica --resume # what was executed completely is kept
 
 A notebook's parameters, with their meaning, are in its first code cell. Each value goes to every
-notebook that has the parameter; one that none has is an error."""
+notebook that has the parameter; one that none has is an error. In a file, parameters under the
+name of a notebook are for it alone:
+
+  seed: 1
+  02_compare:
+    epochs: 30
+
+If all are under such names, and no NAME is given, these notebooks run. --set wins over files.
+$PROXYSR_DATA and $PROXYSR_RUNS at the beginning of a value are filled in, by data and runs in the
+project where they are not set.
+
+--resume keeps notebooks that DIR has executed completely with the same cells, parameters and
+version of proxysr. If other things have changed, such as data in the same folder, leave it out.
+
+files that come with proxysr:
+"""
+EXAMPLES += "".join(f"  {name:<20}  {about(path)}\n" for name, path in shipped().items())
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "names", metavar="NAME", nargs="*", help="notebooks, such as 01_train [all of them]"
     )
-    parser.add_argument("--params", metavar="FILE", help="YAML or JSON file of parameters")
+    parser.add_argument(
+        "--params", metavar="FILE", help="YAML or JSON file of parameters, or a name listed below"
+    )
     add_set(parser, "the notebooks")
     parser.add_argument(
         "--out", metavar="DIR", default="pages", help="folder for notebooks and pages [pages]"
@@ -33,35 +52,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="notebooks to run at the same time [1]"
     )
+    parser.add_argument(
+        "--resume", action="store_true", help="keep what DIR has executed completely, as below"
+    )
 
 
 def run(args: argparse.Namespace) -> Answer:
     """Run the notebooks."""
     from proxysr.notebooks import run_notebooks
 
-    params = {} if args.params is None else read_params(Path(args.params))
-    params |= assigned(args.assignments)
-    *pages, index = run_notebooks(args.names, params=params, out=args.out, jobs=args.jobs)
+    params = {} if args.params is None else read_params(args.params)
+    sections = sections_of(params)
+    names = args.names or (list(sections) if len(sections) == len(params) else [])
+    params = overridden(params, assigned(args.assignments))
+    *pages, index = run_notebooks(
+        names, params=params, out=args.out, jobs=args.jobs, resume=args.resume
+    )
     data = {"index": str(index), "pages": [str(page) for page in pages]}
     return Answer(data, f"{len(pages)} notebook(s) executed. Open {index} in a browser.")
 
 
-def read_params(path: Path) -> dict[str, Any]:
-    """Parameters and values of a YAML or JSON file.
-
-    Raises
-    ------
-    ValueError
-        If the file cannot be read as such, or holds something else.
-    """
-    import yaml
-
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML, too
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is neither YAML nor JSON ({error}).") from None
-    require(
-        isinstance(values, dict) and all(isinstance(name, str) for name in values),
-        f"{path} holds no parameters: NAME: VALUE, one a line, or a JSON object.",
+def after_interrupt(args: argparse.Namespace) -> str:
+    """What is there, and how to go on."""
+    return (
+        f"Notebooks that ended are in {args.out}; the same command with --resume goes on with the "
+        "others, and trainings inside continue."
     )
-    return dict(values)

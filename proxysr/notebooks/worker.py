@@ -1,7 +1,7 @@
 """One notebook in a process of its own: ``python -m proxysr.notebooks.worker JOB.json``.
 
-The job names ``source``, ``target``, ``page``, ``parameters``, ``progress`` and ``result``; the
-result tells what happened.
+The job names ``source``, ``target``, ``page``, ``mark``, ``parameters``, ``progress`` and
+``result``; the result tells what happened. A notebook that ends well gets the mark.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ def main(job_file: str) -> None:
     job = read_json(Path(job_file))
     started = time.perf_counter()
     problem = execute(job)
-    if Path(job["target"]).is_file():
-        from proxysr.notebooks.pages import without_widgets, write_page
-
-        without_widgets(Path(job["target"]))
-        write_page(Path(job["target"]), Path(job["page"]))
     seconds = round(time.perf_counter() - started, 1)
+    if Path(job["target"]).is_file():
+        from proxysr.notebooks.marks import finish
+        from proxysr.notebooks.pages import write_page
+
+        done = job["mark"] | {"seconds": seconds}
+        finish(Path(job["target"]), done if problem is None else None)
+        write_page(Path(job["target"]), Path(job["page"]))
     write_json(Path(job["result"]), {"problem": problem, "seconds": seconds})
 
 

@@ -3,19 +3,22 @@
     python -m tests.browser.pictures RUN_DIR [FOLDER]
 
 serves the explorer of the run and writes overview, what_if, map_50, map_100 and report (PNG, with
-JSON on how they were made) to the folder, figures/explorer by default.
+JSON on how they were made) to the folder, figures/explorer by default. RUN_DIR may begin with
+$PROXYSR_RUNS.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import sync_playwright
 
+from proxysr import paths
 from proxysr.analysis.run_view import RunView
 from proxysr.explorer.report import write_report
 from proxysr.explorer.serving import HOST, serve
@@ -26,14 +29,23 @@ from tests.conftest import ROOT
 MS = 240_000
 
 
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(prog="tests.browser.pictures", description=__doc__)
+    found.add_argument("run_dir", type=lambda text: Path(paths.placed(text)))
+    found.add_argument("folder", type=Path, nargs="?", default=ROOT / "figures" / "explorer")
+    return found
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run_dir", type=Path)
-    parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "figures" / "explorer")
-    args = parser.parse_args()
-    view = RunView.of(args.run_dir, progress=True)
+    args = parser().parse_args()
+    try:
+        view = RunView.of(args.run_dir, progress=True)
+    except (ValueError, OSError) as error:
+        sys.exit(f"tests.browser.pictures: {error}")
     _ = view.layout
-    program = next(filter(None, map(shutil.which, BROWSERS)))
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        sys.exit(f"tests.browser.pictures: none of {', '.join(BROWSERS)} is installed.")
     port = free_port()
     address = f"http://{HOST}:{port}/"
     server = serve({"run": str(args.run_dir.resolve())}, port=port)
@@ -65,7 +77,7 @@ def main() -> None:
                 "train": view.run.train_config.to_dict(),
                 "source": view.split.provenance["source"].get("format"),
             },
-            "command": "python -m tests.browser.pictures RUN_DIR",
+            "command": f"python -m tests.browser.pictures $PROXYSR_RUNS/{args.run_dir.name}",
             "files": [f"{name}.png"],
         }
         write_json(args.folder / f"{name}.json", about)

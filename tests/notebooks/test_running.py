@@ -12,48 +12,16 @@ import pytest
 
 from proxysr.config import ConfigError
 from proxysr.notebooks import NotebookError, command_of, run_notebooks
-from proxysr.notebooks.pages import without_widgets
+from proxysr.notebooks.marks import finish
 from proxysr.notebooks.parameters import fitting, parameters_of
 from proxysr.notebooks.refresh import put_back
+from tests.notebooks.small import write
 
-PARAMETERS = """\
-k: int = 3  # how many
-share: float = 0.5  # of what
-name: str = "x"  # of whom
-loud: bool = False  # or not
-"""
 FIGURE = """\
 import plotly.graph_objects as go
 fig = go.Figure(go.Bar(y=[1, k])).update_layout(title_text="Bars of <i>R&D</i>")
 fig.show()
 """
-
-
-def write(
-    folder: Path,
-    name: str,
-    *code: str,
-    heading: str = "# What is it?",
-    parameters: str = PARAMETERS,
-) -> Path:
-    """A notebook with a heading, parameters, and some code."""
-    cells = [
-        nbformat.v4.new_markdown_cell(heading),
-        nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}),
-        *(nbformat.v4.new_code_cell(source) for source in code),
-    ]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    path = folder / f"{name}.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
-    return path
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project of its own, whose notebooks a test writes."""
-    (tmp_path / "notebooks").mkdir()
-    monkeypatch.setenv("PROXYSR_HOME", str(tmp_path))
-    return tmp_path
 
 
 def outputs(path: Path) -> list[dict[str, Any]]:
@@ -172,7 +140,7 @@ def test_widgets_leave_an_executed_notebook(tmp_path: Path) -> None:
     notebook.cells[2].outputs, notebook.cells[3].outputs = [bar], [text]
     notebook.metadata["widgets"] = {"state": {}}
     nbformat.write(notebook, path)
-    without_widgets(path)
+    finish(path, None)
     assert ["".join(out["text"]) for out in outputs(path)] == ["kept"]
     assert "widgets" not in json.loads(path.read_text())["metadata"]
 

@@ -1,0 +1,113 @@
+"""With resume, what was executed completely is kept, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from proxysr.notebooks import NotebookError, run_notebooks, running
+from proxysr.notebooks import marks as marks_module
+from proxysr.notebooks.marks import finish, mark_of, read_mark
+from tests.notebooks.small import write
+
+COUNTED = """\
+from pathlib import Path
+with Path("executions").open("a") as file: file.write(f"{name} ")
+assert not Path("broken").exists()
+"""
+
+
+def test_an_interrupted_batch_goes_on(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("PROXYSR_DATA", "/srv")
+    write(home / "notebooks", "01_a", COUNTED.partition("assert")[0])
+    write(home / "notebooks", "02_b", COUNTED)
+    params = {"01_a": {"name": "$PROXYSR_DATA/a"}, "02_b": {"name": "b"}}
+    options: dict[str, Any] = {"params": params, "out": home / "out", "progress": False}
+    (home / "broken").touch()
+    with pytest.raises(NotebookError, match="02_b.ipynb failed"):
+        run_notebooks(jobs=2, **options)
+    assert read_mark(home / "out" / "02_b.ipynb") is None
+    (home / "broken").unlink()
+    before = (home / "out" / "01_a.html").stat().st_mtime_ns
+    left = run_notebooks(resume=True, **options)
+    assert [path.name for path in left] == ["01_a.html", "02_b.html", "index.html"]
+    assert sorted((home / "executions").read_text().split()) == ["/srv/a", "b", "b"]
+    assert (home / "out" / "01_a.html").stat().st_mtime_ns == before
+    index = left[-1].read_text()
+    assert "failed" not in index.partition("<body>")[2]
+    assert "proxysr notebooks 01_a --set &#x27;name=$PROXYSR_DATA/a&#x27;" in index
+    run_notebooks(resume=True, **options)
+    assert sorted((home / "executions").read_text().split()) == ["/srv/a", "b", "b"]
+
+
+class ExecutedError(Exception):
+    """A notebook would be executed."""
+
+
+@pytest.fixture
+def done(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a notebook that was executed with k=5; to execute one again is an error."""
+
+    def execute(*args: Any, **options: Any) -> None:
+        raise ExecutedError
+
+    source = write(home / "notebooks", "01_a", "print(k)")
+    out = home / "out"
+    out.mkdir()
+    executed, page = out / source.name, out / "01_a.html"
+    executed.write_text(source.read_text())
+    page.touch()
+    command = "proxysr notebooks 01_a --set k=5"
+    finish(executed, mark_of(source, {"k": 5}) | {"command": command, "seconds": 1.5})
+    monkeypatch.setattr(running.subprocess, "Popen", execute)
+    return out
+
+
+def again(out: Path, k: int = 5, **options: Any) -> list[Path]:
+    return run_notebooks(params={"k": k}, out=out, progress=False, **options)
+
+
+def test_what_is_done_is_kept(done: Path) -> None:
+    assert again(done, resume=True) == [done / "01_a.html", done / "index.html"]
+    assert "01_a.ipynb, 2 s" in (done / "index.html").read_text()
+    with pytest.raises(ExecutedError):
+        again(done)
+
+
+def test_new_outputs_in_the_source_change_nothing(done: Path) -> None:
+    source = done.parent / "notebooks" / "01_a.ipynb"
+    notebook = nbformat.read(source, as_version=4)
+    notebook.cells[2].outputs = [nbformat.v4.new_output("stream", text="5")]
+    nbformat.write(notebook, source)
+    again(done, resume=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["parameters", "cells", "version", "page", "cut off", "no mark", "no notebook"],
+)
+def test_what_is_not_the_same_is_executed(
+    done: Path, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executed = done / "01_a.ipynb"
+    if change == "cells":
+        write(done.parent / "notebooks", "01_a", "print(k + 1)")
+    elif change == "version":
+        monkeypatch.setattr(marks_module, "__version__", "9.9")
+    elif change == "page":
+        (done / "01_a.html").unlink()
+    elif change == "cut off":
+        executed.write_bytes(executed.read_bytes()[:-20])
+    elif change == "no mark":
+        notebook = json.loads(executed.read_text())
+        del notebook["metadata"]["proxysr"]["cells"]
+        executed.write_text(json.dumps(notebook))
+    elif change == "no notebook":
+        executed.unlink()
+    with pytest.raises(ExecutedError):
+        again(done, k=6 if change == "parameters" else 5, resume=True)
