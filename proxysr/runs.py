@@ -5,6 +5,7 @@ A run is a folder::
     config.json                   model, its settings, how it was trained
     data.json                     which prepared data, by path and fingerprint
     items.parquet                 what the item indices mean, with titles where known
+    users.parquet                 the users that the model learns of by name, if any
     environment.json              versions and machine
     history.csv                   one row an epoch
     checkpoints/last.safetensors  weights, optimizer and history after the latest epoch
@@ -41,6 +42,7 @@ from proxysr.checkpoints import (
     write_checkpoint,
 )
 from proxysr.config import ConfigError, Settings, require
+from proxysr.data.known import check_users
 from proxysr.data.sessions import SessionSplit, Task
 from proxysr.evaluation import EvalResult, evaluate
 from proxysr.files import checked, claiming, locked, read_object, replacing, write_json
@@ -115,6 +117,12 @@ class RunDir:
     def items(self) -> pd.DataFrame:
         """Row ``i - 1`` describes item index i: ``item_id``, ``count``, ``title`` where known."""
         return _read_parquet(self.path / "items.parquet")
+
+    @property
+    def users(self) -> pd.DataFrame:
+        """Row ``u`` describes user index u: ``user_id``; only users that the model learns of."""
+        path = self.path / "users.parquet"
+        return _read_parquet(path) if path.is_file() else pd.DataFrame({"user_id": []})
 
     def split(self, data_dir: str | Path | None = None) -> SessionSplit:
         """The prepared data of the run, from where it was or from ``data_dir``; checked."""
@@ -271,8 +279,8 @@ def train_run(
     Raises
     ------
     ValueError
-        If the folder holds something else, the run does not match the data or settings, or
-        another process is training it.
+        If the folder holds something else, the run does not match the data or settings, the data
+        know fewer users than ``n_users``, or another process is training it.
     """
     path = Path(run_dir)
     split = SessionSplit.load(data_dir)
@@ -291,6 +299,7 @@ def train_run(
             settings = model_config
         else:
             settings = cls.Config.from_dict(model_config)
+        check_users(split, getattr(settings, "n_users", 0))
     network = create(name, split.n_items, settings, seed=config.seed)
     header = {
         "format": FORMAT,
@@ -304,6 +313,8 @@ def train_run(
             with claiming(path) as temporary:
                 write_json(temporary / "config.json", header)
                 _write_facts(temporary, Path(data_dir), split)
+                if known := getattr(settings, "n_users", 0):
+                    split.users.head(known).to_parquet(temporary / "users.parquet", index=False)
         except FileExistsError:
             _check_new(path)
             raise
@@ -421,8 +432,7 @@ def _agree(
 
 
 def _write_facts(path: Path, data_dir: Path, split: SessionSplit) -> None:
-    with replacing(path / "items.parquet") as temporary:
-        split.items.to_parquet(temporary, index=False)
+    split.items.to_parquet(path / "items.parquet", index=False)
     facts = {
         "data_dir": str(data_dir.resolve()),
         "fingerprint": split.fingerprint(),

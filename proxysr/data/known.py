@@ -25,9 +25,6 @@ import pandas as pd
 from proxysr.config import require
 from proxysr.data.sessions import Sessions, SessionSplit
 
-__all__ = ["anonymous", "order_of_users", "with_known_users"]
-
-
 def with_known_users(
     split: SessionSplit, share: float, *, min_sessions: int = 10, seed: int = 0
 ) -> SessionSplit:
@@ -98,6 +95,25 @@ def order_of_users(
 def anonymous(sessions: Sessions) -> Sessions:
     """The same sessions, none of them of a known user."""
     return replace(sessions, user_index=np.full(len(sessions), -1, np.int32))
+
+
+def check_users(split: SessionSplit, n_users: int) -> None:
+    """Raise ``ConfigError`` if ``n_users`` cannot be learnt of by name: there are none, or fewer.
+
+    The first ``n_users`` of the split are meant, as in ``ProxySRConfig.n_users``.
+    """
+    n_known = split.n_users
+    require(
+        n_users <= n_known,
+        f"n_users is {n_users}, but the data know {n_known} users. Make it smaller"
+        + ("." if n_known else ", or prepare the data with their users."),
+    )
+    users = np.asarray(split.train.user_index)
+    require(
+        n_users == 0 or bool(((users >= 0) & (users < n_users)).any()),
+        f"n_users is {n_users}, but no training session is of one of the first {n_users} of the "
+        f"data's {n_known} users: there is nothing to learn of them. Leave it out.",
+    )
 
 
 def _sessions_of_users(split: SessionSplit) -> npt.NDArray[np.int64]:

@@ -6,11 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from proxysr import paths
 from proxysr.config import require
 from proxysr.data.known import with_known_users
 from proxysr.data.sessions import SessionSplit
 from proxysr.notebooks.comparison import Variant, train_variants
+from proxysr.presets import preset
 from proxysr.runs import RunDir
 
 
@@ -57,6 +61,54 @@ def data_of_shares(
         folder = paths.runs() / notebook / f"data-{some.fingerprint()[:8]}"
         found[share] = some.save(folder)
     return found
+
+
+def known_table(data: Mapping[int, Path]) -> pd.DataFrame:
+    """How much is known at each share.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by share (percent): ``known_users``, ``of_users`` (with enough training sessions);
+        ``train_sessions`` and ``test_sessions`` of known users, and each as a share of all.
+    """
+    rows = []
+    for share, folder in data.items():
+        split = SessionSplit.load(folder)
+        row = {"share": share, "known_users": split.n_users}
+        row["of_users"] = split.provenance["known_users"]["of_users"]
+        for part in ("train", "test"):
+            known = np.asarray(split.part(part).user_index) >= 0
+            row |= {f"{part}_sessions": known.sum(), f"of_{part}": known.mean()}
+        rows.append(row)
+    return pd.DataFrame(rows).set_index("share")
+
+
+def preset_variant(name: str, *, epochs: int, negatives: str = "") -> Variant:
+    """ProxySR at the settings of a preset, to be trained for some epochs.
+
+    Parameters
+    ----------
+    name : str
+        A preset of ProxySR.
+    epochs : int
+        The choice hardens over three fifths of them, and at most ten.
+    negatives : {"", "hardest", "all"}
+        As in the preset if empty.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such preset, or it is of another model.
+    """
+    chosen = preset(name)
+    require(
+        chosen.model == "proxysr",
+        f"Only ProxySR has a bias of known users; preset {name!r} is of {chosen.model}.",
+    )
+    changes = {"negatives": negatives} if negatives else {}
+    variant = Variant("ProxySR", chosen.model, chosen.model_config, chosen.train)
+    return variant.changed("ProxySR", anneal_epochs=min(10, epochs * 3 // 5), **changes)
 
 
 def train_shares(
