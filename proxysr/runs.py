@@ -5,7 +5,7 @@ A run is a folder::
     config.json                   model, its settings, how it was trained
     data.json                     which prepared data, by path and fingerprint
     items.parquet                 what the item indices mean, with titles where known
-    users.parquet                 the users that the model learns of by name, if any
+    users.parquet                 users that the model learns of by name, if any
     environment.json              versions and machine
     history.csv                   one row an epoch
     checkpoints/last.safetensors  weights, optimizer and history after the latest epoch
@@ -121,8 +121,8 @@ class RunDir:
     @property
     def users(self) -> pd.DataFrame:
         """Row ``u`` describes user index u: ``user_id``; only users that the model learns of."""
-        path = self.path / "users.parquet"
-        return _read_parquet(path) if path.is_file() else pd.DataFrame({"user_id": []})
+        known = self.path / "users.parquet"
+        return _read_parquet(known) if known.is_file() else pd.DataFrame({"user_id": []})
 
     def split(self, data_dir: str | Path | None = None) -> SessionSplit:
         """The prepared data of the run, from where it was or from ``data_dir``; checked."""
@@ -293,12 +293,10 @@ def train_run(
         _check_new(path)
         name, config = model or "proxysr", train or TrainConfig()
         cls = model_class(name)
-        if model_config is None:
-            settings = cls.Config()
-        elif isinstance(model_config, Settings):
+        if isinstance(model_config, Settings):
             settings = model_config
         else:
-            settings = cls.Config.from_dict(model_config)
+            settings = cls.Config.from_dict(dict(model_config or {}))
         check_users(split, getattr(settings, "n_users", 0))
     network = create(name, split.n_items, settings, seed=config.seed)
     header = {

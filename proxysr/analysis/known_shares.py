@@ -126,9 +126,7 @@ def effects_as_read(table: pd.DataFrame, *, digits: int = 4) -> pd.DataFrame:
     return shown.loc[order]
 
 
-def choices_of_shares(
-    runs: Shares, *, part: str = "test", device: str = "cpu"
-) -> pd.DataFrame:
+def choices_of_shares(runs: Shares, *, part: str = "test", device: str = "cpu") -> pd.DataFrame:
     """The proxy that each session chooses at each share, with its user's bias and without.
 
     Without means: the same weights, but the model is not told the user.
@@ -293,9 +291,7 @@ def _check(runs: Shares) -> None:
     )
 
 
-def _of_sessions(
-    frames: Sequence[pd.DataFrame], ids: npt.NDArray[Any]
-) -> list[pd.DataFrame]:
+def _of_sessions(frames: Sequence[pd.DataFrame], ids: npt.NDArray[Any]) -> list[pd.DataFrame]:
     return [frame[frame["session_id"].isin(ids)].reset_index(drop=True) for frame in frames]
 
 

@@ -42,10 +42,7 @@ def run(args: argparse.Namespace) -> Answer:
         names = ", ".join(found.unknown)
         sys.stderr.write(f"Not among the items of {args.run_dir}, left out: {names}\n")
     if args.user is not None and found.user is None:
-        n_users = recommender.n_users
-        of = f"is none of the {n_users} users that {args.run_dir} learnt of" if n_users else (
-            f"is unknown: {args.run_dir} learnt of no users by name"
-        )
+        of = f"is none of the {recommender.n_users} users that {args.run_dir} learnt of by name"
         sys.stderr.write(f"User {args.user} {of}; the session counts as anonymous.\n")
     nothing = "No click is on a known item, so there is nothing to recommend from."
     data = {"items": records(found.items), "unknown": found.unknown, "user": found.user}

@@ -25,6 +25,7 @@ import pandas as pd
 from proxysr.config import require
 from proxysr.data.sessions import Sessions, SessionSplit
 
+
 def with_known_users(
     split: SessionSplit, share: float, *, min_sessions: int = 10, seed: int = 0
 ) -> SessionSplit:

@@ -1,4 +1,4 @@
-"""A share of the frequent users is known, the same ones at every larger share; nothing else moves."""
+"""A share of the frequent users is known, the same ones at a larger share; nothing else moves."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_nobody_is_known_in_anonymous_sessions() -> None:
         (0.5, {"min_sessions": 0}, "min_sessions is at least 1; received 0"),
         (0.5, {"seed": -1}, "seed is not negative; received -1"),
         (0.5, {"min_sessions": 10},
-         "50% of the 0 users with at least 10 training sessions is nobody; no user has more than 4"),
+         "50% of the 0 users with at least 10 .* is nobody; no user has more than 4"),
         (0.1, {"min_sessions": 3}, "10% of the 3 users with at least 3 .* Take a larger share"),
     ],
 )  # fmt: skip

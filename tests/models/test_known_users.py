@@ -119,8 +119,7 @@ def test_adam_moves_a_row_by_its_own_gradients(weight_decay: float) -> None:
     first = torch.zeros(3, 8, dtype=torch.float64)
     second, row = torch.zeros_like(first), torch.zeros_like(first)
     moved_alone = 0.0
-    steps = 0
-    for batch in batches_of(split_of(USERS), batch_size=2):
+    for steps, batch in enumerate(batches_of(split_of(USERS), batch_size=2), start=1):
         adam.zero_grad()
         model.loss(batch).total.backward()
         gradient = bias_of(model).grad
@@ -132,7 +131,6 @@ def test_adam_moves_a_row_by_its_own_gradients(weight_decay: float) -> None:
         own = gradient.double() + weight_decay * row
         adam.step()
         model.after_step()
-        steps += 1
         first = beta1 * first + (1 - beta1) * own
         second = beta2 * second + (1 - beta2) * own.square()
         mean, spread = first / (1 - beta1**steps), second / (1 - beta2**steps)
@@ -140,7 +138,7 @@ def test_adam_moves_a_row_by_its_own_gradients(weight_decay: float) -> None:
         moved_alone += float((bias_of(model).detach() - before)[absent].abs().sum())
         torch.testing.assert_close(bias_of(model).double(), row, atol=2e-5, rtol=1e-3)
     assert torch.equal(bias_of(model)[1], torch.zeros(8))
-    assert bias_of(model)[[0, 2]].abs().max() > rate
+    assert bias_of(model)[[0, 2]].abs().max() > 1e-4
     assert moved_alone > 0
 
 
@@ -158,10 +156,19 @@ def loyal(n: int, seed: int, *, told: bool) -> SessionSplit:
 
 @pytest.mark.parametrize("told", [True, False])
 def test_what_only_the_user_tells_is_learnt_if_the_user_is_known(told: bool) -> None:
+    """With a soft choice: once it has hardened, a bias that did not win yet never does."""
     split = loyal(120, 0, told=told)
-    settings = SMALL["proxysr"] | {"n_users": 2, "margin": 0.5, "n_negatives": 10}
+    settings = SMALL["proxysr"] | {
+        "n_users": 2, "n_negatives": 10, "margin": 0.5,
+        "temperature_start": 1.0, "temperature_end": 1.0,
+    }  # fmt: skip
     model = create("proxysr", split.n_items, settings, seed=0)
-    config = TrainConfig(epochs=12, patience=12, batch_size=16, learning_rate=0.02)
-    fit(model, split, config, progress=False)
-    found = evaluate(model, split.test, ks=(1,)).metrics["R@1"]
-    assert found > 0.95 if told else found < 0.7
+    found: list[float] = []
+    fit(
+        model, split, TrainConfig(epochs=12, patience=12, batch_size=16, learning_rate=0.02),
+        on_epoch=lambda state: found.append(
+            evaluate(state.model, split.test, ks=(1,)).metrics["R@1"]
+        ),
+        progress=False,
+    )  # fmt: skip
+    assert found[-1] > 0.95 if told else found[-1] < 0.7
