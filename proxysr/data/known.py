@@ -5,6 +5,7 @@ are anonymous. Which users is a matter of chance. Here, one seeded order of thes
 a share takes its first ones: who is known at 10 % is known at 30 %, too, so that what differs
 between two shares is what the further users add.
 
+>>> import pandas as pd
 >>> train = Sessions.from_lists([[1, 2]] * 5, user_index=[0, 1, 1, 2, 2])
 >>> none = Sessions.from_lists([])
 >>> tables = {"items": pd.DataFrame({"item_id": ["a", "b"]}),
@@ -20,7 +21,6 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from proxysr.config import require
 from proxysr.data.sessions import Sessions, SessionSplit
