@@ -29,10 +29,13 @@ class Recommendations:
         empty if no click was on a known item.
     unknown : list of str
         Clicked ids that the model was not trained on; they were left out.
+    user : str or None
+        The known user whose preferences took part; None if the session counted as anonymous.
     """
 
     items: pd.DataFrame
     unknown: list[str]
+    user: str | None = None
 
 
 class Recommender:
@@ -43,9 +46,14 @@ class Recommender:
     model : SessionModel
     items : DataFrame
         Row ``i - 1`` describes item index i, with ``item_id`` and perhaps ``title``.
+    users : DataFrame, optional
+        Row ``u`` describes user index u, with ``user_id``: users that the model learnt of by name,
+        as ProxySR with ``n_users`` does. Left out if it knows none.
     """
 
-    def __init__(self, model: SessionModel, items: pd.DataFrame) -> None:
+    def __init__(
+        self, model: SessionModel, items: pd.DataFrame, users: pd.DataFrame | None = None
+    ) -> None:
         require(
             len(items) == model.n_items,
             f"The items table has {len(items)} rows, the model knows {model.n_items} items.",
@@ -54,15 +62,27 @@ class Recommender:
         self.items = items
         ids = items["item_id"].astype(str)
         self._index = {item_id: row for row, item_id in enumerate(ids, start=1)}
+        names = [] if users is None else users["user_id"].astype(str).tolist()
+        self._users = {name: row for row, name in enumerate(names)}
 
     @classmethod
     def load(cls, run: str | Path | RunDir, device: str = "cpu") -> Recommender:
         """The recommender of a run, at its best epoch."""
         run = run if isinstance(run, RunDir) else RunDir(run)
-        return cls(run.model("best", device), run.items)
+        return cls(run.model("best", device), run.items, run.users)
+
+    @property
+    def n_users(self) -> int:
+        """Number of users that the model learnt of by name."""
+        return len(self._users)
 
     def recommend(
-        self, clicks: Sequence[object], k: int = 20, task: Task = "unseen"
+        self,
+        clicks: Sequence[object],
+        k: int = 20,
+        task: Task = "unseen",
+        *,
+        user: object | None = None,
     ) -> Recommendations:
         """The k items most likely to be clicked next.
 
@@ -74,6 +94,9 @@ class Recommender:
             Length of the list.
         task : {"unseen", "repeat"}
             "unseen" leaves out the items that were clicked already.
+        user : optional
+            Raw id of the user, if known. It matters if the model learnt of this user by name;
+            else the session counts as anonymous, and so does the answer's ``user``.
 
         Raises
         ------
@@ -88,12 +111,16 @@ class Recommender:
         names = [str(click).strip() for click in clicks]
         unknown = list(dict.fromkeys(name for name in names if name not in self._index))
         known = [self._index[name] for name in names if name in self._index]
+        who = None if user is None else str(user).strip()
+        row = -1 if who is None else self._users.get(who, -1)
+        told = who if row >= 0 else None
         if not known:
-            return Recommendations(self._table([], []), unknown)
+            return Recommendations(self._table([], []), unknown, told)
         with torch.inference_mode():
-            scores = self.model.score(batch_of([known], device=device_of(self.model)))[0]
+            batch = batch_of([known], device=device_of(self.model), users=[row])
+            scores = self.model.score(batch)[0]
         best = best_items(self.model, scores, known, k=k, task=task)
-        return Recommendations(self._table(*best), unknown)
+        return Recommendations(self._table(*best), unknown, told)
 
     def _table(self, indices: list[int], scores: list[float]) -> pd.DataFrame:
         columns = [name for name in ("item_id", "title") if name in self.items]

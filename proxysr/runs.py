@@ -5,6 +5,7 @@ A run is a folder::
     config.json                   model, its settings, how it was trained
     data.json                     which prepared data, by path and fingerprint
     items.parquet                 what the item indices mean, with titles where known
+    users.parquet                 users that the model learns of by name, if any
     environment.json              versions, machine and number of processes
     history.csv                   one row an epoch
     checkpoints/last.safetensors  weights, optimizer and history after the latest epoch
@@ -37,6 +38,7 @@ from proxysr.checkpoints import (
     write_checkpoint,
 )
 from proxysr.config import ConfigError, Settings, require
+from proxysr.data.known import check_users
 from proxysr.data.sessions import SessionSplit, Task
 from proxysr.distributed import from_first, is_first, joined
 from proxysr.environment import environment
@@ -121,6 +123,12 @@ class RunDir:
     def items(self) -> pd.DataFrame:
         """Row ``i - 1`` describes item index i: ``item_id``, ``count``, ``title`` where known."""
         return _read_parquet(self.path / "items.parquet")
+
+    @property
+    def users(self) -> pd.DataFrame:
+        """Row ``u`` describes user index u: ``user_id``; only users that the model learns of."""
+        known = self.path / "users.parquet"
+        return _read_parquet(known) if known.is_file() else pd.DataFrame({"user_id": []})
 
     def split(self, data_dir: str | Path | None = None) -> SessionSplit:
         """The prepared data of the run, from where it was or from ``data_dir``; checked."""
@@ -280,8 +288,8 @@ def train_run(
     Raises
     ------
     ValueError
-        If the folder holds something else, the run does not match the data or settings, or
-        another process is training it.
+        If the folder holds something else, the run does not match the data or settings, the data
+        know fewer users than ``n_users``, or another process is training it.
     """
     path = Path(run_dir)
     if not is_first():
@@ -300,6 +308,7 @@ def train_run(
             settings = model_config
         else:
             settings = cls.Config.from_dict(model_config or {})
+        check_users(split, getattr(settings, "n_users", 0))
     network = create(name, split.n_items, settings, seed=config.seed)
     check_shares(network)
     header = {
@@ -314,6 +323,8 @@ def train_run(
             with claiming(path) as temporary:
                 write_json(temporary / "config.json", header)
                 _write_facts(temporary, Path(data_dir), split)
+                if known := getattr(settings, "n_users", 0):
+                    split.users.head(known).to_parquet(temporary / "users.parquet", index=False)
         except FileExistsError:
             _check_new(path)
             raise
@@ -440,8 +451,7 @@ def _agree(
 
 
 def _write_facts(path: Path, data_dir: Path, split: SessionSplit) -> None:
-    with replacing(path / "items.parquet") as temporary:
-        split.items.to_parquet(temporary, index=False)
+    split.items.to_parquet(path / "items.parquet", index=False)
     facts = {
         "data_dir": str(data_dir.resolve()),
         "fingerprint": split.fingerprint(),

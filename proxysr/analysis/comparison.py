@@ -16,6 +16,7 @@ import pandas as pd
 
 from proxysr.analysis.significance import (
     CompareConfig,
+    Contender,
     bootstrap,
     compare,
     contenders_of,
@@ -118,30 +119,53 @@ def comparison_table(
     for task in tasks:
         trained = [(name, runs_for(runs, task)) for name, runs in ordered]
         contenders, _ = contenders_of(trained, part, task)
-        values, session = values_by_target(contenders, config.metrics)
-        flat = values.reshape(len(values), -1)
-        low, high = bootstrap(sums_by_session(flat, session), np.bincount(session), config)
-        names = [name for name, _ in ordered for _ in config.metrics]
-        found = pd.DataFrame(
+        found = estimates(contenders, config)
+        facts = pd.DataFrame(
             {
-                "run": names,
-                "model": [groups[name][0].model_name for name in names],
-                "kind": [_kind(groups[name][0]) for name in names],
-                "seeds": [len(runs_for(groups[name], task)) for name in names],
+                "run": [name for name, _ in ordered],
+                "model": [runs[0].model_name for _, runs in ordered],
+                "kind": [_kind(runs[0]) for _, runs in ordered],
+                "seeds": [len(runs) for _, runs in trained],
                 "task": task,
-                "metric": list(config.metrics) * len(ordered),
-                "value": flat.mean(axis=0),
-                "low": low,
-                "high": high,
             }
         )
-        differences = compare(contenders, config).differences.rename(
-            columns={"low": "difference_low", "high": "difference_high"}
-        )
-        found = found.merge(differences, on=["run", "metric"], how="left", validate="one_to_one")
+        found = facts.merge(found, on="run", validate="one_to_many")
         order = np.argsort(found["run"].map(place).to_numpy(), kind="stable")
         tables.append(found.iloc[order])
     return pd.concat(tables, ignore_index=True)
+
+
+def estimates(contenders: Sequence[Contender], config: CompareConfig) -> pd.DataFrame:
+    """Every metric with its interval, and its difference to the first of the contenders.
+
+    Returns
+    -------
+    DataFrame
+        One row for each contender and metric: ``run``, ``metric``, ``value``, ``low``, ``high``;
+        ``difference`` to the first, ``difference_low``, ``difference_high``, ``p_value`` and
+        ``p_holm``, corrected for all of them (NaN in the rows of the first).
+
+    Raises
+    ------
+    ConfigError, ValueError
+        See :func:`proxysr.analysis.significance.compare`.
+    """
+    values, session = values_by_target(contenders, config.metrics)
+    flat = values.reshape(len(values), -1)
+    low, high = bootstrap(sums_by_session(flat, session), np.bincount(session), config)
+    found = pd.DataFrame(
+        {
+            "run": [contender.name for contender in contenders for _ in config.metrics],
+            "metric": list(config.metrics) * len(contenders),
+            "value": flat.mean(axis=0),
+            "low": low,
+            "high": high,
+        }
+    )
+    differences = compare(contenders, config).differences.rename(
+        columns={"low": "difference_low", "high": "difference_high"}
+    )
+    return found.merge(differences, on=["run", "metric"], how="left", validate="one_to_one")
 
 
 def by_clicks(

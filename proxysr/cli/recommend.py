@@ -14,8 +14,10 @@ EXAMPLES = """\
 examples:
   proxysr recommend runs/shop 4711 1312 815           # clicks, oldest first
   proxysr recommend runs/shop 4711 -k 5 --json
+  proxysr recommend runs/shop 4711 --user u17         # if trained with --set n_users=...
 
-Items that the model was not trained on are left out and reported."""
+Items that the model was not trained on are left out and reported. The session of a user that it
+did not learn of by name counts as anonymous."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_dir", metavar="RUN_DIR", help="what `proxysr train` wrote")
     parser.add_argument("items", metavar="ITEM", nargs="+", help="raw ids, oldest click first")
     parser.add_argument("-k", type=int, default=20, metavar="N", help="how many items [20]")
+    parser.add_argument("--user", metavar="ID", help="raw id of the user, if known")
     parser.add_argument(
         "--task",
         choices=get_args(Task),
@@ -33,10 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Answer:
     """Recommend for one session."""
-    found = Recommender.load(args.run_dir).recommend(args.items, k=args.k, task=args.task)
+    recommender = Recommender.load(args.run_dir)
+    found = recommender.recommend(args.items, k=args.k, task=args.task, user=args.user)
     if found.unknown:
         names = ", ".join(found.unknown)
         sys.stderr.write(f"Not among the items of {args.run_dir}, left out: {names}\n")
+    if args.user is not None and found.user is None:
+        of = f"is none of the {recommender.n_users} users that {args.run_dir} learnt of by name"
+        sys.stderr.write(f"User {args.user} {of}; the session counts as anonymous.\n")
     nothing = "No click is on a known item, so there is nothing to recommend from."
-    data = {"items": records(found.items), "unknown": found.unknown}
+    data = {"items": records(found.items), "unknown": found.unknown, "user": found.user}
     return Answer(data, table(found.items) if len(found.items) else nothing)

@@ -62,7 +62,8 @@ class ProxySRConfig(Settings):
     max_length: int = 50
     """Clicks of a session that are read: its latest ones."""
     n_users: int = 0
-    """Users 0..n_users - 1 have a learnt bias on the choice of proxies (equation 10)."""
+    """Users 0..n_users - 1 of the data have a learnt bias on the choice of proxies (equation 10);
+    all others count as unknown."""
     expressed_by: Literal["both", "proxy", "short-term"] = "both"
     """What a session is expressed by: proxy + short-term interest, or one of them alone."""
     proxy_by: Literal["selection", "encoding"] = "selection"

@@ -57,6 +57,22 @@ def published_variants(number: int) -> pd.DataFrame:
     return rows.drop(columns="table").reset_index(drop=True)
 
 
+def published_shares() -> pd.DataFrame:
+    """Table 4 by the share of known users, and how its values differ from those at 0 %.
+
+    Returns
+    -------
+    DataFrame
+        ``share`` (percent), ``metric``, ``value``, and ``difference`` to the value at 0 %. The data
+        are LastFM.
+    """
+    table = published_variants(4)
+    share = table["variant"].str.extract(r"(\d+)%", expand=False).astype(int)
+    table = table.assign(share=share)[["share", "metric", "value"]]
+    base = table[table["share"] == 0].set_index("metric")["value"]
+    return table.assign(difference=table["value"] - table["metric"].map(base))
+
+
 def with_published(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """A comparison table with the paper's numbers beside ours.
 
