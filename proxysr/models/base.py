@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from proxysr.config import Settings
-from proxysr.data.batches import SessionBatch
+from proxysr.data.batches import SessionBatch, TrainingBatches
 from proxysr.data.sessions import Sessions
 
 
@@ -95,6 +95,9 @@ class SessionModel(nn.Module, ABC):
 
 class LearnedModel(SessionModel):
     """A model with parameters that are fitted by gradient steps."""
+
+    batches: ClassVar[type[TrainingBatches]] = TrainingBatches
+    """The order that its training sessions come in."""
 
     @abstractmethod
     def loss(self, batch: SessionBatch) -> Loss:
