@@ -247,6 +247,7 @@ def train_run(
     model: str | None = None,
     model_config: Mapping[str, Any] | Settings | None = None,
     train: TrainConfig | None = None,
+    weights: Mapping[str, torch.Tensor] | None = None,
     resume: bool = False,
     progress: bool = True,
 ) -> RunDir:
@@ -263,6 +264,9 @@ def train_run(
     model_config, train : optional
         Defaults if left out; with ``resume`` those of the run. Of a resumed run, only
         ``epochs``, ``patience`` and ``device`` may change.
+    weights : mapping, optional
+        Name to what a parameter or buffer starts from, such as those of a part that another run
+        trained; the others are drawn.
     resume : bool
         Continue an interrupted run, to the same result; or a finished one for more epochs.
     progress : bool
@@ -292,6 +296,8 @@ def train_run(
         else:
             settings = cls.Config.from_dict(model_config)
     network = create(name, split.n_items, settings, seed=config.seed)
+    if weights:
+        network.load_state_dict({**network.state_dict(), **weights})
     header = {
         "format": FORMAT,
         "version": FORMAT_VERSION,

@@ -250,10 +250,9 @@ class HRNN(SoftmaxModel):
     def prepare(self, train: Sessions) -> None:
         """Make room for the groups of the training sessions, which are read before evaluation."""
         n = int(train.user_index.max(initial=-1)) + 1
-        d, device = self.config.embedding_dim, self.latest_session.device
-        self.latest_session = torch.zeros(n + 1, d, device=device)
-        self.user_before = torch.zeros(n + 1, d, device=device)
-        self.has_session = torch.zeros(n + 1, dtype=torch.bool, device=device)
+        for name in self.sized_by_data:
+            table: Tensor = getattr(self, name)
+            setattr(self, name, table.new_zeros(n + 1, *table.shape[1:]))
         self._history = GroupBatches(
             train.select(train.user_index >= 0),
             task="repeat",
@@ -261,7 +260,7 @@ class HRNN(SoftmaxModel):
             max_length=self.max_length,
             batch_size=READ_TOGETHER,
             seed=0,
-            device=device,
+            device=self.latest_session.device,
         )
         if not self.training:
             self._recall()
