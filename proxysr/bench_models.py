@@ -19,7 +19,7 @@ import torch
 from tqdm.auto import tqdm
 
 from proxysr.config import ConfigError, require
-from proxysr.data.batches import SessionBatch, TrainingBatches
+from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, SessionSplit
 from proxysr.models import MODELS, LearnedModel, create, learns, model_class
 
@@ -43,7 +43,7 @@ def bench_models(
     seed: int = 0,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Time training steps of some models on the CPU, all with the same batches.
+    """Time training steps of some models on the CPU, all with the same sessions.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def bench_models(
             sized = {"embedding_dim": embedding_dim} if "embedding_dim" in knows else {}
             model = cast(LearnedModel, create(name, split.n_items, sized, seed=seed))
             model.prepare(split.train)
-            batches = TrainingBatches(
+            batches = model.batches(
                 split.train, task="unseen", min_prefix=1, max_length=model.max_length,
                 batch_size=batch_size, seed=seed, device="cpu",
             )  # fmt: skip

@@ -1,15 +1,19 @@
-"""What a run was made with: versions, machine, and how many processes."""
+"""What a run was made of and with: data; versions, machine, and how many processes."""
 
 from __future__ import annotations
 
 import os
 import platform
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 
+from proxysr.data.sessions import SessionSplit
 from proxysr.distributed import world_size
+from proxysr.files import write_json
 
 PACKAGES = ("proxysr", "torch", "numpy", "pandas", "safetensors")
 
@@ -25,3 +29,31 @@ def environment() -> dict[str, Any]:
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "processes": world_size(),
     }
+
+
+def write_facts(path: Path, data_dir: str | Path, split: SessionSplit) -> None:
+    """Write ``items.parquet``, ``data.json`` and ``environment.json`` into a run's folder."""
+    split.items.to_parquet(path / "items.parquet", index=False)
+    facts = {
+        "data_dir": str(Path(data_dir).resolve()),
+        "fingerprint": split.fingerprint(),
+        "n_items": split.n_items,
+        "n_users": split.n_users,
+        "provenance": split.provenance,
+    }
+    write_json(path / "data.json", facts)
+    write_json(path / "environment.json", environment())
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """A table of a run's folder.
+
+    Raises
+    ------
+    ValueError
+        If it is missing or damaged.
+    """
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} is missing or damaged ({error}).") from None

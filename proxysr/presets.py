@@ -95,6 +95,9 @@ PRESETS: dict[str, Preset] = {
     ),
     "grec-small": _small("grec", 5e-3, "dilations 1, 2 and 1, 2, 1, 2", dilations=(1, 2)),
     "gcegnn-small": _small("gcegnn", 1e-2, "dropout 0.1 and 0.3", dropout=0.1),
+    "hrnn-small": _small(
+        "hrnn", 1e-2, "dropout_session 0 and 0.25, and known users", dropout_session=0.25,
+    ),
     "mean-small": _small("mean", 1e-2, "init_std 0.1 and 0.3", init_std=0.1),
 }  # fmt: skip
 

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import pandas as pd
+from torch import Tensor
 
 from proxysr.checkpoints import (
     FORMAT,
@@ -41,7 +42,7 @@ from proxysr.config import ConfigError, Settings, require
 from proxysr.data.known import check_users
 from proxysr.data.sessions import SessionSplit, Task
 from proxysr.distributed import from_first, is_first, joined
-from proxysr.environment import environment
+from proxysr.environment import read_parquet, write_facts
 from proxysr.evaluation import EvalResult, evaluate
 from proxysr.files import checked, claiming, locked, read_object, replacing, write_json
 from proxysr.models import SessionModel, create, model_class
@@ -122,17 +123,17 @@ class RunDir:
     @property
     def items(self) -> pd.DataFrame:
         """Row ``i - 1`` describes item index i: ``item_id``, ``count``, ``title`` where known."""
-        return _read_parquet(self.path / "items.parquet")
+        return read_parquet(self.path / "items.parquet")
 
     @property
     def users(self) -> pd.DataFrame:
         """Row ``u`` describes user index u: ``user_id``; only users that the model learns of."""
         known = self.path / "users.parquet"
-        return _read_parquet(known) if known.is_file() else pd.DataFrame({"user_id": []})
+        return read_parquet(known) if known.is_file() else pd.DataFrame({"user_id": []})
 
     def split(self, data_dir: str | Path | None = None) -> SessionSplit:
         """The prepared data of the run, from where it was or from ``data_dir``; checked."""
-        folder = Path(self.data["data_dir"] if data_dir is None else data_dir)
+        folder = Path(data_dir or self.data["data_dir"])
         split = SessionSplit.load(folder)
         if split.fingerprint() != self.data["fingerprint"]:
             raise ValueError(
@@ -221,7 +222,7 @@ class RunDir:
     def ranks(self, part: str = "test", task: Task = "unseen") -> pd.DataFrame:
         """Rank of every target of an evaluation that was made."""
         self.evaluation(part, task)
-        return _read_parquet(self._ranks(f"{part}-{task}"))
+        return read_parquet(self._ranks(f"{part}-{task}"))
 
     def _evaluations(self) -> dict[str, Any]:
         """All entries, out of date or not."""
@@ -262,6 +263,7 @@ def train_run(
     model: str | None = None,
     model_config: Mapping[str, Any] | Settings | None = None,
     train: TrainConfig | None = None,
+    weights: Mapping[str, Tensor] | None = None,
     resume: bool = False,
     progress: bool = True,
 ) -> RunDir:
@@ -280,6 +282,8 @@ def train_run(
     model_config, train : optional
         Defaults if left out; with ``resume`` those of the run. Of a resumed run, only
         ``epochs``, ``patience`` and ``device`` may change.
+    weights : mapping, optional
+        Name to what a parameter or buffer starts from; the others are drawn.
     resume : bool
         Continue an interrupted run, to the same result; or a finished one for more epochs.
     progress : bool
@@ -303,14 +307,11 @@ def train_run(
     else:
         _check_new(path)
         name, config = model or "proxysr", train or TrainConfig()
-        cls = model_class(name)
-        if isinstance(model_config, Settings):
-            settings = model_config
-        else:
-            settings = cls.Config.from_dict(model_config or {})
+        settings = _settings(name, model_config)
         check_users(split, getattr(settings, "n_users", 0))
     network = create(name, split.n_items, settings, seed=config.seed)
     check_shares(network)
+    network.load_state_dict({**network.state_dict(), **(weights or {})})
     header = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
@@ -322,7 +323,7 @@ def train_run(
         try:
             with claiming(path) as temporary:
                 write_json(temporary / "config.json", header)
-                _write_facts(temporary, Path(data_dir), split)
+                write_facts(temporary, data_dir, split)
                 if known := getattr(settings, "n_users", 0):
                     split.users.head(known).to_parquet(temporary / "users.parquet", index=False)
         except FileExistsError:
@@ -425,6 +426,11 @@ def evaluate_run(
     return result
 
 
+def _settings(name: str, given: Mapping[str, Any] | Settings | None) -> Settings:
+    """Settings of a new run; an unknown key is an error."""
+    return given if isinstance(given, Settings) else model_class(name).Config.from_dict(given or {})
+
+
 def _agree(
     run: RunDir,
     model: str | None,
@@ -448,23 +454,3 @@ def _agree(
         f"but for {', '.join(MAY_CHANGE_ON_RESUME)}.",
     )
     return name, settings, config
-
-
-def _write_facts(path: Path, data_dir: Path, split: SessionSplit) -> None:
-    split.items.to_parquet(path / "items.parquet", index=False)
-    facts = {
-        "data_dir": str(data_dir.resolve()),
-        "fingerprint": split.fingerprint(),
-        "n_items": split.n_items,
-        "n_users": split.n_users,
-        "provenance": split.provenance,
-    }
-    write_json(path / "data.json", facts)
-    write_json(path / "environment.json", environment())
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} is missing or damaged ({error}).") from None

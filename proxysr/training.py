@@ -205,7 +205,7 @@ def fit(
         row = {"epoch": 0, "train_seconds": time.perf_counter() - started}
         _close_epoch(model, split, config, history, row, None, on_epoch)
         return history
-    batches = TrainingBatches(
+    batches = model.batches(
         split.train,
         task=config.task,
         min_prefix=config.min_prefix,

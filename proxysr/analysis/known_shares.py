@@ -83,8 +83,8 @@ def effects(
                 continue
             found = estimates([Contender("0", before), Contender("share", after)], config)
             base, own = (found[found["run"] == name] for name in ("0", "share"))
-            facts = {"sessions": kind, "n_sessions": n_sessions, "n_targets": len(before[0])}
-            facts["seeds"] = len(after)
+            facts: dict[str, Any] = {"sessions": kind, "n_sessions": n_sessions}
+            facts |= {"n_targets": len(before[0]), "seeds": len(after)}
             if not tables:
                 tables.append(base.assign(share=0, n_users=0, reference=base["value"], **facts))
             by_seed = [
@@ -148,7 +148,8 @@ def choices_of_shares(runs: Shares, *, part: str = "test", device: str = "cpu") 
             asked = {WITH: sessions} if share else {}
             for choice, told in (asked | {WITHOUT: anonymous(sessions)}).items():
                 found = assignments_from_model(model, told)
-                facts = {"share": share, "seed": run.train_config.seed, "choice": choice}
+                facts: dict[str, Any] = {"share": share, "seed": run.train_config.seed}
+                facts["choice"] = choice
                 found = found[["session_id", "proxy", "probability", "entropy"]]
                 tables.append(found.assign(known=known, **facts))
     return pd.concat(tables, ignore_index=True)
@@ -252,7 +253,10 @@ def agreement_of_shares(
             facts = {"share": share, "seed": run_seed, "sessions": kind}
             facts |= {"n_sessions": len(enough), "n_users": len(np.unique(users[enough]))}
             kept = table[["choice", "ami", "null_low", "null_high", "p_value"]]
-            rows += [facts | row for row in kept.to_dict("records")]
+            rows += [
+                facts | {str(name): value for name, value in row.items()}
+                for row in kept.to_dict("records")
+            ]
     return pd.DataFrame(rows)
 
 
@@ -261,7 +265,7 @@ def _rows_of_users(users: npt.NDArray[np.integer[Any]], n: int) -> npt.NDArray[n
     return rows_of_known_users(users, n) if (counts >= n).sum() >= 2 else np.empty(0, np.int64)
 
 
-def _by_run(choices: pd.DataFrame) -> list[tuple[int, int, dict[str, pd.DataFrame]]]:
+def _by_run(choices: pd.DataFrame) -> list[tuple[Any, Any, dict[str, pd.DataFrame]]]:
     """Share above 0, seed, and name of a choice to its rows, all in the order of the sessions."""
     found = {
         key: rows.reset_index(drop=True)

@@ -308,7 +308,7 @@ def _agreed(runs: Sequence[RunDir], part: str, task: Task) -> int:
     wanted = entries[0]["min_prefix"]
     for run, entry in zip(runs, entries, strict=True):
         again = f"`proxysr evaluate {run.path} --split {part} --task {task}"
-        if run.data["fingerprint"] != first.data["fingerprint"]:
+        if _sessions_of(run) != _sessions_of(first):
             raise ValueError(
                 f"{run.path} was trained on other data ({run.data['data_dir']}) than {first.path} "
                 f"({first.data['data_dir']}). Train it there: `proxysr train "
@@ -321,6 +321,12 @@ def _agreed(runs: Sequence[RunDir], part: str, task: Task) -> int:
                 f"{again} --min-prefix {wanted}`."
             )
     return int(wanted)
+
+
+def _sessions_of(run: RunDir) -> str:
+    """Fingerprint of a run's data; that of the original data if these were only grouped anew."""
+    grouped = run.data.get("provenance", {}).get("grouped", {})
+    return str(grouped.get("fingerprint", run.data["fingerprint"]))
 
 
 def _by_settings(runs: Sequence[RunDir]) -> list[list[RunDir]]:

@@ -12,7 +12,7 @@ and ``targets[b, l]`` is the click that follows ``items[b, l]``.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -164,6 +164,45 @@ class TrainingBatches:
                 last_items=self.data.items[first + lengths].long(),
                 whole=whole,
             )
+
+
+class GroupBatches(TrainingBatches):
+    """Batches for models that carry something from one session of a group to the next.
+
+    The groups are those of ``Sessions.user_index``; a session of unknown group is one by itself.
+    Each group's sessions come in time order, and never two of them in one batch. Groups are
+    shuffled in every epoch and laid one after the other along lanes; where a lane is full, the
+    rest of its last group goes to the start of the next one (McNaughton's rule). Thus there are
+    as few batches as can be, all of about the same size: that is ``batch_size`` sessions, or
+    fewer if the largest group has more sessions than there would be batches.
+
+    Parameters are those of :class:`TrainingBatches`; ``bucket_batches`` has nothing to act on.
+    """
+
+    def __init__(self, sessions: Sessions, **options: Any) -> None:
+        super().__init__(sessions, **options)
+        users = sessions.user_index[self.rows].astype(np.int64)
+        alone = users.max(initial=-1) + 1 + np.arange(len(users))
+        _, self.group, sizes = np.unique(
+            np.where(users < 0, alone, users), return_inverse=True, return_counts=True
+        )
+        self.sizes = sizes
+
+    def __len__(self) -> int:
+        """Number of batches of an epoch."""
+        return max(super().__len__(), int(self.sizes.max(initial=0)))
+
+    def order(self, epoch: int) -> list[npt.NDArray[np.int64]]:
+        """Which entries of ``rows`` make up each batch of ``epoch``, in the order of time."""
+        if not len(self.rows):
+            return []
+        rng = np.random.default_rng([self.seed, epoch])
+        place = rng.permutation(len(self.sizes))[self.group]
+        laid = np.argsort(place, kind="stable")  # group after group, each in time order
+        step = np.arange(len(laid)) % len(self)  # along the lanes, each as long as the epoch
+        step = step[np.lexsort((step, place[laid]))]  # a group that is split starts in time, too
+        ends = np.cumsum(np.bincount(step, minlength=len(self)))
+        return np.split(laid[np.argsort(step, kind="stable")], ends[:-1])
 
 
 class PrefixBatches:

@@ -15,6 +15,7 @@ from proxysr.models.fgnn import FGNN
 from proxysr.models.gcegnn import GCEGNN
 from proxysr.models.grec import GRec
 from proxysr.models.gru4rec import GRU4Rec
+from proxysr.models.hrnn import HRNN
 from proxysr.models.mean import MeanEncoder
 from proxysr.models.narm import NARM
 from proxysr.models.popularity import Popularity, SessionPopularity
@@ -29,6 +30,7 @@ __all__ = [
     "CSRM",
     "FGNN",
     "GCEGNN",
+    "HRNN",
     "MODELS",
     "NARM",
     "SRGNN",
@@ -64,6 +66,7 @@ MODELS: dict[str, type[SessionModel]] = {
     "csrm": CSRM,
     "grec": GRec,
     "gcegnn": GCEGNN,
+    "hrnn": HRNN,
     "mean": MeanEncoder,
     "popularity": Popularity,
     "session-popularity": SessionPopularity,

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from proxysr.config import Settings
-from proxysr.data.batches import SessionBatch
+from proxysr.data.batches import SessionBatch, TrainingBatches
 from proxysr.data.sessions import Sessions
 
 
@@ -98,6 +98,8 @@ class LearnedModel(SessionModel):
 
     only_whole_batches: ClassVar[str] = ""
     """Why several processes cannot share a batch of this model; empty if they can."""
+    batches: ClassVar[type[TrainingBatches]] = TrainingBatches
+    """The order that its training sessions come in."""
 
     @abstractmethod
     def loss(self, batch: SessionBatch) -> Loss:

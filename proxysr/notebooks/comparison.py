@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from proxysr.config import ConfigError, require
@@ -30,12 +31,15 @@ class Variant:
         Name in ``MODELS``.
     model_config, train : mapping
         Fields of the model's ``Config`` and of ``TrainConfig`` that differ from the defaults.
+    weights : mapping
+        What some parameters start from; they are not part of what tells two runs apart.
     """
 
     name: str
     model: str
     model_config: Mapping[str, Any] = field(default_factory=dict)
     train: Mapping[str, Any] = field(default_factory=dict)
+    weights: Mapping[str, Tensor] = field(default_factory=dict, compare=False)
 
     def changed(self, name: str, **model_config: Any) -> Variant:
         """The same with other settings of the model, under another name."""
@@ -163,6 +167,7 @@ def train_variants(
                 model=variant.model,
                 model_config=settings,
                 train=config,
+                weights=variant.weights,
                 resume=(folder / "config.json").is_file(),
                 progress=False,
             )

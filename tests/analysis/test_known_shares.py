@@ -143,8 +143,8 @@ def test_the_bias_counts_for_known_users_only(made: Any) -> None:
     _, _, runs = made
     choices = choices_of_shares(runs)
     some = choices[choices["share"] > 0].drop(columns="choice")
-    told = some[choices["choice"] == WITH].reset_index(drop=True)
-    untold = some[choices["choice"] == WITHOUT].reset_index(drop=True)
+    told = some[some["choice"] == WITH].reset_index(drop=True)
+    untold = some[some["choice"] == WITHOUT].reset_index(drop=True)
     strangers = ~told["known"]
     pd.testing.assert_frame_equal(told[strangers], untold[strangers], check_exact=True)
     differs = told["probability"] != untold["probability"]

@@ -3,8 +3,9 @@
     PROXYSR_RUNS=RUNS python tests/benchmarks/try_settings.py DATA_DIR TRIES.csv
         [--models NAME,...] [--task unseen|repeat] [--min-prefix N]
 
-Three tries a model: two learning rates, ProxySR's lower since its embeddings stay in the unit ball,
-and the better of the two with an L2 penalty.
+Three tries a model: two learning rates, and the better of the two with an L2 penalty. The rates
+are the same for all but ProxySR, whose embeddings stay in the unit ball, and GRec, which does not
+get beyond popular items with higher ones.
 Size of the embeddings, of the batches, most epochs and patience are the same for all; what the
 papers settle is theirs. A try is judged by the best R@20 of its epochs on the validation
 sessions; the test sessions are not looked at. Tries are runs of notebook 02_compare, which finds
@@ -23,7 +24,7 @@ from proxysr.notebooks.comparison import Variant, train_variants
 
 EPOCHS, PATIENCE, BATCH_SIZE, DIM = 15, 3, 32, 64
 RATES = (2e-3, 6e-3)
-RATES_OF = {"proxysr": (5e-4, 1e-3)}
+RATES_OF = {"proxysr": (5e-4, 1e-3), "grec": (1e-3, 2e-3)}
 PENALTY = 1e-5
 SETTINGS: dict[str, dict[str, Any]] = {
     "proxysr": {"n_proxies": 100, "anneal_epochs": 9},
@@ -37,7 +38,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "repeatnet": {"dropout": 0.5},
     "csrm": {},
     "fgnn": {"n_layers": 1, "n_heads": 4},
-    "grec": {"dilations": (1, 2)},
+    "grec": {"dilations": (1, 2), "init_std": 0.02},
 }
 
 

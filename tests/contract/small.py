@@ -31,6 +31,7 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "grec": {"embedding_dim": 16, "max_length": 12, "dilations": (1, 2)},
     "gcegnn": {"embedding_dim": 16, "max_length": 12, "n_neighbors": 6, "dropout": 0.0},
+    "hrnn": {"embedding_dim": 16, "max_length": 12},
     "mean": {"embedding_dim": 16, "max_length": 12},
     "popularity": {},
     "session-popularity": {"max_length": 12},
@@ -45,8 +46,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     **{f"proxysr, {row}": changes for row, changes in ABLATIONS.items()},
     "proxysr, s(s) on a hyperplane": {"expressed_by": "short-term"},
     "proxysr, encoding p(s) on a hyperplane": {"proxy_by": "encoding"},
+    "hrnn, all": {"variant": "all"},
+    "hrnn, by proxies": {"proxysr": ("embedding_dim=4", "n_proxies=3", "init_std=0.1")},
 }
-"""The ablations of ProxySR, and its other variants, as changes of its small settings."""
+"""The ablations of ProxySR, and other variants of models, as changes of their small settings."""
 
 NAMES = [*SMALL, *VARIANTS]
 """All that is held to the contract."""
@@ -67,7 +70,7 @@ POPULARITY = ("popularity", "session-popularity")
 def small(name: str, n_items: int = N_ITEMS, seed: int = 0, **options: Any) -> SessionModel:
     """The model or variant ``name`` at its small settings."""
     if name in VARIANTS:
-        return small("proxysr", n_items, seed, **VARIANTS[name], **options)
+        return small(name.partition(",")[0], n_items, seed, **VARIANTS[name], **options)
     return create(name, n_items, SMALL[name] | options, seed=seed)
 
 

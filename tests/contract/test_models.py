@@ -46,12 +46,17 @@ def model(name: str) -> SessionModel:
     return built.eval()
 
 
-def training_batch(name: str) -> SessionBatch:
-    """Walks along cycles, and a session that comes back to its items."""
+def training_sessions() -> Sessions:
+    """Walks along cycles, and a session that comes back to its items; each of another user."""
     walks = cycles(32, seed=2)
-    sessions = Sessions.from_lists([*(list(walks[row]) for row in range(32)), [4, 2, 4, 7, 7]])
+    lists = [*(list(walks[row]) for row in range(32)), [4, 2, 4, 7, 7]]
+    return Sessions.from_lists(lists, user_index=list(range(33)))
+
+
+def training_batch(name: str) -> SessionBatch:
     batches = TrainingBatches(
-        sessions, task="repeat", min_prefix=1, max_length=12, batch_size=33, seed=0, device="cpu",
+        training_sessions(), task="repeat", min_prefix=1, max_length=12, batch_size=33, seed=0,
+        device="cpu",
     )  # fmt: skip
     return next(batches.epoch(0))
 
@@ -162,9 +167,15 @@ def test_unknown_model_names_the_nearest() -> None:
 def test_every_parameter_gets_a_gradient(name: str) -> None:
     model = small(name)
     assert isinstance(model, LearnedModel)
-    model.prepare(cycles(50, seed=1))
+    model.prepare(training_sessions())
+    for _ in range(2):  # what is carried from step to step, and was carried before, is in the third
+        model.loss(training_batch(name))
+        model.after_step()
     model.loss(training_batch(name)).total.backward()
     for parameter_name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            assert parameter_name.startswith("grouping."), f"{parameter_name} is frozen"
+            continue
         assert parameter.grad is not None, parameter_name
         assert parameter.grad.isfinite().all(), parameter_name
         assert parameter.grad.abs().max() > 0, parameter_name

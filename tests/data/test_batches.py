@@ -10,7 +10,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxysr.data.batches import PrefixBatches, SessionBatch, TrainingBatches, batch_of
+from proxysr.data.batches import (
+    GroupBatches,
+    PrefixBatches,
+    SessionBatch,
+    TrainingBatches,
+    batch_of,
+)
 from proxysr.data.sessions import PAD, Sessions, Task
 
 CLICKS = st.lists(st.lists(st.integers(1, 5), max_size=9), min_size=1, max_size=12)
@@ -155,6 +161,55 @@ def test_bucketing_saves_padding_and_one_bucket_is_a_plain_shuffle() -> None:
         return sum(int((batch.items == PAD).sum()) for batch in batches.epoch(0))
 
     assert padded(8) < padded(1) / 3
+
+
+@given(
+    users=st.lists(st.integers(-1, 4), min_size=1, max_size=25),
+    batch_size=st.integers(1, 6),
+    epoch=st.integers(0, 2),
+)
+def test_groups_come_in_time_order_and_once_a_batch(
+    users: list[int], batch_size: int, epoch: int
+) -> None:
+    """The last click of each session is its number, so that the order can be read off."""
+    clicks = [[1, 2, 10 + row] if row % 5 else [7] for row in range(len(users))]
+    batches = GroupBatches(
+        Sessions.from_lists(clicks, user_index=users), task="repeat", min_prefix=1, max_length=9,
+        batch_size=batch_size, seed=1, device="cpu",
+    )  # fmt: skip
+    came: dict[int, list[int]] = {}
+    sizes = []
+    for batch in batches.epoch(epoch):
+        rows = [row for _, _, row, _ in rows_of(batch)]
+        known = [user for _, _, _, user in rows_of(batch) if user >= 0]
+        assert len(known) == len(set(known))
+        for _, _, last, user in rows_of(batch):
+            came.setdefault(user, []).append(last - 10)
+        sizes.append(len(rows))
+    kept = [row for row, session in enumerate(clicks) if len(session) > 1]
+    for user in set(users):
+        own = [row for row in kept if users[row] == user]
+        got = came.get(user, [])
+        assert (got if user >= 0 else sorted(got)) == own
+    largest = max((sum(users[row] == user for row in kept) for user in range(5)), default=0)
+    assert len(sizes) == len(batches) == max(largest, -(-len(kept) // batch_size))
+    assert max(sizes, default=0) <= batch_size
+    assert max(sizes, default=0) - min(sizes, default=0) <= 1
+
+
+def test_groups_are_shuffled_by_seed_and_epoch() -> None:
+    sessions = Sessions.from_lists([[1, row + 2] for row in range(30)], user_index=[0, 1, -1] * 10)
+
+    def lasts(seed: int, epoch: int) -> list[list[int]]:
+        batches = GroupBatches(
+            sessions, task="repeat", min_prefix=1, max_length=9, batch_size=4, seed=seed,
+            device="cpu",
+        )  # fmt: skip
+        return [[last for _, _, last, _ in rows_of(batch)] for batch in batches.epoch(epoch)]
+
+    assert lasts(0, 2) == lasts(0, 2)
+    assert lasts(0, 2) != lasts(0, 3)
+    assert lasts(0, 2) != lasts(1, 2)
 
 
 def test_nothing_to_train_on_is_no_batch() -> None:

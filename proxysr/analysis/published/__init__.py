@@ -76,8 +76,8 @@ def published_shares() -> pd.DataFrame:
 def with_published(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """A comparison table with the paper's numbers beside ours.
 
-    A row finds its number by its name: ``run`` is a model's name in ``MODELS``, or that of an
-    ablation in Table 5.
+    A row finds its number by its name: ``run`` is a model's name in ``MODELS``, or that of a
+    variant in Table 5 or 6.
 
     Parameters
     ----------
@@ -101,9 +101,10 @@ def with_published(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
         dataset in ("", *DATASETS), unknown(dataset, DATASETS, "data set of the paper's tables")
     )
     models = published_results().rename(columns={"model": "run"})
-    ablations = published_variants(5).rename(columns={"variant": "run"}).assign(task="unseen")
-    ablations = ablations[ablations["run"] != "ProxySR"]  # Table 2 has it as a model
-    known = pd.concat([models, ablations])
+    variants = pd.concat([published_variants(5), published_variants(6)])
+    variants = variants.rename(columns={"variant": "run"}).assign(task="unseen")
+    variants = variants[variants["run"] != "ProxySR"]  # Table 2 has it as a model
+    known = pd.concat([models, variants])
     known = known[known["dataset"] == dataset]
     found = known.set_index(["run", "task", "metric"])["value"]
     keys = pd.MultiIndex.from_frame(table[["run", "task", "metric"]])

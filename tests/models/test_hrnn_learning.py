@@ -1,0 +1,87 @@
+"""What a user likes is planted where no session tells it before the target: only groups can."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from proxysr.data.groups import dealt_out, grouped
+from proxysr.data.sessions import PARTS, Sessions, SessionSplit
+from proxysr.evaluation import evaluate
+from proxysr.models import HRNN, create
+from proxysr.training import Checkpoint, TrainConfig, fit
+
+N_USERS, N_TASTES, POOL = 100, 4, 20
+N_ITEMS = 1 + N_TASTES * POOL
+
+
+def sessions(n: int, seed: int) -> Sessions:
+    """Each begins at the same item and goes on to one of the pool that its user likes."""
+    rng = np.random.default_rng(seed)
+    users = rng.integers(N_USERS, size=n)
+    clicks = [[1, 2 + (user % N_TASTES) * POOL + int(rng.integers(POOL))] for user in users]
+    return Sessions.from_lists(clicks, user_index=users.tolist())
+
+
+@pytest.fixture(scope="module")
+def split() -> SessionSplit:
+    items = pd.DataFrame({"item_id": [str(i) for i in range(1, N_ITEMS + 1)]})
+    users = pd.DataFrame({"user_id": [str(i) for i in range(N_USERS)]})
+    return SessionSplit(sessions(3000, 1), sessions(60, 2), sessions(200, 3), items, users)
+
+
+def config(**options: int) -> TrainConfig:
+    return TrainConfig(
+        **({"epochs": 8} | options), learning_rate=3e-2, batch_size=24, device="cpu", seed=1
+    )
+
+
+def recall(split: SessionSplit, variant: str = "init") -> float:
+    model = create("hrnn", N_ITEMS, {"embedding_dim": 16, "variant": variant}, seed=1)
+    fit(model, split, config(), progress=False)
+    return evaluate(model, split.test, ks=(POOL,)).metrics[f"R@{POOL}"]
+
+
+@pytest.mark.parametrize("variant", ["init", "all"])
+def test_known_users_help_where_sessions_say_nothing(split: SessionSplit, variant: str) -> None:
+    chance = 1 / N_TASTES
+    found = recall(split, variant)
+    assert found > 0.8, f"{variant} finds {found:.2f} of what only the user tells"
+    alone = recall(grouped(split, None, "no user"), variant)
+    assert alone < 1.6 * chance, f"without users, {variant} finds {alone:.2f}"
+
+
+def test_groups_at_random_do_not_help(split: SessionSplit) -> None:
+    dealt = {name: dealt_out(split.part(name).user_index, 5) for name in PARTS}
+    found = recall(grouped(split, dealt, "random"))
+    assert found < 1.6 / N_TASTES, f"groups at random find {found:.2f}"
+
+
+def test_a_resumed_run_is_the_uninterrupted_one(split: SessionSplit) -> None:
+    def build(seed: int) -> HRNN:
+        options = {"embedding_dim": 8, "dropout_user": 0.2, "dropout_init": 0.2}
+        model = create("hrnn", N_ITEMS, options, seed=seed)
+        assert isinstance(model, HRNN)
+        return model
+
+    def copied(state: Checkpoint) -> Checkpoint:
+        clones = (
+            {k: v.clone() for k, v in part.items()} for part in (state.model, state.optimizer)
+        )
+        return Checkpoint(*clones, state.rows)
+
+    saved: list[Checkpoint] = []
+    whole, resumed = build(1), build(7)
+    history = fit(whole, split, config(epochs=3), progress=False)
+    part = fit(
+        build(1), split, config(epochs=1), progress=False,
+        on_epoch=lambda state: saved.append(copied(state.checkpoint())),
+    )  # fmt: skip
+    again = fit(
+        resumed, split, config(epochs=3), snapshots=part.snapshots, resume=saved[0], progress=False
+    )
+    timing = ["train_seconds", "eval_seconds", "sessions_per_second"]
+    assert again.frame.drop(columns=timing).equals(history.frame.drop(columns=timing))
+    for name, tensor in whole.state_dict().items():
+        assert tensor.equal(resumed.state_dict()[name]), name
