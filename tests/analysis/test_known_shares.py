@@ -143,8 +143,9 @@ def test_the_bias_counts_for_known_users_only(made: Any) -> None:
     _, _, runs = made
     choices = choices_of_shares(runs)
     some = choices[choices["share"] > 0].drop(columns="choice")
-    told = some[some["choice"] == WITH].reset_index(drop=True)
-    untold = some[some["choice"] == WITHOUT].reset_index(drop=True)
+    kind = choices.loc[some.index, "choice"]
+    told = some[kind == WITH].reset_index(drop=True)
+    untold = some[kind == WITHOUT].reset_index(drop=True)
     strangers = ~told["known"]
     pd.testing.assert_frame_equal(told[strangers], untold[strangers], check_exact=True)
     differs = told["probability"] != untold["probability"]
