@@ -3,7 +3,8 @@
 Three things are timed on the same random sessions: the model as it is trained and
 evaluated here; a literal implementation that walks through sessions and positions one by
 one with the whole item table, as the equations are written; and the matrix products
-that no implementation of the distances can do without, alone.
+that no implementation of the distances can do without, alone, in tiles that stay in the cache.
+Beside them stands what :mod:`proxysr.costs` predicts from the sizes and the rates of the machine.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from proxysr.config import Settings, require
+from proxysr.costs import Sizes, measure, ranking, training_step
 from proxysr.data.batches import SessionBatch, TrainingBatches
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.evaluation import CPU_MEMORY, FEWEST_ROWS, evaluate
 from proxysr.models import ProxySR
+from proxysr.models.projected import TILE
 
 MIN_PREFIX = 3
 MEAN_LENGTH = 7
@@ -73,9 +76,10 @@ def bench(config: BenchConfig | None = None, *, progress: bool = True) -> dict[s
     Returns
     -------
     dict
-        ``settings``; ``machine``; ``training`` and ``evaluation`` with the rates of the three
-        implementations and their ratios; ``step_ms``, where a step's time goes; and
-        ``peak_memory_gb`` of this process, the literal implementation left out.
+        ``settings``; ``machine`` with its rates; ``training`` and ``evaluation`` with the rates of
+        the three implementations and their ratios; ``step_ms``, where a step's time goes;
+        ``predicted_ms`` of its parts and of ranking a prefix; and ``peak_memory_gb`` of this
+        process, the literal implementation left out.
     """
     config = BenchConfig() if config is None else config
     torch.manual_seed(config.seed)
@@ -93,6 +97,18 @@ def bench(config: BenchConfig | None = None, *, progress: bool = True) -> dict[s
             _literal(model, config, training, evaluation)
         bar.update()
     step_ms = training.pop("step_ms")
+    machine = measure(embedding_dim=config.embedding_dim)
+    sizes = Sizes(
+        n_items=config.n_items,
+        embedding_dim=config.embedding_dim,
+        n_proxies=config.n_proxies,
+        sessions=config.batch_size,
+        targets=training["positions_per_step"],
+        n_negatives=min(model.config.n_negatives, config.n_items),
+    )
+    together = sizes.replace(sessions=_rows_together(config))
+    predicted = {name: 1e3 * machine.seconds(work) for name, work in training_step(sizes).items()}
+    predicted["ranking a prefix"] = 1e3 * machine.seconds(ranking(together)) / together.sessions
     return {
         "settings": config.to_dict(),
         "machine": {
@@ -100,9 +116,14 @@ def bench(config: BenchConfig | None = None, *, progress: bool = True) -> dict[s
             "cpus": os.cpu_count(),
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
+            "gemm_gflops": machine.gemm / 1e9,
+            "memory_gb_per_second": machine.memory / 1e9,
+            "selected_per_second": machine.selection,
+            "overhead_us": 1e6 * machine.overhead,
         },
         "training": training,
         "step_ms": step_ms,
+        "predicted_ms": predicted,
         "evaluation": evaluation,
         "peak_memory_gb": peak,
     }
@@ -167,7 +188,7 @@ def _training(model: ProxySR, config: BenchConfig, tick: Callable[[], object]) -
 def _evaluation(model: ProxySR, config: BenchConfig) -> dict[str, Any]:
     sessions = _sessions(config, config.eval_sessions)
     evaluate(model, sessions.select(np.arange(min(20, len(sessions)))), min_prefix=MIN_PREFIX)
-    rows = max(FEWEST_ROWS, CPU_MEMORY // (4 * (config.n_items + 1)))
+    rows = _rows_together(config)
     total, products, n_prefixes = 0.0, 0.0, 0
     # part by part, so that both are timed under the same load of the machine
     for part in np.array_split(np.arange(len(sessions)), min(8, len(sessions))):
@@ -185,13 +206,18 @@ def _evaluation(model: ProxySR, config: BenchConfig) -> dict[str, Any]:
     }
 
 
+def _rows_together(config: BenchConfig) -> int:
+    """Prefixes that are ranked together."""
+    return max(FEWEST_ROWS, CPU_MEMORY // (4 * (config.n_items + 1)))
+
+
 def _product_seconds(model: ProxySR, rows: int) -> float:
-    """Time of one product of ``rows`` vectors with the item table, in memory that is there."""
-    left = torch.randn(rows, model.config.embedding_dim)
-    out = torch.zeros(rows, model.n_items + 1)
+    """Time of one product of ``rows`` vectors with the item table."""
+    left, tile = torch.randn(rows, model.config.embedding_dim), torch.zeros(rows, TILE)
     with torch.inference_mode():
         started = time.perf_counter()
-        torch.mm(left, model.items.detach().T, out=out)
+        for some in torch.split(model.items, TILE):
+            torch.mm(left, some.T, out=tile[:, : len(some)])
         return time.perf_counter() - started
 
 
@@ -287,11 +313,15 @@ def format_report(result: dict[str, Any]) -> str:
         if left in training:
             values = (format(training[left], style), format(evaluation[right], style))
             lines.append(f"{label:34}{values[0]:>14}{values[1]:>14}")
-    parts = ", ".join(f"{name} {ms:.1f}" for name, ms in result["step_ms"].items())
+    machine, step = result["machine"], f"a step of {training['positions_per_step']:.0f} targets"
+    measured = result["step_ms"] | {"ranking a prefix": 1e3 / evaluation["prefixes_per_second"]}
+    lines += ["", f"{step + ', ms':34}{'predicted':>14}{'measured':>14}"]
+    for name, ms in result["predicted_ms"].items():
+        lines.append(f"  {name:32}{ms:>14.2f}{measured[name]:>14.2f}")
     lines += [
         "",
-        f"A training step in ms ({training['positions_per_step']:.0f} positions): {parts}.",
-        f"Products run at {training['gflops_of_products']:.0f} GFLOP/s. "
-        f"Peak memory {result['peak_memory_gb']:.1f} GB.",
+        f"Products ran at {training['gflops_of_products']:.0f} GFLOP/s, memory at "
+        f"{machine['memory_gb_per_second']:.0f} GB/s; "
+        f"peak memory {result['peak_memory_gb']:.1f} GB.",
     ]
     return "\n".join(lines)
