@@ -19,17 +19,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from proxysr.config import Settings, require
-from proxysr.costs import Sizes, measure, ranking, training_step
+from proxysr.costs import Machine, Sizes, measure, one_session, ranking, training_step
 from proxysr.data.batches import SessionBatch, TrainingBatches
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.evaluation import CPU_MEMORY, FEWEST_ROWS, evaluate
 from proxysr.models import ProxySR
 from proxysr.models.projected import TILE
+from proxysr.recommender import Recommender
 
 MIN_PREFIX = 3
 MEAN_LENGTH = 7
@@ -51,6 +53,8 @@ class BenchConfig(Settings):
     """Training steps to time."""
     eval_sessions: int = 800
     """Sessions whose prefixes are ranked."""
+    single_sessions: int = 100
+    """Sessions that are answered one by one, for the time a visitor waits."""
     literal_sessions: int = 4
     """Sessions for the literal implementation, which is slow; 0 leaves it out."""
     seed: int = 0
@@ -58,12 +62,9 @@ class BenchConfig(Settings):
 
     def check(self) -> None:
         """Check ranges."""
-        for name in ("n_items", "embedding_dim", "n_proxies", "batch_size", "steps"):
+        for name in self.to_dict().keys() - {"literal_sessions", "seed"}:
             value = getattr(self, name)
             require(value >= 1, f"{name} is at least 1; received {value}.")
-        require(
-            self.eval_sessions >= 1, f"eval_sessions is at least 1; received {self.eval_sessions}."
-        )
         require(
             self.literal_sessions >= 0,
             f"literal_sessions is not negative; received {self.literal_sessions}.",
@@ -78,8 +79,8 @@ def bench(config: BenchConfig | None = None, *, progress: bool = True) -> dict[s
     dict
         ``settings``; ``machine`` with its rates; ``training`` and ``evaluation`` with the rates of
         the three implementations and their ratios; ``step_ms``, where a step's time goes;
-        ``predicted_ms`` of its parts and of ranking a prefix; and ``peak_memory_gb`` of this
-        process, the literal implementation left out.
+        ``one_session_ms``, how long a single one waits for 20 items; ``predicted_ms`` of all
+        these; and ``peak_memory_gb`` of this process, the literal implementation left out.
     """
     config = BenchConfig() if config is None else config
     torch.manual_seed(config.seed)
@@ -91,6 +92,7 @@ def bench(config: BenchConfig | None = None, *, progress: bool = True) -> dict[s
     with tqdm(total=config.steps + 2, desc="bench", leave=False, disable=not progress) as bar:
         training = _training(model, config, bar.update)
         evaluation = _evaluation(model, config)
+        waiting = _one_session(model, config)
         bar.update()
         peak = _peak_memory_gb()
         if config.literal_sessions:
@@ -98,17 +100,6 @@ def bench(config: BenchConfig | None = None, *, progress: bool = True) -> dict[s
         bar.update()
     step_ms = training.pop("step_ms")
     machine = measure(embedding_dim=config.embedding_dim)
-    sizes = Sizes(
-        n_items=config.n_items,
-        embedding_dim=config.embedding_dim,
-        n_proxies=config.n_proxies,
-        sessions=config.batch_size,
-        targets=training["positions_per_step"],
-        n_negatives=min(model.config.n_negatives, config.n_items),
-    )
-    together = sizes.replace(sessions=_rows_together(config))
-    predicted = {name: 1e3 * machine.seconds(work) for name, work in training_step(sizes).items()}
-    predicted["ranking a prefix"] = 1e3 * machine.seconds(ranking(together)) / together.sessions
     return {
         "settings": config.to_dict(),
         "machine": {
@@ -123,7 +114,8 @@ def bench(config: BenchConfig | None = None, *, progress: bool = True) -> dict[s
         },
         "training": training,
         "step_ms": step_ms,
-        "predicted_ms": predicted,
+        "one_session_ms": waiting,
+        "predicted_ms": _predicted(model, config, machine, training["positions_per_step"]),
         "evaluation": evaluation,
         "peak_memory_gb": peak,
     }
@@ -203,6 +195,50 @@ def _evaluation(model: ProxySR, config: BenchConfig) -> dict[str, Any]:
         "products_alone": n_prefixes / products,
         "share_of_products": products / total,
         "prefixes": n_prefixes,
+    }
+
+
+def _one_session(model: ProxySR, config: BenchConfig) -> dict[str, float]:
+    """Median and 95th percentile of the time that a single session waits, in ms."""
+    ids = pd.DataFrame({"item_id": [str(item) for item in range(1, config.n_items + 1)]})
+    recommender = Recommender(model, ids)
+    sessions = _sessions(config, config.single_sessions + 5)
+    durations = []
+    for row in range(len(sessions)):
+        clicks = sessions.items[sessions.offsets[row] : sessions.offsets[row + 1]].tolist()
+        started = time.perf_counter()
+        recommender.recommend(clicks)
+        durations.append(1e3 * (time.perf_counter() - started))
+    median, late = np.percentile(durations[5:], [50, 95])
+    return {"median": float(median), "p95": float(late)}
+
+
+def _predicted(
+    model: ProxySR, config: BenchConfig, machine: Machine, targets: float
+) -> dict[str, float]:
+    """What :mod:`proxysr.costs` says of the same, in ms."""
+    sizes = Sizes(
+        n_items=config.n_items,
+        embedding_dim=config.embedding_dim,
+        n_proxies=config.n_proxies,
+        sessions=config.batch_size,
+        targets=targets,
+        length=MEAN_LENGTH,
+        n_negatives=min(model.config.n_negatives, config.n_items),
+    )
+    together = sizes.replace(sessions=_rows_together(config))
+    seconds = {name: machine.seconds(work) for name, work in training_step(sizes).items()}
+    seconds["ranking a prefix"] = machine.seconds(ranking(together)) / together.sessions
+    seconds["one session"] = machine.seconds(one_session(sizes))
+    return {name: 1e3 * s for name, s in seconds.items()}
+
+
+def measured_ms(result: dict[str, Any]) -> dict[str, float]:
+    """What stands against ``predicted_ms`` in a result of :func:`bench`."""
+    step: dict[str, float] = result["step_ms"]
+    return step | {
+        "ranking a prefix": 1e3 / result["evaluation"]["prefixes_per_second"],
+        "one session": result["one_session_ms"]["median"],
     }
 
 
@@ -314,12 +350,13 @@ def format_report(result: dict[str, Any]) -> str:
             values = (format(training[left], style), format(evaluation[right], style))
             lines.append(f"{label:34}{values[0]:>14}{values[1]:>14}")
     machine, step = result["machine"], f"a step of {training['positions_per_step']:.0f} targets"
-    measured = result["step_ms"] | {"ranking a prefix": 1e3 / evaluation["prefixes_per_second"]}
+    measured = measured_ms(result)
     lines += ["", f"{step + ', ms':34}{'predicted':>14}{'measured':>14}"]
     for name, ms in result["predicted_ms"].items():
         lines.append(f"  {name:32}{ms:>14.2f}{measured[name]:>14.2f}")
     lines += [
         "",
+        f"One session in 20 waits for more than {result['one_session_ms']['p95']:.1f} ms. "
         f"Products ran at {training['gflops_of_products']:.0f} GFLOP/s, memory at "
         f"{machine['memory_gb_per_second']:.0f} GB/s; "
         f"peak memory {result['peak_memory_gb']:.1f} GB.",

@@ -13,7 +13,13 @@ from proxysr.data.batches import SessionBatch
 from proxysr.models import ProxySR
 
 TINY = BenchConfig(
-    n_items=300, embedding_dim=8, n_proxies=4, batch_size=8, steps=2, eval_sessions=10
+    n_items=300,
+    embedding_dim=8,
+    n_proxies=4,
+    batch_size=8,
+    steps=2,
+    eval_sessions=10,
+    single_sessions=3,
 )
 
 
