@@ -180,7 +180,7 @@ def _training(model: ProxySR, config: BenchConfig, tick: Callable[[], object]) -
 def _evaluation(model: ProxySR, config: BenchConfig) -> dict[str, Any]:
     sessions = _sessions(config, config.eval_sessions)
     evaluate(model, sessions.select(np.arange(min(20, len(sessions)))), min_prefix=MIN_PREFIX)
-    rows = _rows_together(config)
+    rows = rows_together(config.n_items)
     total, products, n_prefixes = 0.0, 0.0, 0
     # part by part, so that both are timed under the same load of the machine
     for part in np.array_split(np.arange(len(sessions)), min(8, len(sessions))):
@@ -226,7 +226,7 @@ def _predicted(
         length=MEAN_LENGTH,
         n_negatives=min(model.config.n_negatives, config.n_items),
     )
-    together = sizes.replace(sessions=_rows_together(config))
+    together = sizes.replace(sessions=rows_together(config.n_items))
     seconds = {name: machine.seconds(work) for name, work in training_step(sizes).items()}
     seconds["ranking a prefix"] = machine.seconds(ranking(together)) / together.sessions
     seconds["one session"] = machine.seconds(one_session(sizes))
@@ -242,9 +242,9 @@ def measured_ms(result: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def _rows_together(config: BenchConfig) -> int:
-    """Prefixes that are ranked together."""
-    return max(FEWEST_ROWS, CPU_MEMORY // (4 * (config.n_items + 1)))
+def rows_together(n_items: int) -> int:
+    """Prefixes that are ranked together on the CPU."""
+    return max(FEWEST_ROWS, CPU_MEMORY // (4 * (n_items + 1)))
 
 
 def _product_seconds(model: ProxySR, rows: int) -> float:

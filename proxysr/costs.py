@@ -111,12 +111,20 @@ class Machine:
         >>> Machine(1e9, 1e9, 1e8, 1e-6).seconds(Work(flops=2e9, bytes=1e9, calls=1000))
         3.001
         """
-        return (
-            work.flops / self.gemm
-            + work.bytes / self.memory
-            + work.picked / self.selection
-            + work.calls * self.overhead
-        )
+        return sum(self.by_unit(work).values())
+
+    def by_unit(self, work: Work) -> dict[str, float]:
+        """The same seconds, by what they go to.
+
+        >>> Machine(1e9, 1e9, 1e8, 1e-6).by_unit(Work(flops=2e9, bytes=1e9, calls=1000))
+        {'products': 2.0, 'memory': 1.0, 'search': 0.0, 'calls': 0.001}
+        """
+        return {
+            "products": work.flops / self.gemm,
+            "memory": work.bytes / self.memory,
+            "search": work.picked / self.selection,
+            "calls": work.calls * self.overhead,
+        }
 
 
 # -- what there is to do ---------------------------------------------------------------------------

@@ -85,6 +85,7 @@ def test_time_is_the_sum_of_what_each_unit_takes() -> None:
     machine = Machine(gemm=10.0, memory=4.0, selection=5.0, overhead=0.5)
     work = Work(flops=20, bytes=8, picked=15, calls=2) + Work(flops=10, calls=1)
     assert machine.seconds(work) == pytest.approx(3 + 2 + 3 + 1.5)
+    assert machine.by_unit(work) == {"products": 3, "memory": 2, "search": 3, "calls": 1.5}
 
 
 def test_with_many_items_the_products_are_most_of_a_step() -> None:
