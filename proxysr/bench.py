@@ -5,6 +5,7 @@ evaluated here; a literal implementation that walks through sessions and positio
 one with the whole item table, as the equations are written; and the matrix products
 that no implementation of the distances can do without, alone, in tiles that stay in the cache.
 Beside them stands what :mod:`proxysr.costs` predicts from the sizes and the rates of the machine.
+If PyTorch has one thread, all are times of the processor, so that other programs do not count.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import os
 import platform
 import resource
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +25,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from proxysr.config import Settings, require
-from proxysr.costs import Machine, Sizes, measure, one_session, ranking, training_step
+from proxysr.costs import Machine, Sizes, clock, measure, one_session, ranking, training_step
 from proxysr.data.batches import SessionBatch, TrainingBatches
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.evaluation import CPU_MEMORY, FEWEST_ROWS, evaluate
@@ -148,20 +148,20 @@ def _training(model: ProxySR, config: BenchConfig, tick: Callable[[], object]) -
     spent: dict[str, float] = {}
     products, positions, sessions = 0.0, 0, 0
     for step, batch in enumerate(batches.epoch(0)):
-        clock = _Clock()
+        watch = _Clock()
         optimizer.zero_grad(set_to_none=True)
         loss = model.loss(batch)
-        clock.stop("forward and search")
+        watch.stop("forward and search")
         loss.total.backward()  # type: ignore[no-untyped-call]
-        clock.stop("backward")
+        watch.stop("backward")
         optimizer.step()
-        clock.stop("optimizer")
+        watch.stop("optimizer")
         model.after_step()
-        clock.stop("constraints")
+        watch.stop("constraints")
         if step >= warm_up:
             rows = int((batch.targets != PAD).sum())
             products += _product_seconds(model, rows + len(batch.items))
-            spent = {name: spent.get(name, 0) + s for name, s in clock.seconds.items()}
+            spent = {name: spent.get(name, 0) + s for name, s in watch.seconds.items()}
             positions, sessions = positions + rows, sessions + len(batch.items)
             tick()
     total, steps = sum(spent.values()), len(batches) - warm_up
@@ -184,9 +184,9 @@ def _evaluation(model: ProxySR, config: BenchConfig) -> dict[str, Any]:
     total, products, n_prefixes = 0.0, 0.0, 0
     # part by part, so that both are timed under the same load of the machine
     for part in np.array_split(np.arange(len(sessions)), min(8, len(sessions))):
-        started = time.perf_counter()
+        started = clock()
         n = evaluate(model, sessions.select(part), min_prefix=MIN_PREFIX).n_targets
-        total += time.perf_counter() - started
+        total += clock() - started
         chunks = [min(rows, n - i) for i in range(0, n, rows)]
         products += sum(_product_seconds(model, 2 * chunk) for chunk in chunks)
         n_prefixes += n
@@ -206,9 +206,9 @@ def _one_session(model: ProxySR, config: BenchConfig) -> dict[str, float]:
     durations = []
     for row in range(len(sessions)):
         clicks = sessions.items[sessions.offsets[row] : sessions.offsets[row + 1]].tolist()
-        started = time.perf_counter()
+        started = clock()
         recommender.recommend(clicks)
-        durations.append(1e3 * (time.perf_counter() - started))
+        durations.append(1e3 * (clock() - started))
     median, late = np.percentile(durations[5:], [50, 95])
     return {"median": float(median), "p95": float(late)}
 
@@ -251,10 +251,10 @@ def _product_seconds(model: ProxySR, rows: int) -> float:
     """Time of one product of ``rows`` vectors with the item table."""
     left, tile = torch.randn(rows, model.config.embedding_dim), torch.zeros(rows, TILE)
     with torch.inference_mode():
-        started = time.perf_counter()
+        started = clock()
         for some in torch.split(model.items, TILE):
             torch.mm(left, some.T, out=tile[:, : len(some)])
-        return time.perf_counter() - started
+        return clock() - started
 
 
 def _literal(
@@ -268,21 +268,21 @@ def _literal(
     )  # fmt: skip
     batch = next(batches.epoch(0))
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-4)
-    started = time.perf_counter()
+    started = clock()
     optimizer.zero_grad()
     literal_loss(model, batch).backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     model.after_step()
-    seconds = time.perf_counter() - started
+    seconds = clock() - started
     training["literal"] = len(batch.items) / seconds
     training["speedup_over_literal"] = training["sessions_per_second"] / training["literal"]
-    started = time.perf_counter()
+    started = clock()
     n_prefixes = 0
     with torch.no_grad():
         for distances, targets in _literal_distances(model, batch):
             _ = (distances[1:] < distances[targets]).sum()
             n_prefixes += 1
-    evaluation["literal"] = n_prefixes / (time.perf_counter() - started)
+    evaluation["literal"] = n_prefixes / (clock() - started)
     evaluation["speedup_over_literal"] = evaluation["prefixes_per_second"] / evaluation["literal"]
 
 
@@ -315,10 +315,10 @@ def _literal_distances(model: ProxySR, batch: SessionBatch) -> list[tuple[Tensor
 class _Clock:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
-        self.last = time.perf_counter()
+        self.last = clock()
 
     def stop(self, name: str) -> None:
-        now = time.perf_counter()
+        now = clock()
         self.seconds[name], self.last = now - self.last, now
 
 

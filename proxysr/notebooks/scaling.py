@@ -50,7 +50,8 @@ def sweep(
         ``measured_ms``; ``floor_ms``, the products with the item table alone, missing for parts of
         a step, and for one session the time to read the items once at the rate of memory; and
         ``cpu_share``, the share of the time in which PyTorch's threads had a processor: below 1,
-        they waited for each other or for other programs.
+        they waited for each other or for other programs. Times are those of
+        :func:`proxysr.costs.clock`.
 
     Raises
     ------
