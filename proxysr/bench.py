@@ -35,6 +35,8 @@ from proxysr.recommender import Recommender
 
 MIN_PREFIX = 3
 MEAN_LENGTH = 7
+PARTS = 8
+"""Parts of the sessions that are ranked, each timed beside its products."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +117,9 @@ def bench(config: BenchConfig | None = None, *, progress: bool = True) -> dict[s
         "training": training,
         "step_ms": step_ms,
         "one_session_ms": waiting,
-        "predicted_ms": _predicted(model, config, machine, training["positions_per_step"]),
+        "predicted_ms": _predicted(
+            model, config, machine, training["positions_per_step"], evaluation["prefixes"]
+        ),
         "evaluation": evaluation,
         "peak_memory_gb": peak,
     }
@@ -183,7 +187,7 @@ def _evaluation(model: ProxySR, config: BenchConfig) -> dict[str, Any]:
     rows = rows_together(config.n_items)
     total, products, n_prefixes = 0.0, 0.0, 0
     # part by part, so that both are timed under the same load of the machine
-    for part in np.array_split(np.arange(len(sessions)), min(8, len(sessions))):
+    for part in np.array_split(np.arange(len(sessions)), min(PARTS, len(sessions))):
         started = clock()
         n = evaluate(model, sessions.select(part), min_prefix=MIN_PREFIX).n_targets
         total += clock() - started
@@ -214,7 +218,7 @@ def _one_session(model: ProxySR, config: BenchConfig) -> dict[str, float]:
 
 
 def _predicted(
-    model: ProxySR, config: BenchConfig, machine: Machine, targets: float
+    model: ProxySR, config: BenchConfig, machine: Machine, targets: float, prefixes: int
 ) -> dict[str, float]:
     """What :mod:`proxysr.costs` says of the same, in ms."""
     sizes = Sizes(
@@ -226,7 +230,8 @@ def _predicted(
         length=MEAN_LENGTH,
         n_negatives=min(model.config.n_negatives, config.n_items),
     )
-    together = sizes.replace(sessions=rows_together(config.n_items))
+    a_part = max(1, prefixes // min(PARTS, config.eval_sessions))
+    together = sizes.replace(sessions=min(rows_together(config.n_items), a_part))
     seconds = {name: machine.seconds(work) for name, work in training_step(sizes).items()}
     seconds["ranking a prefix"] = machine.seconds(ranking(together)) / together.sessions
     seconds["one session"] = machine.seconds(one_session(sizes))
