@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -110,5 +113,5 @@ def _parts(table: pd.DataFrame) -> list[str]:
     return parts
 
 
-def _sizes(row: dict[str, object], keys: list[str] | None = None) -> str:
+def _sizes(row: Mapping[Any, Any], keys: list[str] | None = None) -> str:
     return ", ".join(f"{SIZES[key]} = {row[key]:,}" for key in keys or SIZES)
