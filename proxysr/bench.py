@@ -3,7 +3,9 @@
 Three things are timed on the same random sessions: the model as it is trained and
 evaluated here; a literal implementation that walks through sessions and positions one by
 one with the whole item table, as the equations are written; and the matrix products
-that no implementation of the distances can do without, alone.
+that no implementation of the distances can do without, alone, in tiles that stay in the cache.
+Beside them stands what :mod:`proxysr.costs` predicts from the sizes and the rates of the machine.
+If PyTorch has one thread, all are times of the processor, so that other programs do not count.
 """
 
 from __future__ import annotations
@@ -12,24 +14,29 @@ import os
 import platform
 import resource
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from proxysr.config import Settings, require
+from proxysr.costs import Machine, Sizes, clock, measure, one_session, ranking, training_step
 from proxysr.data.batches import SessionBatch, TrainingBatches
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.evaluation import CPU_MEMORY, FEWEST_ROWS, evaluate
 from proxysr.models import ProxySR
+from proxysr.models.projected import TILE
+from proxysr.recommender import Recommender
 
 MIN_PREFIX = 3
 MEAN_LENGTH = 7
+PARTS = 8
+"""Parts of the sessions that are ranked, each timed beside its products."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +55,8 @@ class BenchConfig(Settings):
     """Training steps to time."""
     eval_sessions: int = 800
     """Sessions whose prefixes are ranked."""
+    single_sessions: int = 100
+    """Sessions that are answered one by one, for the time a visitor waits."""
     literal_sessions: int = 4
     """Sessions for the literal implementation, which is slow; 0 leaves it out."""
     seed: int = 0
@@ -55,12 +64,9 @@ class BenchConfig(Settings):
 
     def check(self) -> None:
         """Check ranges."""
-        for name in ("n_items", "embedding_dim", "n_proxies", "batch_size", "steps"):
+        for name in self.to_dict().keys() - {"literal_sessions", "seed"}:
             value = getattr(self, name)
             require(value >= 1, f"{name} is at least 1; received {value}.")
-        require(
-            self.eval_sessions >= 1, f"eval_sessions is at least 1; received {self.eval_sessions}."
-        )
         require(
             self.literal_sessions >= 0,
             f"literal_sessions is not negative; received {self.literal_sessions}.",
@@ -73,9 +79,10 @@ def bench(config: BenchConfig | None = None, *, progress: bool = True) -> dict[s
     Returns
     -------
     dict
-        ``settings``; ``machine``; ``training`` and ``evaluation`` with the rates of the three
-        implementations and their ratios; ``step_ms``, where a step's time goes; and
-        ``peak_memory_gb`` of this process, the literal implementation left out.
+        ``settings``; ``machine`` with its rates; ``training`` and ``evaluation`` with the rates of
+        the three implementations and their ratios; ``step_ms``, where a step's time goes;
+        ``one_session_ms``, how long a single one waits for 20 items; ``predicted_ms`` of all
+        these; and ``peak_memory_gb`` of this process, the literal implementation left out.
     """
     config = BenchConfig() if config is None else config
     torch.manual_seed(config.seed)
@@ -87,12 +94,14 @@ def bench(config: BenchConfig | None = None, *, progress: bool = True) -> dict[s
     with tqdm(total=config.steps + 2, desc="bench", leave=False, disable=not progress) as bar:
         training = _training(model, config, bar.update)
         evaluation = _evaluation(model, config)
+        waiting = _one_session(model, config)
         bar.update()
         peak = _peak_memory_gb()
         if config.literal_sessions:
             _literal(model, config, training, evaluation)
         bar.update()
     step_ms = training.pop("step_ms")
+    machine = measure(embedding_dim=config.embedding_dim)
     return {
         "settings": config.to_dict(),
         "machine": {
@@ -100,9 +109,17 @@ def bench(config: BenchConfig | None = None, *, progress: bool = True) -> dict[s
             "cpus": os.cpu_count(),
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
+            "gemm_gflops": machine.gemm / 1e9,
+            "memory_gb_per_second": machine.memory / 1e9,
+            "selected_per_second": machine.selection,
+            "overhead_us": 1e6 * machine.overhead,
         },
         "training": training,
         "step_ms": step_ms,
+        "one_session_ms": waiting,
+        "predicted_ms": _predicted(
+            model, config, machine, training["positions_per_step"], evaluation["prefixes"]
+        ),
         "evaluation": evaluation,
         "peak_memory_gb": peak,
     }
@@ -135,20 +152,20 @@ def _training(model: ProxySR, config: BenchConfig, tick: Callable[[], object]) -
     spent: dict[str, float] = {}
     products, positions, sessions = 0.0, 0, 0
     for step, batch in enumerate(batches.epoch(0)):
-        clock = _Clock()
+        watch = _Clock()
         optimizer.zero_grad(set_to_none=True)
         loss = model.loss(batch)
-        clock.stop("forward and search")
+        watch.stop("forward and search")
         loss.total.backward()  # type: ignore[no-untyped-call]
-        clock.stop("backward")
+        watch.stop("backward")
         optimizer.step()
-        clock.stop("optimizer")
+        watch.stop("optimizer")
         model.after_step()
-        clock.stop("constraints")
+        watch.stop("constraints")
         if step >= warm_up:
             rows = int((batch.targets != PAD).sum())
             products += _product_seconds(model, rows + len(batch.items))
-            spent = {name: spent.get(name, 0) + s for name, s in clock.seconds.items()}
+            spent = {name: spent.get(name, 0) + s for name, s in watch.seconds.items()}
             positions, sessions = positions + rows, sessions + len(batch.items)
             tick()
     total, steps = sum(spent.values()), len(batches) - warm_up
@@ -167,13 +184,13 @@ def _training(model: ProxySR, config: BenchConfig, tick: Callable[[], object]) -
 def _evaluation(model: ProxySR, config: BenchConfig) -> dict[str, Any]:
     sessions = _sessions(config, config.eval_sessions)
     evaluate(model, sessions.select(np.arange(min(20, len(sessions)))), min_prefix=MIN_PREFIX)
-    rows = max(FEWEST_ROWS, CPU_MEMORY // (4 * (config.n_items + 1)))
+    rows = rows_together(config.n_items)
     total, products, n_prefixes = 0.0, 0.0, 0
     # part by part, so that both are timed under the same load of the machine
-    for part in np.array_split(np.arange(len(sessions)), min(8, len(sessions))):
-        started = time.perf_counter()
+    for part in np.array_split(np.arange(len(sessions)), min(PARTS, len(sessions))):
+        started = clock()
         n = evaluate(model, sessions.select(part), min_prefix=MIN_PREFIX).n_targets
-        total += time.perf_counter() - started
+        total += clock() - started
         chunks = [min(rows, n - i) for i in range(0, n, rows)]
         products += sum(_product_seconds(model, 2 * chunk) for chunk in chunks)
         n_prefixes += n
@@ -185,14 +202,64 @@ def _evaluation(model: ProxySR, config: BenchConfig) -> dict[str, Any]:
     }
 
 
+def _one_session(model: ProxySR, config: BenchConfig) -> dict[str, float]:
+    """Median and 95th percentile of the time that a single session waits, in ms."""
+    ids = pd.DataFrame({"item_id": [str(item) for item in range(1, config.n_items + 1)]})
+    recommender = Recommender(model, ids)
+    sessions = _sessions(config, config.single_sessions + 5)
+    durations = []
+    for row in range(len(sessions)):
+        clicks = sessions.items[sessions.offsets[row] : sessions.offsets[row + 1]].tolist()
+        started = clock()
+        recommender.recommend(clicks)
+        durations.append(1e3 * (clock() - started))
+    median, late = np.percentile(durations[5:], [50, 95])
+    return {"median": float(median), "p95": float(late)}
+
+
+def _predicted(
+    model: ProxySR, config: BenchConfig, machine: Machine, targets: float, prefixes: int
+) -> dict[str, float]:
+    """What :mod:`proxysr.costs` says of the same, in ms."""
+    sizes = Sizes(
+        n_items=config.n_items,
+        embedding_dim=config.embedding_dim,
+        n_proxies=config.n_proxies,
+        sessions=config.batch_size,
+        targets=targets,
+        length=MEAN_LENGTH,
+        n_negatives=min(model.config.n_negatives, config.n_items),
+    )
+    a_part = max(1, prefixes // min(PARTS, config.eval_sessions))
+    together = sizes.replace(sessions=min(rows_together(config.n_items), a_part))
+    seconds = {name: machine.seconds(work) for name, work in training_step(sizes).items()}
+    seconds["ranking a prefix"] = machine.seconds(ranking(together)) / together.sessions
+    seconds["one session"] = machine.seconds(one_session(sizes))
+    return {name: 1e3 * s for name, s in seconds.items()}
+
+
+def measured_ms(result: dict[str, Any]) -> dict[str, float]:
+    """What stands against ``predicted_ms`` in a result of :func:`bench`."""
+    step: dict[str, float] = result["step_ms"]
+    return step | {
+        "ranking a prefix": 1e3 / result["evaluation"]["prefixes_per_second"],
+        "one session": result["one_session_ms"]["median"],
+    }
+
+
+def rows_together(n_items: int) -> int:
+    """Prefixes that are ranked together on the CPU."""
+    return max(FEWEST_ROWS, CPU_MEMORY // (4 * (n_items + 1)))
+
+
 def _product_seconds(model: ProxySR, rows: int) -> float:
-    """Time of one product of ``rows`` vectors with the item table, in memory that is there."""
-    left = torch.randn(rows, model.config.embedding_dim)
-    out = torch.zeros(rows, model.n_items + 1)
+    """Time of one product of ``rows`` vectors with the item table."""
+    left, tile = torch.randn(rows, model.config.embedding_dim), torch.zeros(rows, TILE)
     with torch.inference_mode():
-        started = time.perf_counter()
-        torch.mm(left, model.items.detach().T, out=out)
-        return time.perf_counter() - started
+        started = clock()
+        for some in torch.split(model.items, TILE):
+            torch.mm(left, some.T, out=tile[:, : len(some)])
+        return clock() - started
 
 
 def _literal(
@@ -206,21 +273,21 @@ def _literal(
     )  # fmt: skip
     batch = next(batches.epoch(0))
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-4)
-    started = time.perf_counter()
+    started = clock()
     optimizer.zero_grad()
     literal_loss(model, batch).backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     model.after_step()
-    seconds = time.perf_counter() - started
+    seconds = clock() - started
     training["literal"] = len(batch.items) / seconds
     training["speedup_over_literal"] = training["sessions_per_second"] / training["literal"]
-    started = time.perf_counter()
+    started = clock()
     n_prefixes = 0
     with torch.no_grad():
         for distances, targets in _literal_distances(model, batch):
             _ = (distances[1:] < distances[targets]).sum()
             n_prefixes += 1
-    evaluation["literal"] = n_prefixes / (time.perf_counter() - started)
+    evaluation["literal"] = n_prefixes / (clock() - started)
     evaluation["speedup_over_literal"] = evaluation["prefixes_per_second"] / evaluation["literal"]
 
 
@@ -253,10 +320,10 @@ def _literal_distances(model: ProxySR, batch: SessionBatch) -> list[tuple[Tensor
 class _Clock:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
-        self.last = time.perf_counter()
+        self.last = clock()
 
     def stop(self, name: str) -> None:
-        now = time.perf_counter()
+        now = clock()
         self.seconds[name], self.last = now - self.last, now
 
 
@@ -287,11 +354,16 @@ def format_report(result: dict[str, Any]) -> str:
         if left in training:
             values = (format(training[left], style), format(evaluation[right], style))
             lines.append(f"{label:34}{values[0]:>14}{values[1]:>14}")
-    parts = ", ".join(f"{name} {ms:.1f}" for name, ms in result["step_ms"].items())
+    machine, step = result["machine"], f"a step of {training['positions_per_step']:.0f} targets"
+    measured = measured_ms(result)
+    lines += ["", f"{step + ', ms':34}{'predicted':>14}{'measured':>14}"]
+    for name, ms in result["predicted_ms"].items():
+        lines.append(f"  {name:32}{ms:>14.2f}{measured[name]:>14.2f}")
     lines += [
         "",
-        f"A training step in ms ({training['positions_per_step']:.0f} positions): {parts}.",
-        f"Products run at {training['gflops_of_products']:.0f} GFLOP/s. "
-        f"Peak memory {result['peak_memory_gb']:.1f} GB.",
+        f"One session in 20 waits for more than {result['one_session_ms']['p95']:.1f} ms. "
+        f"Products ran at {training['gflops_of_products']:.0f} GFLOP/s, memory at "
+        f"{machine['memory_gb_per_second']:.0f} GB/s; "
+        f"peak memory {result['peak_memory_gb']:.1f} GB.",
     ]
     return "\n".join(lines)

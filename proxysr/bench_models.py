@@ -22,6 +22,7 @@ from proxysr.config import ConfigError, require
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, SessionSplit
 from proxysr.models import MODELS, LearnedModel, create, learns, model_class
+from proxysr.models.projected import TILE
 
 WARM_UP = 2
 
@@ -125,15 +126,19 @@ def _time(model: LearnedModel, batches: Iterator[SessionBatch], dim: int) -> dic
 
 @torch.inference_mode()
 def _product_seconds(rows: int, n_items: int, dim: int) -> float:
-    """Time of the scores of some rows and of both gradients, in memory that is there."""
-    vectors, items = torch.randn(rows, dim), torch.randn(n_items, dim)
-    scores, for_vectors, for_items = (
-        torch.zeros(shape) for shape in ((rows, n_items), (rows, dim), (n_items, dim))
+    """Time of the scores of some rows and of both gradients, in tiles that stay in the cache."""
+    vectors, items, tile = (
+        torch.randn(rows, dim),
+        torch.randn(n_items, dim),
+        torch.zeros(rows, TILE),
     )
+    for_vectors, for_items = torch.zeros(rows, dim), torch.zeros(n_items, dim)
     started = time.perf_counter()
-    torch.mm(vectors, items.T, out=scores)
-    torch.mm(scores, items, out=for_vectors)
-    torch.mm(scores.T, vectors, out=for_items)
+    for some, its_own in zip(torch.split(items, TILE), torch.split(for_items, TILE), strict=True):
+        scores = tile[:, : len(some)]
+        torch.mm(vectors, some.T, out=scores)
+        for_vectors.addmm_(scores, some)
+        torch.mm(scores.T, vectors, out=its_own)
     return time.perf_counter() - started
 
 

@@ -7,13 +7,19 @@ import json
 import pytest
 import torch
 
-from proxysr.bench import BenchConfig, bench, format_report, literal_loss
+from proxysr.bench import BenchConfig, bench, format_report, literal_loss, measured_ms
 from proxysr.config import ConfigError
 from proxysr.data.batches import SessionBatch
 from proxysr.models import ProxySR
 
 TINY = BenchConfig(
-    n_items=300, embedding_dim=8, n_proxies=4, batch_size=8, steps=2, eval_sessions=10
+    n_items=300,
+    embedding_dim=8,
+    n_proxies=4,
+    batch_size=8,
+    steps=2,
+    eval_sessions=10,
+    single_sessions=3,
 )
 
 
@@ -29,6 +35,25 @@ def test_report_holds_the_ratios_it_prints() -> None:
     text = format_report(result)
     assert "N = 300 items" in text
     assert f"{training['share_of_products']:.0%}" in text
+
+
+def test_every_part_is_printed_with_what_is_predicted_and_measured() -> None:
+    result = bench(TINY.replace(literal_sessions=0), progress=False)
+    measured, lines = measured_ms(result), format_report(result).splitlines()
+    assert set(measured) == set(result["predicted_ms"]) | {"products alone"}
+    assert "one session" in measured
+    for name, ms in result["predicted_ms"].items():
+        (line,) = [line for line in lines if line.startswith(f"  {name} ")]
+        assert line.split()[-2:] == [f"{ms:.2f}", f"{measured[name]:.2f}"]
+
+
+def test_of_the_time_that_a_session_waits_the_middle_and_the_end_are_told() -> None:
+    result = bench(TINY.replace(literal_sessions=0), progress=False)
+    waiting = result["one_session_ms"]
+    assert 0 < waiting["median"] <= waiting["p95"]
+    assert measured_ms(result)["one session"] == waiting["median"]
+    expected = f"One session in 20 waits for more than {waiting['p95']:.1f} ms."
+    assert expected in format_report(result)
 
 
 def test_literal_can_be_left_out() -> None:
@@ -53,5 +78,7 @@ def test_settings_out_of_range_are_refused() -> None:
         BenchConfig(steps=0)
     with pytest.raises(ConfigError, match="eval_sessions is at least 1; received 0"):
         BenchConfig(eval_sessions=0)
+    with pytest.raises(ConfigError, match="single_sessions is at least 1; received 0"):
+        BenchConfig(single_sessions=0)
     with pytest.raises(ConfigError, match="literal_sessions is not negative; received -1"):
         BenchConfig(literal_sessions=-1)

@@ -1,0 +1,251 @@
+"""What ProxySR costs, from its sizes alone: operations, bytes, and the time they take a machine.
+
+A machine is four rates (:class:`Machine`), measured by :func:`measure`; a piece of work is counted
+in the same four units (:class:`Work`), and nothing overlaps:
+
+    seconds = flops / gemm + bytes / memory + picked / selection + calls * overhead
+
+``flops`` are those of matrix products; the other passes over arrays are counted by the bytes that
+they read and write, the search for the largest numbers by those that it looks at, and ``calls`` are
+operations that PyTorch is asked for, however small. The counts are read off the equations and off
+how they are computed (:mod:`proxysr.models.projected`, :mod:`proxysr.models.hinge`), not fitted to
+measurements; that arrays which fit into the cache are read faster is left out.
+
+The floor is what no implementation of the distances can do without: the products with the
+item table, at the machine's rate.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from proxysr.config import Settings, require
+from proxysr.models.projected import BLOCK, GROUP, TILE
+
+FLOAT = 4
+"""Bytes of a number."""
+ADAM = 7
+"""Numbers that a step of Adam moves a parameter: 4 are read and 3 written."""
+BACKWARD = 2
+"""Products that the gradient of a product takes."""
+FORWARD_CALLS, BACKWARD_CALLS, UPDATE_CALLS, TILE_CALLS = 150, 250, 30, 10
+"""Operations asked for: once a step or batch, and once a tile of items."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes(Settings):
+    """What the costs of a step depend on; defaults are those of Diginetica and the authors."""
+
+    n_items: int = 34_000
+    """Items N."""
+    embedding_dim: int = 128
+    """Embedding size d."""
+    n_proxies: int = 300
+    """Proxies K."""
+    sessions: int = 64
+    """Sessions B of a batch; in evaluation, the prefixes that are ranked together."""
+    targets: float = 256
+    """Targets R of a batch in training."""
+    length: float = 7
+    """Clicks of a session."""
+    n_negatives: int = 100
+    """Hardest negatives of a target."""
+
+    def check(self) -> None:
+        """Check ranges."""
+        for name in self.to_dict():
+            value = getattr(self, name)
+            require(value >= 1, f"{name} is at least 1; received {value}.")
+
+
+@dataclass(frozen=True)
+class Work:
+    """Amounts of work, in the four units of :class:`Machine`.
+
+    >>> Work(flops=2e9, bytes=1e9) + Work(flops=1e9, calls=3)
+    Work(flops=3000000000.0, bytes=1000000000.0, picked=0, calls=3)
+    """
+
+    flops: float = 0
+    bytes: float = 0
+    picked: float = 0
+    calls: float = 0
+
+    def __add__(self, other: Work) -> Work:
+        return Work(
+            self.flops + other.flops,
+            self.bytes + other.bytes,
+            self.picked + other.picked,
+            self.calls + other.calls,
+        )
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Rates of a machine.
+
+    Attributes
+    ----------
+    gemm : float
+        Operations of matrix products, 1/s.
+    memory : float
+        Bytes read and written of arrays that are far larger than the cache, 1/s.
+    selection : float
+        Numbers among which the largest are searched, 1/s.
+    overhead : float
+        Seconds of an operation that has next to nothing to do.
+    """
+
+    gemm: float
+    memory: float
+    selection: float
+    overhead: float
+
+    def seconds(self, work: Work) -> float:
+        """Time that the work takes.
+
+        >>> Machine(1e9, 1e9, 1e8, 1e-6).seconds(Work(flops=2e9, bytes=1e9, calls=1000))
+        3.001
+        """
+        return sum(self.by_unit(work).values())
+
+    def by_unit(self, work: Work) -> dict[str, float]:
+        """The same seconds, by what they go to.
+
+        >>> Machine(1e9, 1e9, 1e8, 1e-6).by_unit(Work(flops=2e9, bytes=1e9, calls=1000))
+        {'products': 2.0, 'memory': 1.0, 'search': 0.0, 'calls': 0.001}
+        """
+        return {
+            "products": work.flops / self.gemm,
+            "memory": work.bytes / self.memory,
+            "search": work.picked / self.selection,
+            "calls": work.calls * self.overhead,
+        }
+
+
+# -- what there is to do ---------------------------------------------------------------------------
+
+
+def products(rows: float, s: Sizes) -> Work:
+    """The product of ``rows`` vectors with the item table: the floor."""
+    return Work(flops=2 * rows * (s.n_items + 1) * s.embedding_dim)
+
+
+def training_step(s: Sizes) -> dict[str, Work]:
+    """Work of the parts of a step, by the names that ``proxysr bench`` measures them under."""
+    d, k, n = s.embedding_dim, s.n_negatives + 1, s.n_items + 1
+    scores, table = s.targets * n * FLOAT, n * d * FLOAT
+    parameters = table + 3 * s.n_proxies * d * FLOAT
+    gathered = s.targets * k * d * FLOAT
+    encoder = _encoder_flops(s)
+    looked_through = n / BLOCK / GROUP + (GROUP + BLOCK) * k  # of each target: Closeness.top
+    return {
+        "forward and search": products(s.targets + s.sessions, s)
+        + Work(
+            flops=encoder,
+            # lengths and products read the items; offsets, products and maxima pass over the
+            # closeness: written, read and written, read
+            bytes=2 * table + 4 * scores + 3 * s.sessions * n * FLOAT,
+            picked=s.targets * looked_through,
+            calls=FORWARD_CALLS + TILE_CALLS * n / TILE,
+        ),
+        "backward": Work(
+            flops=BACKWARD * encoder,
+            # the table's gradient is filled, and the items themselves added by their norms; the
+            # rows of negatives are gathered for points and for normals, and these for the items
+            bytes=5 * table + 4 * gathered,
+            picked=s.targets * k,  # sorted by item
+            calls=BACKWARD_CALLS,
+        ),
+        "optimizer": Work(bytes=ADAM * parameters, calls=UPDATE_CALLS),
+        "constraints": Work(bytes=parameters, calls=UPDATE_CALLS),
+    }
+
+
+def ranking(s: Sizes) -> Work:
+    """Work of ranking the targets of ``sessions`` prefixes that are scored together."""
+    n = s.n_items + 1
+    scores, table = s.sessions * n * FLOAT, n * s.embedding_dim * FLOAT
+    return products(2 * s.sessions, s) + Work(
+        flops=_encoder_flops(s.replace(targets=s.sessions)),
+        # closeness: components along the normal written, read twice; offsets written, read, copied;
+        # products added; the norm taken off into the scores. Then the scores are summed and
+        # compared twice.
+        bytes=2 * table + 12 * scores,
+        calls=FORWARD_CALLS + TILE_CALLS * n / TILE,
+    )
+
+
+def one_session(s: Sizes) -> Work:
+    """Work of recommending to one session: the items are read, for their lengths and products."""
+    n = s.n_items + 1
+    alone = s.replace(sessions=1, targets=1)
+    return Work(
+        flops=_encoder_flops(alone),
+        bytes=3 * n * s.embedding_dim * FLOAT + 12 * n * FLOAT,
+        picked=n,
+        calls=FORWARD_CALLS + TILE_CALLS * n / TILE,
+    )
+
+
+def _encoder_flops(s: Sizes) -> float:
+    """Selector, keys, queries and attention of each click; two layers after it of each target."""
+    d = s.embedding_dim
+    each_click = s.sessions * s.length * d * (3 * d + 2 * s.length)
+    each_session = s.sessions * d * 3 * s.n_proxies
+    each_target = s.targets * 2 * d * d
+    return 2 * (each_click + each_session + each_target)
+
+
+# -- what a machine can do -------------------------------------------------------------------------
+
+
+def clock() -> float:
+    """Seconds since some moment: of the processor if PyTorch has one thread, else of the wall.
+
+    With one thread, time in which other programs had the processor is thereby left out.
+    """
+    return time.process_time() if torch.get_num_threads() == 1 else time.perf_counter()
+
+
+def measure(*, embedding_dim: int = 128, rows: int = 320, seconds: float = 0.3) -> Machine:
+    """The rates of the machine that this runs on, with as many threads as PyTorch has.
+
+    Products have the inner size ``embedding_dim``, since their rate depends on it.
+
+    Parameters
+    ----------
+    embedding_dim, rows : int
+        Shape of the vectors that are multiplied with a tile of items.
+    seconds : float
+        Time for each rate.
+    """
+    left, right = torch.randn(rows, embedding_dim), torch.randn(TILE, embedding_dim)
+    out = torch.empty(rows, TILE)
+    large, tiny = torch.zeros(2**25), torch.zeros(1)
+    with torch.inference_mode():
+        gemm = _rate(lambda: torch.mm(left, right.T, out=out), seconds)
+        memory = _rate(lambda: torch.add(large, 1, out=large), seconds)
+        selection = _rate(lambda: out.topk(100, sorted=False), seconds)
+        calls = _rate(lambda: torch.add(tiny, 1, out=tiny), seconds)
+    return Machine(
+        gemm=gemm * 2 * rows * TILE * embedding_dim,
+        memory=memory * 2 * large.numel() * FLOAT,
+        selection=selection * out.numel(),
+        overhead=1 / calls,
+    )
+
+
+def _rate(do: Callable[[], object], seconds: float) -> float:
+    """How often a second ``do`` can be done: by the quickest quarter of its durations."""
+    do()
+    durations: list[float] = []
+    end = clock() + seconds
+    while (started := clock()) < end or len(durations) < 3:
+        do()
+        durations.append(clock() - started)
+    return 1 / float(torch.tensor(durations, dtype=torch.float64).quantile(0.25))
