@@ -23,7 +23,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -248,6 +248,7 @@ def train_run(
     model_config: Mapping[str, Any] | Settings | None = None,
     train: TrainConfig | None = None,
     resume: bool = False,
+    on_epoch: Callable[[TrainState], None] | None = None,
     progress: bool = True,
 ) -> RunDir:
     """Train a model on prepared data and keep everything in ``run_dir``.
@@ -265,6 +266,8 @@ def train_run(
         ``epochs``, ``patience`` and ``device`` may change.
     resume : bool
         Continue an interrupted run, to the same result; or a finished one for more epochs.
+    on_epoch : callable, optional
+        Called after every epoch, once it is on disk; if it raises, the run can be resumed there.
     progress : bool
         Show progress bars.
 
@@ -308,11 +311,13 @@ def train_run(
             _check_new(path)
             raise
 
-    def on_epoch(state: TrainState) -> None:
+    def keep(state: TrainState) -> None:
         write_checkpoint(last, state)
         with replacing(path / "history.csv") as temporary:
             state.history.frame.to_csv(temporary, index=False)
         snapshots.purge()
+        if on_epoch is not None:
+            on_epoch(state)
 
     busy = f"{path} is being trained by another process. Wait for it, or name a new folder."
     with locked(path / ".training.lock", busy):
@@ -322,7 +327,7 @@ def train_run(
             saved = read_checkpoint(last) if last.is_file() else None
         fit(
             network, split, config,
-            on_epoch=on_epoch, snapshots=snapshots, resume=saved, progress=progress,
+            on_epoch=keep, snapshots=snapshots, resume=saved, progress=progress,
         )  # fmt: skip
     return RunDir(path)
 
