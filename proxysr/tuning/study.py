@@ -101,6 +101,7 @@ class StudyDir:
             write_json(about, {"study": f"proxysr-{uuid.uuid4().hex}", "storage": where})
 
     def _open(self, storage: str) -> BaseStorage:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         if storage == JOURNAL:
             file = str((self.path / JOURNAL).resolve())
             return JournalStorage(JournalFileBackend(file, JournalFileOpenLock(file)))
@@ -204,7 +205,7 @@ class StudyDir:
         columns = ["trial", "state", CRITERION, "best_epoch", "epochs", "seconds", "run", STOPPED]
         names = list(study.user_attrs.get("space", {}))
         return pd.DataFrame(rows, columns=columns + names).astype(
-            {"best_epoch": "Int64", CRITERION: "float64", "seconds": "float64"}
+            {"best_epoch": "Int64", CRITERION: "float64", "seconds": "float64", STOPPED: "str"}
         )
 
     def _row(self, trial: FrozenTrial) -> dict[str, Any]:

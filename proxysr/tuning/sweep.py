@@ -149,7 +149,6 @@ def _work(
     data_dir: str | Path, folder: StudyDir, plan: dict[str, Any], n_trials: int, progress: bool,
     *, bars: bool,
 ) -> None:  # fmt: skip
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
     if plan["warmup"] is not None:
         pruner = optuna.pruners.MedianPruner(STARTUP, n_warmup_steps=plan["warmup"])
