@@ -130,7 +130,7 @@ class StudyDir:
 
     def run_dir(self, trial: FrozenTrial | optuna.Trial) -> Path:
         """Where the run of a trial lies."""
-        return self.path / "runs" / trial.user_attrs.get(RUN, f"trial-{trial.number:04d}")
+        return self.path / "runs" / str(trial.user_attrs.get(RUN, f"trial-{trial.number:04d}"))
 
     def join(self, facts: dict[str, Any]) -> None:
         """Begin the study, or check that it is the one asked for.

@@ -122,7 +122,7 @@ def tune(
 def best_of(table: pd.DataFrame) -> pd.Series | None:
     """The row of the best completed trial, the earliest of equal ones; None if there is none."""
     rows = table[table["state"] == "complete"]
-    return None if rows.empty else rows.loc[rows[CRITERION].idxmax()]
+    return None if rows.empty else rows.iloc[int(rows[CRITERION].argmax())]
 
 
 def _plan(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from proxysr.tuning import TuneConfig, tune
+from proxysr.runs import RunDir
+from proxysr.tuning import TuneConfig, sweep, tune
 from tests.contract.small import SMALL
 
 SPACE: dict[str, Any] = {
@@ -23,6 +25,14 @@ def search(data_dir: Path, study_dir: Path, trials: int = 3, **options: Any) -> 
     return tune(data_dir, study_dir, config=config, progress=False, **(defaults | options))
 
 
-def search_slowly(data_dir: Path, study_dir: Path) -> None:
-    """For a process that is killed: epochs enough to be met in the middle of them."""
-    search(data_dir, study_dir, trials=2, fixed=FIXED | {"epochs": 40, "patience": 40})
+def search_and_hang(data_dir: Path, study_dir: Path) -> None:
+    """For a process that is killed: it stays in its second trial, after the first epoch."""
+    original = sweep.train_run
+
+    def hanging(data_dir: Path, run_dir: Path, **options: Any) -> RunDir:
+        if run_dir.name == "trial-0001":
+            options["on_epoch"] = lambda state: time.sleep(600)
+        return original(data_dir, run_dir, **options)
+
+    sweep.train_run = hanging
+    search(data_dir, study_dir)
