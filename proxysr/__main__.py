@@ -19,6 +19,7 @@ from proxysr.config import nearest, unknown
 COMMANDS = {
     "prepare": "turn a log of clicks into sessions, filtered and split by time",
     "train": "train a model on prepared data",
+    "tune": "search for settings: many runs, judged on validation, by any number of machines",
     "evaluate": "rank the targets of a run's test sessions; recall and MRR",
     "compare": "say whether runs differ by more than luck, paired by session",
     "recommend": "recommend items for a new session, raw ids in and out",

@@ -31,9 +31,15 @@ def environment() -> dict[str, Any]:
     }
 
 
-def write_facts(path: Path, data_dir: str | Path, split: SessionSplit) -> None:
-    """Write ``items.parquet``, ``data.json`` and ``environment.json`` into a run's folder."""
+def write_facts(path: Path, data_dir: str | Path, split: SessionSplit, n_users: int) -> None:
+    """Write into a run's folder what it was made of and with.
+
+    That is ``items.parquet``, ``users.parquet`` with the first ``n_users`` if any, ``data.json`` and
+    ``environment.json``.
+    """
     split.items.to_parquet(path / "items.parquet", index=False)
+    if n_users:
+        split.users.head(n_users).to_parquet(path / "users.parquet", index=False)
     facts = {
         "data_dir": str(Path(data_dir).resolve()),
         "fingerprint": split.fingerprint(),

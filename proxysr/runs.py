@@ -22,7 +22,7 @@ processes from training or evaluating it at the same time.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -265,6 +265,7 @@ def train_run(
     train: TrainConfig | None = None,
     weights: Mapping[str, Tensor] | None = None,
     resume: bool = False,
+    on_epoch: Callable[[TrainState], None] | None = None,
     progress: bool = True,
 ) -> RunDir:
     """Train a model on prepared data and keep everything in ``run_dir``.
@@ -286,6 +287,8 @@ def train_run(
         Name to what a parameter or buffer starts from; the others are drawn.
     resume : bool
         Continue an interrupted run, to the same result; or a finished one for more epochs.
+    on_epoch : callable, optional
+        Called after every epoch, once it is on disk; if it raises, the run can be resumed there.
     progress : bool
         Show progress bars.
 
@@ -323,18 +326,18 @@ def train_run(
         try:
             with claiming(path) as temporary:
                 write_json(temporary / "config.json", header)
-                write_facts(temporary, data_dir, split)
-                if known := getattr(settings, "n_users", 0):
-                    split.users.head(known).to_parquet(temporary / "users.parquet", index=False)
+                write_facts(temporary, data_dir, split, getattr(settings, "n_users", 0))
         except FileExistsError:
             _check_new(path)
             raise
 
-    def on_epoch(state: TrainState) -> None:
+    def keep(state: TrainState) -> None:
         write_checkpoint(last, state)
         with replacing(path / "history.csv") as temporary:
             state.history.frame.to_csv(temporary, index=False)
         snapshots.purge()
+        if on_epoch is not None:
+            on_epoch(state)
 
     busy = f"{path} is being trained by another process. Wait for it, or name a new folder."
     with locked(path / ".training.lock", busy):
@@ -345,7 +348,7 @@ def train_run(
         from_first((name, settings, config, saved))
         fit(
             network, split, config,
-            on_epoch=on_epoch, snapshots=snapshots, resume=saved, progress=progress,
+            on_epoch=keep, snapshots=snapshots, resume=saved, progress=progress,
         )  # fmt: skip
     return RunDir(path)
 

@@ -30,7 +30,17 @@ def loaded_by(code: str) -> set[str]:
     return set(done.stdout.rsplit("LOADED", 1)[1].split())
 
 
-HEAVY = {"torch", "pandas", "numpy", "plotly", "ipywidgets", "ibis", "duckdb", "papermill"}
+HEAVY = {
+    "torch",
+    "pandas",
+    "numpy",
+    "plotly",
+    "ipywidgets",
+    "ibis",
+    "duckdb",
+    "papermill",
+    "optuna",
+}
 
 
 @pytest.mark.parametrize(
@@ -43,7 +53,11 @@ HEAVY = {"torch", "pandas", "numpy", "plotly", "ipywidgets", "ibis", "duckdb", "
             "import proxysr.training, proxysr.evaluation, proxysr.models",
             {"ibis", "duckdb", "pooch", "plotly", "ipywidgets", "anywidget", "openTSNE", "sklearn"},
         ),
-        ("import proxysr.runs, proxysr.recommender", {"ibis", "duckdb", "plotly", "papermill"}),
+        (
+            "import proxysr.runs, proxysr.recommender",
+            {"ibis", "duckdb", "plotly", "papermill", "optuna"},
+        ),
+        ("from proxysr.__main__ import main\nmain(['train', '--help'])", {"optuna", "sqlalchemy"}),
     ],
 )
 def test_imports_stay_light(code: str, unwanted: set[str]) -> None:

@@ -1,0 +1,239 @@
+"""What a sweep tries: the grids of the paper by default, or those of a file.
+
+A space is plain data, ``{name: [values]}`` or ``{name: {"low": …, "high": …, "log": …}}``. Names
+are fields of the model's ``Config`` or of :class:`~proxysr.training.TrainConfig`.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from proxysr.config import ConfigError, Settings, coerce, field_types, require, unknown
+from proxysr.files import read_json
+from proxysr.models import learns, model_class
+from proxysr.training import FOR_COUNTING, TrainConfig
+
+Space = dict[str, Any]
+
+NOT_TUNED = ("task", "min_prefix", "seed", "device")
+"""They say what is measured, by which luck, or where; none of it is better than another."""
+
+DROPOUT = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
+LAMBDA = [0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5]
+OF_ALL: Space = {
+    "learning_rate": [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01],
+    "batch_size": [32, 64, 128, 256, 512],
+    "weight_decay": [0.0, 0.0001, 0.001, 0.01, 0.1],
+    "embedding_dim": [16, 32, 64, 128],
+}
+"""What the paper tunes of every model, but for dropout, which models name in their own ways."""
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """A default space and where it comes from."""
+
+    space: Space
+    source: str
+
+
+def _of_paper(*dropouts: str) -> SearchSpace:
+    """The paper's grid for a competitor."""
+    return SearchSpace(
+        OF_ALL | dict.fromkeys(dropouts, DROPOUT),
+        "Section 4.1.4 of the ProxySR paper, for all models; it tunes what a competitor has "
+        "beyond these in the ranges of that competitor's paper, and here it keeps its default.",
+    )
+
+
+SPACES: dict[str, SearchSpace] = {
+    "proxysr": SearchSpace(
+        OF_ALL
+        | {
+            "dropout": DROPOUT,
+            "n_proxies": [3, 10, 30, 100, 300, 1000, 3000],
+            "lambda_dist": LAMBDA,
+            "lambda_orthog": LAMBDA,
+            "margin": [0.1, 0.2, 0.5, 1.0, 2.0],
+        },
+        "Section 4.1.4 of the paper.",
+    ),
+    "gru4rec": _of_paper("dropout_embedding", "dropout_hidden"),
+    "narm": _of_paper("dropout_embedding", "dropout_session"),
+    "stamp": _of_paper(),
+    "sasrec": _of_paper("dropout"),
+    "repeatnet": _of_paper("dropout"),
+    "srgnn": _of_paper(),
+    "fgnn": _of_paper(),
+    "csrm": _of_paper("dropout_items", "dropout"),
+    "grec": _of_paper(),
+    "gcegnn": _of_paper("dropout", "dropout_aggregator"),
+    "mean": _of_paper(),
+    "cooccurrence": SearchSpace(
+        {
+            "window": [1, 2, 5, 10, 50],
+            "direction": ["both", "forward"],
+            "step_weight": ["reciprocal", "none"],
+            "self_pairs": [False, True],
+        },
+        "Chosen here: the options of the model, and windows from the next click to all.",
+    ),
+    "vsknn": SearchSpace(
+        {
+            "n_neighbours": [50, 100, 200, 500, 1000],
+            "sample_size": [500, 1000, 2500, 5000, 10000],
+            "click_weight": ["linear", "reciprocal"],
+            "neighbour_weight": ["linear", "reciprocal", "none"],
+        },
+        "Chosen here, around the default settings.",
+    ),
+}
+
+
+def default_space(model: str) -> Space:
+    """The space of a model if none is given.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such model, or it has nothing to tune.
+    """
+    model_class(model)
+    require(model in SPACES, f"Model {model!r} has no settings worth a search. Train it instead.")
+    return dict(SPACES[model].space)
+
+
+def read_space(path: str | Path) -> Space:
+    """A space from a JSON or YAML file; :func:`checked_space` checks its names and values."""
+    path = Path(path)
+    if path.suffix == ".json":
+        found = read_json(path)
+    else:
+        import yaml
+
+        try:
+            found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is not valid YAML ({error}).") from None
+    require(
+        isinstance(found, dict) and len(found) > 0,
+        f"{path} holds no search space: lines such as 'margin: [0.1, 0.5]' are expected.",
+    )
+    return {str(name): values for name, values in found.items()}
+
+
+def split_settings(model: str, values: Mapping[str, Any]) -> tuple[Settings, TrainConfig]:
+    """Settings of the model and of its training from one mapping of names.
+
+    Raises
+    ------
+    ConfigError
+        If a name is unknown, would change nothing, or a value is out of range.
+    """
+    cls = model_class(model)
+    own, train = _names(cls.Config), _names(TrainConfig)
+    if not learns(model):
+        train &= set(FOR_COUNTING)
+    for name in values:
+        if name not in own | train:
+            raise ConfigError(unknown(name, own | train, f"setting of {model} or its training"))
+    return (
+        cls.Config.from_dict({k: v for k, v in values.items() if k in own}),
+        TrainConfig.from_dict({k: v for k, v in values.items() if k not in own}),
+    )
+
+
+def checked_space(model: str, space: Mapping[str, Any], fixed: Mapping[str, Any]) -> Space:
+    """The space with values of the right type, each tried beside the first ones of the others.
+
+    Raises
+    ------
+    ConfigError
+        If a name is unknown or fixed, or a value is out of range.
+    """
+    require(len(space) > 0, "The search space is empty: there is nothing to try.")
+    config, train = split_settings(model, fixed)
+    for name in space:
+        if name not in _names(type(config)):  # an unknown name is told with what is near
+            split_settings(model, {name: getattr(train, name, None)})
+        require(name not in fixed, f"{name} is fixed and searched at once; leave one of them out.")
+        require(
+            name not in NOT_TUNED,
+            f"{name} is not searched: values of {', '.join(NOT_TUNED)} are no better or worse "
+            "than others, or not comparable. Fix it with --set.",
+        )
+    hints = field_types(TrainConfig) | field_types(type(config))
+    found = {name: _typed(name, values, hints[name]) for name, values in space.items()}
+    first = {name: _values(values)[0] for name, values in found.items()}
+    for name, values in found.items():
+        for value in _values(values):
+            try:
+                split_settings(model, {**fixed, **first, name: value})
+            except ConfigError as error:
+                raise ConfigError(f"Search space, {name} = {value}: {error}") from None
+    return found
+
+
+def distributions(space: Space) -> dict[str, Any]:
+    """What Optuna draws from."""
+    from optuna.distributions import (
+        BaseDistribution,
+        CategoricalDistribution,
+        FloatDistribution,
+        IntDistribution,
+    )
+
+    def of(values: Any) -> BaseDistribution:
+        if isinstance(values, list):
+            return CategoricalDistribution(values)
+        low, high, log = values["low"], values["high"], values["log"]
+        kind = IntDistribution if isinstance(low, int) else FloatDistribution
+        return kind(low, high, log=log)
+
+    return {name: of(values) for name, values in space.items()}
+
+
+def _typed(name: str, values: Any, hint: Any) -> Any:
+    """A list or a range with values of the field's type."""
+    if isinstance(values, Mapping):
+        return _range(name, values, hint)
+    require(
+        isinstance(values, (list, tuple)) and len(values) > 0,
+        f"{name} takes a list of values, or low and high; received {values!r}.",
+    )
+    typed = [_plain(coerce(value, hint, name)) for value in values]
+    require(len(set(typed)) == len(typed), f"{name} names a value twice: {list(values)}.")
+    return typed
+
+
+def _range(name: str, values: Mapping[str, Any], hint: Any) -> dict[str, Any]:
+    kind = hint
+    if get_origin(hint) is types.UnionType:
+        kind = next(arg for arg in get_args(hint) if arg is not types.NoneType)
+    require(kind in (int, float), f"{name} is no number: it takes a list of values, not a range.")
+    for key in values:
+        if key not in ("low", "high", "log"):
+            raise ConfigError(unknown(str(key), ("low", "high", "log"), f"part of {name}'s range"))
+    require("low" in values and "high" in values, f"The range of {name} needs low and high.")
+    low, high = (coerce(values[key], kind, f"{key} of {name}") for key in ("low", "high"))
+    log = coerce(values.get("log", False), bool, f"log of {name}")
+    require(low < high, f"low of {name} is below high; received {low} and {high}.")
+    require(not log or low > 0, f"low of {name} is positive on a log scale; received {low}.")
+    return {"low": low, "high": high, "log": log}
+
+
+def _plain(value: Any) -> Any:
+    """A list as text, which a setting reads back: a study keeps numbers and text."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else value
+
+
+def _values(values: Any) -> list[Any]:
+    return [values["low"], values["high"]] if isinstance(values, Mapping) else list(values)
+
+
+def _names(cls: type[Settings]) -> set[str]:
+    return {field.name for field in fields(cls)}

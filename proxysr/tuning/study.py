@@ -1,0 +1,277 @@
+"""A study's folder, which processes and machines share: what was tried, and whose turn it is.
+
+A study is a folder::
+
+    study.json                its name, and where its trials are recorded
+    journal.log               the record, one line of JSON an event; or a database holds it
+    runs/trial-0000           the run of a trial
+    trials.csv                one row a trial, as of the latest claim
+    .locks/                   held by who claims trials, and by who works on a trial
+
+Machines that join see the same folder. A trial is claimed under one lock, so there are as many as
+were asked for. Who works on a trial holds a lock that ends with the process; a trial that
+is recorded as running and whose lock is free was left, and is queued again with its settings and
+its run, which goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import FrozenTrial, TrialState
+
+from proxysr.files import check_writable, locked, read_object, replacing, write_json
+from proxysr.training import CRITERION
+from proxysr.tuning.spaces import Space, distributions
+
+JOURNAL = "journal.log"
+QUEUED_AGAIN = "queued again"
+RUN = "run"
+STOPPED = "stopped"
+WAIT = 300.0
+"""Most seconds to wait for others that claim a trial, or write to the journal."""
+
+
+class StudyDir:
+    """The folder of a study.
+
+    Parameters
+    ----------
+    path : str or Path
+    storage : str, optional
+        URL of a database; the journal, or what the study was begun with, if left out.
+    create : bool
+        Begin a study if there is none.
+
+    Raises
+    ------
+    ValueError
+        If it is no study, or records its trials elsewhere.
+    """
+
+    def __init__(
+        self, path: str | Path, storage: str | None = None, *, create: bool = False
+    ) -> None:
+        self.path = Path(path)
+        about = self.path / "study.json"
+        if create and not about.is_file():
+            self._begin(about, storage)
+        if not about.is_file():
+            raise ValueError(
+                f"{self.path} is not a study: it has no study.json. "
+                "Make one with `proxysr tune DATA_DIR STUDY_DIR`."
+            )
+        known = read_object(about, {"study": str, "storage": str})
+        asked = known["storage"] if storage is None else _without_password(storage)
+        if asked != known["storage"]:
+            raise ValueError(
+                f"{self.path} records its trials in {known['storage']}; received storage {asked}. "
+                "Name that one, or a new folder."
+            )
+        if ":***@" in asked and storage is None:
+            raise ValueError(
+                f"{self.path} records its trials in {asked}, and a password is not kept. "
+                "Name it again with --storage."
+            )
+        self.name = known["study"]
+        self.storage = self._open(storage or asked)
+
+    def _begin(self, about: Path, storage: str | None) -> None:
+        check_writable(about)
+        self.path.mkdir(parents=True, exist_ok=True)
+        with self.lock():
+            if about.is_file():
+                return
+            if foreign := [p.name for p in self.path.iterdir() if p.name != ".locks"]:
+                raise ValueError(
+                    f"{self.path} holds {foreign[0]!r} and no study; nothing was overwritten. "
+                    "Name a new folder."
+                )
+            where = JOURNAL if storage is None else _without_password(storage)
+            if storage is not None:
+                self._open(storage)
+            write_json(about, {"study": f"proxysr-{uuid.uuid4().hex}", "storage": where})
+
+    def _open(self, storage: str) -> BaseStorage:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        if storage == JOURNAL:
+            file = str((self.path / JOURNAL).resolve())
+            return JournalStorage(JournalFileBackend(file, JournalFileOpenLock(file)))
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            return RDBStorage(storage)
+        except (SQLAlchemyError, ImportError) as error:
+            reason = str(error).strip().splitlines()[0]
+            shown = _without_password(storage)
+            raise ValueError(f"The database {shown} cannot be opened: {reason}") from None
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """One process at a time claims, and writes the table."""
+        busy = f"{self.path} is held by another process that does not end."
+        with self._locked("claim", busy, WAIT):
+            yield
+
+    @contextmanager
+    def _locked(self, name: str, busy: str, wait: float = 0.0) -> Iterator[None]:
+        folder = self.path / ".locks"
+        folder.mkdir(exist_ok=True)
+        with locked(folder / f"{name}.lock", busy, wait):
+            yield
+
+    def run_dir(self, trial: FrozenTrial | optuna.Trial) -> Path:
+        """Where the run of a trial lies."""
+        return self.path / "runs" / str(trial.user_attrs.get(RUN, f"trial-{trial.number:04d}"))
+
+    def join(self, facts: dict[str, Any]) -> None:
+        """Begin the study, or check that it is the one asked for.
+
+        Raises
+        ------
+        ValueError
+            If it has other data, settings or space; what differs is named.
+        """
+        with self.lock():
+            study = optuna.create_study(
+                study_name=self.name, storage=self.storage, direction="maximize",
+                load_if_exists=True,
+            )  # fmt: skip
+            if not study.user_attrs:
+                for key, value in facts.items():
+                    study.set_user_attr(key, value)
+            known = study.user_attrs
+        if differing := [key for key in facts if known.get(key) != facts[key]]:
+            told = "; ".join(f"{k} is {known.get(k)!r}, not {facts[k]!r}" for k in differing)
+            raise ValueError(
+                f"{self.path} is another study: {told}. "
+                "Run the command it was begun with, or name a new folder."
+            )
+
+    def load(self, **options: Any) -> optuna.Study:
+        """The study as it is recorded."""
+        try:
+            return optuna.load_study(study_name=self.name, storage=self.storage, **options)
+        except KeyError:
+            raise ValueError(f"{self.path} has no trials: its study was never begun.") from None
+
+    def claim(self, study: optuna.Study, n_trials: int, space: Space, seed: int) -> Claim | None:
+        """The next trial to work on, or None if as many as asked for were begun."""
+        with self.lock():
+            self._queue_again_what_was_left(study)
+            kept = _kept(study)
+            self.write_table()
+            waiting = any(trial.state == TrialState.WAITING for trial in kept)
+            if not waiting and len(kept) >= n_trials:
+                return None
+            # what is tried depends on the seed and the trials before, not on who asks
+            study.sampler = optuna.samplers.TPESampler(seed=seed * 1_000_003 + len(kept))
+            trial = study.ask(distributions(space))
+            held = ExitStack()
+            held.enter_context(self._locked(self.run_dir(trial).name, "claimed twice"))
+        return Claim(trial, self.run_dir(trial), held)
+
+    def _queue_again_what_was_left(self, study: optuna.Study) -> None:
+        for trial in study.get_trials(states=(TrialState.RUNNING,)):
+            run_dir = self.run_dir(trial)
+            try:
+                with self._locked(run_dir.name, "is being worked on"):
+                    known_as = self.storage.get_trial_id_from_study_id_trial_number(
+                        self.storage.get_study_id_from_name(self.name), trial.number
+                    )
+                    self.storage.set_trial_user_attr(known_as, QUEUED_AGAIN, True)
+                    study.tell(trial.number, state=TrialState.FAIL)
+                    study.enqueue_trial(trial.params, user_attrs={RUN: run_dir.name})
+            except ValueError:
+                continue
+
+    def write_table(self) -> None:
+        """``trials.csv``."""
+        with replacing(self.path / "trials.csv") as temporary:
+            self.table().to_csv(temporary, index=False)
+
+    def table(self) -> pd.DataFrame:
+        """One row a trial; see :func:`trials`."""
+        study = self.load()
+        rows = [self._row(trial) for trial in _kept(study)]
+        columns = ["trial", "state", CRITERION, "best_epoch", "epochs", "seconds", "run", STOPPED]
+        names = list(study.user_attrs.get("space", {}))
+        return pd.DataFrame(rows, columns=columns + names).astype(
+            {"best_epoch": "Int64", CRITERION: "float64", "seconds": "float64", STOPPED: "str"}
+        )
+
+    def _row(self, trial: FrozenTrial) -> dict[str, Any]:
+        values = trial.intermediate_values  # the best so far, by epoch
+        best = max(values.values(), default=None)
+        stopped = trial.user_attrs.get(STOPPED)
+        took = trial.duration
+        return {
+            "trial": trial.number,
+            "state": trial.state.name.lower() if stopped is None else STOPPED,
+            CRITERION: best,
+            "best_epoch": min((e for e, v in values.items() if v == best), default=None),
+            "epochs": len(values),
+            "seconds": None if took is None else took.total_seconds(),
+            "run": str(self.run_dir(trial)),
+            STOPPED: stopped,
+        } | trial.params
+
+
+class Claim:
+    """A trial and the lock on it; to be left with :meth:`release` once the trial is told."""
+
+    def __init__(self, trial: optuna.Trial, run_dir: Path, held: ExitStack) -> None:
+        self.trial, self.run_dir, self._held = trial, run_dir, held
+
+    def release(self) -> None:
+        """Let others see that nobody works on it."""
+        self._held.close()
+
+
+def trials(study_dir: str | Path, storage: str | None = None) -> pd.DataFrame:
+    """The trials of a study, also of one that goes on.
+
+    Parameters
+    ----------
+    study_dir : str or Path
+    storage : str, optional
+        URL of the database if it has a password.
+
+    Returns
+    -------
+    DataFrame
+        ``trial`` (its number); ``state``: complete, pruned (worse than the median), stopped
+        (could not go on; ``stopped`` says why), running, waiting or fail; ``R@20`` on validation
+        at its best epoch; ``best_epoch``; ``epochs`` so far; ``seconds`` from its latest start;
+        ``run``, a path for :class:`~proxysr.runs.RunDir`; and a column for each setting.
+    """
+    return StudyDir(study_dir, storage).table()
+
+
+def _kept(study: optuna.Study) -> list[FrozenTrial]:
+    """All trials but those that go on under another number."""
+    return [t for t in study.get_trials(deepcopy=False) if QUEUED_AGAIN not in t.user_attrs]
+
+
+def _without_password(storage: str) -> str:
+    """A database's URL as it may be shown."""
+    if storage == JOURNAL:
+        return storage
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return make_url(storage).render_as_string(hide_password=True)
+    except (ArgumentError, ValueError):
+        raise ValueError(
+            f"{storage!r} is no URL of a database, such as sqlite:///trials.db or "
+            "postgresql://user:password@host/name."
+        ) from None

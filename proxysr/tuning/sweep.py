@@ -1,0 +1,254 @@
+"""The sweep: claim a trial, train it as a run, stop it early if it is worse than most, go on.
+
+A trial is judged by its best recall@20 on the validation sessions; test sessions are not looked at.
+
+When a trial is stopped early
+-----------------------------
+By the median rule: after five trials were completed, one whose best recall so far is below the
+median of theirs, as of the same epoch, is pruned. Recall of ProxySR rises, falls while the
+temperature does, and rises again, so its trials are left alone until the temperature has come
+to its end, and recalls are compared as the best so far, which a dip does not change.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+import torch
+
+from proxysr.config import ConfigError, Settings, require
+from proxysr.data.sessions import SessionSplit
+from proxysr.runs import train_run
+from proxysr.training import CRITERION, TrainState
+from proxysr.tuning.spaces import Space, checked_space, default_space, split_settings
+from proxysr.tuning.study import STOPPED, Claim, StudyDir
+
+STARTUP = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneConfig(Settings):
+    """How to search."""
+
+    trials: int = 50
+    """Trials of the study in all, of whatever process; more can be asked for later."""
+    seed: int = 0
+    """Seed of the search; a trial is drawn from it, its number, and the trials before it."""
+    prune: bool = True
+    """Whether to stop a trial whose validation recall is below the median of the others."""
+    warmup: int | None = None
+    """Epochs before a trial may be stopped; the annealing of ProxySR, or 1, if left out."""
+
+    def check(self) -> None:
+        """Check ranges."""
+        require(self.trials >= 1, f"trials is at least 1; received {self.trials}.")
+        require(self.seed >= 0, f"seed is not negative; received {self.seed}.")
+        warmup = self.warmup
+        require(warmup is None or warmup >= 0, f"warmup is not negative; received {warmup}.")
+
+
+def tune(
+    data_dir: str | Path,
+    study_dir: str | Path,
+    *,
+    model: str = "proxysr",
+    space: Mapping[str, Any] | None = None,
+    fixed: Mapping[str, Any] | None = None,
+    config: TuneConfig | None = None,
+    storage: str | None = None,
+    jobs: int = 1,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Begin or join a study and work on it until as many trials as asked for were begun.
+
+    Any number of processes on machines that see both folders may do so at a time. A trial that
+    a killed process left is continued by the next that looks for work.
+
+    Parameters
+    ----------
+    data_dir : str or Path
+        What ``proxysr prepare`` wrote.
+    study_dir : str or Path
+        A new folder, or a study of the same data, model, space and settings.
+    model : str
+        Name in ``MODELS``.
+    space : mapping, optional
+        See :mod:`proxysr.tuning.spaces`; the model's own, without what is fixed, if left out.
+    fixed : mapping, optional
+        Settings of the model and its training that all trials have; defaults for the rest.
+    config : TuneConfig, optional
+    storage : str, optional
+        URL of a database for the trials; a journal in the study's folder if left out.
+    jobs : int
+        Processes to work with.
+    progress : bool
+        Tell of every trial on stderr, and show progress bars if ``jobs`` is 1.
+
+    Returns
+    -------
+    DataFrame
+        See :func:`proxysr.tuning.study.trials`.
+
+    Raises
+    ------
+    ConfigError
+        If a name in ``space`` or ``fixed`` is unknown, or a value is out of range.
+    ValueError
+        If the folder holds something else, or another study.
+    """
+    config = TuneConfig() if config is None else config
+    require(jobs >= 1, f"jobs is at least 1; received {jobs}.")
+    fixed = dict(fixed or {})
+    if space is None:
+        space = {k: v for k, v in default_space(model).items() if k not in fixed}
+    plan = _plan(data_dir, model, checked_space(model, space, fixed), fixed, config)
+    folder = StudyDir(study_dir, storage, create=True)
+    folder.join(plan)
+    if jobs == 1:
+        _work(data_dir, folder, plan, config.trials, progress, bars=progress)
+    else:
+        _work_in_processes(jobs, (str(data_dir), str(study_dir), storage, plan, config.trials,
+                                  progress, max(1, torch.get_num_threads() // jobs)))  # fmt: skip
+    return folder.table()
+
+
+def best_of(table: pd.DataFrame) -> pd.Series | None:
+    """The row of the best completed trial, the earliest of equal ones; None if there is none."""
+    rows = table[table["state"] == "complete"]
+    return None if rows.empty else rows.iloc[int(rows[CRITERION].argmax())]
+
+
+def _plan(
+    data_dir: str | Path, model: str, space: Space, fixed: dict[str, Any], config: TuneConfig
+) -> dict[str, Any]:
+    """What a study is, and what who joins must agree on."""
+    settings, train = split_settings(model, fixed)
+    both = settings.to_dict() | train.to_dict()
+    warmup = config.warmup
+    if warmup is None:
+        longest = space.get("anneal_epochs", [both.get("anneal_epochs", 1)])
+        warmup = longest["high"] if isinstance(longest, dict) else max(longest)
+    return {
+        "model": model,
+        "data": SessionSplit.load(data_dir).fingerprint(),
+        "space": space,
+        "fixed": {name: both[name] for name in sorted(fixed)},
+        "seed": config.seed,
+        "warmup": warmup if config.prune else None,
+    }
+
+
+def _work(
+    data_dir: str | Path, folder: StudyDir, plan: dict[str, Any], n_trials: int, progress: bool,
+    *, bars: bool,
+) -> None:  # fmt: skip
+    pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
+    if plan["warmup"] is not None:
+        pruner = optuna.pruners.MedianPruner(STARTUP, n_warmup_steps=plan["warmup"])
+    study = folder.load(pruner=pruner)
+    while (claim := folder.claim(study, n_trials, plan["space"], plan["seed"])) is not None:
+        try:
+            _train(data_dir, study, claim, plan, bars)
+        finally:
+            claim.release()
+        if progress:
+            sys.stderr.write(_line(study, claim))
+
+
+def _train(
+    data_dir: str | Path, study: optuna.Study, claim: Claim, plan: dict[str, Any], bars: bool
+) -> None:
+    """Train the run of a trial, and record how it ended.
+
+    An interrupt or an unforeseen error leaves the trial as it is, to be continued.
+    """
+    trial = claim.trial
+    reported: list[float] = []
+
+    def report(rows: list[dict[str, float]]) -> None:
+        for row in rows[len(reported) :]:
+            reported.append(max([*reported[-1:], row[CRITERION]]))
+            trial.report(reported[-1], step=len(reported) - 1)
+
+    def on_epoch(state: TrainState) -> None:
+        report(state.history.rows)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+
+    def stopped(why: str) -> None:
+        trial.set_user_attr(STOPPED, why)
+        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+
+    try:
+        settings, train = split_settings(plan["model"], plan["fixed"] | trial.params)
+    except ConfigError as error:
+        return stopped(str(error))
+    try:
+        run = train_run(
+            data_dir, claim.run_dir, model=plan["model"], model_config=settings, train=train,
+            resume=(claim.run_dir / "config.json").is_file(), on_epoch=on_epoch, progress=bars,
+        )  # fmt: skip
+    except optuna.TrialPruned:
+        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    except (FloatingPointError, torch.OutOfMemoryError) as error:
+        stopped(" ".join(str(error).split()))
+    else:
+        report(run.history().to_dict("records"))  # type: ignore[arg-type]
+        study.tell(trial, reported[-1])
+
+
+def _line(study: optuna.Study, claim: Claim) -> str:
+    """How a trial ended, for stderr."""
+    trial = study.get_trials(deepcopy=False)[claim.trial.number]
+    state = trial.user_attrs.get(STOPPED, trial.state.name.lower())
+    values = trial.intermediate_values.values()
+    value = f"{CRITERION} {max(values):.4f} on validation" if values else "no epoch"
+    settings = ", ".join(f"{name}={value}" for name, value in trial.params.items())
+    return f"{claim.run_dir.name}: {state}, {value} ({settings})\n"
+
+
+def _work_in_processes(jobs: int, arguments: tuple[Any, ...]) -> None:
+    context = multiprocessing.get_context("spawn")
+    errors = context.SimpleQueue()
+    workers = [
+        context.Process(target=_worker, args=(*arguments, errors), daemon=True) for _ in range(jobs)
+    ]
+    try:
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    finally:
+        for worker in workers:
+            if worker.pid is not None:
+                worker.terminate()  # what it leaves can be continued
+                worker.join()
+    if not errors.empty():
+        raise ValueError(errors.get())
+    if lost := [worker.exitcode for worker in workers if worker.exitcode]:
+        raise ValueError(
+            f"{len(lost)} of {jobs} processes ended early (exit code {lost[0]}). What they left is "
+            "kept; the same command continues it."
+        )
+
+
+def _worker(
+    data_dir: str, study_dir: str, storage: str | None, plan: dict[str, Any], n_trials: int,
+    progress: bool, threads: int, errors: Any,
+) -> None:  # fmt: skip
+    """One of several processes: nothing on stdout, errors as text for the one that started it."""
+    sys.stdout = sys.stderr
+    torch.set_num_threads(threads)
+    try:
+        _work(data_dir, StudyDir(study_dir, storage), plan, n_trials, progress, bars=False)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (ValueError, OSError, RuntimeError) as error:
+        errors.put(" ".join(str(error).split()))
