@@ -34,8 +34,8 @@ def environment() -> dict[str, Any]:
 def write_facts(path: Path, data_dir: str | Path, split: SessionSplit, n_users: int) -> None:
     """Write into a run's folder what it was made of and with.
 
-    That is ``items.parquet``, ``users.parquet`` with the first ``n_users`` if any, ``data.json`` and
-    ``environment.json``.
+    That is ``items.parquet``, ``users.parquet`` with the first ``n_users`` if any, ``data.json``
+    and ``environment.json``.
     """
     split.items.to_parquet(path / "items.parquet", index=False)
     if n_users:

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--space", metavar="FILE", help="what to try [see below]")
     parser.add_argument("--epochs", metavar="N", help="most epochs of a trial [50]")
-    add_set(parser, "the model or its training that all trials have,")
+    add_set(parser, "the model or its training that all trials have")
     parser.add_argument("--storage", metavar="URL", help="database [STUDY_DIR/journal.log]")
     parser.add_argument("--jobs", metavar="N", type=int, default=1, help="processes here [1]")
     add_settings(parser.add_argument_group("search"), TuneConfig)

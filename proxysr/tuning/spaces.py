@@ -72,6 +72,7 @@ SPACES: dict[str, SearchSpace] = {
     "csrm": _of_paper("dropout_items", "dropout"),
     "grec": _of_paper(),
     "gcegnn": _of_paper("dropout", "dropout_aggregator"),
+    "hrnn": _of_paper("dropout_user", "dropout_session", "dropout_init"),
     "mean": _of_paper(),
     "cooccurrence": SearchSpace(
         {
