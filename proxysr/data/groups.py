@@ -3,8 +3,8 @@
 Groups take the place of ``Sessions.user_index``, for models that carry something from one
 session of a user to the next.
 
->>> dealt_out(np.array([3, 3, 5, -1]), seed=1)
-array([ 3,  5, -1,  3])
+>>> dealt_out(np.array([3, 3, 5, -1]), seed=0)
+array([ 5,  3,  3, -1])
 """
 
 from __future__ import annotations
