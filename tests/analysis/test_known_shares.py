@@ -142,9 +142,11 @@ def test_choices_are_those_of_the_model(made: Any) -> None:
 def test_the_bias_counts_for_known_users_only(made: Any) -> None:
     _, _, runs = made
     choices = choices_of_shares(runs)
-    some = choices[choices["share"] > 0].drop(columns="choice")
-    told = some[choices["choice"] == WITH].reset_index(drop=True)
-    untold = some[choices["choice"] == WITHOUT].reset_index(drop=True)
+    some = choices[choices["share"] > 0]
+    told, untold = (
+        some[some["choice"] == choice].drop(columns="choice").reset_index(drop=True)
+        for choice in (WITH, WITHOUT)
+    )
     strangers = ~told["known"]
     pd.testing.assert_frame_equal(told[strangers], untold[strangers], check_exact=True)
     differs = told["probability"] != untold["probability"]
