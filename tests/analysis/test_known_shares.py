@@ -114,6 +114,8 @@ def test_effects_are_those_of_the_kept_ranks(made: Any) -> None:
     assert np.array_equal(tested["p_holm"], holm(tested["p_value"].to_numpy()))
     read = effects_as_read(table)
     assert read.loc[(KNOWN, 80), "n_users"] <= 4
+    (own,) = table.query(f"sessions == '{KNOWN}' and share == 80 and metric == 'R@5'").itertuples()
+    assert read.loc[(KNOWN, 80), "R@5, seeds"] == f"{own.least:+.4f} to {own.most:+.4f}"
     assert list(dict.fromkeys(read.index.get_level_values(0))) == ["all", KNOWN, OTHERS]
 
 
