@@ -53,11 +53,11 @@ def effects(
     -------
     DataFrame
         One row for each share, kind of sessions and metric: ``share``; ``sessions`` ("all", "known
-        users": known at this share, "others"); ``n_users`` (known, of these sessions), ``n_sessions``, ``n_targets``,
-        ``seeds``; ``metric``, ``value`` with ``low`` and ``high``; ``reference``, the value of 0 %
-        on the same sessions; ``difference`` to it, ``difference_low``, ``difference_high``;
-        ``least`` and ``most``, the smallest and largest difference of two runs of one seed;
-        ``p_value``, and ``p_holm``, corrected for all rows. Values are means over the seeds;
+        users": known at this share, "others"); ``n_users`` (known, with one of these sessions),
+        ``n_sessions``, ``n_targets``, ``seeds``; ``metric``, ``value`` with ``low`` and ``high``;
+        ``reference``, the value of 0 % on the same sessions; ``difference`` to it,
+        ``difference_low``, ``difference_high``; ``least`` and ``most``, the smallest and
+        largest difference of two runs of one seed; ``p_value``, and ``p_holm``, corrected for all rows. Values are means over the seeds;
         intervals are those of another draw of sessions. Kinds with fewer than two sessions have
         no row.
 
@@ -263,8 +263,9 @@ def agreement_of_shares(
             facts = {"share": share, "seed": run_seed, "sessions": kind}
             facts |= {"n_sessions": len(enough), "n_users": len(np.unique(users[enough]))}
             kept = table[["choice", "ami", "null_low", "null_high", "p_value"]]
+            columns = [str(name) for name in kept]
             rows += [
-                facts | dict(zip(kept, row, strict=True)) for row in kept.itertuples(index=False)
+                facts | dict(zip(columns, row, strict=True)) for row in kept.itertuples(index=False)
             ]
     return pd.DataFrame(rows)
 
