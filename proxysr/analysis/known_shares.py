@@ -57,7 +57,8 @@ def effects(
         ``n_sessions``, ``n_targets``, ``seeds``; ``metric``, ``value`` with ``low`` and ``high``;
         ``reference``, the value of 0 % on the same sessions; ``difference`` to it,
         ``difference_low``, ``difference_high``; ``least`` and ``most``, the smallest and
-        largest difference of two runs of one seed; ``p_value``, and ``p_holm``, corrected for all rows. Values are means over the seeds;
+        largest difference of two runs of one seed; ``p_value``, and ``p_holm``, corrected for
+        all rows. Values are means over the seeds;
         intervals are those of another draw of sessions. Kinds with fewer than two sessions have
         no row.
 
