@@ -53,11 +53,12 @@ def effects(
     -------
     DataFrame
         One row for each share, kind of sessions and metric: ``share``; ``sessions`` ("all", "known
-        users": known at this share, "others"); ``n_users`` (known), ``n_sessions``, ``n_targets``,
-        ``seeds``; ``metric``, ``value`` with ``low`` and ``high``; ``reference``, the value of 0 %
-        on the same sessions; ``difference`` to it, ``difference_low``, ``difference_high``;
-        ``least`` and ``most``, the smallest and largest difference of two runs of one seed;
-        ``p_value``, and ``p_holm``, corrected for all rows. Values are means over the seeds;
+        users": known at this share, "others"); ``n_users`` (known, with one of these sessions),
+        ``n_sessions``, ``n_targets``, ``seeds``; ``metric``, ``value`` with ``low`` and ``high``;
+        ``reference``, the value of 0 % on the same sessions; ``difference`` to it,
+        ``difference_low``, ``difference_high``; ``least`` and ``most``, the smallest and
+        largest difference of two runs of one seed; ``p_value``, and ``p_holm``, corrected for
+        all rows. Values are means over the seeds;
         intervals are those of another draw of sessions. Kinds with fewer than two sessions have
         no row.
 
@@ -83,15 +84,19 @@ def effects(
                 continue
             found = estimates([Contender("0", before), Contender("share", after)], config)
             base, own = (found[found["run"] == name] for name in ("0", "share"))
-            facts: dict[str, Any] = {"sessions": kind, "n_sessions": n_sessions}
-            facts |= {"n_targets": len(before[0]), "seeds": len(after)}
+            facts: dict[str, Any] = {
+                "sessions": kind,
+                "n_sessions": n_sessions,
+                "n_targets": len(before[0]),
+            }
+            facts["seeds"] = len(after)
             if not tables:
                 tables.append(base.assign(share=0, n_users=0, reference=base["value"], **facts))
             by_seed = [
                 [_mean(new, metric) - _mean(old, metric) for metric in config.metrics]
                 for new, old in zip(after, before, strict=True)
             ]
-            more = {
+            more: dict[str, Any] = {
                 "reference": base["value"].to_numpy(),
                 "least": np.min(by_seed, axis=0),
                 "most": np.max(by_seed, axis=0),
@@ -121,6 +126,9 @@ def effects_as_read(table: pd.DataFrame, *, digits: int = 4) -> pd.DataFrame:
             f"{row.difference_high:{change}}]"
             for row in found.itertuples()
         ]
+        shown[f"{metric}, seeds"] = [
+            f"{row.least:{change}} to {row.most:{change}}" for row in found.itertuples()
+        ]
         shown[f"{metric}, p (Holm)"] = found["p_holm"].map(lambda p: f"{p:.3g}")
     order = [kind for kind in (ALL, KNOWN, OTHERS) if kind in shown.index]
     return shown.loc[order]
@@ -148,8 +156,11 @@ def choices_of_shares(runs: Shares, *, part: str = "test", device: str = "cpu") 
             asked = {WITH: sessions} if share else {}
             for choice, told in (asked | {WITHOUT: anonymous(sessions)}).items():
                 found = assignments_from_model(model, told)
-                facts: dict[str, Any] = {"share": share, "seed": run.train_config.seed}
-                facts["choice"] = choice
+                facts: dict[str, Any] = {
+                    "share": share,
+                    "seed": run.train_config.seed,
+                    "choice": choice,
+                }
                 found = found[["session_id", "proxy", "probability", "entropy"]]
                 tables.append(found.assign(known=known, **facts))
     return pd.concat(tables, ignore_index=True)
@@ -253,9 +264,9 @@ def agreement_of_shares(
             facts = {"share": share, "seed": run_seed, "sessions": kind}
             facts |= {"n_sessions": len(enough), "n_users": len(np.unique(users[enough]))}
             kept = table[["choice", "ami", "null_low", "null_high", "p_value"]]
+            columns = [str(name) for name in kept]
             rows += [
-                facts | {str(name): value for name, value in row.items()}
-                for row in kept.to_dict("records")
+                facts | dict(zip(columns, row, strict=True)) for row in kept.itertuples(index=False)
             ]
     return pd.DataFrame(rows)
 
@@ -265,21 +276,21 @@ def _rows_of_users(users: npt.NDArray[np.integer[Any]], n: int) -> npt.NDArray[n
     return rows_of_known_users(users, n) if (counts >= n).sum() >= 2 else np.empty(0, np.int64)
 
 
-def _by_run(choices: pd.DataFrame) -> list[tuple[Any, Any, dict[str, pd.DataFrame]]]:
+def _by_run(choices: pd.DataFrame) -> list[tuple[int, int, dict[str, pd.DataFrame]]]:
     """Share above 0, seed, and name of a choice to its rows, all in the order of the sessions."""
-    found = {
+    found: dict[Any, pd.DataFrame] = {
         key: rows.reset_index(drop=True)
         for key, rows in choices.groupby(["share", "seed", "choice"], sort=False)
     }
     return [
-        (share, seed, {
-            WITH: rows,
-            WITHOUT: found[share, seed, WITHOUT],
-            NOBODY: found[0, seed, WITHOUT],
-        })
+        (
+            share,
+            seed,
+            {WITH: rows, WITHOUT: found[share, seed, WITHOUT], NOBODY: found[0, seed, WITHOUT]},
+        )
         for (share, seed, choice), rows in found.items()
         if choice == WITH
-    ]  # fmt: skip
+    ]
 
 
 def _check(runs: Shares) -> None:

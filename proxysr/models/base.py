@@ -51,6 +51,8 @@ class SessionModel(nn.Module, ABC):
     """Clicks of a session that the model looks at: its latest ones."""
     peeks_in_training: bool = False
     """Whether the training loss of a position may depend on later clicks (scores never do)."""
+    knows_users: ClassVar[bool] = False
+    """Whether it is at a loss without users, so that it can't be held against those without."""
     sized_by_data: ClassVar[tuple[str, ...]] = ()
     """Buffers that :meth:`prepare` gives their size; saved ones bring it along."""
 

@@ -160,6 +160,7 @@ class HRNN(SoftmaxModel):
     Config = HRNNConfig
     config: HRNNConfig
     batches = GroupBatches
+    knows_users = True
     only_whole_batches = "it carries states from session to session, and would know only its share"
     sized_by_data = ("latest_session", "user_before", "has_session")
     latest_session: Tensor

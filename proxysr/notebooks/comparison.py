@@ -70,7 +70,7 @@ def model_variants(models: str, presets: str) -> list[Variant]:
     Parameters
     ----------
     models : str
-        Names in ``MODELS``, separated by commas; "all" for every one.
+        Names in ``MODELS``, separated by commas; "all" for every one that needs no users.
     presets : str
         The ending of the presets' names: with "small", SASRec has the settings of "sasrec-small".
         Models that only count need no preset and have their defaults without one; empty: all
@@ -82,7 +82,8 @@ def model_variants(models: str, presets: str) -> list[Variant]:
         If a model is unknown, or learns and has no preset of that name.
     """
     variants = []
-    for name in list(MODELS) if models.strip() == "all" else names_in(models):
+    anonymous = [name for name, model in MODELS.items() if not model.knows_users]
+    for name in anonymous if models.strip() == "all" else names_in(models):
         variant = Variant(name, name)
         chosen = f"{name}-{presets}"
         needed = variant.learns  # also finds out whether there is such a model

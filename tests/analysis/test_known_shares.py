@@ -114,6 +114,8 @@ def test_effects_are_those_of_the_kept_ranks(made: Any) -> None:
     assert np.array_equal(tested["p_holm"], holm(tested["p_value"].to_numpy()))
     read = effects_as_read(table)
     assert read.loc[(KNOWN, 80), "n_users"] <= 4
+    (own,) = table.query(f"sessions == '{KNOWN}' and share == 80 and metric == 'R@5'").itertuples()
+    assert read.loc[(KNOWN, 80), "R@5, seeds"] == f"{own.least:+.4f} to {own.most:+.4f}"
     assert list(dict.fromkeys(read.index.get_level_values(0))) == ["all", KNOWN, OTHERS]
 
 
@@ -142,10 +144,11 @@ def test_choices_are_those_of_the_model(made: Any) -> None:
 def test_the_bias_counts_for_known_users_only(made: Any) -> None:
     _, _, runs = made
     choices = choices_of_shares(runs)
-    some = choices[choices["share"] > 0].drop(columns="choice")
-    kind = choices.loc[some.index, "choice"]
-    told = some[kind == WITH].reset_index(drop=True)
-    untold = some[kind == WITHOUT].reset_index(drop=True)
+    some = choices[choices["share"] > 0]
+    told, untold = (
+        some[some["choice"] == choice].drop(columns="choice").reset_index(drop=True)
+        for choice in (WITH, WITHOUT)
+    )
     strangers = ~told["known"]
     pd.testing.assert_frame_equal(told[strangers], untold[strangers], check_exact=True)
     differs = told["probability"] != untold["probability"]

@@ -100,3 +100,9 @@ def test_other_data_have_nothing_beside_them() -> None:
 
 def test_ablations_go_by_their_names_in_table_5() -> None:
     assert {"ProxySR", *ABLATIONS} == set(published_variants(5)["variant"])
+
+
+def test_groups_of_hrnn_go_by_their_names_in_table_6() -> None:
+    ours = pd.DataFrame({"run": ["HRNN proxy"], "task": ["unseen"], "metric": ["R@20"]})
+    assert with_published(ours, "retailrocket")["published"].tolist() == [0.1941]
+    assert with_published(ours, "diginetica")["published"].isna().all()

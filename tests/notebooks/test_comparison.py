@@ -83,7 +83,8 @@ def test_what_is_there_is_not_done_again(data: Path, monkeypatch: pytest.MonkeyP
 
 def test_all_models_have_small_settings() -> None:
     variants = model_variants("all", "small")
-    assert [variant.name for variant in variants] == list(MODELS)
+    assert [variant.name for variant in variants] == [name for name in MODELS if name != "hrnn"]
+    assert model_variants("hrnn", "small")[0].train  # it needs users, and is named for that
     assert all(variant.train["learning_rate"] > 0 for variant in variants if variant.learns)
 
 
