@@ -56,14 +56,14 @@ def test_of_two_trainings_one_gets_the_folder(
     data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other one is as far as this one, and takes the folder first."""
-    path, original = tmp_path / "run", runs._write_facts
+    path, original = tmp_path / "run", runs.write_facts
 
     def other_is_first(*args: Any) -> None:
         original(*args)
-        monkeypatch.setattr(runs, "_write_facts", original)
+        monkeypatch.setattr(runs, "write_facts", original)
         train_run(data_dir, path, model="popularity", train=config(), progress=False)
 
-    monkeypatch.setattr(runs, "_write_facts", other_is_first)
+    monkeypatch.setattr(runs, "write_facts", other_is_first)
     with pytest.raises(ValueError, match=r"run is not empty; nothing was overwritten. Add --resum"):
         train_run(data_dir, path, train=config(), progress=False)
     assert RunDir(path).model_name == "popularity"
