@@ -314,7 +314,8 @@ def train_run(
         check_users(split, getattr(settings, "n_users", 0))
     network = create(name, split.n_items, settings, seed=config.seed)
     check_shares(network)
-    network.load_state_dict({**network.state_dict(), **(weights or {})})
+    if weights:
+        network.load_state_dict({**network.state_dict(), **weights})
     header = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
