@@ -1,13 +1,15 @@
-"""Cross-entropy of a softmax over all items, and its gradient, some rows at a time.
+"""Cross-entropy of a softmax over all items, and its gradient, a tile of scores at a time.
 
 With scores ``z_ri = x_r.I_i + b_i`` and their softmax p over the items, target t_r of row r costs
 
     ``log sum_i exp(z_ri) - z_r,t_r``
 
 and the gradient by the scores is ``p_ri - [i = t_r]``, so those by x, I and b are products of
-that matrix with I, with x and with ones. As nothing else depends on the scores, all is done while
-those of a few rows are in the cache: they are exponentiated in place, multiplied, and
-forgotten. Neither the scores of all rows nor their logarithms are ever in memory together.
+that matrix with I, with x and with ones. All that is done to a tile of scores, of some rows and
+some items, is done while it is in the cache: its exponentials are summed and multiplied by I.
+They are taken over the largest score of the row so far; when a later tile has a larger one, what
+was summed is scaled down. Only the product with x must wait until the sums are known: until then
+the exponentials of some rows are kept. The scores of all rows are never in memory together.
 """
 
 from __future__ import annotations
@@ -20,11 +22,10 @@ from torch.autograd.function import once_differentiable
 
 from proxysr.data.sessions import PAD
 
-CPU_MEMORY = 2**24
-"""Bytes of scores that are made at once on a CPU: what caches hold and allocators keep."""
+TILE = (256, 2048)
+"""Rows and items whose scores are made at once on a CPU: about what its second cache holds."""
 CUDA_MEMORY = 2**28
-FEWEST_ROWS = 64
-"""With fewer rows at a time, adding to the items' gradient would take longer than products."""
+"""Bytes of scores that are made at once on a GPU, of all items."""
 
 
 def cross_entropy_over_all(
@@ -61,32 +62,57 @@ class _CrossEntropy(torch.autograd.Function):
         targets: Tensor,
         left_out: Tensor | None,
     ) -> Tensor:
-        memory = CPU_MEMORY if items.device.type == "cpu" else CUDA_MEMORY
-        rows = max(FEWEST_ROWS, memory // (items.element_size() * len(items)))
+        rows, width = TILE
+        if items.device.type != "cpu":
+            rows, width = max(1, CUDA_MEMORY // (items.element_size() * len(items))), len(items)
+        tiles = [slice(a, min(a + width, len(items))) for a in range(0, len(items), width)]
         total = vectors.new_zeros(())
-        for_vectors, for_items = torch.empty_like(vectors), torch.zeros_like(items)
+        for_vectors, for_items = torch.zeros_like(vectors), torch.zeros_like(items)
         for_bias = None if bias is None else torch.zeros_like(bias)
-        for first in range(0, len(vectors), rows):
-            part = slice(first, first + rows)
-            x, target = vectors[part], targets[part, None]
-            scores = x @ items.T if bias is None else torch.addmm(bias, x, items.T)
-            scores[:, PAD] = -torch.inf
-            if left_out is not None:
-                scores.scatter_(1, left_out[part], -torch.inf)
-            scores -= scores.amax(dim=1, keepdim=True)
-            total -= scores.gather(1, target).sum()
-            sums = scores.exp_().sum(dim=1, keepdim=True)
-            total += sums.log().sum()
-            # rows of p - [i = t] times their sums, which are cheaper to divide by afterwards
-            scores.scatter_add_(1, target, -sums)
-            for_vectors[part] = (scores @ items) / sums
-            for_items.addmm_(scores.T, x / sums)
+        for part in (slice(a, a + rows) for a in range(0, len(vectors), rows)):
+            x, target, weighted = vectors[part], targets[part], for_vectors[part]
+            of_target = torch.linalg.vecdot(x, items[target])[:, None]
+            if bias is not None:
+                of_target += bias[target, None]
+            most, sums = of_target, torch.zeros_like(of_target)
+            kept = []
+            for tile in tiles:
+                scores = x @ items[tile].T
+                if bias is not None:
+                    scores += bias[tile]
+                if tile.start <= PAD:
+                    scores[:, PAD] = -torch.inf
+                if left_out is not None:
+                    _leave_out(scores, left_out[part] - tile.start)
+                before, most = most, torch.maximum(most, scores.amax(dim=1, keepdim=True))
+                smaller = (before - most).exp_()
+                scores -= most
+                sums = sums * smaller + scores.exp_().sum(dim=1, keepdim=True)
+                weighted *= smaller
+                weighted.addmm_(scores, items[tile])
+                kept.append((tile, scores, most))
+            total += (sums.log() + most - of_target).sum()
+            weighted /= sums
+            weighted -= items[target]
+            for tile, exponentials, most_then in kept:
+                share = (most_then - most).exp_() / sums
+                for_items[tile].addmm_(exponentials.T, x * share)
+                if for_bias is not None:
+                    for_bias[tile].addmv_(exponentials.T, share[:, 0])
+            for_items.index_add_(0, target, x, alpha=-1)
             if for_bias is not None:
-                for_bias.addmv_(scores.T, 1 / sums.squeeze(1))
+                for_bias.index_add_(0, target, -torch.ones_like(x[:, 0]))
         ctx.save_for_backward(for_vectors, for_items, for_bias)
         return total
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
-        return *(None if g is None else g * grad for g in ctx.saved_tensors), None, None
+        # in place, as nothing else holds them; a second backward is refused by PyTorch
+        return *(None if g is None else g.mul_(grad) for g in ctx.saved_tensors), None, None
+
+
+def _leave_out(scores: Tensor, columns: Tensor) -> None:
+    """Set scores (R, W) at columns (R, n) to -inf, those columns that there are."""
+    rows, places = ((columns >= 0) & (columns < scores.shape[1])).nonzero(as_tuple=True)
+    scores[rows, columns[rows, places]] = -torch.inf

@@ -1,4 +1,4 @@
-"""The loss that is computed some rows at a time against PyTorch's over all scores, in float64."""
+"""The loss that is computed a tile at a time against PyTorch's over all scores, in float64."""
 
 from __future__ import annotations
 
@@ -22,19 +22,18 @@ def literal(
     return cross_entropy(scores.masked_fill(takes_no_part, -torch.inf), targets, reduction="sum")
 
 
-@pytest.mark.parametrize("together", [1, 3, 11, 64])
+@pytest.mark.parametrize("tile", [(1, 7), (3, 1), (11, 20), (4, 64), (64, 3)])
 @pytest.mark.parametrize("with_bias", [False, True])
 @pytest.mark.parametrize("with_left_out", [False, True])
 @pytest.mark.parametrize("scale", [0.1, 30.0])
 def test_value_and_gradient(
     monkeypatch: pytest.MonkeyPatch,
-    together: int,
+    tile: tuple[int, int],
     with_bias: bool,
     with_left_out: bool,
     scale: float,
 ) -> None:
-    monkeypatch.setattr(module, "FEWEST_ROWS", together)
-    monkeypatch.setattr(module, "CPU_MEMORY", 0)
+    monkeypatch.setattr(module, "TILE", tile)
     generator = torch.Generator().manual_seed(1)
     vectors, items, bias = (
         (torch.randn(*shape, generator=generator, dtype=torch.float64) * scale).requires_grad_()
@@ -66,3 +65,11 @@ def test_the_only_item_costs_nothing() -> None:
     assert total == 0
     assert vectors.grad is not None
     assert (vectors.grad == 0).all()
+
+
+def test_a_second_backward_is_refused() -> None:
+    vectors, items = torch.ones(2, 3, requires_grad=True), torch.ones(4, 3, requires_grad=True)
+    total = cross_entropy_over_all(vectors, items, torch.tensor([1, 2]))
+    total.backward(retain_graph=True)  # type: ignore[no-untyped-call]
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        total.backward()  # type: ignore[no-untyped-call]
