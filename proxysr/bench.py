@@ -30,7 +30,7 @@ from proxysr.data.batches import SessionBatch, TrainingBatches
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.evaluation import CPU_MEMORY, FEWEST_ROWS, evaluate
 from proxysr.models import ProxySR
-from proxysr.models.projected import TILE
+from proxysr.models.tiles import TILE
 from proxysr.recommender import Recommender
 
 MIN_PREFIX = 3

@@ -22,7 +22,7 @@ from proxysr.config import ConfigError, require
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, SessionSplit
 from proxysr.models import MODELS, LearnedModel, create, learns, model_class
-from proxysr.models.projected import TILE
+from proxysr.models.tiles import TILE
 
 WARM_UP = 2
 

@@ -24,7 +24,8 @@ from dataclasses import dataclass
 import torch
 
 from proxysr.config import Settings, require
-from proxysr.models.projected import BLOCK, GROUP, TILE
+from proxysr.models.projected import BLOCK, GROUP
+from proxysr.models.tiles import TILE
 
 FLOAT = 4
 """Bytes of a number."""

@@ -10,7 +10,7 @@ target is counted, not sorted for. Metrics are means over the targets' ranks:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -23,9 +23,10 @@ from tqdm.auto import tqdm
 
 from proxysr.config import ConfigError, require, unknown
 from proxysr.data.batches import PrefixBatches
-from proxysr.data.sessions import Sessions, Task
+from proxysr.data.sessions import PAD, Sessions, Task
 from proxysr.distributed import gathered, rank, world_size
 from proxysr.models.base import SessionModel
+from proxysr.models.tiles import entries
 
 Ties = Literal["mean", "best", "worst"]
 
@@ -164,11 +165,11 @@ def _rank_all(
         total=len(prefixes), desc="ranking", unit="prefix", leave=False, disable=not progress
     ) as bar:
         for picked, batch, seen in prefixes.batches(rows, cells=memory // BYTES_OF_A_CLICK):
-            scores = model.score(batch)
-            finite &= scores[:, 1:].sum().isfinite()
+            tiles = model.score_tiles(batch)
+            finite &= _all_finite(tiles, model.n_items)
             if seen is not None:
-                scores.scatter_(1, seen, -torch.inf)
-            found.setdefault("rank", []).append(rank_of(scores, batch.targets[:, -1], ties))
+                tiles.view(-1)[entries(tiles, seen)] = -torch.inf
+            found.setdefault("rank", []).append(rank_in(tiles, batch.targets[:, -1], ties))
             for name, column in model.choices(batch).items():
                 found.setdefault(name, []).append(column)
             bar.update(len(picked))
@@ -191,27 +192,41 @@ def _of_all(columns: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]
 
 def rank_of(scores: Tensor, target: Tensor, ties: Ties = "mean") -> Tensor:
     """Rank from 1 (float64) of column ``target`` (B,) in each row of ``scores`` (B, V)."""
-    own = scores.gather(1, target[:, None])
-    better, as_good = (_count(scores, own, compare) for compare in (torch.gt, torch.ge))
+    return rank_in(scores[None], target, ties)
+
+
+def rank_in(tiles: Tensor, target: Tensor, ties: Ties = "mean") -> Tensor:
+    """The same in scores (tiles, B, width), as :mod:`proxysr.models.tiles` keeps them.
+
+    Ones are written as numbers and summed in the cache: summing truth values, or all
+    rows at once, takes ten times as long on a CPU.
+    """
+    rows, width = tiles.shape[1:]
+    own = tiles.reshape(-1)[entries(tiles, target[:, None])]
+    exact = torch.float32 if width < 2**24 else torch.float64
+    together = max(1, CACHE // (4 * width)) if tiles.device.type == "cpu" else rows
+    ones = tiles.new_empty((min(together, rows), width), dtype=exact)
+    better = tiles.new_zeros(rows, dtype=torch.float64)
+    as_good = torch.zeros_like(better)
+    for tile in tiles:
+        for first in range(0, rows, together):
+            some = slice(first, first + together)
+            for compare, count in ((torch.gt, better), (torch.ge, as_good)):
+                held = compare(tile[some], own[some], out=ones[: len(own[some])])
+                count[some] += held.sum(dim=1)
     if ties == "best":
         return better + 1
     return as_good if ties == "worst" else (better + 1 + as_good) / 2
 
 
-def _count(scores: Tensor, own: Tensor, compare: Callable[..., Tensor]) -> Tensor:
-    """In how many columns ``compare(scores, own)`` holds, float64 (B,).
-
-    Ones are written as numbers and summed in the cache: summing truth values, or all
-    rows at once, takes ten times as long on a CPU.
-    """
-    exact = torch.float32 if scores.shape[1] < 2**24 else torch.float64
-    cached = max(1, CACHE // (4 * scores.shape[1])) if scores.device.type == "cpu" else len(scores)
-    ones = scores.new_empty((cached, scores.shape[1]), dtype=exact)
-    counts = [
-        compare(some, its_own, out=ones[: len(some)]).sum(dim=1)
-        for some, its_own in zip(torch.split(scores, cached), torch.split(own, cached), strict=True)
+def _all_finite(tiles: Tensor, n_items: int) -> Tensor:
+    """Whether all scores of items are finite: a truth value on the device."""
+    width = tiles.shape[2]
+    sums = [
+        tile[:, (PAD + 1 if number == 0 else 0) : n_items + 1 - number * width].sum()
+        for number, tile in enumerate(tiles)
     ]
-    return torch.cat(counts).double()
+    return torch.stack(sums).isfinite().all()
 
 
 def metrics_of(ranks: npt.NDArray[np.floating[Any]], ks: Sequence[int]) -> dict[str, float]:

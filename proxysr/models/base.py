@@ -76,6 +76,13 @@ class SessionModel(nn.Module, ABC):
         not masked: that is the task's business. The caller may change the tensor.
         """
 
+    def score_tiles(self, batch: SessionBatch) -> Tensor:
+        """The same scores (tiles, B, width), as :mod:`proxysr.models.tiles` keeps them.
+
+        Ranks are counted in them; a model may have a faster way to them than to :meth:`score`.
+        """
+        return self.score(batch)[None]
+
     @abstractmethod
     def represent(self, batch: SessionBatch) -> Tensor:
         """The vectors (B, D) that a map of the sessions should show."""

@@ -27,7 +27,8 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag, relu
 from torch.utils.checkpoint import checkpoint
 
-from proxysr.models.projected import TILE, ProjectedSearch, Queries, rows_within
+from proxysr.models.projected import ProjectedSearch, Queries, rows_within
+from proxysr.models.tiles import TILE
 
 
 class Hinge(NamedTuple):

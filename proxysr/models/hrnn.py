@@ -231,13 +231,9 @@ class HRNN(SoftmaxModel):
         vectors = self.dropout_session(states[shifted(batch, ends)])
         return Loss(self.cross_entropy(vectors, batch.targets[ends]), {})
 
-    def score(self, batch: SessionBatch) -> Tensor:
-        """Scores (B, V) given the clicks and the group that the session belongs to."""
-        return super().score(self._grouped(batch))
-
-    def represent(self, batch: SessionBatch) -> Tensor:
-        """The session's vector (B, D), given its clicks and its group."""
-        return super().represent(self._grouped(batch))
+    def vectors(self, batch: SessionBatch) -> Tensor:
+        """Vectors (B, D) of the sessions, given their clicks and the groups they belong to."""
+        return super().vectors(self._grouped(batch))
 
     def choices(self, batch: SessionBatch) -> dict[str, Tensor]:
         """The proxy that each session belongs to, and its weight, if proxies make the groups."""

@@ -27,8 +27,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool1d
 
-TILE = 2048
-"""Items per tile: a tile of products stays in the processor's cache while it is finished."""
+from proxysr.models.tiles import TILE, fill_up, new_tiles
+
 BLOCK = 16
 """Items per maximum that is kept of a tile: these are looked through first, for the best items."""
 GROUP = 4
@@ -156,9 +156,7 @@ def closeness_tiles(
     """
     items, normals = items.detach(), queries.normals.detach()
     doubled = 2 * queries.points.detach()
-    by_item = -torch.linalg.vector_norm(items, dim=1).square()
-    if not queries.norms:
-        by_item.zero_()
+    by_item = _by_item(items, queries)
     for index, some in enumerate(torch.split(items, TILE)):
         columns = slice(index * TILE, index * TILE + len(some))
         tile = into(index, len(some))
@@ -173,21 +171,31 @@ def closeness_tiles(
 
 
 def closeness_to_all(items: Tensor, queries: Queries, *, less: Tensor) -> Tensor:
-    """Closeness (R, V) of every query to every item, less a number (R, 1) of the query's own.
+    """Closeness of every query to every item, less a number (R, 1) of the query's own.
 
-    Without autograd; column 0, the padding, is -inf.
+    Every query is of a session of its own. Without autograd; (tiles, R, width), as
+    :mod:`proxysr.models.tiles` keeps it.
     """
-    n = len(queries.points)
-    values = items.new_empty(n, len(items))
+    points, normals = queries.points, queries.normals
+    tiles = new_tiles(len(points), items)
+    width = tiles.shape[2]
+    doubled = 2 * points
     # memory that stays in the cache from tile to tile
-    closeness, along = items.new_empty(n, TILE), items.new_empty(len(queries.normals), TILE)
+    along_normal, offset = items.new_empty(2, len(normals), width)
+    of_items = torch.split(items, width), torch.split(_by_item(items, queries), width)
+    for tile, some, by_item in zip(tiles, *of_items, strict=True):
+        n = len(some)
+        along = torch.mm(normals, some.T, out=along_normal[:, :n])
+        by_both = torch.addcmul(by_item, along, along, out=offset[:, :n])
+        # the products are added to what is there: one pass fewer over the tile
+        torch.sub(by_both, less, out=tile[:, :n]).addmm_(doubled, some.T)
+    return fill_up(tiles, len(items))
 
-    def into(_: int, width: int) -> Tile:
-        return Tile(closeness[:, :width], along[:, :width])
 
-    for columns, tile in closeness_tiles(items, queries, into=into):
-        torch.sub(tile.closeness, less, out=values[:, columns])
-    return values
+def _by_item(items: Tensor, queries: Queries) -> Tensor:
+    """``-||I||^2`` (V,), or zeros where that is no part of the closeness."""
+    norms = torch.linalg.vector_norm(items, dim=1)
+    return -norms.square() if queries.norms else torch.zeros_like(norms)
 
 
 class ProjectedSearch:

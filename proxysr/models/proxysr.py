@@ -56,6 +56,7 @@ from proxysr.models.lookup import lookup
 from proxysr.models.projected import ProjectedSearch, Queries, closeness_to_all, length, project
 from proxysr.models.proxysr_config import ProxySRConfig
 from proxysr.models.short_term import ShortTermEncoder, at_clicks
+from proxysr.models.tiles import side_by_side
 
 
 class Selection(NamedTuple):
@@ -311,6 +312,20 @@ class ProxySR(LearnedModel):
         ConfigError
             If one of these is given, and the variant chooses no proxy.
         """
+        tiles = self._closeness(batch, force_proxy, temperature)
+        return side_by_side(tiles, self.n_items + 1)
+
+    @torch.no_grad()
+    def score_tiles(self, batch: SessionBatch) -> Tensor:
+        """The same, a tile of items at a time."""
+        return self._closeness(batch)
+
+    def _closeness(
+        self,
+        batch: SessionBatch,
+        force_proxy: int | Tensor | None = None,
+        temperature: float | Tensor | None = None,
+    ) -> Tensor:
         clicks, is_click, chosen = self._choose(
             batch, force_proxy=force_proxy, temperature=temperature
         )

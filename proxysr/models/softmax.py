@@ -23,6 +23,7 @@ from proxysr.data.batches import SessionBatch, Whole
 from proxysr.data.sessions import PAD
 from proxysr.models.base import LearnedModel, Loss
 from proxysr.models.cross_entropy import cross_entropy_over_all
+from proxysr.models.tiles import product_tiles
 
 Ends = tuple[Tensor, Tensor]
 """Row and column (R,) each of the clicks after which a model is asked."""
@@ -119,15 +120,24 @@ class SoftmaxModel(LearnedModel):
         vectors = self.encode(batch, ends)
         return Loss(self.cross_entropy(vectors, batch.targets[ends], batch.whole), {})
 
+    def vectors(self, batch: SessionBatch) -> Tensor:
+        """Vectors (B, D) of the sessions after their last click."""
+        return self.encode(recent(batch, self.max_length))
+
     @torch.no_grad()
     def score(self, batch: SessionBatch) -> Tensor:
         """Dot products (B, V) of the session's vector and all items."""
-        return self.logits(self.encode(recent(batch, self.max_length)))
+        return self.logits(self.vectors(batch))
+
+    @torch.no_grad()
+    def score_tiles(self, batch: SessionBatch) -> Tensor:
+        """The same, a tile of items at a time."""
+        return product_tiles(self.vectors(batch), self.items, self.biases)
 
     @torch.no_grad()
     def represent(self, batch: SessionBatch) -> Tensor:
         """The session's vector (B, D)."""
-        return self.encode(recent(batch, self.max_length))
+        return self.vectors(batch)
 
 
 class PrefixModel(SoftmaxModel):

@@ -71,6 +71,20 @@ def test_scores_have_one_column_an_item_and_minus_infinity_for_padding(
     assert not scores.requires_grad
 
 
+@pytest.mark.parametrize("width", [2, 5, 64])
+def test_tiles_of_scores_are_the_scores(
+    model: SessionModel, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxysr.models.tiles.TILE", width)
+    batch = batch_of(SESSIONS)
+    tiles, scores = model.score_tiles(batch), model.score(batch)
+    n = model.n_items + 1
+    row = tiles.transpose(0, 1).flatten(1)
+    assert (row[:, n:] == -torch.inf).all()
+    assert torch.equal(row[:, 0], scores[:, 0])
+    torch.testing.assert_close(row[:, 1:n], scores[:, 1:])
+
+
 def test_scores_do_not_depend_on_the_company(model: SessionModel) -> None:
     together = model.score(batch_of(SESSIONS))
     alone = torch.cat([model.score(batch_of([clicks])) for clicks in SESSIONS])

@@ -1,0 +1,59 @@
+"""Numbers of each item, kept a tile of items at a time, as a processor's cache likes them.
+
+What a product of R vectors with the item table gives is finished while it is in the cache, and
+stays together in memory: a tensor (tiles, R, width), where item ``i`` is column ``i % width`` of
+tile ``i // width``, and -inf fills the last tile up.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from proxysr.data.sessions import PAD
+
+TILE = 2048
+"""Items per tile."""
+
+
+def new_tiles(rows: int, items: Tensor) -> Tensor:
+    """Memory (tiles, rows, width) for numbers of all ``items`` (V, D).
+
+    A GPU makes one product of all items faster than many; its width is V.
+    """
+    width = TILE if items.device.type == "cpu" else len(items)
+    return items.new_empty(-(-len(items) // width), rows, width)
+
+
+def fill_up(tiles: Tensor, n: int) -> Tensor:
+    """The same tiles, -inf where there is no item: at the padding, and from item ``n`` on."""
+    tiles[0, :, PAD] = -torch.inf
+    tiles[-1, :, n - (len(tiles) - 1) * tiles.shape[2] :] = -torch.inf
+    return tiles
+
+
+@torch.no_grad()
+def product_tiles(vectors: Tensor, items: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Dot products (tiles, R, width) of vectors (R, D) and all items (V, D), plus a bias (V,)."""
+    tiles = new_tiles(len(vectors), items)
+    for tile, some in zip(tiles, torch.split(items, tiles.shape[2]), strict=True):
+        torch.mm(vectors, some.T, out=tile[:, : len(some)])
+    if bias is not None:
+        for tile, its_own in zip(tiles, torch.split(bias, tiles.shape[2]), strict=True):
+            tile[:, : len(its_own)] += its_own
+    return fill_up(tiles, len(items))
+
+
+def side_by_side(tiles: Tensor, n: int) -> Tensor:
+    """The numbers of ``n`` items in one row for each of R: (R, n)."""
+    return tiles.transpose(0, 1).flatten(1)[:, :n]
+
+
+def entries(tiles: Tensor, columns: Tensor) -> Tensor:
+    """Where ``tiles.view(-1)`` has some items of each row; int64 (R, n), as ``columns``.
+
+    A single index into the flat memory is faster than one for each dimension.
+    """
+    _, rows, width = tiles.shape
+    row = torch.arange(rows, device=columns.device)[:, None]
+    return (columns // width * rows + row) * width + columns % width
