@@ -8,7 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 
 from proxysr.data.sessions import SessionSplit
@@ -49,17 +48,3 @@ def write_facts(path: Path, data_dir: str | Path, split: SessionSplit, n_users: 
     }
     write_json(path / "data.json", facts)
     write_json(path / "environment.json", environment())
-
-
-def read_parquet(path: Path) -> pd.DataFrame:
-    """A table of a run's folder.
-
-    Raises
-    ------
-    ValueError
-        If it is missing or damaged.
-    """
-    try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} is missing or damaged ({error}).") from None

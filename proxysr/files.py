@@ -13,9 +13,12 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -135,3 +138,19 @@ def checked(value: Any, keys: Mapping[str, type], path: Path) -> dict[str, Any]:
             found = type(value[key]).__name__
             raise ValueError(f"{path} is damaged: {key!r} is a {kind.__name__}, not a {found}.")
     return value
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """A table of a run's folder.
+
+    Raises
+    ------
+    ValueError
+        If it is missing or damaged.
+    """
+    import pandas as pd  # so that commands that read none start without it
+
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} is missing or damaged ({error}).") from None

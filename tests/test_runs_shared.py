@@ -99,14 +99,14 @@ def test_evaluations_at_the_same_time_are_all_kept(
     made: Path, run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (run_dir / "metrics.json").unlink()
-    original = RunDir._evaluations
+    original = RunDir.evaluations
 
     def slowly(run: RunDir) -> dict[str, Any]:
         found = original(run)
         time.sleep(0.2)
         return found
 
-    monkeypatch.setattr(RunDir, "_evaluations", slowly)
+    monkeypatch.setattr(RunDir, "evaluations", slowly)
     threads = [
         threading.Thread(
             target=evaluate_run,

@@ -312,31 +312,20 @@ class ProxySR(LearnedModel):
         ConfigError
             If one of these is given, and the variant chooses no proxy.
         """
-        tiles = self._closeness(batch, force_proxy, temperature)
-        return side_by_side(tiles, self.n_items + 1)
+        under = self._choose(batch, force_proxy=force_proxy, temperature=temperature)
+        return side_by_side(self._closeness(*under), self.n_items + 1)
 
     @torch.no_grad()
     def score_tiles(self, batch: SessionBatch) -> Tensor:
         """The same, a tile of items at a time."""
-        return self._closeness(batch)
+        return self._closeness(*self._choose(batch))
 
-    def _closeness(
-        self,
-        batch: SessionBatch,
-        force_proxy: int | Tensor | None = None,
-        temperature: float | Tensor | None = None,
-    ) -> Tensor:
-        clicks, is_click, chosen = self._choose(
-            batch, force_proxy=force_proxy, temperature=temperature
-        )
+    def _closeness(self, clicks: Tensor, is_click: Tensor, chosen: Selection) -> Tensor:
         query = chosen.proxy + project(self.short_term(clicks, is_click), chosen.normal)
-        norm = query.square().sum(dim=1, keepdim=True)
         own = torch.arange(len(query), device=query.device)
-        return closeness_to_all(
-            self.items,
-            self._queries(project(query, chosen.normal), chosen.normal, own),
-            less=norm if self.config.similarity == "distance" else torch.zeros_like(norm),
-        )
+        queries = self._queries(project(query, chosen.normal), chosen.normal, own)
+        less = queries.norms * query.square().sum(dim=1, keepdim=True)
+        return closeness_to_all(self.items, queries, less=less)
 
     @torch.no_grad()
     def represent(self, batch: SessionBatch) -> Tensor:

@@ -1,0 +1,233 @@
+"""What a run leaves behind, and what everything above reads.
+
+A run is a folder::
+
+    config.json                   model, its settings, how it was trained
+    data.json                     which prepared data, by path and fingerprint
+    items.parquet                 what the item indices mean, with titles where known
+    users.parquet                 users that the model learns of by name, if any
+    environment.json              versions, machine and number of processes
+    history.csv                   one row an epoch
+    checkpoints/last.safetensors  weights, optimizer and history after the latest epoch
+    checkpoints/epoch-0011.safetensors   weights after an epoch: half-way, best, and later
+                                  ones that longer training may make half-way
+    metrics.json                  one entry for each evaluation
+    ranks-test-unseen.parquet     rank of every target of that evaluation
+
+Every file is written under a temporary name and renamed, so an interrupted run
+can be resumed from what is there. Nothing is unpickled. Empty files ``.*.lock`` keep
+processes from training or evaluating it at the same time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import pandas as pd
+
+from proxysr.checkpoints import FORMAT, load_weights, of_model, read_metadata
+from proxysr.config import ConfigError, Settings
+from proxysr.data.sessions import SessionSplit, Task
+from proxysr.files import checked, read_object, read_parquet
+from proxysr.models import SessionModel, create, model_class
+from proxysr.training import State, TrainConfig, resolve_device
+
+FORMAT_VERSION = 1
+IN_CONFIG = {"model": str, "model_config": dict, "train": dict}
+IN_DATA = {"data_dir": str, "fingerprint": str, "n_items": int}
+IN_EVALUATION = {"part": str, "task": str, "min_prefix": int, "epoch": int, "metrics": dict}
+
+Which = Literal["best", "half", "last"]
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+class RunDir:
+    """A run's folder, read.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Raises
+    ------
+    ValueError
+        If the folder is not a run, is damaged, or is of another version.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not (self.path / "config.json").is_file():
+            raise ValueError(
+                f"{self.path} is not a proxysr run: it has no config.json. "
+                "Make one with `proxysr train DATA_DIR RUN_DIR`."
+            )
+        self.config: dict[str, Any] = read_object(self.path / "config.json", {})
+        if self.config.get("format") != FORMAT:
+            raise ValueError(f"{self.path / 'config.json'} was not written by proxysr.")
+        if self.config.get("version") != FORMAT_VERSION:
+            raise ValueError(
+                f"{self.path} is a run of version {self.config.get('version')}; this proxysr "
+                f"reads version {FORMAT_VERSION}. Train again, or use the version that wrote it."
+            )
+        checked(self.config, IN_CONFIG, self.path / "config.json")
+        self.data: dict[str, Any] = read_object(self.path / "data.json", IN_DATA)
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model in ``MODELS``."""
+        return str(self.config["model"])
+
+    @property
+    def model_config(self) -> Settings:
+        """The model's settings."""
+        return self._settings("model_config", model_class(self.model_name).Config)
+
+    @property
+    def train_config(self) -> TrainConfig:
+        """How the model was trained."""
+        return self._settings("train", TrainConfig)
+
+    def _settings(self, key: str, cls: type[SettingsT]) -> SettingsT:
+        try:
+            return cls.from_dict(self.config[key])
+        except ConfigError as error:
+            raise ValueError(f"{self.path / 'config.json'}, {key!r}: {error}") from None
+
+    @property
+    def items(self) -> pd.DataFrame:
+        """Row ``i - 1`` describes item index i: ``item_id``, ``count``, ``title`` where known."""
+        return read_parquet(self.path / "items.parquet")
+
+    @property
+    def users(self) -> pd.DataFrame:
+        """Row ``u`` describes user index u: ``user_id``; only users that the model learns of."""
+        known = self.path / "users.parquet"
+        return read_parquet(known) if known.is_file() else pd.DataFrame({"user_id": []})
+
+    def split(self, data_dir: str | Path | None = None) -> SessionSplit:
+        """The prepared data of the run, from where it was or from ``data_dir``; checked."""
+        folder = Path(data_dir or self.data["data_dir"])
+        split = SessionSplit.load(folder)
+        if split.fingerprint() != self.data["fingerprint"]:
+            raise ValueError(
+                f"{folder} is not the data that {self.path} was trained on: "
+                "their fingerprints differ. Name the right folder, or train again."
+            )
+        return split
+
+    def history(self) -> pd.DataFrame:
+        """One row an epoch; see :attr:`proxysr.training.History.frame`."""
+        return pd.DataFrame(json.loads(self._progress()["history"]))
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch with the highest recall on validation."""
+        return int(self._progress()["best_epoch"])
+
+    @property
+    def half_epoch(self) -> int:
+        """The epoch half-way to the best one."""
+        return int(self._progress()["half_epoch"])
+
+    def _progress(self) -> dict[str, str]:
+        """How far training got, as the latest checkpoint says."""
+        path = self._checkpoint("last")
+        if not path.is_file():
+            raise ValueError(f"{self.path} has no checkpoint yet: its first epoch never ended.")
+        return read_metadata(path, "history", "best_epoch", "half_epoch")
+
+    def model(self, which: Which = "best", device: str = "cpu") -> SessionModel:
+        """The model as it was after the best, the half-way or the last epoch.
+
+        Raises
+        ------
+        ValueError
+            If the weights are missing, damaged, or not those of the run's settings.
+        """
+        if which == "last":
+            path = self._checkpoint("last")
+            return self._with(of_model(load_weights(path)), path, device)
+        return self.model_after(self.best_epoch if which == "best" else self.half_epoch, device)
+
+    def model_after(self, epoch: int, device: str = "cpu") -> SessionModel:
+        """The model as it was after an epoch whose weights are kept."""
+        path = self._checkpoint(f"epoch-{epoch:04d}")
+        return self._with(load_weights(path), path, device)
+
+    def _with(self, state: State, path: Path, device: str) -> SessionModel:
+        model = create(self.model_name, int(self.data["n_items"]), self.model_config)
+        try:
+            model.load_state_dict(state)
+        except RuntimeError as error:
+            raise ValueError(f"{path} does not fit the settings of {self.path}: {error}") from None
+        return model.to(resolve_device(device)).eval()
+
+    def metrics(self) -> dict[str, Any]:
+        """What was evaluated: one entry for each "PART-TASK".
+
+        Raises
+        ------
+        ValueError
+            If one is out of date: the run was trained on since, and another epoch is the best.
+        """
+        found = self.evaluations()
+        for name in found:
+            self._check_date(name, found[name])
+        return found
+
+    def evaluation(self, part: str = "test", task: Task = "unseen") -> dict[str, Any]:
+        """What is known of one evaluation: ``min_prefix``, ``epoch``, ``n_targets``, ``metrics``.
+
+        Raises
+        ------
+        ValueError
+            If it was not made yet, or is out of date; so, too, in :meth:`ranks`.
+        """
+        name = f"{part}-{task}"
+        found = self.evaluations()
+        if name not in found or not self.ranks_file(name).is_file():
+            raise ValueError(
+                f"{self.path} has no ranks for {part} under {task!r} yet. Make them with "
+                f"`proxysr evaluate {self.path} --split {part} --task {task}`."
+            )
+        self._check_date(name, found[name])
+        return dict(found[name])
+
+    def ranks(self, part: str = "test", task: Task = "unseen") -> pd.DataFrame:
+        """Rank of every target of an evaluation that was made."""
+        self.evaluation(part, task)
+        return read_parquet(self.ranks_file(f"{part}-{task}"))
+
+    def evaluations(self) -> dict[str, Any]:
+        """All entries, out of date or not."""
+        path = self.path / "metrics.json"
+        if not path.is_file():
+            return {}
+        found = read_object(path, {})
+        checked(found, dict.fromkeys(found, dict), path)
+        for name in found:
+            for key, kind in IN_EVALUATION.items():
+                if not isinstance(found[name].get(key), kind):
+                    what = f"{key!r} of {name!r} is missing or not a {kind.__name__}"
+                    raise ValueError(f"{path} is damaged: {what}.")
+        return found
+
+    def _check_date(self, name: str, entry: Mapping[str, Any]) -> None:
+        if entry["epoch"] != (best := self.best_epoch):
+            command = f"proxysr evaluate {self.path} --split {entry['part']} --task {entry['task']}"
+            if entry["min_prefix"] != self.train_config.min_prefix:
+                command += f" --min-prefix {entry['min_prefix']}"
+            raise ValueError(
+                f"{self.path} was trained on since its evaluation {name}: ranks are of epoch "
+                f"{entry['epoch']}, the best is {best}. Evaluate it again: `{command}`."
+            )
+
+    def ranks_file(self, name: str) -> Path:
+        """Where the ranks of the evaluation "PART-TASK" are."""
+        return self.path / f"ranks-{name}.parquet"
+
+    def _checkpoint(self, name: str) -> Path:
+        return self.path / "checkpoints" / f"{name}.safetensors"
