@@ -324,8 +324,8 @@ class ProxySR(LearnedModel):
         query = chosen.proxy + project(self.short_term(clicks, is_click), chosen.normal)
         own = torch.arange(len(query), device=query.device)
         queries = self._queries(project(query, chosen.normal), chosen.normal, own)
-        less = queries.norms * query.square().sum(dim=1, keepdim=True)
-        return closeness_to_all(self.items, queries, less=less)
+        norm = query.square().sum(dim=1, keepdim=True)
+        return closeness_to_all(self.items, queries, less=queries.norms * norm)
 
     @torch.no_grad()
     def represent(self, batch: SessionBatch) -> Tensor:
@@ -335,10 +335,7 @@ class ProxySR(LearnedModel):
 
     @torch.no_grad()
     def choices(self, batch: SessionBatch) -> dict[str, Tensor]:
-        """The proxy that each session gives most weight to, and that weight.
-
-        Nothing in a variant that chooses none.
-        """
+        """The proxy that each session gives most weight to, and that weight; if it chooses one."""
         if not self.config.chooses:
             return {}
         probability, proxy = self.weigh(batch)[1].max(dim=1)
