@@ -173,10 +173,9 @@ def ranking(s: Sizes) -> Work:
     scores, table = s.sessions * n * FLOAT, n * s.embedding_dim * FLOAT
     return products(2 * s.sessions, s) + Work(
         flops=_encoder_flops(s.replace(targets=s.sessions)),
-        # closeness: components along the normal written, read twice; offsets written, read, copied;
-        # products added; the norm taken off into the scores. Then the scores are summed and
-        # compared twice.
-        bytes=2 * table + 12 * scores,
+        # a tile of closeness is finished in the cache and written; when all are there, each is read
+        # for whether it is finite, and for the two comparisons
+        bytes=2 * table + 3 * scores,
         calls=FORWARD_CALLS + TILE_CALLS * n / TILE,
     )
 
