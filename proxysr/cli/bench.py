@@ -18,7 +18,9 @@ examples:
   proxysr bench --models all --data data/diginetica      # training of each model, side by side
 
 The limit is what the matrix products alone would take, measured in the same run; the share of it
-that is reached says more than a rate, since rates depend on the machine."""
+that is reached says more than a rate, since rates depend on the machine. Times are wall time, on
+all threads that PyTorch uses (OMP_NUM_THREADS=1: one), not processor time: what else the machine
+does meanwhile makes rates lower, but hardly the share, as the products are timed between steps."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

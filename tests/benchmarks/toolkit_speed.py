@@ -155,7 +155,9 @@ def compare(name: str, split: SessionSplit, args: argparse.Namespace) -> dict[st
         "parameters": {"ours": n_ours, "toolkit": n_theirs},
         "targets_a_step": n_targets / len(steps),
         **{
-            kind: {who: 1e6 * median(t[kind] for t in all_) / n_targets for who, all_ in found.items()}
+            kind: {
+                who: 1e6 * median(t[kind] for t in all_) / n_targets for who, all_ in found.items()
+            }
             for kind in ("cpu", "wall")
         },
     }
@@ -184,15 +186,17 @@ def worker(python: str, shared: Path, job: dict[str, Any]) -> Iterator[Iterator[
         [python, "-W", "ignore", str(WORKER), str(shared), json.dumps(job)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
-        assert process.stdin and process.stdout
+        asked, said = process.stdin, process.stdout
+        assert asked is not None
+        assert said is not None
 
         def answers() -> Iterator[dict[str, Any]]:
             while True:
-                print("go", file=process.stdin, flush=True)
-                yield json.loads(process.stdout.readline())
+                print("go", file=asked, flush=True)
+                yield json.loads(said.readline())
 
         yield answers()
-        process.stdin.close()
+        asked.close()
 
 
 def arrays_of(step: int, batch: SessionBatch) -> Iterator[tuple[str, np.ndarray]]:
@@ -217,7 +221,8 @@ def heading(n_items: int, targets: float, args: argparse.Namespace) -> str:
 def line(name: str, row: dict[str, Any]) -> str:
     ours, toolkit, helped = (row["cpu"][who] for who in CONTESTANTS)
     return (
-        f"{name:10}{ours:8.0f}{toolkit:10.0f}{toolkit / ours:7.2f}{helped:10.0f}{helped / ours:7.2f}"
+        f"{name:10}{ours:8.0f}{toolkit:10.0f}{toolkit / ours:7.2f}"
+        f"{helped:10.0f}{helped / ours:7.2f}"
         f"{row['parameters']['ours']:13,}{row['parameters']['toolkit']:12,}"
     )
 
