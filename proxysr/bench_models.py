@@ -4,11 +4,11 @@ Every target is compared with every item, and the gradient goes back to both: th
 of ``2 V D`` operations a target. A model that trains by them can't be faster, so its rate
 is shown as a share of theirs. ProxySR searches its negatives and needs fewer; its share
 may be more than 1.
+If PyTorch has one thread, all are times of the processor, so that other programs do not count.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from itertools import islice
@@ -19,6 +19,7 @@ import torch
 from tqdm.auto import tqdm
 
 from proxysr.config import ConfigError, require
+from proxysr.costs import clock
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, SessionSplit
 from proxysr.models import MODELS, LearnedModel, create, learns, model_class
@@ -105,12 +106,12 @@ def _time(model: LearnedModel, batches: Iterator[SessionBatch], dim: int) -> dic
     model.train()
     targets, steps, spent, products = 0, 0, 0.0, 0.0
     for step, batch in enumerate(batches):
-        started = time.perf_counter()
+        started = clock()
         optimizer.zero_grad(set_to_none=True)
         model.loss(batch).total.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         model.after_step()
-        seconds = time.perf_counter() - started
+        seconds = clock() - started
         if step >= WARM_UP:
             n = int((batch.targets != PAD).sum())
             # after each step, so that both are timed under the same load of the machine
@@ -133,13 +134,13 @@ def _product_seconds(rows: int, n_items: int, dim: int) -> float:
         torch.zeros(rows, TILE),
     )
     for_vectors, for_items = torch.zeros(rows, dim), torch.zeros(n_items, dim)
-    started = time.perf_counter()
+    started = clock()
     for some, its_own in zip(torch.split(items, TILE), torch.split(for_items, TILE), strict=True):
         scores = tile[:, : len(some)]
         torch.mm(vectors, some.T, out=scores)
         for_vectors.addmm_(scores, some)
         torch.mm(scores.T, vectors, out=its_own)
-    return time.perf_counter() - started
+    return clock() - started
 
 
 def format_models(result: dict[str, Any]) -> str:

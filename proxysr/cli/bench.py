@@ -18,7 +18,9 @@ examples:
   proxysr bench --models all --data data/diginetica      # training of each model, side by side
 
 The limit is what the matrix products alone would take, measured in the same run; the share of it
-that is reached says more than a rate, since rates depend on the machine."""
+that is reached says more than a rate, since rates depend on the machine. With
+one thread (OMP_NUM_THREADS=1) times are those of the processor, so that other programs hardly
+count; with several it is wall time, for which the machine should have nothing else to do."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

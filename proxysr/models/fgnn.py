@@ -48,7 +48,7 @@ from proxysr.config import require
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD
 from proxysr.models.session_graphs import session_graphs
-from proxysr.models.softmax import PrefixModel, SoftmaxConfig
+from proxysr.models.softmax import Embed, PrefixModel, SoftmaxConfig
 
 SLOPE = 0.2
 
@@ -155,11 +155,11 @@ class FGNN(PrefixModel):
             both = torch.cat([question, (attention[:, None] @ states).squeeze(1)], dim=1)
         return both
 
-    def encode_whole(self, batch: SessionBatch) -> Tensor:
+    def encode_whole(self, batch: SessionBatch, embed: Embed) -> Tensor:
         """Vectors (B, D); see :meth:`PrefixModel.encode_whole`."""
         graphs = session_graphs(batch.items, self.items.dtype)
         weights = edge_weights(graphs.counts)
-        states = self.embed(graphs.nodes)
+        states = embed(graphs.nodes)
         for layer in self.layers[:-1]:
             states = relu(layer(states, weights))
         states = self.layers[-1](states, weights)

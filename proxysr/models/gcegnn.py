@@ -67,7 +67,7 @@ from proxysr.models.session_graphs import (
     edge_types,
     session_graphs,
 )
-from proxysr.models.softmax import PrefixModel, SoftmaxConfig, recent
+from proxysr.models.softmax import Embed, PrefixModel, SoftmaxConfig, recent
 
 SLOPE = 0.2
 KINDS = (OUT, IN, IN_OUT, SELF)
@@ -186,7 +186,9 @@ class GCEGNN(PrefixModel):
 
     # -- equations -------------------------------------------------------------------------
 
-    def global_level(self, items: Tensor, row: Tensor, session: Tensor, hops: int) -> Tensor:
+    def global_level(
+        self, items: Tensor, row: Tensor, session: Tensor, hops: int, embed: Embed
+    ) -> Tensor:
         """Vectors (M, D) of M items after ``hops`` hops on the global graph.
 
         Parameters
@@ -197,13 +199,13 @@ class GCEGNN(PrefixModel):
             Means of the sessions' clicks.
         """
         if hops == 0:
-            return self.embed(items)
+            return embed(items)
         # an item that is near several others of a session is the same for all of them
         within = torch.cat([items[:, None], self.neighbors[items]], dim=1)
         within = within + row[:, None] * (self.n_items + 1)
         pairs, place = torch.unique(within, return_inverse=True)
         row, involved = pairs // (self.n_items + 1), pairs % (self.n_items + 1)
-        below = self.global_level(involved, row, session, hops - 1)
+        below = self.global_level(involved, row, session, hops - 1, embed)
         vectors: Tensor = self.aggregators[hops - 1](
             below, session[row], place[:, 0], place[:, 1:], self.neighbor_counts[items]
         )
@@ -226,10 +228,10 @@ class GCEGNN(PrefixModel):
         logits = leaky_relu(logits, SLOPE).masked_fill(types == NO_EDGE, -torch.inf)
         return softmax(logits, dim=2) @ states
 
-    def node_vectors(self, batch: SessionBatch, graphs: SessionGraphs) -> Tensor:
+    def node_vectors(self, batch: SessionBatch, graphs: SessionGraphs, embed: Embed) -> Tensor:
         """Both levels of the nodes (B, N, D), the global one through dropout."""
-        whole = self._global_nodes(batch, graphs)
-        return self.dropout(whole) + self.session_level(self.embed(graphs.nodes), graphs.counts)  # type: ignore[no-any-return]
+        whole = self._global_nodes(batch, graphs, embed)
+        return self.dropout(whole) + self.session_level(embed(graphs.nodes), graphs.counts)  # type: ignore[no-any-return]
 
     def read_out(self, clicks: Tensor, is_click: Tensor) -> Tensor:
         """The session's vector (B, D): clicks weighed by content, place and the whole session.
@@ -249,10 +251,10 @@ class GCEGNN(PrefixModel):
 
     # -- the contract ----------------------------------------------------------------------
 
-    def encode_whole(self, batch: SessionBatch) -> Tensor:
+    def encode_whole(self, batch: SessionBatch, embed: Embed) -> Tensor:
         """Vectors (B, D); see :meth:`PrefixModel.encode_whole`."""
         graphs = session_graphs(batch.items, self.items.dtype)
-        clicks = at_clicks_of(self.node_vectors(batch, graphs), graphs.alias)
+        clicks = at_clicks_of(self.node_vectors(batch, graphs, embed), graphs.alias)
         return self.read_out(clicks, batch.items != PAD)
 
     @torch.no_grad()
@@ -263,14 +265,21 @@ class GCEGNN(PrefixModel):
         """
         batch = recent(batch, self.max_length)
         graphs = session_graphs(batch.items, self.items.dtype)
-        clicks = at_clicks_of(self._global_nodes(batch, graphs), graphs.alias)
+        clicks = at_clicks_of(self._global_nodes(batch, graphs, self.embed), graphs.alias)
         return mean_of_clicks(clicks, batch.items != PAD)
 
-    def _global_nodes(self, batch: SessionBatch, graphs: SessionGraphs) -> Tensor:
+    def reads(self, items: Tensor) -> Tensor:
+        """Items (n,) as far as they can be reached on the global graph from ``items`` (...)."""
+        reached: Tensor = torch.unique(items)
+        for _ in range(self.config.n_hops):
+            reached = torch.unique(torch.cat([reached, self.neighbors[reached].flatten()]))
+        return reached
+
+    def _global_nodes(self, batch: SessionBatch, graphs: SessionGraphs, embed: Embed) -> Tensor:
         """Global-level vectors (B, N, D) of the nodes, zero in empty places."""
-        session = mean_of_clicks(self.embed(batch.items), batch.items != PAD)
+        session = mean_of_clicks(embed(batch.items), batch.items != PAD)
         where = row, _ = (graphs.nodes != PAD).nonzero(as_tuple=True)
-        vectors = self.global_level(graphs.nodes[where], row, session, self.config.n_hops)
+        vectors = self.global_level(graphs.nodes[where], row, session, self.config.n_hops, embed)
         return vectors.new_zeros(*graphs.nodes.shape, vectors.shape[1]).index_put(where, vectors)
 
 

@@ -27,6 +27,8 @@ from proxysr.models.tiles import product_tiles
 
 Ends = tuple[Tensor, Tensor]
 """Row and column (R,) each of the clicks after which a model is asked."""
+Embed = Callable[[Tensor], Tensor]
+"""Gives items (...) their embeddings (..., D)."""
 SPREAD = 1.5
 """Times that the longest session of a group may be longer than the shortest."""
 
@@ -144,8 +146,19 @@ class PrefixModel(SoftmaxModel):
     """Base of models that read every prefix by itself."""
 
     @abstractmethod
-    def encode_whole(self, batch: SessionBatch) -> Tensor:
-        """Vectors (B, D) of the sessions after all their clicks."""
+    def encode_whole(self, batch: SessionBatch, embed: Embed) -> Tensor:
+        """Vectors (B, D) of the sessions after all their clicks.
+
+        Parameters
+        ----------
+        batch : SessionBatch
+        embed : callable
+            Knows what :meth:`reads` said of the clicks.
+        """
+
+    def reads(self, items: Tensor) -> Tensor:
+        """Items (n,) whose embeddings are read to encode sessions of ``items`` (...)."""
+        return items.flatten()
 
     def encode(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:
         """Vectors (R, D); see :meth:`SoftmaxModel.encode`."""
@@ -153,9 +166,22 @@ class PrefixModel(SoftmaxModel):
 
         def encode_some(rows: Tensor, width: int) -> Tensor:
             some = (None if part is None else part[rows] for part in whole)
-            return self.encode_whole(recent(SessionBatch(*some), width))  # type: ignore[arg-type]
+            return self.encode_whole(recent(SessionBatch(*some), width), embed)  # type: ignore[arg-type]
 
+        # one gradient for the table, not one a group
+        embed = (
+            read_once(self.embed, self.reads(batch.items))
+            if torch.is_grad_enabled()
+            else self.embed
+        )
         return in_groups(encode_some, whole.lengths)
+
+
+def read_once(embed: Embed, items: Tensor) -> Embed:
+    """The same as ``embed`` for some items (n,) and the padding, which is called just once."""
+    known: Tensor = torch.unique(torch.cat([items.new_tensor([PAD]), items]))
+    vectors = embed(known)
+    return lambda some: embedding(torch.searchsorted(known, some.contiguous()), vectors)
 
 
 def in_groups(f: Callable[[Tensor, int], Tensor], lengths: Tensor) -> Tensor:

@@ -45,7 +45,7 @@ from proxysr.config import require
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD
 from proxysr.models.session_graphs import adjacency, at_clicks_of, session_graphs
-from proxysr.models.softmax import PrefixModel, SoftmaxConfig
+from proxysr.models.softmax import Embed, PrefixModel, SoftmaxConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,11 +119,11 @@ class SRGNN(PrefixModel):
         whole = (attention * is_click[:, :, None] * clicks).sum(dim=1)
         return self.w3(torch.cat([latest, whole], dim=1))  # type: ignore[no-any-return]
 
-    def encode_whole(self, batch: SessionBatch) -> Tensor:
+    def encode_whole(self, batch: SessionBatch, embed: Embed) -> Tensor:
         """Vectors (B, D); see :meth:`PrefixModel.encode_whole`."""
         graphs = session_graphs(batch.items, self.items.dtype)
         incoming, outgoing = adjacency(graphs.counts)
-        states = self.embed(graphs.nodes)
+        states = embed(graphs.nodes)
         for _ in range(self.config.n_steps):
             states = self.propagate(states, incoming, outgoing)
         return self.read_out(at_clicks_of(states, graphs.alias), batch.items != PAD)

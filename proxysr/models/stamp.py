@@ -46,7 +46,7 @@ from torch import Tensor, nn
 
 from proxysr.config import require
 from proxysr.data.batches import SessionBatch
-from proxysr.models.softmax import PrefixModel, SoftmaxConfig
+from proxysr.models.softmax import Embed, PrefixModel, SoftmaxConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,9 +97,9 @@ class STAMP(PrefixModel):
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 
-    def encode_whole(self, batch: SessionBatch) -> Tensor:
+    def encode_whole(self, batch: SessionBatch, embed: Embed) -> Tensor:
         """``h_s * h_t`` (B, D) of the sessions."""
-        x = self.embed(batch.items)  # (B, L, D), zero at the padding
+        x = embed(batch.items)  # (B, L, D), zero at the padding
         last = x[:, -1]
         mean = x.sum(dim=1) / batch.lengths[:, None]
         hidden = torch.sigmoid(self.w1(x) + (self.w2(last) + self.w3(mean))[:, None])

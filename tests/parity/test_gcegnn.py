@@ -129,7 +129,7 @@ def test_an_item_without_global_neighbors_keeps_its_own_half() -> None:
     model = build()
     aggregator = model.aggregators[0]
     session = torch.ones(1, 6, dtype=torch.float64)
-    vector = model.global_level(torch.tensor([14]), torch.tensor([0]), session, 1)[0]
+    vector = model.global_level(torch.tensor([14]), torch.tensor([0]), session, 1, model.embed)[0]
     own = aggregator.w2.weight[:, :6] @ model.items[14]
     torch.testing.assert_close(vector, torch.relu(own))
 
