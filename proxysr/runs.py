@@ -1,6 +1,6 @@
 """Train and evaluate a model on prepared data, and keep what comes of it in a run's folder.
 
-What lies there and reads it is :mod:`proxysr.run_dir`.
+What lies there, and how it is read, is in :mod:`proxysr.run_dir`.
 """
 
 from __future__ import annotations

@@ -20,14 +20,14 @@ query with v = 0, if ``||I||^2`` is left out.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import max_pool1d
 
-from proxysr.models.tiles import TILE, fill_up, new_tiles
+from proxysr.data.sessions import PAD
+from proxysr.models.tiles import TILE, entries, fill_up, new_tiles
 
 BLOCK = 16
 """Items per maximum that is kept of a tile: these are looked through first, for the best items."""
@@ -100,21 +100,18 @@ class Closeness(NamedTuple):
         members = torch.arange(GROUP, device=groups.device)
         candidates = (groups[:, :, None] * GROUP + members).flatten(1)
         blocks = candidates.gather(1, _best(self.block_max.gather(1, candidates), k))
-        found = _look_up(self.values, self._rows(), blocks, BLOCK)
+        found = _look_up(self.values, blocks, BLOCK)
         best = found.flatten(1).topk(k, dim=1, sorted=False)
         block, place = best.indices // BLOCK, best.indices % BLOCK
         return best.values, blocks.gather(1, block) * BLOCK + place
 
     def at(self, items: Tensor) -> Tensor:
         """Values at some items of each row, (R, n) both."""
-        return _look_up(self.values, self._rows(), items, 1).squeeze(2)
+        return _look_up(self.values, items, 1).squeeze(2)
 
     def along_normal_at(self, session: Tensor, items: Tensor) -> Tensor:
         """``v.I`` at some items of each row, (R, n) both; ``session`` (R,) is the row's."""
-        return _look_up(self.along_normal, session, items, 1).squeeze(2)
-
-    def _rows(self) -> Tensor:
-        return torch.arange(self.values.shape[1], device=self.values.device)
+        return _look_up(self.along_normal, items, 1, session).squeeze(2)
 
 
 def _best(values: Tensor, k: int) -> Tensor:
@@ -122,54 +119,16 @@ def _best(values: Tensor, k: int) -> Tensor:
     return values.topk(min(k, values.shape[1]), dim=1, sorted=False).indices
 
 
-def _look_up(tiles: Tensor, row: Tensor, blocks: Tensor, size: int) -> Tensor:
-    """Blocks (R, n) of ``size`` items, numbered through the tiles, of the rows (R,): (R, n, size).
+def _look_up(tiles: Tensor, blocks: Tensor, size: int, row: Tensor | None = None) -> Tensor:
+    """Blocks (R, n) of ``size`` items, numbered through the tiles: (R, n, size).
 
-    A single index into the flat memory is faster than one for each dimension.
+    Of row r, or of ``row[r]``.
     """
-    width = TILE // size
-    entry = (blocks // width * tiles.shape[1] + row[:, None]) * width + blocks % width
-    return tiles.view(-1, size)[entry]
+    in_blocks = tiles.view(*tiles.shape[:2], -1, size)
+    return in_blocks.flatten(0, 2)[entries(in_blocks, blocks, row)]
 
 
-class Tile(NamedTuple):
-    """Memory for one tile of items: closeness (R, width) and ``v.I`` (G, width)."""
-
-    closeness: Tensor
-    along_normal: Tensor
-
-
-def closeness_tiles(
-    items: Tensor, queries: Queries, *, into: Callable[[int, int], Tile]
-) -> Iterator[tuple[slice, Tile]]:
-    """Closeness of every query to every item, a tile of items at a time, without autograd.
-
-    Yields the columns of a tile and the tile, as it was filled. Column 0, the padding, is -inf.
-
-    Parameters
-    ----------
-    items : (V, D)
-        Row 0 is the padding.
-    queries : Queries
-    into : callable
-        Memory for tile number ``index`` of ``width`` items: ``into(index, width)``.
-    """
-    items, normals = items.detach(), queries.normals.detach()
-    doubled = 2 * queries.points.detach()
-    by_item = _by_item(items, queries)
-    for index, some in enumerate(torch.split(items, TILE)):
-        columns = slice(index * TILE, index * TILE + len(some))
-        tile = into(index, len(some))
-        torch.mm(normals, some.T, out=tile.along_normal)
-        offset = torch.addcmul(by_item[columns], tile.along_normal, tile.along_normal)
-        # the products are added to what is there: one pass fewer over the tile
-        torch.index_select(offset, 0, queries.session, out=tile.closeness)
-        tile.closeness.addmm_(doubled, some.T)
-        if index == 0:
-            tile.closeness[:, 0] = -torch.inf
-        yield columns, tile
-
-
+@torch.no_grad()
 def closeness_to_all(items: Tensor, queries: Queries, *, less: Tensor) -> Tensor:
     """Closeness of every query to every item, less a number (R, 1) of the query's own.
 
@@ -210,19 +169,26 @@ class ProjectedSearch:
     def __deepcopy__(self, memo: dict[int, object]) -> ProjectedSearch:
         return ProjectedSearch()
 
+    @torch.no_grad()
     def __call__(self, items: Tensor, queries: Queries) -> Closeness:
-        """Closeness of every query to every item; the next call overwrites it."""
-        n, n_tiles = len(queries.points), -(-len(items) // TILE)
+        """Closeness of every query to every item, without autograd; the next call overwrites it."""
+        points, normals, session = queries.points, queries.normals, queries.session
+        n, n_tiles = len(points), -(-len(items) // TILE)
         values = self._buffer("values", items, n_tiles, n, TILE)
-        along_normal = self._buffer("along_normal", items, n_tiles, len(queries.normals), TILE)
+        along_normal = self._buffer("along_normal", items, n_tiles, len(normals), TILE)
         block_max = self._buffer("block_max", items, n, n_tiles, TILE // BLOCK)
-
-        def into(index: int, width: int) -> Tile:
-            return Tile(values[index, :, :width], along_normal[index, :, :width])
-
-        tiles = closeness_tiles(items, queries, into=into)
-        for index, (columns, _) in enumerate(tiles):
-            values[index, :, columns.stop - columns.start :] = -torch.inf
+        doubled = 2 * points
+        of_items = torch.split(items, TILE), torch.split(_by_item(items, queries), TILE)
+        for index, (some, by_item) in enumerate(zip(*of_items, strict=True)):
+            width = len(some)
+            tile, along = values[index, :, :width], along_normal[index, :, :width]
+            torch.mm(normals, some.T, out=along)
+            # the products are added to what is there: one pass fewer over the tile
+            offset = torch.addcmul(by_item, along, along)
+            torch.index_select(offset, 0, session, out=tile).addmm_(doubled, some.T)
+            if index == 0:
+                tile[:, PAD] = -torch.inf
+            values[index, :, width:] = -torch.inf
             block_max[:, index] = max_pool1d(values[index], BLOCK)
         return Closeness(values, along_normal, block_max.flatten(1))
 

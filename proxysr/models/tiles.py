@@ -36,11 +36,11 @@ def fill_up(tiles: Tensor, n: int) -> Tensor:
 def product_tiles(vectors: Tensor, items: Tensor, bias: Tensor | None = None) -> Tensor:
     """Dot products (tiles, R, width) of vectors (R, D) and all items (V, D), plus a bias (V,)."""
     tiles = new_tiles(len(vectors), items)
-    for tile, some in zip(tiles, torch.split(items, tiles.shape[2]), strict=True):
-        torch.mm(vectors, some.T, out=tile[:, : len(some)])
-    if bias is not None:
-        for tile, its_own in zip(tiles, torch.split(bias, tiles.shape[2]), strict=True):
-            tile[:, : len(its_own)] += its_own
+    for index, some in enumerate(torch.split(items, tiles.shape[2])):
+        scores = torch.mm(vectors, some.T, out=tiles[index, :, : len(some)])
+        if bias is not None:
+            first = index * tiles.shape[2]
+            scores += bias[first : first + len(some)]
     return fill_up(tiles, len(items))
 
 
@@ -49,11 +49,24 @@ def side_by_side(tiles: Tensor, n: int) -> Tensor:
     return tiles.transpose(0, 1).flatten(1)[:, :n]
 
 
-def entries(tiles: Tensor, columns: Tensor) -> Tensor:
-    """Where ``tiles.view(-1)`` has some items of each row; int64 (R, n), as ``columns``.
+def entries(tiles: Tensor, columns: Tensor, row: Tensor | None = None) -> Tensor:
+    """Where the first three dimensions of ``tiles``, as one, have some columns of each row.
 
     A single index into the flat memory is faster than one for each dimension.
+
+    Parameters
+    ----------
+    tiles : (tiles, rows, width, ...)
+    columns : int64 (R, n)
+        Numbered through the tiles.
+    row : int64 (R,), optional
+        The row that each of the R asks; by default r asks row r.
+
+    Returns
+    -------
+    int64 (R, n)
     """
-    _, rows, width = tiles.shape
-    row = torch.arange(rows, device=columns.device)[:, None]
-    return (columns // width * rows + row) * width + columns % width
+    _, rows, width = tiles.shape[:3]
+    if row is None:
+        row = torch.arange(rows, device=columns.device)
+    return (columns // width * rows + row[:, None]) * width + columns % width
