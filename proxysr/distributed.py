@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, TypeVar
 
 import torch
@@ -40,6 +41,10 @@ def joined() -> Iterator[None]:
     if torch.cuda.is_available():
         backend = "cpu:gloo,cuda:nccl"
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
+    # Its functions keep the group of the time of its import as a default. PyTorch imports it at an
+    # optimizer's first step: then the group would outlive its end, and its threads the interpreter.
+    import_module("torch.distributed.nn")
+
     store, number, size = next(iter(rendezvous("env://")))
     dist.init_process_group(backend, store=store, rank=number, world_size=size)
     try:

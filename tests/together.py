@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from safetensors.torch import save_file
 
 from proxysr import distributed
@@ -137,3 +139,5 @@ if __name__ == "__main__":
         elif distributed.rank() == 1:
             raise ValueError("Only the second process finds this.")
         distributed.gathered("waits for the other")
+        group = weakref.ref(dist.group.WORLD)
+    assert group() is None, "The group outlives its end."
