@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import torch
 
 from proxysr.config import Settings, require
-from proxysr.models.projected import BLOCK, GROUP
+from proxysr.models.projected import BLOCK, largest
 from proxysr.models.tiles import TILE
 
 FLOAT = 4
@@ -143,7 +143,7 @@ def training_step(s: Sizes) -> dict[str, Work]:
     parameters = table + 3 * s.n_proxies * d * FLOAT
     gathered = s.targets * k * d * FLOAT
     encoder = _encoder_flops(s)
-    looked_through = n / BLOCK / GROUP + (GROUP + BLOCK) * k  # of each target: Closeness.top
+    looked_through = n / BLOCK + BLOCK * k  # of each target: Closeness.top
     return {
         "forward and search": products(s.targets + s.sessions, s)
         + Work(
@@ -230,7 +230,7 @@ def measure(*, embedding_dim: int = 128, rows: int = 320, seconds: float = 0.3) 
     with torch.inference_mode():
         gemm = _rate(lambda: torch.mm(left, right.T, out=out), seconds)
         memory = _rate(lambda: torch.add(large, 1, out=large), seconds)
-        selection = _rate(lambda: out.topk(100, sorted=False), seconds)
+        selection = _rate(lambda: largest(out, 100), seconds)
         calls = _rate(lambda: torch.add(tiny, 1, out=tiny), seconds)
     return Machine(
         gemm=gemm * 2 * rows * TILE * embedding_dim,

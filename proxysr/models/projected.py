@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import max_pool1d
@@ -31,8 +32,8 @@ from proxysr.models.tiles import TILE, entries, fill_up, new_tiles
 
 BLOCK = 16
 """Items per maximum that is kept of a tile: these are looked through first, for the best items."""
-GROUP = 4
-"""Blocks per maximum that is looked through before that."""
+FEW_THREADS = 2
+"""With so many threads or fewer NumPy finds the best ones, by vector instructions on one thread."""
 
 
 def length(x: Tensor) -> Tensor:
@@ -94,16 +95,12 @@ class Closeness(NamedTuple):
 
     def top(self, k: int) -> tuple[Tensor, Tensor]:
         """The k largest values of each row and their items, (R, k) each, in no order."""
-        # An item among the k best sits in one of the k blocks with the best maxima, and each of
-        # those in one of the k best groups of blocks: short rows are searched at each stage.
-        groups = _best(max_pool1d(self.block_max, GROUP), k)
-        members = torch.arange(GROUP, device=groups.device)
-        candidates = (groups[:, :, None] * GROUP + members).flatten(1)
-        blocks = candidates.gather(1, _best(self.block_max.gather(1, candidates), k))
-        found = _look_up(self.values, blocks, BLOCK)
-        best = found.flatten(1).topk(k, dim=1, sorted=False)
-        block, place = best.indices // BLOCK, best.indices % BLOCK
-        return best.values, blocks.gather(1, block) * BLOCK + place
+        # An item among the k best sits in one of the k blocks with the best maxima.
+        blocks = largest(self.block_max, k)
+        found = _look_up(self.values, blocks, BLOCK).flatten(1)
+        best = largest(found, k)
+        block, place = best // BLOCK, best % BLOCK
+        return found.gather(1, best), blocks.gather(1, block) * BLOCK + place
 
     def at(self, items: Tensor) -> Tensor:
         """Values at some items of each row, (R, n) both."""
@@ -114,9 +111,12 @@ class Closeness(NamedTuple):
         return _look_up(self.along_normal, items, 1, session).squeeze(2)
 
 
-def _best(values: Tensor, k: int) -> Tensor:
+def largest(values: Tensor, k: int) -> Tensor:
     """Columns (R, k) of the k largest values of each row, or of all, in no order."""
-    return values.topk(min(k, values.shape[1]), dim=1, sorted=False).indices
+    k = min(k, values.shape[1])
+    if values.device.type == "cpu" and torch.get_num_threads() <= FEW_THREADS:
+        return torch.from_numpy(np.argpartition(values.numpy(), -k, axis=1)[:, -k:])
+    return values.topk(k, dim=1, sorted=False).indices
 
 
 def _look_up(tiles: Tensor, blocks: Tensor, size: int, row: Tensor | None = None) -> Tensor:
