@@ -16,6 +16,7 @@ its run, which goes on where it stopped.
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -103,8 +104,10 @@ class StudyDir:
     def _open(self, storage: str) -> BaseStorage:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         if storage == JOURNAL:
-            file = str((self.path / JOURNAL).resolve())
-            return JournalStorage(JournalFileBackend(file, JournalFileOpenLock(file)))
+            file = (self.path / JOURNAL).resolve()
+            lock = JournalFileOpenLock(str(file))
+            _cut_torn_line(file, lock)
+            return JournalStorage(JournalFileBackend(str(file), lock))
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
@@ -259,6 +262,27 @@ def trials(study_dir: str | Path, storage: str | None = None) -> pd.DataFrame:
 def _kept(study: optuna.Study) -> list[FrozenTrial]:
     """All trials but those that go on under another number."""
     return [t for t in study.get_trials(deepcopy=False) if QUEUED_AGAIN not in t.user_attrs]
+
+
+def _cut_torn_line(journal: Path, lock: JournalFileOpenLock) -> None:
+    """Remove a last line that a worker was writing as it died: no later one could be read."""
+    if not _is_torn(journal):
+        return
+    lock.acquire()
+    try:
+        if _is_torn(journal):  # still, and nobody is writing
+            whole = journal.read_bytes()
+            os.truncate(journal, whole.rfind(b"\n") + 1)
+    finally:
+        lock.release()
+
+
+def _is_torn(journal: Path) -> bool:
+    if not journal.is_file() or not journal.stat().st_size:
+        return False
+    with journal.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"
 
 
 def _without_password(storage: str) -> str:

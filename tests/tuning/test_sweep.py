@@ -58,6 +58,18 @@ def test_the_journal_is_text(study: Path) -> None:
     assert all(isinstance(json.loads(line), dict) for line in lines)
 
 
+def test_a_line_that_was_being_written_is_cut(tune_data: Path, study: Path, tmp_path: Path) -> None:
+    before = search(tune_data, tmp_path / "study", trials=2)
+    journal = tmp_path / "study" / "journal.log"
+    whole = journal.read_bytes()
+    last = whole.splitlines(keepends=True)[-1]
+    journal.write_bytes(whole + last[: len(last) // 2])
+    pd.testing.assert_frame_equal(trials(tmp_path / "study"), before)
+    assert journal.read_bytes() == whole
+    then = search(tune_data, tmp_path / "study")
+    pd.testing.assert_frame_equal(then.drop(columns=CHANGING), trials(study).drop(columns=CHANGING))
+
+
 def test_asking_again_does_nothing_and_more_trials_go_on(
     tune_data: Path, study: Path, tmp_path: Path
 ) -> None:
