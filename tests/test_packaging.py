@@ -40,7 +40,8 @@ def conda_dependencies() -> list[tuple[str, str]]:
 
 def test_conda_users_get_the_same_packages() -> None:
     wanted = [("python", PROJECT["requires-python"]), ("pip", "")]
-    for requirements in (PROJECT["dependencies"], *EXTRAS.values()):
+    extras = [EXTRAS[name] for name in EXTRAS if name != "spark"]  # large, and only for clusters
+    for requirements in (PROJECT["dependencies"], *extras):
         wanted += map(conda_of, requirements)
     assert conda_dependencies() == wanted
 
@@ -52,25 +53,29 @@ def test_conda_users_read_about_cpu_and_gpu() -> None:
         assert f"#   - {build}{torch} " in text
 
 
-def locked() -> dict[str, str]:
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
+LOCKS = ("requirements.lock", "requirements-spark.lock")
+
+
+def locked(*names: str) -> dict[str, str]:
+    lines = [line for name in names for line in (ROOT / name).read_text().splitlines()]
     pins = [line.split("==") for line in lines if not line.startswith("#")]
     return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pins}
 
 
-def test_the_lock_names_exact_versions_and_nothing_else() -> None:
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_names_exact_versions_and_nothing_else(name: str) -> None:
+    lines = (ROOT / name).read_text().splitlines()
     pins = [line for line in lines if not line.startswith("#")]
     for line in pins:
         assert re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9a-z.]*", line), line
     assert pins == sorted(pins, key=str.lower)
-    assert len(locked()) == len(pins)
-    assert "torch==2.13.0" in pins
+    assert len(locked(name)) == len(pins)
+    assert {"requirements.lock": "torch==2.13.0"}.get(name, "pyspark==4.3.0") in pins
 
 
 @pytest.mark.parametrize("extra", [None, *EXTRAS])
 def test_the_lock_satisfies_pyproject(extra: str | None) -> None:
-    pins = locked()
+    pins = locked(*LOCKS)
     for text in PROJECT["dependencies"] if extra is None else EXTRAS[extra]:
         requirement = Requirement(text)
         version = pins[re.sub(r"[-_.]+", "-", requirement.name).lower()]

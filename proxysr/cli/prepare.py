@@ -31,6 +31,7 @@ examples:
   proxysr prepare synthetic data/toy --format synthetic --set n_sessions=2000 seed=1
   proxysr prepare clicks.csv data/shop --item sku --time when --session visit
   proxysr prepare log.parquet data/shop --user customer --sessions gap --gap-minutes 30
+  proxysr prepare shop.clicks data/shop --format spark --master yarn --user customer --sessions gap
   proxysr prepare downloads/retailrocket data/rr --format retailrocket
 
 Defaults in brackets are those of --format events; a public data set has a preset instead, which
@@ -52,7 +53,7 @@ EXAMPLES += f"\nsettings of --format synthetic, for --set:\n{settings_help(Synth
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("source", metavar="SOURCE", help="file or folder of raw data")
+    parser.add_argument("source", metavar="SOURCE", help="file, folder or table of raw data")
     parser.add_argument("data_dir", metavar="DATA_DIR", help="folder for the prepared data")
     names = ", ".join(SOURCES)
     parser.add_argument(
@@ -86,6 +87,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         help="CSV or Parquet about items: item_id, title, any other columns but count",
     )
+    spark = parser.add_argument_group("a log on a cluster (--format spark, and the columns above)")
+    spark.add_argument(
+        "--master",
+        metavar="URL",
+        default=argparse.SUPPRESS,
+        help="where Spark runs: yarn, spark://HOST:7077, local[4] [as it is configured]",
+    )
     add_settings(parser.add_argument_group("sessions, filters and split"), PrepareConfig)
 
 
@@ -99,7 +107,7 @@ def run(args: argparse.Namespace) -> Answer:
             "SOURCE is a log of your own."
         )
     SessionSplit.check_place(args.data_dir)
-    own = (*COLUMNS, "time_unit", "delimiter", "items")
+    own = (*COLUMNS, "time_unit", "delimiter", "items", "master")
     options = {name: getattr(args, name) for name in own if name in args}
     try:
         split = source.prepare(

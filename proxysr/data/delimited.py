@@ -22,6 +22,8 @@ from proxysr.data.rows import NAMED, BadRow
 DELIMITERS = (",", "\t", ";", "|")
 LINE = "file_line"
 """Column that carries the line number of a record where the file was read line by line."""
+RECORD = "broken_record"
+"""Column that carries the text of a record that has not one field for each column."""
 LONGEST_RECORD = 100
 """Lines that one quoted field may span; a quote left open longer is an error of its own line."""
 BLOCK = 100_000
@@ -114,16 +116,22 @@ def dialect_of(
         )
     if not first:
         raise ValueError(f"{path} is empty: it has neither names of columns nor data.")
+    if columns is not None:
+        delimiter = delimiter or max(DELIMITERS, key=first.count)
+        return Dialect(list(columns), delimiter, quote, skip - 1)
+    return header(path, first, delimiter=delimiter, quote=quote, skip=skip)
+
+
+def header(
+    path: str | Path, first: str, *, delimiter: str | None, quote: str, skip: int
+) -> Dialect:
+    """What the line with the names of columns says; ``path`` is for errors, see above."""
     if delimiter is None:
         delimiter = max(DELIMITERS, key=first.count)
-    if columns is not None:
-        return Dialect(list(columns), delimiter, quote, skip - 1)
     try:
         names = [name.strip() for name in _fields(first, delimiter, quote)]
     except csv.Error:
-        raise ValueError(
-            f"{path}: broken quotes in its names of columns, {_short(first)}"
-        ) from None
+        raise ValueError(f"{path}: broken quotes in its names of columns, {short(first)}") from None
     twice = {name for name in names if name and names.count(name) > 1}
     if twice:
         raise ValueError(
@@ -205,13 +213,13 @@ def _records(
                 continue
             fields = _record(text, lines, dialect)
             if fields is None:
-                yield line, ("broken quotes", f"broken quotes in {_short(text)}")
+                yield line, ("broken quotes", f"broken quotes in {short(text)}")
             elif len(fields) != expected:
                 was = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
-                reason = f"{was} instead of {expected}: {_short(text)}"
+                reason = f"{was} instead of {expected}: {short(text)}"
                 yield line, ("wrong number of fields", reason)
             elif not all(map(_is_utf8, fields)):
-                yield line, ("not UTF-8", f"bytes that are not UTF-8 text: {_short(text)}")
+                yield line, ("not UTF-8", f"bytes that are not UTF-8 text: {short(text)}")
             else:
                 yield line, [field or None for field in fields]
 
@@ -295,7 +303,8 @@ def is_gzip(path: Path) -> bool:
     return path.suffix.lower() == ".gz"
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """The beginning of a record, quoted, for a message."""
     line = text.splitlines()[0].encode("utf-8", "backslashreplace").decode()
     return repr(line if len(line) <= 80 else line[:79] + "…")
 

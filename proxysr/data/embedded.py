@@ -48,18 +48,3 @@ def folder_of(connection: Any) -> Path:
     """The temporary folder of a connection made by :func:`embedded`."""
     (path,) = connection.con.execute("SELECT current_setting('temp_directory')").fetchone()
     return Path(path).parent
-
-
-def keep(connection: Any, table: Any, name: str) -> Any:
-    """``table`` computed once: a table of its own in DuckDB, Ibis's cache elsewhere."""
-    import ibis
-
-    if connection.name != "duckdb":
-        return table.cache()
-    return connection.create_table(ibis.util.gen_name(f"proxysr_{name}"), table, temp=True)
-
-
-def discard(connection: Any, table: Any) -> None:
-    """Free what :func:`keep` made (elsewhere than in DuckDB, Ibis frees its own cache)."""
-    if connection.name == "duckdb":
-        connection.con.execute(f'DROP TABLE "{table.op().name}"')

@@ -26,8 +26,9 @@ import pandas as pd
 
 from proxysr.config import require, unknown
 from proxysr.data import delimited, frames
-from proxysr.data.canonical import BAD_TIME, PER_UNIT, canonical, time_kind, unreadable
-from proxysr.data.embedded import embedded, folder_of, interruptible, keep
+from proxysr.data.canonical import PER_UNIT, TEXTS, canonical, fault, time_kind
+from proxysr.data.embedded import embedded, folder_of, interruptible
+from proxysr.data.engines import Engine, engine_of
 from proxysr.data.rows import NAMED, BadRow, BadRows, OnBadRows, judge
 
 __all__ = ["BadRows", "EventTable", "TimeUnit", "open_events", "read_events"]
@@ -36,8 +37,8 @@ TimeUnit = Literal["auto", "s", "ms", "us", "ns", "order"]
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 Derive = Callable[[Any], Any]
 FRAME_ROW, PARQUET_ROW = "row_of_frame", "file_row_number"
-NUMBERED = (FRAME_ROW, PARQUET_ROW, delimited.LINE)
-"""Columns that number the rows of a source; the caller did not name them."""
+OWN = (FRAME_ROW, PARQUET_ROW, delimited.LINE, delimited.RECORD)
+"""Columns that number the rows of a source, or hold what is none; not the caller's."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class EventTable:
     connection : ibis backend
         Where the table lives.
     table : ibis table
-        ``row`` (int64, ascending in the order of the source), ``item_id`` (text),
+        ``row`` (int64, ascending in the order of the source; a table of a database has
+        no order, and no such column), ``item_id`` (text),
         ``time`` (int64, microseconds; since 1970 unless the unit is "order"),
         ``session_id`` and ``user_id`` (text, null where unknown; absent columns
         are all null), ``title`` (text or null).
@@ -77,7 +79,8 @@ class EventTable:
 
     def frame(self) -> pd.DataFrame:
         """The events as a DataFrame (in memory): columns as :func:`read_events` describes."""
-        table = self.table.order_by("row").to_pyarrow()
+        order = ["row"] if "row" in self.table.columns else ["time", *TEXTS]
+        table = engine_of(self.connection).home(self.table.order_by(order))
         columns: dict[str, Any] = {"item_id": table["item_id"].to_pandas()}
         columns["timestamp"] = _given_times(table["time"].to_numpy(), self.time_unit)
         for name, has in (("session_id", self.has_session), ("user_id", self.has_user)):
@@ -105,7 +108,8 @@ def read_events(source: Any, **options: Any) -> pd.DataFrame:
         ``item_id`` (text), ``timestamp`` (numbers stay numbers, in the unit given and
         to the microsecond; dates become naive UTC ``datetime64[us]``), ``session_id``
         and ``user_id`` (text; those that the log has), ``title`` (if it has one). Rows
-        in the order of the source. ``attrs["bad_rows"]`` is a :class:`BadRows`.
+        in the order of the source; those of a database table by time, item, session,
+        user and title. ``attrs["bad_rows"]`` is a :class:`BadRows`.
 
     Raises
     ------
@@ -233,10 +237,13 @@ class _Names(NamedTuple):
 
 
 class _Raw(NamedTuple):
-    """Rows as the source has them, under canonical names, and how to say where one is."""
+    """Rows as the source has them, under canonical names, and how to say where one is.
+
+    Without ``place`` they have no order, and where one is, only its contents say.
+    """
 
     table: Any
-    place: Callable[[list[int]], list[str]]
+    place: Callable[[list[int]], list[str]] | None = None
     malformed: delimited.Repaired | None = None
 
 
@@ -261,10 +268,12 @@ class _Reading:
         """
         table = self.derive(table) if self.derive else table
         theirs = theirs or {}
-        columns = [theirs.get(name, name) for name in table.columns if name not in NUMBERED]
+        columns = [theirs.get(name, name) for name in table.columns if name not in OWN]
         found = self.names.among([name for name in columns if name], where)
         if self.only:
             more["wanted"] = self.only(table).fill_null(False)
+        if delimited.RECORD in table.columns:
+            more["broken"] = table[delimited.RECORD]
         safe = {their: name for name, their in theirs.items()}
         return table.select(
             **{name: table[safe.get(given, given)] for name, given in found.items()}, **more
@@ -296,14 +305,8 @@ class _Reading:
         return events
 
     def table(self, table: Any) -> EventTable:
-        import ibis
-
         name = table.get_name() if hasattr(table.op(), "name") else "table"
-        raw = self.named(table, f"table {name}")
-        # a database table has no order of its own: take one from the contents
-        order = [raw[column] for column in raw.columns]
-        raw = raw.mutate(row=ibis.row_number().over(order_by=order))
-        return self.judged(_Raw(raw, _rows), {"name": name})
+        return self.judged(_Raw(self.named(table, f"table {name}")), {"name": name})
 
     def parquet(self, path: Path) -> EventTable:
         import ibis
@@ -342,16 +345,17 @@ class _Reading:
 
     def judged(self, raw: _Raw, origin: dict[str, Any]) -> EventTable:
         """Make the events of ``raw`` canonical, and count and name its malformed rows."""
-        kind = time_kind(raw.table, self.time_unit, self.words)
-        table = keep(self.connection, canonical(raw.table, kind, self.words), "events")
-        if "row" not in table.columns:
+        engine = engine_of(self.connection)
+        kind = time_kind(raw.table, self.time_unit, self.words, engine)
+        table = engine.keep(canonical(raw.table, kind, self.words, engine), "events")
+        if raw.place and "row" not in table.columns:
             # DuckDB keeps the order of the file and numbers the rows of a table
             table = table.mutate(row=table.rowid())
-        n_read = int(table.count().to_pyarrow().as_py())
+        n_read = engine.n_rows(table)
         n_read += raw.malformed.n_bad if raw.malformed else 0
         if self.only:
             table = table.filter(table.wanted)
-        report = _report(table, kind, raw, origin["name"])
+        report = _report(engine, table, kind, raw, origin["name"])
         judge(report, self.on_bad_rows)
         if not report.n_rows:
             none = f"none of its {n_read:,} rows is an event of this kind"
@@ -364,7 +368,7 @@ class _Reading:
         good = table.filter(table.fault.isnull()) if report.n_bad else table
         return EventTable(
             self.connection,
-            good.select("row", "item_id", "time", "session_id", "user_id", "title"),
+            good.drop("fault", "received", *(["wanted"] if self.only else [])),
             has_session="session_id" in raw.table.columns,
             has_user="user_id" in raw.table.columns,
             has_title="title" in raw.table.columns,
@@ -375,27 +379,32 @@ class _Reading:
         )
 
 
-def _report(table: Any, kind: str, raw: _Raw, name: str) -> BadRows:
-    counts = table.group_by("fault").aggregate(n=table.count()).to_pyarrow().to_pylist()
+def _report(engine: Engine, table: Any, kind: str, raw: _Raw, name: str) -> BadRows:
+    counts = engine.home(table.group_by("fault").aggregate(n=table.count())).to_pylist()
     reasons = {row["fault"]: row["n"] for row in counts if row["fault"] is not None}
     n_rows = sum(row["n"] for row in counts)
-    named: list[tuple[int, str, str]] = []
+    named: list[BadRow] = []
     if reasons:
-        first = table.filter(table.fault.notnull()).order_by("row").limit(NAMED)
-        bad = first.select("row", "fault", "received").to_pyarrow().to_pylist()
-        places = raw.place([row["row"] for row in bad])
-        for row, place in zip(bad, places, strict=True):
-            reason = row["fault"]
-            if reason == BAD_TIME:
-                reason = unreadable(row["received"], kind)
-            named.append((row["row"], place, reason))
-    first_bad = [BadRow(place, reason) for _, place, reason in named]
+        order = ["row"] if raw.place else [*TEXTS, "time", "fault", "received"]
+        first = table.filter(table.fault.notnull()).order_by(order).limit(NAMED)
+        bad = engine.home(first).to_pylist()
+        places = raw.place([row["row"] for row in bad]) if raw.place else map(_contents, bad)
+        named = [
+            BadRow(place, fault(row["fault"], row["received"], kind))
+            for row, place in zip(bad, places, strict=True)
+        ]
     if raw.malformed is not None:
         reasons |= raw.malformed.reasons
         n_rows += raw.malformed.n_bad
-        first_bad = sorted(first_bad + raw.malformed.first, key=lambda bad: int(bad.place[5:]))
+        named = sorted(named + raw.malformed.first, key=lambda bad: int(bad.place[5:]))
     ordered = dict(sorted(reasons.items(), key=lambda reason: (-reason[1], reason[0])))
-    return BadRows(name, n_rows, ordered, tuple(first_bad[:NAMED]))
+    return BadRows(name, n_rows, ordered, tuple(named[:NAMED]))
+
+
+def _contents(row: Mapping[str, Any]) -> str:
+    """Where a row of a table is, which has no place but its contents."""
+    known = ", ".join(f"{name} {row[name]!r}" for name in TEXTS if row[name] is not None)
+    return f"row with {known or 'nothing'}"
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 A *clicks* table has ``session``, ``user`` (null where unknown) and ``item`` (int64
 codes), ``time`` (int64 microseconds) and ``row`` (int64). Times may be equal, so
-every order is by time, then row: with a total order all engines agree.
+every order is by time, then row. Clicks that are equal in both have the same item and
+the same user: which of them comes first makes no difference, so all engines agree.
 """
 
 from __future__ import annotations
@@ -17,30 +18,37 @@ SESSIONS_PER_USER = 1 << 31
 """A user's session ``k`` has the code ``user * SESSIONS_PER_USER + k``."""
 MIDDLE = SESSIONS_PER_USER // 2
 """Added to day numbers, which are negative before 1970."""
+USERS = 1 << 32
+"""More than there are users. Items are fewer still: their indices are int32."""
+ORDER = ("part", "start", "first", "session")
+"""The order of sessions: in time; where times are equal, in that of rows, then of names."""
 
 
-def codes(tables: list[Any], column: str, code: str) -> Any:
-    """The distinct texts of ``column`` with their places in the order of the text."""
+def distinct(tables: list[Any], column: str) -> Any:
+    """The distinct texts of ``column``."""
     import ibis
 
     texts = ibis.union(tables[0].select(column), *(t.select(column) for t in tables[1:]))
-    texts = texts.filter(texts[column].notnull()).distinct()
-    return texts.mutate(**{code: ibis.row_number().over(order_by=texts[column])})
+    return texts.filter(texts[column].notnull()).distinct()
 
 
-def session_codes(tables: list[Any]) -> Any:
-    """``part, session_id, session`` of the sessions that the tables name; a part a table."""
+def session_names(tables: list[Any]) -> Any:
+    """``part, session_id`` of the sessions that the tables name; a part a table."""
     import ibis
 
     named = [t.select("session_id", part=ibis.literal(p, "int64")) for p, t in enumerate(tables)]
     both = ibis.union(named[0], *named[1:])
-    both = both.filter(both.session_id.notnull()).distinct()
-    return both.mutate(session=ibis.row_number().over(order_by=["part", "session_id"]))
+    return both.filter(both.session_id.notnull()).distinct()
 
 
 def coded(events: Any, item_codes: Any, user_codes: Any) -> Any:
-    """Canonical events with ``item`` and ``user`` codes in the place of texts."""
+    """Canonical events with ``item`` and ``user`` codes in the place of texts.
+
+    Events without an order of their own get one by item, then user.
+    """
     joined = events.inner_join(item_codes, "item_id").left_join(user_codes, "user_id")
+    if "row" not in events.columns:
+        joined = joined.mutate(row=joined.item * USERS + joined.user.fill_null(-1) + 1)
     return joined.select("session_id", "user", "item", "time", "row")
 
 
@@ -63,11 +71,12 @@ def gap_sessions(events: Any, minutes: float) -> Any:
     """Clicks, a session being a user's events with no more than ``minutes`` between two."""
     import ibis
 
-    window = ibis.window(group_by="user", order_by=["time", "row"])
+    window = ibis.window(group_by="user", order_by="time")
     waited = events.time - events.time.lag().over(window)
     begins = (waited > round(minutes * MINUTE)).fill_null(False).cast("int64")
     marked = events.mutate(begins=begins)
-    running = ibis.window(group_by="user", order_by=["time", "row"], preceding=None, following=0)
+    # a range, so that all events of the time of the first one of a session are in it
+    running = ibis.range_window(group_by="user", order_by="time", preceding=None, following=0)
     number = marked.begins.sum().over(running)
     return marked.select(
         "user", "item", "time", "row", session=marked.user * SESSIONS_PER_USER + number
@@ -116,8 +125,8 @@ def without_lengths(clicks: Any, least: int, most: int | None) -> Any:
     return clicks.anti_join(lengths.filter(wrong), "session")
 
 
-def in_order(clicks: Any, parts: Any | None) -> Any:
-    """The sessions: ``session, part, start, user``, and ``place``, their rank in time.
+def starts(clicks: Any, parts: Any | None) -> Any:
+    """The sessions: ``session, part, start, user``, and ``first``, the least of their rows.
 
     ``parts`` (``session, part``) gives the part of each; without it, ``part`` is 0.
     """
@@ -127,11 +136,8 @@ def in_order(clicks: Any, parts: Any | None) -> Any:
         start=clicks.time.min(), first=clicks.row.min(), user=clicks.user.max()
     )
     if parts is None:
-        sessions = sessions.mutate(part=ibis.literal(0, "int64"))
-    else:
-        sessions = sessions.inner_join(parts.select("session", "part"), "session")
-    window = ibis.window(order_by=["part", "start", "first"])
-    return sessions.mutate(place=ibis.row_number().over(window)).drop("first")
+        return sessions.mutate(part=ibis.literal(0, "int64"))
+    return sessions.inner_join(parts.select("session", "part"), "session")
 
 
 def cut(sessions: Any, first_valid: int, first_test: int) -> Any:

@@ -1,8 +1,8 @@
 """From events to a split: sessions, filters, a split by time, and an account of every step.
 
 Everything is an Ibis expression over tables in one database: the embedded one
-by default, or the warehouse that the events live in. Only the prepared sessions
-come home.
+by default, or the warehouse or Spark cluster that the events live in. Only the
+prepared sessions and the names of their items and users come home.
 
 >>> import pandas as pd
 >>> log = pd.DataFrame({"session_id": [1, 1, 2, 2, 3, 3], "timestamp": range(6)})
@@ -108,7 +108,10 @@ def prepare(
     """Prepare events: sessionise, filter, split by the time of a session's first click.
 
     Clicks of a session are in the order of their times, and of the rows of the source
-    where times are equal; sessions are in the order of their first clicks. Items of
+    where times are equal; sessions are in the order of their first clicks. A table of a
+    database has no order of rows: there, clicks of equal time are ordered by item, then
+    user, and sessions that begin at the same time by the first item and user of all of
+    theirs in the order of ids, then by their own id. Items of
     validation and test that training lacks are dropped, then sessions there of fewer
     than two clicks. Item indices go by falling count in training, then by ``item_id``.
 

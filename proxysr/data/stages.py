@@ -10,7 +10,7 @@ import pandas as pd
 
 from proxysr.config import ConfigError
 from proxysr.data import expressions as ex
-from proxysr.data.embedded import discard, keep
+from proxysr.data.engines import engine_of
 from proxysr.data.events import EventTable
 from proxysr.data.homecoming import Home, describe
 from proxysr.data.sessions import PARTS, SessionSplit
@@ -26,7 +26,7 @@ class Stages:
 
     def __init__(self, tables: list[EventTable], config: PrepareConfig) -> None:
         self.tables = tables
-        self.connection = tables[0].connection
+        self.engine = engine_of(tables[0].connection)
         self.config = config
         self.how = _how(config, tables)
         self.steps: list[dict[str, Any]] = []
@@ -39,29 +39,42 @@ class Stages:
         if bad:
             self.note("malformed rows dropped", interactions=rows - bad)
         events = [table.table for table in tables]
-        self.items = self.keep(ex.codes(events, "item_id", "item"), "items")
-        self.users = self.keep(ex.codes(events, "user_id", "user"), "users")
+        # a code is the place of a text in the order of all
+        self.items = self.engine.numbered(ex.distinct(events, "item_id"), ["item_id"], "item")
+        self.users = self.engine.numbered(ex.distinct(events, "user_id"), ["user_id"], "user")
         self.sessions: Any = None
         if self.how == "given":
-            self.sessions = self.keep(ex.session_codes(events), "sessions")
+            names = ex.session_names(events)
+            self.sessions = self.engine.numbered(names, ["part", "session_id"], "session")
 
     def keep(self, expression: Any, name: str) -> Any:
         """The table of an expression, computed now."""
-        return keep(self.connection, expression, name)
+        return self.engine.keep(expression, name)
 
     def replaced(self, table: Any, expression: Any, name: str) -> Any:
         """As :meth:`keep`; ``table``, which the expression was made of, is freed."""
         kept = self.keep(expression, name)
-        discard(self.connection, table)
+        self.engine.discard(table)
         return kept
 
     def note(self, step: str, **counts: int | None) -> None:
         """Add a step to the account."""
         self.steps.append({"step": step} | {name: counts.get(name) for name in COUNTS})
 
+    def counts(self, clicks: Any) -> dict[str, int]:
+        """Interactions, items, sessions and users of a clicks table."""
+        counts = clicks.aggregate(
+            interactions=clicks.count(),
+            items=clicks.item.nunique(),
+            sessions=clicks.session.nunique(),
+            users=clicks.user.nunique(),
+        )
+        (row,) = self.engine.home(counts).to_pylist()
+        return {name: int(row[name]) for name in COUNTS}
+
     def count(self, step: str, clicks: Any) -> int:
         """Add a step with the counts of ``clicks``, and return their number; none is an error."""
-        counts = _counts(clicks)
+        counts = self.counts(clicks)
         self.note(step, **counts)
         if not counts["interactions"]:
             raise ValueError(
@@ -108,9 +121,9 @@ class Stages:
     def one_user(self, clicks: Any) -> Any:
         """Clicks whose sessions have one user each; see ``max_mixed_sessions``."""
         several = self.keep(ex.several_users(clicks), "several")
-        n = several.count().to_pyarrow().as_py()
+        n = self.engine.n_rows(several)
         if not n:
-            discard(self.connection, several)
+            self.engine.discard(several)
             return clicks
         share = n / self.steps[-1]["sessions"]
         if share > self.config.max_mixed_sessions:
@@ -119,7 +132,7 @@ class Stages:
             other = users.select(other="user", other_id="user_id")
             named = several.inner_join(self.sessions.select("session", "session_id"), "session")
             named = named.inner_join(one, "one").inner_join(other, "other")
-            first = named.order_by("session").limit(1).to_pyarrow().to_pylist()[0]
+            first = self.engine.home(named.order_by("session").limit(1)).to_pylist()[0]
             raise ValueError(
                 f"{n:,} session ids ({share:.0%}) occur with several users, such as session "
                 f"{first['session_id']!r} with users {first['one_id']!r} and "
@@ -128,7 +141,7 @@ class Stages:
                 "sessions are right, raise max_mixed_sessions to take the first user of each."
             )
         clicks = self.replaced(clicks, ex.with_first_user(clicks), "clicks")
-        discard(self.connection, several)
+        self.engine.discard(several)
         self.count(f"{n:,} sessions of several users given to the first", clicks)
         return clicks
 
@@ -166,8 +179,8 @@ class Stages:
 
     def cut(self, clicks: Any) -> Any:
         """Sessions in three parts by the time of their first click."""
-        sessions = self.keep(ex.in_order(clicks, None), "ordered")
-        n = int(sessions.count().to_pyarrow().as_py())
+        sessions = self.engine.numbered(ex.starts(clicks, None), ex.ORDER, "place")
+        n = self.engine.n_rows(sessions)
         sizes = [
             max(1, round(n * share)) if share else 0
             for share in (self.config.valid_fraction, self.config.test_fraction)
@@ -183,14 +196,15 @@ class Stages:
 
     def given_parts(self, clicks: Any) -> Any:
         """Sessions in the parts that their tables are."""
-        return self.recent(self.keep(ex.in_order(clicks, self.sessions), "ordered"), clicks)
+        sessions = self.engine.numbered(ex.starts(clicks, self.sessions), ex.ORDER, "place")
+        return self.recent(sessions, clicks)
 
     def recent(self, sessions: Any, clicks: Any) -> Any:
         """Sessions, those of training only where they are recent enough to stay."""
         share = self.config.recent_fraction
         if share == 1:
             return sessions
-        n_train = int(sessions.filter(sessions.part == 0).count().to_pyarrow().as_py())
+        n_train = self.engine.n_rows(sessions.filter(sessions.part == 0))
         dropped = n_train - max(1, round(n_train * share))
         sessions = self.replaced(sessions, ex.without_first(sessions, dropped), "recent")
         name = f"all but the most recent {share:.4g} of training sessions dropped"
@@ -208,13 +222,13 @@ class Stages:
         """Bring the prepared sessions home, without what cannot be predicted."""
         for part, name in enumerate(PARTS):
             inside = clicks.semi_join(sessions.filter(sessions.part == part), "session")
-            self.note(f"{name}, with items unseen in training", **_counts(inside))
+            self.note(f"{name}, with items unseen in training", **self.counts(inside))
         known = self.keep(ex.vocabulary(clicks, sessions, self.items), "known")
-        arrived = ex.homeward(clicks, sessions, known).to_pyarrow()
+        arrived = self.engine.home(ex.homeward(clicks, sessions, known))
         home = Home(
             index=arrived["index"].to_numpy(),
             place=arrived["place"].to_numpy(),
-            sessions=ex.named(sessions, self.users, self.sessions).to_pyarrow(),
+            sessions=self.engine.home(ex.named(sessions, self.users, self.sessions)),
         )
         del arrived
         self.note("items unseen in training dropped", **home.counts())
@@ -230,7 +244,7 @@ class Stages:
             self.note(name, **home.counts(part))
             self.check_part(name, len(parts[part]))
         table = ex.item_table(known, [t.table for t in self.tables if t.has_title])
-        described = describe(table.to_pandas(), items, "item_id")
+        described = describe(self.engine.home(table).to_pandas(), items, "item_id")
         info = pd.DataFrame()
         if session_info is not None:
             ids = np.concatenate([part.session_ids for part in parts])
@@ -241,7 +255,7 @@ class Stages:
             )
         for kept in (clicks, sessions, known, self.items, self.users, self.sessions):
             if kept is not None:
-                discard(self.connection, kept)
+                self.engine.discard(kept)
         return SessionSplit(
             train,
             valid,
@@ -273,21 +287,6 @@ class Stages:
             "bad_rows": [table.bad_rows.to_dict() for table in self.tables],
             "steps": self.steps,
         }
-
-
-def _counts(clicks: Any) -> dict[str, int]:
-    """Interactions, items, sessions and users of a clicks table."""
-    (counts,) = (
-        clicks.aggregate(
-            interactions=clicks.count(),
-            items=clicks.item.nunique(),
-            sessions=clicks.session.nunique(),
-            users=clicks.user.nunique(),
-        )
-        .to_pyarrow()
-        .to_pylist()
-    )
-    return {name: int(counts[name]) for name in COUNTS}
 
 
 def _how(config: PrepareConfig, tables: list[EventTable]) -> str:

@@ -17,7 +17,8 @@ import pytest
 from proxysr.config import ConfigError
 from proxysr.data import BadRowsError, open_events, read_events
 from proxysr.data.delimited import safe_names
-from proxysr.data.embedded import embedded, interruptible, keep
+from proxysr.data.embedded import embedded, interruptible
+from proxysr.data.engines import engine_of
 from proxysr.data.preparation import PrepareConfig, prepare
 from proxysr.data.sources import SOURCES
 
@@ -229,7 +230,7 @@ def test_an_interrupted_query_is_an_interrupt() -> None:
     try:
         timer.start()
         with pytest.raises(KeyboardInterrupt), interruptible():
-            keep(connection, connection.table("slow"), "slow")
+            engine_of(connection).keep(connection.table("slow"), "slow")
     finally:
         timer.cancel()
         signal.signal(signal.SIGINT, before)

@@ -38,6 +38,7 @@ def steps(split: SessionSplit) -> dict[str, int]:
 def test_every_source_says_what_it_is() -> None:
     assert list(SOURCES) == [
         "events",
+        "spark",
         "synthetic",
         "retailrocket",
         "diginetica",
@@ -50,7 +51,7 @@ def test_every_source_says_what_it_is() -> None:
         assert min(map(len, (source.description, source.download_help, source.licence))) > 4
 
 
-@pytest.mark.parametrize("name", sorted({*SOURCES} - {"synthetic"}))
+@pytest.mark.parametrize("name", sorted({*SOURCES} - {"synthetic", "spark"}))
 def test_missing_files_are_named_with_where_to_get_them(name: str, tmp_path: Path) -> None:
     source = SOURCES[name]
     with pytest.raises(

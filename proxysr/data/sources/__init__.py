@@ -11,10 +11,12 @@ from proxysr.data.sources.lastfm1k import LastFM1K
 from proxysr.data.sources.online_retail import OnlineRetail
 from proxysr.data.sources.proxysr_csv import ProxySRCsv
 from proxysr.data.sources.retailrocket import RetailRocket
+from proxysr.data.sources.spark_log import SparkLog
 from proxysr.data.sources.synthetic import Synthetic
 
 _ALL: list[Source] = [
     EventsFile(),
+    SparkLog(),
     Synthetic(),
     RetailRocket(),
     Diginetica(),

@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from proxysr.data import delimited
 from proxysr.data.events import open_events
 from proxysr.data.preparation import PrepareConfig, prepare
 from proxysr.data.rows import OnBadRows
 from proxysr.data.sessions import SessionSplit
 from proxysr.data.sources.base import Source
+from proxysr.data.sources.tables import items_of
 
 
 class EventsFile(Source):
@@ -40,28 +38,6 @@ class EventsFile(Source):
             raise self.lacking(file, "is not a file.")
         given = {name: value for name, value in options.items() if value is not None}
         table = given.pop("items", None)
-        items = None if table is None else _items(Path(table))
+        items = None if table is None else items_of(Path(table))
         events = open_events(file, on_bad_rows=on_bad_rows, **given)
         return prepare(events, config, items=items, source=self.origin())
-
-
-def _items(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise FileNotFoundError(f"{path}, the file of items, {what}.")
-    try:
-        if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
-        dialect = delimited.dialect_of(path, delimiter=None, quote='"', columns=None)
-        names = [name or safe for name, safe in zip(dialect.columns, dialect.safe, strict=True)]
-        return pd.read_csv(
-            path,
-            encoding="utf-8-sig",
-            sep=dialect.delimiter,
-            names=names,
-            skiprows=dialect.skip,
-            index_col=False,
-            dtype={"item_id": str},
-        )
-    except (*delimited.BROKEN, OSError, ValueError) as error:
-        raise ValueError(f"{path}, the file of items, cannot be read: {error}") from None

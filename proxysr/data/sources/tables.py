@@ -43,3 +43,26 @@ def home(table: Any, path: Path) -> pd.DataFrame:
             "folder to do without it."
         ) from None
     return frame
+
+
+def items_of(path: Path) -> pd.DataFrame:
+    """A file of what is known of items: Parquet, or text with a header line."""
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise FileNotFoundError(f"{path}, the file of items, {what}.")
+    try:
+        if path.suffix.lower() == ".parquet":
+            return pd.read_parquet(path)
+        dialect = delimited.dialect_of(path, delimiter=None, quote='"', columns=None)
+        names = [name or safe for name, safe in zip(dialect.columns, dialect.safe, strict=True)]
+        return pd.read_csv(
+            path,
+            encoding="utf-8-sig",
+            sep=dialect.delimiter,
+            names=names,
+            skiprows=dialect.skip,
+            index_col=False,
+            dtype={"item_id": str},
+        )
+    except (*delimited.BROKEN, OSError, ValueError) as error:
+        raise ValueError(f"{path}, the file of items, cannot be read: {error}") from None
