@@ -105,10 +105,6 @@ class Closeness(NamedTuple):
         block, place = best.indices // BLOCK, best.indices % BLOCK
         return best.values, blocks.gather(1, block) * BLOCK + place
 
-    def at(self, items: Tensor) -> Tensor:
-        """Values at some items of each row, (R, n) both."""
-        return _look_up(self.values, items, 1).squeeze(2)
-
     def along_normal_at(self, session: Tensor, items: Tensor) -> Tensor:
         """``v.I`` at some items of each row, (R, n) both; ``session`` (R,) is the row's."""
         return _look_up(self.along_normal, items, 1, session).squeeze(2)
@@ -126,6 +122,13 @@ def _look_up(tiles: Tensor, blocks: Tensor, size: int, row: Tensor | None = None
     """
     in_blocks = tiles.view(*tiles.shape[:2], -1, size)
     return in_blocks.flatten(0, 2)[entries(in_blocks, blocks, row)]
+
+
+def closeness_to_own(items: Tensor, queries: Queries) -> tuple[Tensor, Tensor]:
+    """Closeness (R,) of each query to an item (R, D) of its own, and ``v.I`` (R,)."""
+    along = (items * queries.normals[queries.session]).sum(dim=1)
+    by_norm = queries.norms * items.square().sum(dim=1)
+    return 2 * (items * queries.points).sum(dim=1) - by_norm + along.square(), along
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ from proxysr.config import ConfigError
 from proxysr.data.batches import SessionBatch, batch_of
 from proxysr.models import ProxySR
 from proxysr.models import hinge as hinge_module
+from proxysr.models.negatives import Searched
 from proxysr.models.projected import ProjectedSearch, Queries
 from proxysr.models.short_term import ShortTermEncoder
 from proxysr.presets import ABLATIONS
@@ -133,7 +134,8 @@ def test_hardest_negatives_are_those_of_a_full_sort(n_items: int, target_is_nega
     session, targets = torch.tensor([0, 0, 1, 1, 1, 2, 2]), torch.randint(1, n_items + 1, (7,))
     on_plane = queries - (queries * normals[session]).sum(1, keepdim=True) * normals[session]
     found = hinge_module.hardest_negatives(
-        ProjectedSearch(), items, Queries(on_plane, normals, session), targets,
+        ProjectedSearch(), Searched(items, targets, len(items)),
+        Queries(on_plane, normals, session),
         k=50, target_is_negative=target_is_negative, memory=2**30,
     )  # fmt: skip
     for row in range(7):
