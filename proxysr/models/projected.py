@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.nn.functional import max_pool1d
 
 from proxysr.data.sessions import PAD
-from proxysr.models.tiles import TILE, entries, fill_up, new_tiles
+from proxysr.models.tiles import FEW, TILE, entries, fill_up, new_tiles
 
 BLOCK = 16
 """Items per maximum that is kept of a tile: these are looked through first, for the best items."""
@@ -142,6 +142,13 @@ def closeness_to_all(items: Tensor, queries: Queries, *, less: Tensor) -> Tensor
     tiles = new_tiles(len(points), items)
     width = tiles.shape[2]
     doubled = 2 * points
+    if len(points) <= FEW:
+        # what takes time is to read the items: once for both products, and each item at a stretch
+        products, along = (items @ torch.cat([doubled, normals]).T).T.split(
+            [len(points), len(normals)]
+        )
+        torch.addcmul(products, along, along, out=tiles[0]).add_(_by_item(items, queries) - less)
+        return fill_up(tiles, len(items))
     # memory that stays in the cache from tile to tile
     along_normal, offset = items.new_empty(2, len(normals), width)
     of_items = torch.split(items, width), torch.split(_by_item(items, queries), width)

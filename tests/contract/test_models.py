@@ -72,11 +72,12 @@ def test_scores_have_one_column_an_item_and_minus_infinity_for_padding(
 
 
 @pytest.mark.parametrize("width", [2, 5, 64])
+@pytest.mark.parametrize("times", [1, 2])  # few sessions are scored without tiles
 def test_tiles_of_scores_are_the_scores(
-    model: SessionModel, width: int, monkeypatch: pytest.MonkeyPatch
+    model: SessionModel, width: int, times: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxysr.models.tiles.TILE", width)
-    batch = batch_of(SESSIONS)
+    batch = batch_of(SESSIONS * times)
     tiles, scores = model.score_tiles(batch), model.score(batch)
     n = model.n_items + 1
     row = tiles.transpose(0, 1).flatten(1)
