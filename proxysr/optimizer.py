@@ -60,13 +60,13 @@ class RowAdam(torch.optim.Adam):
             state["exp_avg_sq"] = torch.zeros_like(table)
         state["step"] += 1
         if group["weight_decay"]:
-            gradient = gradient.add(table[rows], alpha=group["weight_decay"])
+            gradient = gradient.add(table.index_select(0, rows), alpha=group["weight_decay"])
         beta1, beta2 = group["betas"]
-        first = state["exp_avg"][rows].lerp_(gradient, 1 - beta1)
-        second = state["exp_avg_sq"][rows].mul_(beta2)
+        first = state["exp_avg"].index_select(0, rows).lerp_(gradient, 1 - beta1)
+        second = state["exp_avg_sq"].index_select(0, rows).mul_(beta2)
         second.addcmul_(gradient, gradient, value=1 - beta2)
-        state["exp_avg"][rows] = first
-        state["exp_avg_sq"][rows] = second
+        state["exp_avg"].index_copy_(0, rows, first)
+        state["exp_avg_sq"].index_copy_(0, rows, second)
         # both moments began at 0; numbers without dimensions leave the type of a table alone
         steps = state["step"].double()
         first *= -group["lr"] / (1 - beta1**steps)

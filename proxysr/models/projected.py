@@ -144,9 +144,8 @@ def closeness_to_all(items: Tensor, queries: Queries, *, less: Tensor) -> Tensor
     doubled = 2 * points
     if len(points) <= FEW:
         # what takes time is to read the items: once for both products, and each item at a stretch
-        products, along = (items @ torch.cat([doubled, normals]).T).T.split(
-            [len(points), len(normals)]
-        )
+        both = (items @ torch.cat([doubled, normals]).T).T
+        products, along = both[: len(points)], both[len(points) :]
         torch.addcmul(products, along, along, out=tiles[0]).add_(_by_item(items, queries) - less)
         return fill_up(tiles, len(items))
     # memory that stays in the cache from tile to tile
