@@ -38,8 +38,8 @@ Differences from the authors' program
   that a session's scores depend on the longest session beside it.
 - A session of more than ``max_length`` clicks is read by its latest clicks, in training and in
   evaluation. Theirs trains on the first 50 and leaves longer prefixes out of the evaluation.
-- Constraints are applied after every step, to whole tables; theirs rewrites rows while
-  it looks them up. Both leave every row that is read inside the unit ball.
+- Constraints are applied after every step, to all rows that it may have moved; theirs rewrites
+  rows while it looks them up. Both leave every row that is read inside the unit ball.
 """
 
 from __future__ import annotations
