@@ -31,6 +31,7 @@ from proxysr.data.sessions import PAD, Sessions
 from proxysr.evaluation import CPU_MEMORY, FEWEST_ROWS, evaluate
 from proxysr.models import ProxySR
 from proxysr.models.tiles import TILE
+from proxysr.optimizer import RowAdam
 from proxysr.recommender import Recommender
 
 MIN_PREFIX = 3
@@ -147,7 +148,7 @@ def _training(model: ProxySR, config: BenchConfig, tick: Callable[[], object]) -
         task="unseen", min_prefix=MIN_PREFIX, max_length=model.max_length,
         batch_size=config.batch_size, seed=config.seed, device="cpu",
     )  # fmt: skip
-    optimizer = torch.optim.Adam(model.parameters(), lr=2e-4, fused=True)
+    optimizer = RowAdam(model.parameters(), lr=2e-4, fused=True)
     model.train()
     spent: dict[str, float] = {}
     products, positions, sessions = 0.0, 0, 0

@@ -24,6 +24,7 @@ from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, SessionSplit
 from proxysr.models import MODELS, LearnedModel, create, learns, model_class
 from proxysr.models.tiles import TILE
+from proxysr.optimizer import RowAdam
 
 WARM_UP = 2
 
@@ -101,7 +102,7 @@ def bench_models(
 
 
 def _time(model: LearnedModel, batches: Iterator[SessionBatch], dim: int) -> dict[str, float]:
-    optimizer = torch.optim.Adam(model.parameters(), lr=2e-4, fused=True)
+    optimizer = RowAdam(model.parameters(), lr=2e-4, fused=True)
     model.start_epoch(0)
     model.train()
     targets, steps, spent, products = 0, 0, 0.0, 0.0

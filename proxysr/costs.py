@@ -186,9 +186,9 @@ def one_session(s: Sizes) -> Work:
     alone = s.replace(sessions=1, targets=1)
     return Work(
         flops=_encoder_flops(alone),
-        bytes=3 * n * s.embedding_dim * FLOAT + 12 * n * FLOAT,
+        bytes=2 * n * s.embedding_dim * FLOAT + 12 * n * FLOAT,
         picked=n,
-        calls=FORWARD_CALLS + TILE_CALLS * n / TILE,
+        calls=FORWARD_CALLS,
     )
 
 

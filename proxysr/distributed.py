@@ -21,6 +21,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.rendezvous import rendezvous
+from torch.nn.functional import pad
 
 from proxysr.config import require
 
@@ -114,10 +115,18 @@ def add_up(tensor: Tensor) -> None:
 
 
 def add_up_gradients(model: nn.Module) -> None:
-    """Add the gradients of all processes up; a parameter without one takes part as zero."""
+    """Add the gradients of all processes up; a parameter without one takes part as zero.
+
+    Sparse ones, which are sparse in all processes, stay sparse.
+    """
     if world_size() == 1:
         return
-    parameters = list(model.parameters())
+    parameters = []
+    for parameter in model.parameters():
+        if parameter.grad is not None and parameter.grad.is_sparse:
+            parameter.grad = _sum_of_sparse(parameter.grad)
+        else:
+            parameters.append(parameter)
     flat = torch.cat(
         [(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters]
     )
@@ -125,6 +134,31 @@ def add_up_gradients(model: nn.Module) -> None:
     shares = torch.split(flat, [p.numel() for p in parameters])
     for parameter, grad in zip(parameters, shares, strict=True):
         parameter.grad = grad.view_as(parameter)
+
+
+def _sum_of_sparse(gradient: Tensor) -> Tensor:
+    """The sum over all processes of a gradient that has rows of a table: the same bits in each."""
+    gradient = gradient.coalesce()
+    rows, values = gradient.indices(), gradient.values()
+    sizes = [torch.zeros_like(rows[0, :1]) for _ in range(world_size())]
+    dist.all_gather(sizes, torch.full_like(sizes[0], len(values)))
+    counts = [int(size) for size in sizes]
+    # messages are of equal length: filled up behind, and cut again
+    missing = max(counts) - len(values)
+    all_rows = _gathered_tensors(pad(rows[0], (0, missing)))
+    all_values = _gathered_tensors(pad(values, (0, 0) * (values.ndim - 1) + (0, missing)))
+    return torch.sparse_coo_tensor(
+        torch.cat([some[:n] for some, n in zip(all_rows, counts, strict=True)])[None],
+        torch.cat([some[:n] for some, n in zip(all_values, counts, strict=True)]),
+        gradient.shape,
+        check_invariants=False,
+    ).coalesce()
+
+
+def _gathered_tensors(tensor: Tensor) -> list[Tensor]:
+    tensors = [torch.empty_like(tensor) for _ in range(world_size())]
+    dist.all_gather(tensors, tensor)
+    return tensors
 
 
 def _is_joined() -> bool:

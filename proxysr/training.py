@@ -29,6 +29,7 @@ from proxysr.data.batches import TrainingBatches
 from proxysr.data.sessions import SessionSplit, Task
 from proxysr.evaluation import evaluate
 from proxysr.models.base import LearnedModel, SessionModel
+from proxysr.optimizer import RowAdam
 
 CRITERION = "R@20"
 
@@ -49,7 +50,7 @@ class TrainConfig(Settings):
     learning_rate: float = 2e-4
     """Step size of Adam."""
     weight_decay: float = 0.0
-    """L2 penalty of Adam."""
+    """L2 penalty of Adam; with sampled negatives, of those rows that a step touches."""
     task: Task = "unseen"
     """Task to train and validate on: next unseen item, or with repeats."""
     min_prefix: int = 1
@@ -221,7 +222,7 @@ def fit(
         f"Nothing to train on: none of the {len(split.train)} training sessions has a target "
         f"of task {config.task!r} after at least {config.min_prefix} click(s).",
     )
-    optimizer = torch.optim.Adam(
+    optimizer = RowAdam(
         model.parameters(),
         lr=config.learning_rate,
         weight_decay=config.weight_decay,

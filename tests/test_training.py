@@ -126,21 +126,31 @@ def test_every_epoch_that_may_become_half_way_is_kept() -> None:
     assert all(len(snapshots) <= epoch // 2 + 4 for epoch, snapshots in enumerate(kept))
 
 
+RANDOM: list[tuple[str, dict[str, Any]]] = [
+    ("proxysr", {"dropout": 0.2}),
+    ("proxysr", {"sampled_negatives": 20, "n_negatives": 5}),
+    ("gru4rec", {"sampled_negatives": 15}),
+]
+"""Models with random numbers inside an epoch, which must match too."""
+
+
 @pytest.mark.parametrize("stop", [1, 2, 4])
-def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(split: SessionSplit, stop: int) -> None:
-    options = {"dropout": 0.2}  # random numbers inside an epoch must match too
-    whole_model = small("proxysr", **options)
+@pytest.mark.parametrize(("name", "options"), RANDOM, ids=str)
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
+    split: SessionSplit, stop: int, name: str, options: dict[str, Any]
+) -> None:
+    whole_model = small(name, **options)
     last: list[Checkpoint] = []
     whole = fit(
         whole_model, split, config(), on_epoch=lambda s: last.append(copy_of(s)), progress=False
     )
     saved: list[Checkpoint] = []
     interrupted = fit(
-        small("proxysr", **options), split, config(epochs=stop),
+        small(name, **options), split, config(epochs=stop),
         on_epoch=lambda s: saved.append(copy_of(s)), progress=False,
     )  # fmt: skip
     torch.manual_seed(12345)  # whatever happened in between
-    resumed_model = small("proxysr", seed=99, **options)
+    resumed_model = small(name, seed=99, **options)
     resumed_last: list[Checkpoint] = []
     resumed = fit(
         resumed_model, split, config(), snapshots=interrupted.snapshots, resume=saved[-1],
@@ -148,13 +158,13 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(split: SessionSplit,
     )  # fmt: skip
     timing = ["train_seconds", "eval_seconds", "sessions_per_second"]
     assert resumed.frame.drop(columns=timing).equals(whole.frame.drop(columns=timing))
-    for name, tensor in last[-1].model.items():
-        assert torch.equal(tensor, resumed_last[-1].model[name]), name
+    for key, tensor in last[-1].model.items():
+        assert torch.equal(tensor, resumed_last[-1].model[key]), key
     assert last[-1].optimizer.keys() == resumed_last[-1].optimizer.keys()
-    for name, tensor in last[-1].optimizer.items():
-        assert torch.equal(tensor, resumed_last[-1].optimizer[name]), name
-    for name, tensor in whole_model.state_dict().items():
-        assert torch.equal(tensor, resumed_model.state_dict()[name]), name
+    for key, tensor in last[-1].optimizer.items():
+        assert torch.equal(tensor, resumed_last[-1].optimizer[key]), key
+    for key, tensor in whole_model.state_dict().items():
+        assert torch.equal(tensor, resumed_model.state_dict()[key]), key
 
 
 def copy_of(state: TrainState) -> Checkpoint:

@@ -37,6 +37,8 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "means": ("proxysr", ORTHOG, {"bucket_batches": 2}),
     "sums": ("proxysr", {"reduction": "sum", "constraints": "penalty", **ORTHOG}, {"epochs": 2}),
     "softmax": ("gru4rec", {}, {"weight_decay": 1e-3}),
+    "drawn": ("proxysr", {"sampled_negatives": 20, "n_negatives": 5, **ORTHOG}, {}),
+    "drawn softmax": ("gru4rec", {"sampled_negatives": 15}, {"weight_decay": 1e-3}),
     "patience": ("proxysr", {}, {"epochs": 30, "patience": 1, "learning_rate": 0.3}),
     "counting": ("popularity", {}, {}),
 }

@@ -70,9 +70,9 @@ class DeviceSessions:
 
     def __init__(self, sessions: Sessions, device: torch.device | str) -> None:
         # memory-mapped arrays are read-only; torch wants its own copy
-        self.items = torch.tensor(np.array(sessions.items), device=device)
-        self.starts = torch.tensor(np.array(sessions.offsets[:-1]), device=device)
-        self.users = torch.tensor(np.array(sessions.user_index), device=device).long()
+        self.items = torch.from_numpy(np.array(sessions.items)).to(device)
+        self.starts = torch.from_numpy(np.array(sessions.offsets[:-1])).to(device)
+        self.users = torch.from_numpy(np.array(sessions.user_index)).to(device).long()
 
     def window(self, values: Tensor, first: Tensor, lengths: Tensor, width: int) -> Tensor:
         """``values[first : first + lengths]`` of each row, right-aligned in ``width`` columns."""
@@ -110,15 +110,16 @@ class TrainingBatches:
         is_target = sessions.is_target(task, min_prefix)
         clicks = np.minimum(sessions.lengths, max_length + 1)
         first = sessions.offsets[1:] - clicks
-        before = np.concatenate([[0], np.cumsum(is_target)])
+        before = np.zeros(len(is_target) + 1, dtype=np.int64)
+        np.cumsum(is_target, out=before[1:])
         n_targets = before[sessions.offsets[1:]] - before[np.minimum(first + 1, len(is_target))]
         self.rows = np.flatnonzero((n_targets > 0) & (clicks > 1))
         self.lengths = (clicks - 1)[self.rows]
         self.n_targets, self.share = n_targets[self.rows], share
         self.batch_size, self.seed, self.bucket_batches = batch_size, seed, bucket_batches
         self.data = DeviceSessions(sessions, device)
-        self.first = torch.tensor(first, device=device)
-        self.targets = torch.tensor(np.where(is_target, sessions.items, PAD), device=device)
+        self.first = torch.from_numpy(first).to(device)
+        self.targets = torch.from_numpy(np.where(is_target, sessions.items, PAD)).to(device)
 
     def __len__(self) -> int:
         """Number of batches of an epoch."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -35,6 +36,8 @@ FORMAT = "proxysr-split"
 FORMAT_VERSION = 1
 PARTS = ("train", "valid", "test")
 TABLES = ("items", "users", "session_info")
+CLICKS_TOGETHER = 2**22
+"""Clicks among which targets are found at a time."""
 
 Ints = npt.NDArray[np.integer[Any]]
 
@@ -171,18 +174,18 @@ class Sessions:
         """
         check_task(task)
         require(min_prefix >= 1, f"min_prefix is at least 1; received {min_prefix}.")
-        position = np.arange(self.n_clicks) - np.repeat(self.offsets[:-1], self.lengths)
-        enough = position >= min_prefix
-        return enough & self._first_occurrence() if task == "unseen" else enough
-
-    def _first_occurrence(self) -> npt.NDArray[np.bool_]:
-        """Whether each click is the first one on its item within its session, (n_clicks,)."""
-        width = int(self.items.max(initial=0)) + 1
-        key = self.session_of_click * width + self.items
-        order = np.argsort(key, kind="stable")  # stable: equal keys stay in click order
-        first = np.ones(self.n_clicks, dtype=bool)
-        first[order[1:]] = key[order[1:]] != key[order[:-1]]
-        return first
+        found = np.empty(self.n_clicks, dtype=bool)
+        # some sessions at a time: sorting takes several whole numbers of 64 bits a click
+        cuts = np.searchsorted(self.offsets, np.arange(0, self.n_clicks, CLICKS_TOGETHER))
+        for first, last in pairwise([*np.unique(cuts), len(self)]):
+            bounds = self.offsets[first : last + 1]
+            clicks = slice(bounds[0], bounds[-1])
+            items, lengths = self.items[clicks], np.diff(bounds)
+            position = np.arange(len(items)) - np.repeat(bounds[:-1] - bounds[0], lengths)
+            found[clicks] = position >= min_prefix
+            if task == "unseen":
+                found[clicks] &= _first_occurrence(items, lengths)
+        return found
 
     def prefixes(self, task: Task, min_prefix: int = 1) -> Prefixes:
         """Every target of ``task`` with the prefix that precedes it (see :meth:`is_target`)."""
@@ -213,6 +216,16 @@ class Sessions:
             return cls(**arrays)
         except ConfigError as error:
             raise ValueError(f"{folder} is damaged: {error}") from None
+
+
+def _first_occurrence(items: Ints, lengths: Ints) -> npt.NDArray[np.bool_]:
+    """Whether each click is the first one on its item within its session, (n_clicks,)."""
+    width = int(items.max(initial=0)) + 1
+    key = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths) * width + items
+    order = np.argsort(key, kind="stable")  # stable: equal keys stay in click order
+    first = np.ones(len(key), dtype=bool)
+    first[order[1:]] = key[order[1:]] != key[order[:-1]]
+    return first
 
 
 @dataclass(frozen=True, eq=False)

@@ -122,4 +122,7 @@ class LearnedModel(SessionModel):
         """Called before epoch 0, 1, …; anything annealed is kept in buffers."""
 
     def after_step(self) -> None:
-        """Called after every optimizer step; constraints on whole tables go here."""
+        """Called after every optimizer step; constraints on tables go here.
+
+        Gradients are still there: of a sparse one, the step moved no other rows.
+        """

@@ -21,9 +21,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from proxysr.data.sessions import PAD
+from proxysr.models.tiles import TILE
 
-TILE = (256, 2048)
-"""Rows and items whose scores are made at once on a CPU: about what its second cache holds."""
+ROWS = 256
+"""Rows whose scores with a tile of items are made at once on a CPU: its second cache holds them."""
 CUDA_MEMORY = 2**28
 """Bytes of scores that are made at once on a GPU, of all items."""
 
@@ -62,7 +63,7 @@ class _CrossEntropy(torch.autograd.Function):
         targets: Tensor,
         left_out: Tensor | None,
     ) -> Tensor:
-        rows, width = TILE
+        rows, width = ROWS, TILE
         if items.device.type != "cpu":
             rows, width = max(1, CUDA_MEMORY // (items.element_size() * len(items))), len(items)
         tiles = [slice(a, min(a + width, len(items))) for a in range(0, len(items), width)]

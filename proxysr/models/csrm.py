@@ -219,6 +219,7 @@ class CSRM(SoftmaxModel):
 
     def prepare(self, train: Sessions) -> None:
         """Take the latest training sessions, for the memory of evaluation."""
+        super().prepare(train)
         device = self.latest_sessions.device
         rows = np.flatnonzero(train.lengths)[-self.config.n_remembered :]
         lengths = np.minimum(train.lengths[rows], self.max_length)

@@ -178,6 +178,7 @@ class GCEGNN(PrefixModel):
 
     def prepare(self, train: Sessions) -> None:
         """Build the global graph from the training sessions."""
+        super().prepare(train)
         neighbors, counts = global_graph(
             train, self.n_items, window=self.config.window, n_neighbors=self.config.n_neighbors
         )

@@ -45,7 +45,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, pad, relu
+from torch.nn.functional import embedding, gelu, pad, relu
 
 from proxysr.config import require
 from proxysr.data.batches import SessionBatch
@@ -161,17 +161,21 @@ class GRec(SoftmaxModel):
             Which clicks the encoder must not see.
         """
         is_click = (items != PAD)[:, :, None].to(self.items.dtype)
-        context = self.encoder_items[items]
+        context = self._embedded(items, self.encoder_items)
         if is_gap is not None:
             context = torch.where(is_gap[:, :, None], self.gap, context)
         context = context * is_click
         for block in self.encoder:
             context = block(context, is_click)
-        x = context + self.decoder_items[items]
+        x = context + self._embedded(items, self.decoder_items)
         x = (x + self.narrow(gelu(self.widen(x)))) * is_click
         for block in self.decoder:
             x = block(x, is_click)
         return relu(x)
+
+    def _embedded(self, items: Tensor, table: Tensor) -> Tensor:
+        """Rows of a table; with drawn items, no gradient is as large as the table."""
+        return embedding(items, table, sparse=self.sampler is not None)
 
     @property
     def biases(self) -> Tensor:

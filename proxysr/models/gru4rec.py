@@ -24,7 +24,8 @@ Differences from the papers
 ---------------------------
 - Every loss is taken over all items. The papers take the other targets of a mini-batch and
   further sampled items as negatives, to save time; there, a session's loss depends on what is
-  beside it. All items are scored here for any of the models, so nothing is sampled.
+  beside it. Here items are drawn only if ``sampled_negatives`` asks for it, the same for a whole
+  batch, and for the cross-entropy alone.
 - A step is a batch of whole sessions, and the gradient is followed through all their clicks. The
   papers advance parallel sessions by one click a step.
 - The items' biases are those of the authors' program.
@@ -92,6 +93,11 @@ class GRU4RecConfig(SoftmaxConfig):
         require(
             self.lambda_scores >= 0,
             f"lambda_scores is not negative; received {self.lambda_scores}.",
+        )
+        require(
+            self.sampled_negatives == 0 or self.objective == "cross-entropy",
+            "sampled_negatives are drawn for the cross-entropy, and objective="
+            f"{self.objective!r} takes all items: it is 0 then; received {self.sampled_negatives}.",
         )
 
 

@@ -27,7 +27,8 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag, relu
 from torch.utils.checkpoint import checkpoint
 
-from proxysr.models.projected import ProjectedSearch, Queries, rows_within
+from proxysr.models.negatives import Searched
+from proxysr.models.projected import ProjectedSearch, Queries, closeness_to_own, rows_within
 from proxysr.models.tiles import TILE
 
 
@@ -46,11 +47,11 @@ class Negatives(NamedTuple):
     along_normal: Tensor
 
 
+@torch.no_grad()
 def hardest_negatives(
     search: ProjectedSearch,
-    items: Tensor,
+    searched: Searched,
     queries: Queries,
-    targets: Tensor,
     *,
     k: int,
     target_is_negative: bool,
@@ -61,30 +62,30 @@ def hardest_negatives(
     Parameters
     ----------
     search : ProjectedSearch
-    items : (V, D)
-        Row 0 is the padding.
+    searched : Searched
+        The items, n of them with the padding, and the targets (R,).
     queries : Queries
-    targets : int64 (R,)
     k : int
-        At most n_items, or n_items - 1 if the target is left out.
+        At most the items that are searched, or one less if the target is left out.
     target_is_negative : bool
         Whether a target may count among its own negatives.
     memory : int
         Bytes for closeness values.
     """
-    step = rows_within(memory, len(items), items.element_size())
+    items, targets, among = searched
+    step = rows_within(memory, among, items.element_size())
     if len(targets) > step:
         parts = []
         for start in range(0, len(targets), step):
             rows = slice(start, start + step)
             parts.append(
                 hardest_negatives(
-                    search, items, queries.rows(rows), targets[rows],
+                    search, searched._replace(targets=targets[rows]), queries.rows(rows),
                     k=k, target_is_negative=target_is_negative, memory=memory,
                 )
             )  # fmt: skip
         return Negatives(*(torch.cat(column) for column in zip(*parts, strict=True)))
-    found = search(items, queries)
+    found = search(items[:among], queries)
     target = targets[:, None]
     if target_is_negative:
         closeness, columns = found.top(k)
@@ -92,9 +93,13 @@ def hardest_negatives(
         closeness, columns = found.top(k + 1)
         closeness, keep = closeness.masked_fill(columns == target, -torch.inf).topk(k, sorted=False)
         columns = columns.gather(1, keep)
-    columns = torch.cat([columns, target], dim=1)
-    closeness = torch.cat([closeness, found.at(target)], dim=1)
-    return Negatives(columns, closeness, found.along_normal_at(queries.session, columns))
+    along = found.along_normal_at(queries.session, columns)
+    of_target, along_target = closeness_to_own(items[targets], queries)
+    return Negatives(
+        torch.cat([columns, target], dim=1),
+        torch.cat([closeness, of_target[:, None]], dim=1),
+        torch.cat([along, along_target[:, None]], dim=1),
+    )
 
 
 def hinge(items: Tensor, queries: Queries, negatives: Negatives, margin: float) -> Hinge:
@@ -102,8 +107,9 @@ def hinge(items: Tensor, queries: Queries, negatives: Negatives, margin: float) 
 
     Parameters
     ----------
-    items, queries
-        As in :func:`hardest_negatives`; gradients reach items, points and normals.
+    items : (n, D)
+        Row 0 is the padding; gradients reach items, points and normals.
+    queries : Queries
     negatives : Negatives
     margin : float
         ``m`` of equation 8.
@@ -173,13 +179,10 @@ def hinge_over_all(
 ) -> Hinge:
     """Hinge terms of each position against every item; tiles are recomputed for the gradient.
 
-    Parameters are those of :func:`hardest_negatives` and :func:`hinge`.
+    Parameters are those of :func:`hardest_negatives` and :func:`hinge`; targets are rows (R,).
     """
     points, normals, session, norms = queries
-    target = items[targets]
-    along = (target * normals[session]).sum(dim=1)
-    by_target = norms * target.square().sum(dim=1)
-    positive = 2 * (target * points).sum(dim=1) - by_target + along.square()
+    positive, _ = closeness_to_own(items[targets], queries)
 
     def tile(some: Tensor, start: int) -> tuple[Tensor, Tensor]:
         along = normals @ some.T

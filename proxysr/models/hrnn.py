@@ -249,6 +249,7 @@ class HRNN(SoftmaxModel):
 
     def prepare(self, train: Sessions) -> None:
         """Make room for the groups of the training sessions, which are read before evaluation."""
+        super().prepare(train)
         n = int(train.user_index.max(initial=-1)) + 1
         for name in self.sized_by_data:
             table: Tensor = getattr(self, name)

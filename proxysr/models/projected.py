@@ -28,7 +28,7 @@ from torch import Tensor
 from torch.nn.functional import max_pool1d
 
 from proxysr.data.sessions import PAD
-from proxysr.models.tiles import TILE, entries, fill_up, new_tiles
+from proxysr.models.tiles import FEW, TILE, entries, fill_up, new_tiles
 
 BLOCK = 16
 """Items per maximum that is kept of a tile: these are looked through first, for the best items."""
@@ -102,10 +102,6 @@ class Closeness(NamedTuple):
         block, place = best // BLOCK, best % BLOCK
         return found.gather(1, best), blocks.gather(1, block) * BLOCK + place
 
-    def at(self, items: Tensor) -> Tensor:
-        """Values at some items of each row, (R, n) both."""
-        return _look_up(self.values, items, 1).squeeze(2)
-
     def along_normal_at(self, session: Tensor, items: Tensor) -> Tensor:
         """``v.I`` at some items of each row, (R, n) both; ``session`` (R,) is the row's."""
         return _look_up(self.along_normal, items, 1, session).squeeze(2)
@@ -128,6 +124,13 @@ def _look_up(tiles: Tensor, blocks: Tensor, size: int, row: Tensor | None = None
     return in_blocks.flatten(0, 2)[entries(in_blocks, blocks, row)]
 
 
+def closeness_to_own(items: Tensor, queries: Queries) -> tuple[Tensor, Tensor]:
+    """Closeness (R,) of each query to an item (R, D) of its own, and ``v.I`` (R,)."""
+    along = (items * queries.normals[queries.session]).sum(dim=1)
+    by_norm = queries.norms * items.square().sum(dim=1)
+    return 2 * (items * queries.points).sum(dim=1) - by_norm + along.square(), along
+
+
 @torch.no_grad()
 def closeness_to_all(items: Tensor, queries: Queries, *, less: Tensor) -> Tensor:
     """Closeness of every query to every item, less a number (R, 1) of the query's own.
@@ -139,6 +142,12 @@ def closeness_to_all(items: Tensor, queries: Queries, *, less: Tensor) -> Tensor
     tiles = new_tiles(len(points), items)
     width = tiles.shape[2]
     doubled = 2 * points
+    if len(points) <= FEW:
+        # what takes time is to read the items: once for both products, and each item at a stretch
+        both = (items @ torch.cat([doubled, normals]).T).T
+        products, along = both[: len(points)], both[len(points) :]
+        torch.addcmul(products, along, along, out=tiles[0]).add_(_by_item(items, queries) - less)
+        return fill_up(tiles, len(items))
     # memory that stays in the cache from tile to tile
     along_normal, offset = items.new_empty(2, len(normals), width)
     of_items = torch.split(items, width), torch.split(_by_item(items, queries), width)

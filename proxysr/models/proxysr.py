@@ -18,7 +18,8 @@ Where the equations are
 -----------------------
 1-3, 6 (normal), 10: :meth:`ProxySR.select`; 4-5: :mod:`proxysr.models.short_term`;
 6-7: :mod:`proxysr.models.projected`; 8: :mod:`proxysr.models.hinge`;
-9: :meth:`ProxySR.loss`; annealing: :meth:`ProxySR.start_epoch`.
+9: :meth:`ProxySR.loss`; annealing: :meth:`ProxySR.start_epoch`; the constraints on tables:
+:mod:`proxysr.models.unit_ball`.
 
 Differences from the paper
 --------------------------
@@ -27,7 +28,9 @@ an option of :class:`ProxySRConfig`, in a file of its own with the ablations of 
 default follows the program. With the defaults, the loss uses the 100 closest items of each
 position and means instead of sums; positions count from the end in the selector and from the
 start in the encoder; a training session chooses its proxy without its last click. The norms
-in equations 2, 6 and 9 are kept above 1e-12, which the paper need not mention.
+in equations 2, 6 and 9 are kept above 1e-12, which the paper need not mention. With
+``sampled_negatives``, the closest items are searched among those drawn for the batch
+(:mod:`proxysr.models.sampling`), which neither the paper nor the program does.
 
 Differences from the authors' program
 -------------------------------------
@@ -35,8 +38,8 @@ Differences from the authors' program
   that a session's scores depend on the longest session beside it.
 - A session of more than ``max_length`` clicks is read by its latest clicks, in training and in
   evaluation. Theirs trains on the first 50 and leaves longer prefixes out of the evaluation.
-- Constraints are applied after every step, to whole tables; theirs rewrites rows while
-  it looks them up. Both leave every row that is read inside the unit ball.
+- Constraints are applied after every step, to all rows that it may have moved; theirs rewrites
+  rows while it looks them up. Both leave every row that is read inside the unit ball.
 """
 
 from __future__ import annotations
@@ -45,18 +48,20 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu, normalize, pad, relu, softmax
+from torch.nn.functional import leaky_relu, pad, softmax
 
 from proxysr.config import ConfigError, require
 from proxysr.data.batches import SessionBatch
-from proxysr.data.sessions import PAD
+from proxysr.data.sessions import PAD, Sessions
 from proxysr.models.base import LearnedModel, Loss
 from proxysr.models.hinge import Hinge, hardest_negatives, hinge, hinge_over_all
-from proxysr.models.lookup import lookup
+from proxysr.models.negatives import Searched, look_up
 from proxysr.models.projected import ProjectedSearch, Queries, closeness_to_all, length, project
 from proxysr.models.proxysr_config import ProxySRConfig
+from proxysr.models.sampling import ItemSampler
 from proxysr.models.short_term import ShortTermEncoder, at_clicks
 from proxysr.models.tiles import side_by_side
+from proxysr.models.unit_ball import penalty, project_on_sphere, project_tables
 
 
 class Selection(NamedTuple):
@@ -149,11 +154,17 @@ class ProxySR(LearnedModel):
         self.dropout = nn.Dropout(c.dropout)
         self.register_buffer("temperature", torch.tensor(float(c.temperature_start)))
         self.search = ProjectedSearch()
+        self.sampler = ItemSampler(n_items, c) if c.sampled_negatives else None
         with torch.no_grad():
             self.items[PAD] = 0
-            if c.projection:
-                self.normals.copy_(normalize(self.normals, dim=1))
+        if c.projection:
+            project_on_sphere(self.normals)
         self.after_step()
+
+    def prepare(self, train: Sessions) -> None:
+        """Count the items, if negatives are drawn by how often they are clicked."""
+        if self.sampler is not None:
+            self.sampler.count(train)
 
     # -- equations -------------------------------------------------------------------------
 
@@ -237,16 +248,10 @@ class ProxySR(LearnedModel):
             c.temperature_start * (c.temperature_end / c.temperature_start) ** share
         )
 
-    @torch.no_grad()
     def after_step(self) -> None:
         """Project embeddings into the unit ball and normals onto the unit sphere."""
         if self.config.constraints == "project":
-            for table in self._tables_in_unit_ball():
-                norms = torch.linalg.vector_norm(table, dim=1)
-                outside = (norms > 1).nonzero().squeeze(1)
-                table[outside] = table[outside] / norms[outside, None]
-            if self.config.projection:
-                self.normals.copy_(normalize(self.normals, dim=1))
+            project_tables(*self._constrained())
 
     # -- the contract ----------------------------------------------------------------------
 
@@ -258,9 +263,9 @@ class ProxySR(LearnedModel):
         clicked = batch.items
         if c.proxy_from == "session" and batch.last_items is not None:
             clicked = torch.cat([clicked, batch.last_items[:, None]], dim=1)
-        embedded, table = lookup(self.items, torch.cat([clicked.flatten(), targets]))
-        clicks, target = embedded[: clicked.numel()], embedded[clicked.numel() :]
-        clicks, is_click = clicks.view(*clicked.shape, -1), clicked != PAD
+        drawn = None if self.sampler is None else self.sampler.draw()
+        clicks, target, searched = look_up(self.items, clicked, targets, drawn)
+        is_click = clicked != PAD
         chosen = self.select(clicks, is_click, batch.users)
         n = batch.items.shape[1]
         short_term = self.short_term(clicks[:, :n], is_click[:, :n], ends)
@@ -269,7 +274,7 @@ class ProxySR(LearnedModel):
         distance = (query - project(target, normal)).square().sum(dim=1)
         orthog = (chosen.normal * chosen.proxy).sum(dim=1).abs() / length(chosen.proxy).squeeze(1)
         queries = self._queries(project(query, normal), chosen.normal, session)
-        terms = self._hinge(table, queries, targets)
+        terms = self._hinge(searched, queries)
         n_negatives = self._n_negatives()
         mean = c.reduction == "mean"
         n_sessions, n_shares = batch.whole[1:] if batch.whole else (len(orthog), 1)
@@ -282,7 +287,7 @@ class ProxySR(LearnedModel):
         if c.lambda_orthog:
             total = total + c.lambda_orthog * parts["orthog"]
         if c.constraints == "penalty":
-            parts["norm"] = self._norm_penalty() / n_shares
+            parts["norm"] = penalty(*self._constrained()) / n_shares
             total = total + c.lambda_norm * parts["norm"]
         parts["violated"] = batch.mean(terms.violated) / n_negatives
         return Loss(total, {name: part.detach() for name, part in parts.items()})
@@ -400,15 +405,15 @@ class ProxySR(LearnedModel):
             return Queries(points, whole_space, torch.zeros_like(session))
         return Queries(points / 2, whole_space, torch.zeros_like(session), norms=False)
 
-    def _hinge(self, items: Tensor, queries: Queries, targets: Tensor) -> Hinge:
-        c = self.config
+    def _hinge(self, searched: Searched, queries: Queries) -> Hinge:
+        c, (items, targets, _) = self.config, searched
         if c.negatives == "all":
             return hinge_over_all(
                 items, queries, targets,
                 margin=c.margin, target_is_negative=c.target_is_negative,
             )  # fmt: skip
         negatives = hardest_negatives(
-            self.search, items, queries, targets,
+            self.search, searched, queries,
             k=self._n_negatives(), target_is_negative=c.target_is_negative,
             memory=c.search_memory_mb * 2**20,
         )  # fmt: skip
@@ -439,16 +444,10 @@ class ProxySR(LearnedModel):
             return (is_click.cumsum(dim=1) - 1).clamp(min=0)
         return torch.arange(is_click.shape[1] - 1, -1, -1, device=is_click.device)
 
-    def _tables_in_unit_ball(self) -> list[Tensor]:
+    def _constrained(self) -> tuple[list[Tensor], Tensor | None]:
         names = ("items", "proxies", "proxy_positions", "short_term_positions")
-        return [getattr(self, name) for name in names if hasattr(self, name)]
-
-    def _norm_penalty(self) -> Tensor:
-        outside = [relu(table.square().sum(1) - 1).sum() for table in self._tables_in_unit_ball()]
-        penalty = torch.stack(outside).sum()
-        if self.config.projection:
-            penalty = (self.normals.square().sum(dim=1) - 1).square().sum() + penalty
-        return penalty
+        tables = [getattr(self, name) for name in names if hasattr(self, name)]
+        return tables, self.normals if self.config.projection else None
 
     def _new_encoder(self) -> ShortTermEncoder:
         c = self.config

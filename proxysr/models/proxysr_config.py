@@ -34,11 +34,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from proxysr.config import Settings, require
+from proxysr.config import require
+from proxysr.models.sampling import SamplingConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProxySRConfig(Settings):
+class ProxySRConfig(SamplingConfig):
     """Hyper-parameters of ProxySR; defaults are those the authors use on Diginetica."""
 
     embedding_dim: int = 128
@@ -99,6 +100,7 @@ class ProxySRConfig(Settings):
 
     def check(self) -> None:
         """Check ranges."""
+        super().check()
         for name in ("embedding_dim", "n_proxies", "max_length", "n_negatives", "search_memory_mb"):
             value = getattr(self, name)
             require(value >= 1, f"{name} is at least 1; received {value}.")
@@ -128,6 +130,17 @@ class ProxySRConfig(Settings):
             f"chosen: it is 0 then; received {self.n_users}.",
         )
         require(0 <= self.dropout < 1, f"dropout is in [0, 1); received {self.dropout}.")
+        require(
+            self.sampled_negatives == 0 or self.negatives == "hardest",
+            "The hardest of sampled_negatives are searched, and negatives='all' takes all items: "
+            f"it is 0 then; received {self.sampled_negatives}.",
+        )
+        enough = 2 * (self.n_negatives + 1)  # an item may be drawn twice, and be the target
+        require(
+            self.sampled_negatives == 0 or self.sampled_negatives >= enough,
+            f"To find {self.n_negatives} negatives among them, sampled_negatives is at least "
+            f"{enough}, or 0 for all items; received {self.sampled_negatives}.",
+        )
 
     @property
     def has_proxy(self) -> bool:

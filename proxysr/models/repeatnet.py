@@ -78,6 +78,11 @@ class RepeatNetConfig(SoftmaxConfig):
         super().check()
         require(0 <= self.dropout < 1, f"dropout is in [0, 1); received {self.dropout}.")
         require(self.lambda_mode >= 0, f"lambda_mode is not negative; received {self.lambda_mode}.")
+        require(
+            self.sampled_negatives == 0,
+            "RepeatNet's probabilities are of all items: sampled_negatives is 0; "
+            f"received {self.sampled_negatives}.",
+        )
 
 
 class Attention(nn.Module):

@@ -77,6 +77,11 @@ class SASRecConfig(SoftmaxConfig):
         super().check()
         require(self.n_blocks >= 1, f"n_blocks is at least 1; received {self.n_blocks}.")
         require(0 <= self.dropout < 1, f"dropout is in [0, 1); received {self.dropout}.")
+        require(
+            self.sampled_negatives == 0 or self.objective == "softmax",
+            "sampled_negatives are drawn for the softmax, and objective='binary' draws one item "
+            f"a target anyway: it is 0 then; received {self.sampled_negatives}.",
+        )
 
 
 class Block(nn.Module):

@@ -2,9 +2,10 @@
 
 They are trained to predict every item of a session from the items before it: the score of an
 item is the dot product of its embedding with the session's vector, and the loss is the
-cross-entropy of the softmax over all items. A model says how it encodes; whether it reads all
-positions of a session in one pass (it is causal), or every prefix by itself
-(:func:`prefixes`), the trainer does not notice.
+cross-entropy of the softmax over all items, or over some that are drawn
+(:mod:`proxysr.models.sampling`). A model says how it encodes; whether it reads all positions of a
+session in one pass (it is causal), or every prefix by itself (:func:`prefixes`), the trainer does
+not notice.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, pad
 
-from proxysr.config import Settings, require
+from proxysr.config import require
 from proxysr.data.batches import SessionBatch, Whole
-from proxysr.data.sessions import PAD
+from proxysr.data.sessions import PAD, Sessions
 from proxysr.models.base import LearnedModel, Loss
 from proxysr.models.cross_entropy import cross_entropy_over_all
+from proxysr.models.sampling import ItemSampler, SamplingConfig, sampled_cross_entropy
 from proxysr.models.tiles import product_tiles
 
 Ends = tuple[Tensor, Tensor]
@@ -34,7 +36,7 @@ SPREAD = 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoftmaxConfig(Settings):
+class SoftmaxConfig(SamplingConfig):
     """Hyper-parameters that all these models have."""
 
     embedding_dim: int = 128
@@ -46,6 +48,7 @@ class SoftmaxConfig(Settings):
 
     def check(self) -> None:
         """Check ranges."""
+        super().check()
         for name in ("embedding_dim", "max_length"):
             value = getattr(self, name)
             require(value >= 1, f"{name} is at least 1; received {value}.")
@@ -64,6 +67,8 @@ class SoftmaxModel(LearnedModel):
     ----------
     items : (V, D)
         Item embeddings; row ``PAD`` is zero and stays so.
+    sampler : ItemSampler or None
+        Draws the items that the loss compares with; None if it compares with all.
     """
 
     Config = SoftmaxConfig
@@ -75,6 +80,13 @@ class SoftmaxModel(LearnedModel):
         table = torch.randn(n_items + 1, self.config.embedding_dim) * self.config.init_std
         table[PAD] = 0
         self.items = nn.Parameter(table)
+        draws = self.config.sampled_negatives > 0
+        self.sampler = ItemSampler(n_items, self.config) if draws else None
+
+    def prepare(self, train: Sessions) -> None:
+        """Count the items, if some are drawn by how often they are clicked."""
+        if self.sampler is not None:
+            self.sampler.count(train)
 
     @abstractmethod
     def encode(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:
@@ -96,7 +108,8 @@ class SoftmaxModel(LearnedModel):
         """Embeddings (..., D) of items (...), such as clicks.
 
         Their gradient is sparse: it is added to that which the scores give to the whole table,
-        without a second table. A loss must therefore use the table in another way, too.
+        without a second table. A loss must therefore use the table in another way, too; or in no
+        other way, as with drawn items, and the whole gradient is sparse.
         """
         return embedding(items, self.items, padding_idx=PAD, sparse=True)
 
@@ -111,9 +124,18 @@ class SoftmaxModel(LearnedModel):
     def cross_entropy(self, vectors: Tensor, targets: Tensor, whole: Whole | None = None) -> Tensor:
         """Mean cross-entropy of targets (R,), given vectors (R, D): that of :meth:`logits`.
 
-        Of a share, what it adds to the mean of the ``whole`` batch.
+        If items are drawn, that among them. Of a share, what it adds to the mean of the ``whole``
+        batch.
         """
-        total = cross_entropy_over_all(vectors, self.items, targets, bias=self.biases)
+        if self.sampler is None:
+            total = cross_entropy_over_all(vectors, self.items, targets, bias=self.biases)
+        else:
+            drawn = self.sampler.draw()
+            some = torch.cat([drawn, targets])
+            bias = -self.sampler.log_expected[some]
+            if self.biases is not None:
+                bias = bias + self.biases.gather(0, some, sparse_grad=True)
+            total = sampled_cross_entropy(vectors, self.embed(some), bias, drawn, targets)
         return total / (len(targets) if whole is None else whole.n_targets)
 
     def loss(self, batch: SessionBatch) -> Loss:

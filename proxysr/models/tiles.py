@@ -14,14 +14,17 @@ from proxysr.data.sessions import PAD
 
 TILE = 2048
 """Items per tile."""
+FEW = 4
+"""Rows up to which there is one tile of all items: then it takes longest to read the items."""
 
 
 def new_tiles(rows: int, items: Tensor) -> Tensor:
     """Memory (tiles, rows, width) for numbers of all ``items`` (V, D).
 
-    A GPU makes one product of all items faster than many; its width is V.
+    A GPU makes one product of all items faster than many, and so does a CPU for few rows: the
+    width is V then.
     """
-    width = TILE if items.device.type == "cpu" else len(items)
+    width = TILE if items.device.type == "cpu" and rows > FEW else len(items)
     return items.new_empty(-(-len(items) // width), rows, width)
 
 
@@ -36,6 +39,11 @@ def fill_up(tiles: Tensor, n: int) -> Tensor:
 def product_tiles(vectors: Tensor, items: Tensor, bias: Tensor | None = None) -> Tensor:
     """Dot products (tiles, R, width) of vectors (R, D) and all items (V, D), plus a bias (V,)."""
     tiles = new_tiles(len(vectors), items)
+    if len(vectors) <= FEW:  # each item is read at a stretch
+        tiles[0] = (items @ vectors.T).T
+        if bias is not None:
+            tiles += bias
+        return fill_up(tiles, len(items))
     for index, some in enumerate(torch.split(items, tiles.shape[2])):
         scores = torch.mm(vectors, some.T, out=tiles[index, :, : len(some)])
         if bias is not None:

@@ -46,6 +46,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     **{f"proxysr, {row}": changes for row, changes in ABLATIONS.items()},
     "proxysr, s(s) on a hyperplane": {"expressed_by": "short-term"},
     "proxysr, encoding p(s) on a hyperplane": {"proxy_by": "encoding"},
+    "proxysr, drawn negatives": {"sampled_negatives": 20, "n_negatives": 5},
+    "gru4rec, drawn negatives": {"sampled_negatives": 15},
     "hrnn, all": {"variant": "all"},
     "hrnn, by proxies": {"proxysr": ("embedding_dim=4", "n_proxies=3", "init_std=0.1")},
 }

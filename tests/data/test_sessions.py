@@ -45,6 +45,22 @@ def test_prefixes_equal_the_literal_rule(
     assert rows == literal_prefixes(clicks, task, min_prefix)
 
 
+@pytest.mark.parametrize("together", [1, 3, 7, 100])
+@pytest.mark.parametrize("min_prefix", [1, 2])
+def test_targets_do_not_depend_on_how_many_clicks_are_looked_at_together(
+    together: int, min_prefix: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lists = [[3, 1, 3, 2], [], [2, 1], [5], [], [4, 4, 4, 4, 1, 4, 2, 1], [7, 2, 7], []]
+    expected = [
+        position >= min_prefix and item not in clicks[:position]
+        for clicks in lists
+        for position, item in enumerate(clicks)
+    ]
+    monkeypatch.setattr("proxysr.data.sessions.CLICKS_TOGETHER", together)
+    found = Sessions.from_lists(lists).is_target("unseen", min_prefix)
+    assert found.tolist() == expected
+
+
 def test_targets_worked_by_hand() -> None:
     sessions = Sessions.from_lists([[7, 7, 8], [9], [8, 7, 8, 9]])
     assert np.flatnonzero(sessions.is_target("unseen")).tolist() == [2, 5, 7]

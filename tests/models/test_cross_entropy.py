@@ -33,7 +33,8 @@ def test_value_and_gradient(
     with_left_out: bool,
     scale: float,
 ) -> None:
-    monkeypatch.setattr(module, "TILE", tile)
+    monkeypatch.setattr(module, "ROWS", tile[0])
+    monkeypatch.setattr(module, "TILE", tile[1])
     generator = torch.Generator().manual_seed(1)
     vectors, items, bias = (
         (torch.randn(*shape, generator=generator, dtype=torch.float64) * scale).requires_grad_()

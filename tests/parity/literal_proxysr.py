@@ -102,8 +102,12 @@ def similarity(model: ProxySR, session: Tensor, normal: Tensor | None, item: Ten
     return -distance(session, normal, item)
 
 
-def loss(model: ProxySR, batch: SessionBatch) -> dict[str, Tensor]:
-    """Equations 8-9 with the reductions and negatives that the config names."""
+def loss(model: ProxySR, batch: SessionBatch, drawn: set[int] | None = None) -> dict[str, Tensor]:
+    """Equations 8-9 with the reductions and negatives that the config names.
+
+    Negatives are all items, or those that are drawn.
+    """
+    items = range(1, model.n_items + 1) if drawn is None else sorted(drawn)
     c = model.config
     hinges, distances, angles = [], [], []
     for row in range(len(batch.items)):
@@ -121,7 +125,7 @@ def loss(model: ProxySR, batch: SessionBatch) -> dict[str, Tensor]:
             positive = similarity(model, session, normal, model.items[target])
             terms = [
                 torch.relu(c.margin + similarity(model, session, normal, model.items[i]) - positive)
-                for i in range(1, model.n_items + 1)
+                for i in items
                 if c.target_is_negative or i != target
             ]
             if c.negatives == "hardest":

@@ -12,6 +12,7 @@ from proxysr.config import ConfigError
 from proxysr.data.batches import SessionBatch, batch_of
 from proxysr.models import ProxySR
 from proxysr.models import hinge as hinge_module
+from proxysr.models.negatives import Searched
 from proxysr.models.projected import ProjectedSearch, Queries
 from proxysr.models.short_term import ShortTermEncoder
 from proxysr.presets import ABLATIONS
@@ -109,6 +110,39 @@ def test_loss_and_gradient(options: dict[str, Any]) -> None:
         assert (received - gradient).abs().max() < 1e-9, name
 
 
+@pytest.mark.parametrize("drawn", [[5, 7, 8, 8, 11, 20, 3], list(range(23, 0, -1))], ids=len)
+@pytest.mark.parametrize("memory", [2**30, 1])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"target_is_negative": False}, {"margin": 3.0, "n_negatives": 6},
+     {"reduction": "sum", "constraints": "penalty", "init_std": 0.8},
+     {"n_users": 0, "similarity": "dot"}, {"n_users": 0, "projection": False, "lambda_orthog": 0}],
+    ids=str,
+)  # fmt: skip
+def test_loss_and_gradient_among_drawn_items(
+    options: dict[str, Any], memory: int, drawn: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the sessions' targets, some are among the seven that are drawn and some are not."""
+    model = build(sampled_negatives=14, **options)
+    monkeypatch.setattr(model.sampler, "draw", lambda: torch.tensor(drawn))
+    monkeypatch.setattr(hinge_module, "rows_within", lambda *_: 1 if memory == 1 else 2**20)
+    expected = literal.loss(model, batch(), set(drawn))
+    wanted = torch.autograd.grad(expected["total"], list(model.parameters()))
+    got = model.loss(batch())
+    got.total.backward()
+    for name, value in {**expected, **got.parts}.items():
+        if name in expected:
+            found = got.total if name == "total" else got.parts[name]
+            assert abs((found - expected[name]).item()) < 1e-9, name
+        assert value.isfinite()
+    for (name, parameter), gradient in zip(model.named_parameters(), wanted, strict=True):
+        assert parameter.grad is not None, name
+        if name == "items":
+            gradient = gradient.index_fill(0, torch.tensor([0]), 0)
+            assert parameter.grad.is_sparse != ("constraints" in options)
+        assert (parameter.grad.to_dense() - gradient).abs().max() < 1e-9, name
+
+
 @pytest.mark.parametrize("memory", [1, 2 * 2 * 8 * (N_ITEMS + 1 + 2048), 2**20])
 @pytest.mark.parametrize("row", [None, "no projection", "dot product"])
 def test_loss_does_not_depend_on_the_memory_budget(
@@ -133,7 +167,8 @@ def test_hardest_negatives_are_those_of_a_full_sort(n_items: int, target_is_nega
     session, targets = torch.tensor([0, 0, 1, 1, 1, 2, 2]), torch.randint(1, n_items + 1, (7,))
     on_plane = queries - (queries * normals[session]).sum(1, keepdim=True) * normals[session]
     found = hinge_module.hardest_negatives(
-        ProjectedSearch(), items, Queries(on_plane, normals, session), targets,
+        ProjectedSearch(), Searched(items, targets, len(items)),
+        Queries(on_plane, normals, session),
         k=50, target_is_negative=target_is_negative, memory=2**30,
     )  # fmt: skip
     for row in range(7):

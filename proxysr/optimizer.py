@@ -1,0 +1,74 @@
+"""Adam that moves only those rows of a table that a step has touched.
+
+A step with drawn items (:mod:`proxysr.models.sampling`) touches a few thousand rows of a table
+that may have millions. Their gradient is sparse, and moving all rows would take far longer than
+all the rest of the step.
+
+Differences from Adam
+---------------------
+Of a parameter whose gradient is sparse, a row without a gradient in a step stays where it is,
+its moments do not decay, and ``weight_decay`` does not act on it: it acts on touched rows. The
+count of steps is that of the parameter. A row that is touched in every step moves as in Adam, and
+parameters with dense gradients are Adam's. ``torch.optim.SparseAdam`` does the same, but adds
+``eps`` before the second moment is corrected for its start at 0, and makes sparse tensors of the
+changes, which takes longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class RowAdam(torch.optim.Adam):
+    """:class:`torch.optim.Adam`, but for parameters with sparse gradients; see above.
+
+    States are kept under Adam's own names, and gradients are left as they were, but coalesced.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Move all parameters that have a gradient."""
+        if closure is not None:
+            raise ValueError("RowAdam takes no closure: it makes one step with the gradients.")
+        sparse = [
+            (group, p)
+            for group in self.param_groups
+            for p in group["params"]
+            if p.grad is not None and p.grad.is_sparse
+        ]
+        gradients = [p.grad.coalesce() for _, p in sparse]
+        for (group, p), gradient in zip(sparse, gradients, strict=True):
+            self._move_rows(group, p, gradient.indices()[0], gradient.values())
+            p.grad = None  # Adam refuses sparse ones
+        super().step()
+        for (_, p), gradient in zip(sparse, gradients, strict=True):
+            p.grad = gradient
+        return None
+
+    def _move_rows(
+        self, group: dict[str, Any], table: Tensor, rows: Tensor, gradient: Tensor
+    ) -> None:
+        """One step of some rows (n,) of a table, with their gradient (n, ...)."""
+        state = self.state[table]
+        if not state:
+            state["step"] = torch.zeros((), dtype=torch.float32, device=table.device)
+            state["exp_avg"] = torch.zeros_like(table)
+            state["exp_avg_sq"] = torch.zeros_like(table)
+        state["step"] += 1
+        if group["weight_decay"]:
+            gradient = gradient.add(table.index_select(0, rows), alpha=group["weight_decay"])
+        beta1, beta2 = group["betas"]
+        first = state["exp_avg"].index_select(0, rows).lerp_(gradient, 1 - beta1)
+        second = state["exp_avg_sq"].index_select(0, rows).mul_(beta2)
+        second.addcmul_(gradient, gradient, value=1 - beta2)
+        state["exp_avg"].index_copy_(0, rows, first)
+        state["exp_avg_sq"].index_copy_(0, rows, second)
+        # both moments began at 0; numbers without dimensions leave the type of a table alone
+        steps = state["step"].double()
+        first *= -group["lr"] / (1 - beta1**steps)
+        second /= 1 - beta2**steps
+        table.index_add_(0, rows, first.div_(second.sqrt_().add_(group["eps"])))
