@@ -79,7 +79,8 @@ class SessionModel(nn.Module, ABC):
     def score_tiles(self, batch: SessionBatch) -> Tensor:
         """The same scores (tiles, B, width), as :mod:`proxysr.models.tiles` keeps them.
 
-        Ranks are counted in them; a model may have a faster way to them than to :meth:`score`.
+        Ranks are counted in them. A model may have a faster way to them than to :meth:`score`, and
+        add a number of its own to all scores of a row.
         """
         return self.score(batch)[None]
 

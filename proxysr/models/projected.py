@@ -132,11 +132,10 @@ def closeness_to_own(items: Tensor, queries: Queries) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def closeness_to_all(items: Tensor, queries: Queries, *, less: Tensor) -> Tensor:
-    """Closeness of every query to every item, less a number (R, 1) of the query's own.
+def closeness_to_all(items: Tensor, queries: Queries) -> Tensor:
+    """Closeness (tiles, R, width) of every query to every item, without autograd.
 
-    Every query is of a session of its own. Without autograd; (tiles, R, width), as
-    :mod:`proxysr.models.tiles` keeps it.
+    Every query is of a session of its own; tiles are as :mod:`proxysr.models.tiles` keeps them.
     """
     points, normals = queries.points, queries.normals
     tiles = new_tiles(len(points), items)
@@ -146,17 +145,16 @@ def closeness_to_all(items: Tensor, queries: Queries, *, less: Tensor) -> Tensor
         # what takes time is to read the items: once for both products, and each item at a stretch
         both = (items @ torch.cat([doubled, normals]).T).T
         products, along = both[: len(points)], both[len(points) :]
-        torch.addcmul(products, along, along, out=tiles[0]).add_(_by_item(items, queries) - less)
+        torch.addcmul(products, along, along, out=tiles[0]).add_(_by_item(items, queries))
         return fill_up(tiles, len(items))
     # memory that stays in the cache from tile to tile
-    along_normal, offset = items.new_empty(2, len(normals), width)
+    along_normal = items.new_empty(len(normals), width)
     of_items = torch.split(items, width), torch.split(_by_item(items, queries), width)
     for tile, some, by_item in zip(tiles, *of_items, strict=True):
         n = len(some)
-        along = torch.mm(normals, some.T, out=along_normal[:, :n])
-        by_both = torch.addcmul(by_item, along, along, out=offset[:, :n])
+        along = torch.mm(normals, some.T, out=along_normal[:, :n]).expand(len(points), n)
         # the products are added to what is there: one pass fewer over the tile
-        torch.sub(by_both, less, out=tile[:, :n]).addmm_(doubled, some.T)
+        torch.addcmul(by_item, along, along, out=tile[:, :n]).addmm_(doubled, some.T)
     return fill_up(tiles, len(items))
 
 

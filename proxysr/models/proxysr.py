@@ -318,19 +318,22 @@ class ProxySR(LearnedModel):
             If one of these is given, and the variant chooses no proxy.
         """
         under = self._choose(batch, force_proxy=force_proxy, temperature=temperature)
-        return side_by_side(self._closeness(*under), self.n_items + 1)
+        tiles, norm = self._closeness(*under)
+        return side_by_side(tiles, self.n_items + 1) - norm
 
     @torch.no_grad()
     def score_tiles(self, batch: SessionBatch) -> Tensor:
-        """The same, a tile of items at a time."""
-        return self._closeness(*self._choose(batch))
+        """The same and the query's ``||q||^2``, a tile of items at a time."""
+        return self._closeness(*self._choose(batch))[0]
 
-    def _closeness(self, clicks: Tensor, is_click: Tensor, chosen: Selection) -> Tensor:
+    def _closeness(
+        self, clicks: Tensor, is_click: Tensor, chosen: Selection
+    ) -> tuple[Tensor, Tensor]:
         query = chosen.proxy + project(self.short_term(clicks, is_click), chosen.normal)
         own = torch.arange(len(query), device=query.device)
         queries = self._queries(project(query, chosen.normal), chosen.normal, own)
         norm = query.square().sum(dim=1, keepdim=True)
-        return closeness_to_all(self.items, queries, less=queries.norms * norm)
+        return closeness_to_all(self.items, queries), queries.norms * norm
 
     @torch.no_grad()
     def represent(self, batch: SessionBatch) -> Tensor:
