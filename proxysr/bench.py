@@ -97,7 +97,7 @@ def bench(config: BenchConfig | None = None, *, progress: bool = True) -> dict[s
         evaluation = _evaluation(model, config)
         waiting = _one_session(model, config)
         bar.update()
-        peak = _peak_memory_gb()
+        peak = peak_memory_gb()
         if config.literal_sessions:
             _literal(model, config, training, evaluation)
         bar.update()
@@ -328,7 +328,8 @@ class _Clock:
         self.seconds[name], self.last = now - self.last, now
 
 
-def _peak_memory_gb() -> float:
+def peak_memory_gb() -> float:
+    """Most memory that this process has had so far, in GB."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 

@@ -140,9 +140,7 @@ def _sum_of_sparse(gradient: Tensor) -> Tensor:
     """The sum over all processes of a gradient that has rows of a table: the same bits in each."""
     gradient = gradient.coalesce()
     rows, values = gradient.indices(), gradient.values()
-    sizes = [torch.zeros_like(rows[0, :1]) for _ in range(world_size())]
-    dist.all_gather(sizes, torch.full_like(sizes[0], len(values)))
-    counts = [int(size) for size in sizes]
+    counts = [int(size) for size in _gathered_tensors(rows.new_tensor([len(values)]))]
     # messages are of equal length: filled up behind, and cut again
     missing = max(counts) - len(values)
     all_rows = _gathered_tensors(pad(rows[0], (0, missing)))

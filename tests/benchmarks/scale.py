@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -32,6 +31,7 @@ import pyarrow as pa
 import torch
 from pyarrow.parquet import ParquetWriter
 
+from proxysr.bench import peak_memory_gb
 from proxysr.costs import clock
 from proxysr.data import SessionSplit, open_events, prepare
 from proxysr.data.batches import TrainingBatches
@@ -142,12 +142,6 @@ PARTS = {
 }
 
 
-def peak_gb() -> float:
-    """Most memory that this process has had so far."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
@@ -162,7 +156,7 @@ def main() -> None:
     if args.part:
         begun = time.perf_counter()
         found = PARTS[args.part](args)
-        found |= {"seconds": time.perf_counter() - begun, "peak_gb": peak_gb()}
+        found |= {"seconds": time.perf_counter() - begun, "peak_gb": peak_memory_gb()}
         found |= {"cpu_seconds": time.process_time(), "load_average": os.getloadavg()[0]}
         print(json.dumps({k: round(v, 3) for k, v in found.items()}))
         return
