@@ -88,11 +88,16 @@ class RunDir:
     @property
     def train_config(self) -> TrainConfig:
         """How the model was trained."""
-        return self._settings("train", TrainConfig)
+        # in older runs, one setting said what was trained on and what chose the epoch
+        train = self.config["train"]
+        older = {f"valid_{key}": train[key] for key in ("task", "min_prefix") if key in train}
+        return self._settings("train", TrainConfig, older)
 
-    def _settings(self, key: str, cls: type[SettingsT]) -> SettingsT:
+    def _settings(
+        self, key: str, cls: type[SettingsT], missing: Mapping[str, Any] | None = None
+    ) -> SettingsT:
         try:
-            return cls.from_dict(self.config[key])
+            return cls.from_dict({**(missing or {}), **self.config[key]})
         except ConfigError as error:
             raise ValueError(f"{self.path / 'config.json'}, {key!r}: {error}") from None
 
@@ -218,7 +223,7 @@ class RunDir:
     def _check_date(self, name: str, entry: Mapping[str, Any]) -> None:
         if entry["epoch"] != (best := self.best_epoch):
             command = f"proxysr evaluate {self.path} --split {entry['part']} --task {entry['task']}"
-            if entry["min_prefix"] != self.train_config.min_prefix:
+            if entry["min_prefix"] != self.train_config.valid_min_prefix:
                 command += f" --min-prefix {entry['min_prefix']}"
             raise ValueError(
                 f"{self.path} was trained on since its evaluation {name}: ranks are of epoch "

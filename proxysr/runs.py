@@ -165,7 +165,7 @@ def evaluate_run(
     run_dir : str or Path
     part : {"train", "valid", "test"}
     task, min_prefix : optional
-        Those of the training if left out.
+        Those that chose the epoch if left out.
     ks : sequence of int
     which : {"best", "half", "last"}
         Epoch of the weights; only evaluations of the best are kept in the run.
@@ -176,7 +176,7 @@ def evaluate_run(
     """
     run = RunDir(run_dir)
     trained = run.train_config
-    task = trained.task if task is None else task
+    task = trained.valid_task if task is None else task
     best = run.best_epoch  # read once: training may go on meanwhile
     model = run.model_after(best, device) if which == "best" else run.model(which, device)
     result = evaluate(
@@ -184,7 +184,7 @@ def evaluate_run(
         run.split(data_dir).part(part),
         task=task,
         ks=ks,
-        min_prefix=trained.min_prefix if min_prefix is None else min_prefix,
+        min_prefix=trained.valid_min_prefix if min_prefix is None else min_prefix,
         progress=progress,
     )
     if which == "best":

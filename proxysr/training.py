@@ -16,15 +16,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from proxysr import distributed
-from proxysr.config import ConfigError, Settings, require
+from proxysr.config import ConfigError, Settings, require, unknown
 from proxysr.data.batches import TrainingBatches
 from proxysr.data.sessions import SessionSplit, Task
 from proxysr.evaluation import evaluate
@@ -44,17 +44,22 @@ class TrainConfig(Settings):
     epochs: int = 50
     """Most epochs to train."""
     patience: int = 10
-    """Stop after this many epochs in a row without a better validation recall."""
+    """Stop after this many epochs in a row without a better validation recall; what a model anneals
+    comes to its end before they are counted."""
     batch_size: int = 64
     """Sessions of a step, of all processes together."""
     learning_rate: float = 2e-4
     """Step size of Adam."""
     weight_decay: float = 0.0
     """L2 penalty of Adam; with sampled negatives, of those rows that a step touches."""
-    task: Task = "unseen"
-    """Task to train and validate on: next unseen item, or with repeats."""
+    task: Task = "repeat"
+    """Clicks to train on: all, repeats included, or only those on an item that is new there."""
     min_prefix: int = 1
-    """Fewest clicks before a target, in training and validation; the authors' program: 3."""
+    """Fewest clicks before a target of training."""
+    valid_task: Task = "unseen"
+    """Task that the best epoch is chosen by, and that the run is evaluated on if none is named."""
+    valid_min_prefix: int = 1
+    """Fewest clicks before a target of that task; the authors' program: 3."""
     bucket_batches: int = 1
     """Sort the sessions of this many batches by length before cutting them: less padding, but
     batches of short and of long sessions, which weigh differently in the means of the loss."""
@@ -65,7 +70,7 @@ class TrainConfig(Settings):
 
     def check(self) -> None:
         """Check ranges."""
-        for name in ("epochs", "batch_size", "min_prefix", "bucket_batches"):
+        for name in ("epochs", "batch_size", "min_prefix", "valid_min_prefix", "bucket_batches"):
             value = getattr(self, name)
             require(value >= 1, f"{name} is at least 1; received {value}.")
         for name in ("patience", "weight_decay", "seed"):
@@ -76,7 +81,7 @@ class TrainConfig(Settings):
         )
 
 
-FOR_COUNTING = ("task", "min_prefix", "device")
+FOR_COUNTING = ("valid_task", "valid_min_prefix", "device")
 """Fields of :class:`TrainConfig` that mean something to a model that only counts."""
 
 
@@ -223,7 +228,7 @@ def fit(
         f"of task {config.task!r} after at least {config.min_prefix} click(s).",
     )
     optimizer = RowAdam(
-        model.parameters(),
+        _by_step_size(model, config.learning_rate),
         lr=config.learning_rate,
         weight_decay=config.weight_decay,
         fused=True,  # one pass over each table
@@ -234,7 +239,7 @@ def fit(
     with tqdm(
         total=config.epochs, initial=len(history.rows), desc="epochs", disable=not progress
     ) as bar:
-        while len(history.rows) < config.epochs and not _is_over(history, config):
+        while not _is_over(history, config, model.schedule_epochs):
             epoch = len(history.rows)
             model.start_epoch(epoch)
             with _random_state_of(config.seed, epoch):
@@ -309,11 +314,15 @@ def _close_epoch(
     optimizer: torch.optim.Optimizer | None,
     on_epoch: Callable[[TrainState], None] | None,
 ) -> None:
-    """Evaluate on validation, add the row, keep the weights, tell the caller."""
+    """Calibrate and evaluate on validation, add the row, keep the weights, tell the caller."""
     started = time.perf_counter()
+    if isinstance(model, LearnedModel):
+        model.eval()
+        with torch.no_grad():
+            model.calibrate(split.valid)
     result = evaluate(
         model, split.valid,
-        task=config.task, ks=(20,), min_prefix=config.min_prefix, together=True,
+        task=config.valid_task, ks=(20,), min_prefix=config.valid_min_prefix, together=True,
     )  # fmt: skip
     row = row | result.metrics
     if "proxy" in result.ranks:
@@ -348,8 +357,23 @@ def _restore(
         }
 
 
-def _is_over(history: History, config: TrainConfig) -> bool:
-    return bool(history.rows) and len(history.rows) - 1 - history.best_epoch >= config.patience
+def _is_over(history: History, config: TrainConfig, schedule_epochs: int) -> bool:
+    """Whether all epochs are done, or patience is spent: counted from the end of a schedule."""
+    n = len(history.rows)
+    if not 0 < n < config.epochs:
+        return n > 0
+    return n - 1 - max(history.best_epoch, schedule_epochs) >= config.patience
+
+
+def _by_step_size(model: LearnedModel, learning_rate: float) -> list[dict[str, Any]]:
+    """The parameters in groups of one step size each; see :attr:`LearnedModel.step_sizes`."""
+    parameters = dict(model.named_parameters())
+    for name in model.step_sizes:
+        require(name in parameters, unknown(name, parameters, "parameter that step_sizes names"))
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in parameters.items():
+        groups.setdefault(model.step_sizes.get(name, 1.0), []).append(parameter)
+    return [{"params": some, "lr": factor * learning_rate} for factor, some in groups.items()]
 
 
 def _summary(history: History) -> str:

@@ -72,6 +72,19 @@ def test_a_run_leaves_everything_behind(run_dir: Path, data_dir: Path) -> None:
         assert not run.model(which).training
 
 
+def test_what_older_runs_were_trained_on_chose_their_epoch_too(copy: Path) -> None:
+    header = json.loads((copy / "config.json").read_text())
+    for name in ("valid_task", "valid_min_prefix"):
+        del header["train"][name]
+    header["train"] |= {"task": "repeat", "min_prefix": 2}
+    (copy / "config.json").write_text(json.dumps(header))
+    found = RunDir(copy).train_config
+    assert (found.task, found.min_prefix) == ("repeat", 2)
+    assert (found.valid_task, found.valid_min_prefix) == ("repeat", 2)
+    result = evaluate_run(copy, progress=False)
+    assert (result.task, result.min_prefix) == ("repeat", 2)
+
+
 def test_evaluation_is_kept_in_the_run(run_dir: Path) -> None:
     first = evaluate_run(run_dir, progress=False)
     second = evaluate_run(run_dir, task="repeat", min_prefix=2, progress=False)

@@ -111,6 +111,93 @@ def test_patience_and_best_epoch(
     assert float(model.epoch) == best
 
 
+def test_patience_is_counted_from_the_end_of_a_schedule() -> None:
+    class Annealed(Scripted):
+        schedule_epochs = 4
+
+    for patience, trained in [(0, 5), (2, 7)]:
+        settings = TrainConfig(epochs=9, patience=patience, device="cpu")
+        model = Annealed([0.5, *[0.1] * 8])
+        history = fit(model, one_batch_split(), settings, progress=False)
+        assert (len(history.rows), history.best_epoch) == (trained, 0)
+    assert small("proxysr", anneal_epochs=7).schedule_epochs == 7  # type: ignore[attr-defined]
+    assert small("gru4rec").schedule_epochs == 0  # type: ignore[attr-defined]
+
+
+def test_every_click_is_trained_on_and_the_epoch_chosen_by_another_task() -> None:
+    """Repeats are all there is to train on, and no target of the default validation."""
+    sessions = Sessions.from_lists([[1, 1, 2, 2]] * 20)
+    repeats = Sessions.from_lists([[1, 1]] * 20)
+    default = TrainConfig(epochs=1, device="cpu")
+    split = split_of(repeats, sessions, sessions)
+    fit(small("mean"), split, default, progress=False)
+    with pytest.raises(ConfigError, match="none of the 20 training sessions has a target of task"):
+        fit(small("mean"), split, default.replace(task="unseen"), progress=False)
+    for changes, n_targets in [
+        ({}, 20),
+        ({"valid_task": "repeat"}, 60),
+        ({"valid_task": "repeat", "valid_min_prefix": 3, "min_prefix": 1}, 20),
+    ]:
+        model = Watched([0.5])
+        fit(model, split, default.replace(**changes), progress=False)
+        assert model.scored == n_targets
+
+
+class Watched(Scripted):
+    """Counts the targets that it is validated on."""
+
+    scored = 0
+
+    def score(self, batch: SessionBatch) -> Tensor:
+        self.scored += len(batch.items)
+        return super().score(batch)
+
+
+def test_parameters_take_steps_of_their_sizes() -> None:
+    class Sized(Scripted):
+        step_sizes = {"fast": 5.0}  # noqa: RUF012
+
+        def __init__(self) -> None:
+            super().__init__([0.5] * 3)
+            self.fast = torch.nn.Parameter(torch.zeros(1))
+
+        def loss(self, batch: SessionBatch) -> Loss:
+            return Loss(self.weight.sum() + self.fast.sum(), {})
+
+    model = Sized()
+    settings = TrainConfig(epochs=1, learning_rate=0.01, device="cpu")
+    fit(model, one_batch_split(), settings, progress=False)
+    assert (model.weight.item(), model.fast.item()) == pytest.approx((-0.01, -0.05))
+
+    class Misnamed(Sized):
+        step_sizes = {"fats": 5.0}  # noqa: RUF012
+
+    with pytest.raises(ConfigError, match="'fats' is not a known parameter that step_sizes names"):
+        fit(Misnamed(), one_batch_split(), settings, progress=False)
+
+
+def test_calibration_sees_validation_before_each_epoch_is_judged_and_kept() -> None:
+    class Calibrated(Scripted):
+        def __init__(self) -> None:
+            super().__init__([0.1, 0.5, 0.2])
+            self.register_buffer("level", torch.zeros(1))
+            self.seen: list[tuple[int, bool, bool]] = []
+
+        def calibrate(self, valid: Sessions) -> None:
+            self.seen.append((len(valid), self.training, torch.is_grad_enabled()))
+            self.level = self.epoch + 10
+
+        def score(self, batch: SessionBatch) -> Tensor:
+            assert torch.equal(self.level, self.epoch + 10)
+            return super().score(batch)
+
+    model = Calibrated()
+    history = fit(model, one_batch_split(), TrainConfig(epochs=3, device="cpu"), progress=False)
+    assert model.seen == [(20, False, False)] * 3
+    assert float(history.snapshots[1]["level"]) == 11
+    assert float(model.level) == 11, "that of the best epoch comes back"
+
+
 def test_every_epoch_that_may_become_half_way_is_kept() -> None:
     """The best epoch moves late, from 1 to 11; epoch 5 must still be there."""
     recalls = [0.2, 0.5, *[0.3] * 9, 0.9]
@@ -165,6 +252,14 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
         assert torch.equal(tensor, resumed_last[-1].optimizer[key]), key
     for key, tensor in whole_model.state_dict().items():
         assert torch.equal(tensor, resumed_model.state_dict()[key]), key
+
+
+def test_resuming_keeps_the_sizes_of_steps(
+    split: SessionSplit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = next(name for name, _ in small("proxysr").named_parameters())
+    monkeypatch.setattr(ProxySR, "step_sizes", {name: 5.0})
+    test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(split, 2, "proxysr", {})
 
 
 def copy_of(state: TrainState) -> Checkpoint:

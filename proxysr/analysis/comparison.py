@@ -35,10 +35,10 @@ BEFORE = (1, 2, 3, 5, 9)
 def runs_for(runs: Sequence[RunDir], task: Task) -> list[RunDir]:
     """Of runs that count as one, those that stand for them under a task.
 
-    These are the ones that were trained for it; where there are none, what was trained for
+    These are the ones whose epoch was chosen by it; where there are none, what was chosen by
     another task has to serve.
     """
-    return [run for run in runs if run.train_config.task == task] or list(runs)
+    return [run for run in runs if run.train_config.valid_task == task] or list(runs)
 
 
 def runs_table(groups: Groups) -> pd.DataFrame:
@@ -52,9 +52,9 @@ def runs_table(groups: Groups) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``run``, ``kind`` ("learned" or "counting"), ``trained_for`` (task), ``seed``, ``epochs``
-        (how many ended), ``best_epoch`` (counted from 0), and its ``validation R@20``. A best
-        epoch that is the last one says that more epochs may help.
+        ``run``, ``kind`` ("learned" or "counting"), ``trained_for`` (task that chose the epoch),
+        ``seed``, ``epochs`` (how many ended), ``best_epoch`` (counted from 0), and its
+        ``validation R@20``. A best epoch that is the last one says that more epochs may help.
     """
     rows = []
     for name, runs in groups.items():
@@ -64,7 +64,7 @@ def runs_table(groups: Groups) -> pd.DataFrame:
                 {
                     "run": name,
                     "kind": _kind(run),
-                    "trained_for": run.train_config.task,
+                    "trained_for": run.train_config.valid_task,
                     "seed": run.train_config.seed,
                     "epochs": len(history),
                     "best_epoch": run.best_epoch,

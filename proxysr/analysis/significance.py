@@ -242,7 +242,7 @@ def compare_runs(
     run_dirs : sequence of path
     part : {"train", "valid", "test"}
     task : {"unseen", "repeat"}, optional
-        That of the first run's training if left out.
+        The one that chose the first run's epoch if left out.
     group_seeds : bool
         Runs with equal settings but other seeds count as one: values of each target are averaged.
     config : CompareConfig, optional
@@ -261,7 +261,7 @@ def compare_runs(
     """
     runs = [RunDir(path) for path in run_dirs]
     require(len(runs) >= 2, f"A comparison needs at least two runs; received {len(runs)}.")
-    task = runs[0].train_config.task if task is None else task
+    task = runs[0].train_config.valid_task if task is None else task
     groups = _by_settings(runs) if group_seeds else [[run] for run in runs]
     names = [
         str(members[0].path) + (f" ({len(members)} seeds)" if len(members) > 1 else "")

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "run_dirs", metavar="RUN_DIR", nargs="+", help="evaluated runs; the first is the reference"
     )
-    add_targets(parser, "that of the first run's training")
+    add_targets(parser, "the one that chose the first run's epoch")
     parser.add_argument(
         "--group-seeds",
         action="store_true",

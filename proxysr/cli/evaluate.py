@@ -14,7 +14,7 @@ from proxysr.runs import Which, evaluate_run
 
 EXAMPLES = """\
 examples:
-  proxysr evaluate runs/shop                       # test sessions, the task of the training
+  proxysr evaluate runs/shop                       # test sessions, the task that chose the epoch
   proxysr evaluate runs/shop --task repeat         # repeated clicks count as targets, too
   proxysr evaluate runs/shop --split valid --json
 
@@ -24,9 +24,12 @@ Metrics and the rank of every target are kept in RUN_DIR (metrics.json, ranks-*.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("run_dir", metavar="RUN_DIR", help="what `proxysr train` wrote")
-    add_targets(parser, "that of the training")
+    add_targets(parser, "the one that chose the epoch")
     parser.add_argument(
-        "--min-prefix", type=int, metavar="N", help="fewest clicks before a target [as trained]"
+        "--min-prefix",
+        type=int,
+        metavar="N",
+        help="fewest clicks before a target [that of validation]",
     )
     parser.add_argument(
         "--ks", default="5,10,20", metavar="N,N", help="lengths of the list for metrics [5,10,20]"

@@ -183,7 +183,7 @@ def _examples(
     The rank is null where the task does not count the last click because it repeats an earlier
     one.
     """
-    task, model, device = view.run.train_config.task, view.model, device_of(view.model)
+    task, model, device = view.run.train_config.valid_task, view.model, device_of(view.model)
     long_enough = np.flatnonzero(sessions.lengths >= 2)
     picked = long_enough[stratified(proxies[long_enough], limit)]
     found: dict[str, Any] = {"task": task, "row": picked.tolist(), "top": [], "rank": []}

@@ -15,6 +15,8 @@ V     items and the padding, ``n_items + 1``
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -110,6 +112,13 @@ class LearnedModel(SessionModel):
     """Why several processes cannot share a batch of this model; empty if they can."""
     batches: ClassVar[type[TrainingBatches]] = TrainingBatches
     """The order that its training sessions come in."""
+    step_sizes: ClassVar[Mapping[str, float]] = MappingProxyType({})
+    """Names of parameters that take larger or smaller steps, with factors of the learning rate."""
+
+    @property
+    def schedule_epochs(self) -> int:
+        """Epochs until nothing is annealed any more; training is not stopped before."""
+        return 0
 
     @abstractmethod
     def loss(self, batch: SessionBatch) -> Loss:
@@ -121,6 +130,13 @@ class LearnedModel(SessionModel):
 
     def start_epoch(self, epoch: int) -> None:
         """Called before epoch 0, 1, …; anything annealed is kept in buffers."""
+
+    def calibrate(self, valid: Sessions) -> None:
+        """Fit what should be judged on sessions that were not trained on; kept in buffers.
+
+        Called after each epoch, before it is evaluated and kept, in evaluation mode and without
+        gradients. Each of several processes calls it with the same sessions.
+        """
 
     def after_step(self) -> None:
         """Called after every optimizer step; constraints on tables go here.

@@ -240,6 +240,11 @@ class ProxySR(LearnedModel):
         x = clicks + self.short_term_positions[self._positions(is_click, count_from)]
         return self.encoder(x, is_click, ends)  # type: ignore[no-any-return]
 
+    @property
+    def schedule_epochs(self) -> int:
+        """Epochs until the temperature has reached its end."""
+        return self.config.anneal_epochs
+
     def start_epoch(self, epoch: int) -> None:
         """Anneal: ``tau = max(T0 (TE / T0)^(epoch / E), TE)``."""
         c = self.config

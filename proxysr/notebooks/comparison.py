@@ -124,7 +124,8 @@ def train_variants(
     train : mapping, optional
         Fields of ``TrainConfig`` that are the same for all; they override those of the variants.
     train_for : sequence of {"unseen", "repeat"}
-        With one task, the runs are evaluated on both. With two, each task has runs of its own.
+        What chooses the epoch. With one task, the runs are evaluated on both. With two, each task
+        has runs of its own. What is trained on is the ``task`` of ``train``: all clicks.
     part : {"train", "valid", "test"}
         What to evaluate on.
     device : {"auto", "cpu", "cuda"}
@@ -155,7 +156,7 @@ def train_variants(
     with tqdm(jobs, desc="runs", disable=not progress) as bar:
         for variant, task, seed in bar:
             bar.set_postfix_str(f"{variant.name}, {task}, seed {seed}")
-            options = {**variant.train, **(train or {}), "task": task, "seed": seed}
+            options = {**variant.train, **(train or {}), "valid_task": task, "seed": seed}
             if not variant.learns:
                 options = {name: options[name] for name in FOR_COUNTING if name in options}
             config = TrainConfig.from_dict({**options, "device": device})
@@ -181,6 +182,6 @@ def train_variants(
 
 def _is_evaluated(run: RunDir, part: str, task: Task) -> bool:
     try:
-        return bool(run.evaluation(part, task)["min_prefix"] == run.train_config.min_prefix)
+        return bool(run.evaluation(part, task)["min_prefix"] == run.train_config.valid_min_prefix)
     except ValueError:  # not made yet, or of an epoch that is the best no more
         return False

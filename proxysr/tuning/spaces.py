@@ -19,7 +19,7 @@ from proxysr.training import FOR_COUNTING, TrainConfig
 
 Space = dict[str, Any]
 
-NOT_TUNED = ("task", "min_prefix", "seed", "device")
+NOT_TUNED = ("valid_task", "valid_min_prefix", "seed", "device")
 """They say what is measured, by which luck, or where; none of it is better than another."""
 
 DROPOUT = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]

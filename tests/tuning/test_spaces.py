@@ -57,7 +57,7 @@ REFUSED: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("proxysr", {"margin": [0.1, "0.1"]}, {}, "margin names a value twice"),
     ("proxysr", {"margin": [0.1]}, {"margin": 0.2}, "margin is fixed and searched at once"),
     ("proxysr", {"margin": [0.1]}, {"margn": 0.2}, "'margn' is not a known setting"),
-    ("proxysr", {"seed": [1, 2]}, {}, "seed is not searched: values of task, min_prefix, seed, d"),
+    ("proxysr", {"seed": [1, 2]}, {}, "seed is not searched: values of valid_task, valid_min"),
     ("proxysr", {"margin": {"low": 0.1}}, {}, "The range of margin needs low and high"),
     ("proxysr", {"margin": {"low": 1, "hgh": 2}}, {}, "'hgh' is not a known part of margin's ran"),
     ("proxysr", {"margin": {"low": 2, "high": 1}}, {}, "low of margin is below high; received 2.0"),
