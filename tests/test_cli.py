@@ -226,7 +226,7 @@ def test_models_that_count_are_trained_evaluated_and_asked_alike(
     ask: Ask, folder: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    words = ["--model", "cooccurrence", "--min-prefix", "2", "--set", "direction=forward"]
+    words = ["--model", "cooccurrence", "--valid-min-prefix", "2", "--set", "direction=forward"]
     said = ask("train", folder / "data", run, *words)
     assert said.out.startswith(f"{run}: counted once; on validation R@20 1.0000, MRR@20 ")
     assert ask("train", folder / "data", run, "--resume", "--json").json["epochs"] == 1
@@ -319,8 +319,8 @@ def test_a_preset_is_overridden_by_options(ask: Ask, folder: Path, tmp_path: Pat
         (["--learning-rate", "-1"], "learning_rate is positive; received -1.0"),
         (["--resume"], "is not a proxysr run: it has no config.json"),
         (
-            ["--model", "popularity", "--epochs", "3", "--batch-size", "8", "--min-prefix", "2"],
-            "Model 'popularity' only counts: --epochs, --batch-size would change nothing. Leave",
+            ["--model", "popularity", "--epochs", "3", "--task=unseen", "--valid-task=repeat"],
+            "Model 'popularity' only counts: --epochs, --task would change nothing. Leave",
         ),
         (
             ["--model", "popularity", "--set", "window=3"],

@@ -25,6 +25,15 @@ def test_every_model_that_learns_has_small_settings() -> None:
     assert {f"{name}-small" for name in learned} <= set(PRESETS)
 
 
+def test_all_train_on_every_click_and_diginetica_is_validated_after_three() -> None:
+    for name, found in PRESETS.items():
+        train = TrainConfig.from_dict(found.train)
+        assert (train.task, train.min_prefix, train.valid_task) == ("repeat", 1, "unseen")
+        third = name.endswith("-third") and issubclass(MODELS[found.model], LearnedModel)
+        assert train.valid_min_prefix == (3 if third or name.endswith("-diginetica") else 1)
+        assert "trained on unseen targets" in found.source or not third
+
+
 def test_ablations_change_the_small_proxysr() -> None:
     whole = MODELS["proxysr"].Config.from_dict(preset("proxysr-small").model_config)
     changed = [whole.replace(**changes) for changes in ABLATIONS.values()]

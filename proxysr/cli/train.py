@@ -19,7 +19,7 @@ from proxysr.training import CRITERION, FOR_COUNTING, TrainConfig
 EXAMPLES = """\
 examples:
   proxysr train data/toy runs/toy --preset proxysr-small
-  proxysr train data/shop runs/shop --epochs 30 --min-prefix 3 --set n_proxies=100 embedding_dim=64
+  proxysr train data/shop runs/shop --epochs 30 --set n_proxies=100 embedding_dim=64
   proxysr train data/shop runs/shop --resume              # continue, as if never interrupted
   proxysr train data/shop runs/shop --resume --epochs 80  # more epochs than first planned
   torchrun --nproc-per-node 2 -m proxysr train data/shop runs/shop   # a process for each GPU

@@ -114,11 +114,8 @@ class LearnedModel(SessionModel):
     """The order that its training sessions come in."""
     step_sizes: ClassVar[Mapping[str, float]] = MappingProxyType({})
     """Names of parameters that take larger or smaller steps, with factors of the learning rate."""
-
-    @property
-    def schedule_epochs(self) -> int:
-        """Epochs until nothing is annealed any more; training is not stopped before."""
-        return 0
+    schedule_epochs: int = 0
+    """Epochs until nothing is annealed any more; training is not stopped before."""
 
     @abstractmethod
     def loss(self, batch: SessionBatch) -> Loss:

@@ -124,6 +124,7 @@ class ProxySR(LearnedModel):
         c = self.config
         d, hidden = c.embedding_dim, (c.embedding_dim + c.n_proxies) // 2
         self.max_length = c.max_length
+        self.schedule_epochs = c.anneal_epochs if c.chooses else 0
         # all positions of a training session share its proxy and its hyperplane
         self.peeks_in_training = c.has_proxy or c.projection
         require(
@@ -240,18 +241,12 @@ class ProxySR(LearnedModel):
         x = clicks + self.short_term_positions[self._positions(is_click, count_from)]
         return self.encoder(x, is_click, ends)  # type: ignore[no-any-return]
 
-    @property
-    def schedule_epochs(self) -> int:
-        """Epochs until the temperature has reached its end."""
-        return self.config.anneal_epochs
-
     def start_epoch(self, epoch: int) -> None:
         """Anneal: ``tau = max(T0 (TE / T0)^(epoch / E), TE)``."""
         c = self.config
         share = 1.0 if c.anneal_epochs == 0 else min(epoch / c.anneal_epochs, 1.0)
-        self.temperature.fill_(
-            c.temperature_start * (c.temperature_end / c.temperature_start) ** share
-        )
+        start, end = c.temperature_start, c.temperature_end
+        self.temperature.fill_(start * (end / start) ** share)
 
     def after_step(self) -> None:
         """Project embeddings into the unit ball and normals onto the unit sphere."""

@@ -7,10 +7,10 @@ its clicks decides between two modes, a second one says which of the session's i
 repeated, a third one informs a softmax over all the other items. An item's probability
 is that of its mode times its probability in this mode.
 
-Under the *unseen* task no target is an item of the prefix, in training or in evaluation, so
+Trained for the *unseen* task (``task`` of the training), no target is an item of the prefix, so
 the repeat mode is never right: its probability learns to be nothing, its attention is not
 trained, and items are ranked as the explore decoder ranks them. What RepeatNet is for shows
-under the *repeat* task only.
+only when it is trained and evaluated with repeats.
 
 Reference
 ---------

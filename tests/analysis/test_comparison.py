@@ -141,7 +141,7 @@ def test_what_was_trained(groups: Groups) -> None:
 def test_each_task_counts_the_runs_trained_for_it(
     groups: Groups, tiny_split: SessionSplit, tmp_path: Path
 ) -> None:
-    train = TrainConfig(epochs=2, task="repeat", device="cpu")
+    train = TrainConfig(epochs=2, valid_task="repeat", device="cpu")
     data, folder = tmp_path / "data", tmp_path / "mean-repeat"
     special = train_run(data, folder, model="mean", model_config={"embedding_dim": 4},
                         train=train, progress=False)  # fmt: skip

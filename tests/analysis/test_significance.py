@@ -213,7 +213,7 @@ def runs(tiny_split: SessionSplit, tmp_path: Path) -> dict[str, Path]:
     ]:
         made[name] = tmp_path / name
         settings = {"embedding_dim": 4, "n_proxies": 2} if model == "proxysr" else None
-        train = TrainConfig(epochs=1, seed=seed, device="cpu", task="repeat")
+        train = TrainConfig(epochs=1, seed=seed, device="cpu", valid_task="repeat")
         train_run(data, made[name], model=model, model_config=settings, train=train, progress=False)
         evaluate_run(made[name], device="cpu", progress=False)
     return made
@@ -259,7 +259,7 @@ def test_runs_on_other_data_are_refused(
     SessionSplit(
         tiny_split.valid, tiny_split.valid, tiny_split.test, tiny_split.items, tiny_split.users
     ).save(other)
-    config = TrainConfig(task="repeat", device="cpu")
+    config = TrainConfig(valid_task="repeat", device="cpu")
     train_run(other, tmp_path / "run", model="popularity", train=config, progress=False)
     evaluate_run(tmp_path / "run", device="cpu", progress=False)
     message = r"run was trained on other data \(.*other\) than .*pop .*Train it there: `proxysr"

@@ -68,7 +68,7 @@ def try_out(
         [Variant(name, name, settings, train)],
         args.data_dir,
         "02_compare",
-        train={"epochs": EPOCHS, "min_prefix": args.min_prefix},
+        train={"epochs": EPOCHS, "valid_min_prefix": args.min_prefix},
         train_for=(args.task,),
         part="valid",
         device="cpu",

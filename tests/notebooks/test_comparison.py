@@ -20,7 +20,7 @@ from proxysr.notebooks.comparison import (
 )
 
 TINY = Variant("tiny", "proxysr", {"embedding_dim": 4, "n_proxies": 2}, {"learning_rate": 0.01})
-QUICK: dict[str, Any] = {"epochs": 1, "min_prefix": 1}
+QUICK: dict[str, Any] = {"epochs": 1, "valid_min_prefix": 1}
 
 
 @pytest.fixture
@@ -54,7 +54,8 @@ def test_common_options_override_those_of_the_variant(data: Path) -> None:
 
 def test_each_task_can_have_runs_of_its_own(data: Path) -> None:
     both = train(data, TINY, train_for=("unseen", "repeat"))["tiny"]
-    assert [run.train_config.task for run in both] == ["unseen", "repeat"]
+    assert [run.train_config.valid_task for run in both] == ["unseen", "repeat"]
+    assert {run.train_config.task for run in both} == {"repeat"}
     assert [set(run.metrics()) for run in both] == [{"test-unseen"}, {"test-repeat"}]
     with pytest.raises(ConfigError, match="'repeats' is not a known task"):
         train(data, TINY, train_for=("repeats",))
@@ -64,10 +65,10 @@ def test_each_task_can_have_runs_of_its_own(data: Path) -> None:
 
 def test_models_that_count_have_one_run_and_no_idle_options(data: Path) -> None:
     variant = Variant("pairs", "cooccurrence")
-    runs = train(data, variant, seeds=(1, 2), train={"epochs": 3, "min_prefix": 2})
+    runs = train(data, variant, seeds=(1, 2), train={"epochs": 3, "valid_min_prefix": 2})
     assert len(runs["pairs"]) == 1
-    assert runs["pairs"][0].train_config.min_prefix == 2
-    again = train(data, variant, seeds=(5,), train={"epochs": 9, "min_prefix": 2})
+    assert runs["pairs"][0].train_config.valid_min_prefix == 2
+    again = train(data, variant, seeds=(5,), train={"epochs": 9, "valid_min_prefix": 2})
     assert again["pairs"][0].path == runs["pairs"][0].path
 
 
