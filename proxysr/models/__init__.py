@@ -19,7 +19,8 @@ from proxysr.models.hrnn import HRNN
 from proxysr.models.mean import MeanEncoder
 from proxysr.models.narm import NARM
 from proxysr.models.popularity import Popularity, SessionPopularity
-from proxysr.models.proxysr import ProxySR, ProxyTrace
+from proxysr.models.proxy_model import ProxyModel, ProxyTrace
+from proxysr.models.proxysr import ProxySR
 from proxysr.models.repeatnet import RepeatNet
 from proxysr.models.sasrec import SASRec
 from proxysr.models.srgnn import SRGNN
@@ -43,6 +44,7 @@ __all__ = [
     "Loss",
     "MeanEncoder",
     "Popularity",
+    "ProxyModel",
     "ProxySR",
     "ProxyTrace",
     "RepeatNet",

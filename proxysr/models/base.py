@@ -55,6 +55,8 @@ class SessionModel(nn.Module, ABC):
     """Whether the training loss of a position may depend on later clicks (scores never do)."""
     knows_users: ClassVar[bool] = False
     """Whether it is at a loss without users, so that it can't be held against those without."""
+    n_known_users: int = 0
+    """Users 0..n_known_users - 1 that it learnt of by name."""
     sized_by_data: ClassVar[tuple[str, ...]] = ()
     """Buffers that :meth:`prepare` gives their size; saved ones bring it along."""
 
