@@ -16,6 +16,7 @@ from proxysr.models.gcegnn import GCEGNN
 from proxysr.models.grec import GRec
 from proxysr.models.gru4rec import GRU4Rec
 from proxysr.models.hrnn import HRNN
+from proxysr.models.latent_proxy import LatentProxy
 from proxysr.models.mean import MeanEncoder
 from proxysr.models.narm import NARM
 from proxysr.models.popularity import Popularity, SessionPopularity
@@ -40,6 +41,7 @@ __all__ = [
     "Cooccurrence",
     "GRU4Rec",
     "GRec",
+    "LatentProxy",
     "LearnedModel",
     "Loss",
     "MeanEncoder",
@@ -57,6 +59,7 @@ __all__ = [
 ]
 
 MODELS: dict[str, type[SessionModel]] = {
+    "latent_proxy": LatentProxy,
     "proxysr": ProxySR,
     "gru4rec": GRU4Rec,
     "narm": NARM,

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softmax
 
+from proxysr.config import ConfigError
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD
 from proxysr.models.base import LearnedModel
@@ -138,6 +139,18 @@ class ProxyModel(LearnedModel):
             One session.
         items : int64 (n,)
         """
+
+    def prior(self, sums: Tensor, n: Tensor) -> Tensor:
+        """:attr:`SessionBatch.prior` (B, K) of people, of a model that ``uses_history``.
+
+        Parameters
+        ----------
+        sums : (B, K)
+            Proxy weights of each person's earlier sessions, summed up.
+        n : (B, 1)
+            How many sessions these are.
+        """
+        raise ConfigError(f"{type(self).__name__} makes nothing of earlier sessions.")
 
     @torch.no_grad()
     def path(self, batch: SessionBatch) -> Tensor:
