@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from proxysr.config import require
 from proxysr.data.batches import DeviceSessions, SessionBatch
 from proxysr.data.sessions import Sessions
 from proxysr.evaluation import device_of
-from proxysr.models import GCEGNN, SessionModel
+from proxysr.models import SessionModel
 
 
 def whole_sessions(
@@ -57,8 +57,8 @@ def representations(
     sessions : Sessions
         Each with at least one click.
     general : bool
-        Take what stands for general interest, as in Figure 4 of the ProxySR paper: of GCE-GNN,
-        :meth:`GCEGNN.global_feature`. Of other models, it is :meth:`SessionModel.represent`.
+        Take what stands for general interest, as in Figure 4 of the ProxySR paper:
+        :meth:`SessionModel.general_interest`.
     batch_size : int
         Sessions looked at together.
     progress : bool
@@ -73,9 +73,7 @@ def representations(
     empty = int((sessions.lengths == 0).sum())
     require(empty == 0, f"{empty} of {len(sessions)} sessions have no click. Leave them out.")
     found: npt.NDArray[Any] | None = None
-    feature: Callable[[SessionBatch], Tensor] = model.represent
-    if general and isinstance(model, GCEGNN):
-        feature = model.global_feature
+    feature = model.general_interest if general else model.represent
     with tqdm(
         total=len(sessions), desc="vectors", unit="session", leave=False, disable=not progress
     ) as bar:

@@ -90,6 +90,10 @@ class SessionModel(nn.Module, ABC):
     def represent(self, batch: SessionBatch) -> Tensor:
         """The vectors (B, D) that a map of the sessions should show."""
 
+    def general_interest(self, batch: SessionBatch) -> Tensor:
+        """The vectors (B, D) that stand for general interest, if a model tells it apart."""
+        return self.represent(batch)
+
     def prepare(self, train: Sessions) -> None:
         """Take facts of the training sessions into buffers; models that only count learn here."""
 

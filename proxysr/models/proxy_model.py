@@ -60,10 +60,13 @@ class ProxyModel(LearnedModel):
 
     Attributes
     ----------
+    items : (V, D)
+        Item embeddings.
     temperature : () buffer
         How softly proxies are weighed: their weights are ``softmax(proxy_logits / temperature)``.
     """
 
+    items: Tensor
     temperature: Tensor
 
     @property
