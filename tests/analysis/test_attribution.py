@@ -156,7 +156,7 @@ class Guessing(ProxySR):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_estimates_are_checked(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All 28 replacements are weighed, so guesses do no harm; if only some are, no flip is false."""
+    """All 28 replacements are weighed, so guesses do no harm; of fewer, no flip is false."""
     model, clicks = model_of(seed), [1, 4, 2, 6]
     model.__class__ = Guessing
     wanted = by_hand(model, clicks, list(range(1, N_ITEMS + 1)))
