@@ -95,7 +95,7 @@ class ProxySR(ProxyModel):
         super().__init__(n_items, config)
         c = self.config
         d, hidden = c.embedding_dim, (c.embedding_dim + c.n_proxies) // 2
-        self.max_length, self.n_known_users = c.max_length, c.n_users
+        self.max_length = c.max_length
         # all positions of a training session share its proxy and its hyperplane
         self.peeks_in_training = c.has_proxy or c.projection
         require(
@@ -122,6 +122,7 @@ class ProxySR(ProxyModel):
             self.encoder = self._new_encoder()
         if c.proxy_by == "encoding":
             self.proxy_encoder = self._new_encoder()
+        self.n_known_users = c.n_users
         self.user_bias = nn.Parameter(torch.zeros(c.n_users, c.n_proxies)) if c.n_users else None
         self.dropout = nn.Dropout(c.dropout)
         self.register_buffer("temperature", torch.tensor(float(c.temperature_start)))
