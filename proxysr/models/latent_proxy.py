@@ -165,7 +165,7 @@ class LatentProxy(ProxyModel):
     def prepare(self, train: Sessions) -> None:
         """Count how often items are clicked."""
         counts = torch.bincount(torch.tensor(train.items).long(), minlength=self.n_items + 1)
-        self.log_popularity.copy_((counts + 0.5).log())
+        self.log_popularity.copy_((counts.double() + 0.5).log())
 
     # -- equations -------------------------------------------------------------------------
 
@@ -362,10 +362,10 @@ class LatentProxy(ProxyModel):
         addends = (directions[items] @ self.proxies.T)[:, None] - log_z  # (n, L, K)
         return (addends - addends.mean(dim=2, keepdim=True)) * (clicked[0] != PAD)[:, None]
 
-    def prior(self, sums: Tensor, n: Tensor) -> Tensor:
+    def prior(self, sums: Tensor) -> Tensor:
         """Equation 7; see :meth:`ProxyModel.prior`."""
-        c = self.config.prior_strength
-        return (c * self.log_weights.softmax(dim=0) + sums) / (c + n)
+        weights = self.config.prior_strength * self.log_weights.softmax(dim=0) + sums
+        return weights / weights.sum(dim=1, keepdim=True)
 
     @property
     def chooses(self) -> bool:
