@@ -63,6 +63,9 @@ class TrainConfig(Settings):
     bucket_batches: int = 1
     """Sort the sessions of this many batches by length before cutting them: less padding, but
     batches of short and of long sessions, which weigh differently in the means of the loss."""
+    half_life: float = 0.0
+    """Age after which a training session counts half, as a share of the time they span: an epoch
+    takes older ones less often; 0: all count the same."""
     seed: int = 0
     """Seed of the weights, the order of the sessions and dropout."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -73,7 +76,7 @@ class TrainConfig(Settings):
         for name in ("epochs", "batch_size", "min_prefix", "valid_min_prefix", "bucket_batches"):
             value = getattr(self, name)
             require(value >= 1, f"{name} is at least 1; received {value}.")
-        for name in ("patience", "weight_decay", "seed"):
+        for name in ("patience", "weight_decay", "half_life", "seed"):
             value = getattr(self, name)
             require(value >= 0, f"{name} is not negative; received {value}.")
         require(
@@ -220,6 +223,7 @@ def fit(
         seed=config.seed,
         device=device,
         bucket_batches=config.bucket_batches,
+        half_life=config.half_life,
         share=(distributed.rank(), distributed.world_size()),
     )
     require(
@@ -263,6 +267,7 @@ def _train_epoch(
     started = time.perf_counter()
     losses: list[Tensor] = []
     names: list[str] = []
+    n_sessions = 0
     with tqdm(
         total=len(batches), desc=f"epoch {epoch}", unit="batch", leave=False, disable=not progress
     ) as bar:
@@ -276,6 +281,7 @@ def _train_epoch(
             optimizer.step()
             model.after_step()
             names = ["loss", *loss.parts]
+            n_sessions += batch.whole.n_sessions if batch.whole else len(batch.items)
             losses.append(torch.stack([loss.total.detach(), *loss.parts.values()]) / n_copies)
             bar.update()
     table = torch.stack(losses).double()
@@ -289,7 +295,7 @@ def _train_epoch(
     row |= dict(zip(names, table.mean(dim=0).tolist(), strict=True))
     return row | {
         "train_seconds": seconds,
-        "sessions_per_second": batches.n_sessions / seconds,
+        "sessions_per_second": n_sessions / seconds,
     }
 
 

@@ -74,7 +74,7 @@ def test_a_run_leaves_everything_behind(run_dir: Path, data_dir: Path) -> None:
 
 def test_what_older_runs_were_trained_on_chose_their_epoch_too(copy: Path) -> None:
     header = json.loads((copy / "config.json").read_text())
-    for name in ("valid_task", "valid_min_prefix"):
+    for name in ("valid_task", "valid_min_prefix", "half_life"):
         del header["train"][name]
     header["train"] |= {"task": "repeat", "min_prefix": 2}
     (copy / "config.json").write_text(json.dumps(header))

@@ -213,34 +213,38 @@ def test_every_epoch_that_may_become_half_way_is_kept() -> None:
     assert all(len(snapshots) <= epoch // 2 + 4 for epoch, snapshots in enumerate(kept))
 
 
-RANDOM: list[tuple[str, dict[str, Any]]] = [
-    ("proxysr", {"dropout": 0.2}),
-    ("proxysr", {"sampled_negatives": 20, "n_negatives": 5}),
-    ("gru4rec", {"sampled_negatives": 15}),
+RANDOM: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("proxysr", {"dropout": 0.2}, {}),
+    ("proxysr", {"sampled_negatives": 20, "n_negatives": 5}, {}),
+    ("gru4rec", {"sampled_negatives": 15}, {"half_life": 0.4}),
 ]
-"""Models with random numbers inside an epoch, which must match too."""
+"""Models and training with random numbers inside an epoch, which must match too."""
 
 
 @pytest.mark.parametrize("stop", [1, 2, 4])
-@pytest.mark.parametrize(("name", "options"), RANDOM, ids=str)
+@pytest.mark.parametrize(("name", "options", "train"), RANDOM, ids=str)
 def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
-    split: SessionSplit, stop: int, name: str, options: dict[str, Any]
+    split: SessionSplit, stop: int, name: str, options: dict[str, Any], train: dict[str, Any]
 ) -> None:
     whole_model = small(name, **options)
     last: list[Checkpoint] = []
     whole = fit(
-        whole_model, split, config(), on_epoch=lambda s: last.append(copy_of(s)), progress=False
+        whole_model,
+        split,
+        config(**train),
+        on_epoch=lambda s: last.append(copy_of(s)),
+        progress=False,
     )
     saved: list[Checkpoint] = []
     interrupted = fit(
-        small(name, **options), split, config(epochs=stop),
+        small(name, **options), split, config(epochs=stop, **train),
         on_epoch=lambda s: saved.append(copy_of(s)), progress=False,
     )  # fmt: skip
     torch.manual_seed(12345)  # whatever happened in between
     resumed_model = small(name, seed=99, **options)
     resumed_last: list[Checkpoint] = []
     resumed = fit(
-        resumed_model, split, config(), snapshots=interrupted.snapshots, resume=saved[-1],
+        resumed_model, split, config(**train), snapshots=interrupted.snapshots, resume=saved[-1],
         on_epoch=lambda s: resumed_last.append(copy_of(s)), progress=False,
     )  # fmt: skip
     timing = ["train_seconds", "eval_seconds", "sessions_per_second"]
@@ -259,7 +263,7 @@ def test_resuming_keeps_the_sizes_of_steps(
 ) -> None:
     name = next(name for name, _ in small("proxysr").named_parameters())
     monkeypatch.setattr(ProxySR, "step_sizes", {name: 5.0})
-    test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(split, 2, "proxysr", {})
+    test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(split, 2, "proxysr", {}, {})
 
 
 def copy_of(state: TrainState) -> Checkpoint:
@@ -348,6 +352,7 @@ def test_missing_gpu_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     ("options", "message"),
     [
         ({"epochs": 0}, "epochs is at least 1; received 0"),
+        ({"half_life": -0.5}, "half_life is not negative; received -0.5"),
         ({"patience": -1}, "patience is not negative; received -1"),
         ({"learning_rate": 0}, "learning_rate is positive; received 0"),
         ({"device": "tpu"}, "device is one of 'auto', 'cpu', 'cuda'; received 'tpu'"),
