@@ -13,7 +13,7 @@ in the loss, such as dropout: each draws for its own share.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -28,10 +28,10 @@ from proxysr.config import ConfigError, Settings, require, unknown
 from proxysr.data.batches import TrainingBatches
 from proxysr.data.sessions import SessionSplit, Task
 from proxysr.evaluation import evaluate
+from proxysr.findings import CRITERION, Metrics, counted, findings, use_of_proxies
+from proxysr.models import name_of
 from proxysr.models.base import LearnedModel, SessionModel
 from proxysr.optimizer import RowAdam
-
-CRITERION = "R@20"
 
 State = dict[str, Tensor]
 Snapshots = MutableMapping[int, State]
@@ -106,14 +106,19 @@ class History:
     rows: list[dict[str, float]] = field(default_factory=list)
     snapshots: Snapshots = field(default_factory=dict)
     """Weights after an epoch, on the CPU; at the end those of ``half_epoch`` and ``best_epoch``."""
+    counters: dict[str, Metrics] = field(default_factory=dict)
+    """At the end, validation metrics of models that only count, by name."""
+    findings: list[str] = field(default_factory=list)
+    """At the end, what came of it, in sentences; of models that learn."""
 
     @property
     def frame(self) -> pd.DataFrame:
         """The rows as a table.
 
         Columns: ``epoch``; ``temperature`` (ProxySR); ``loss`` and its parts, means over the
-        batches; ``R@20``, ``MRR@20`` on validation; ``proxies_in_use`` and ``mean_max_pi``
-        (ProxySR, on validation); ``train_seconds``, ``eval_seconds``, ``sessions_per_second``.
+        batches; ``R@20``, ``MRR@20`` on validation, and what
+        :func:`~proxysr.findings.use_of_proxies` tells of it, of models with proxies;
+        ``train_seconds``, ``eval_seconds``, ``sessions_per_second``.
 
         ``violated`` (ProxySR) is the share of a target's terms whose margin is violated. With
         ``target_is_negative`` the target's own term is one of them whenever the target is among
@@ -174,6 +179,7 @@ def fit(
     on_epoch: Callable[[TrainState], None] | None = None,
     snapshots: Snapshots | None = None,
     resume: Checkpoint | None = None,
+    counters: Mapping[str, Metrics] | None = None,
     progress: bool = True,
 ) -> History:
     """Train ``model`` on ``split.train``, choosing the epoch on ``split.valid``.
@@ -191,6 +197,8 @@ def fit(
         Where weights of epochs are kept; memory if left out. Only the first process keeps them.
     resume : Checkpoint, optional
         Continue after the last epoch of this checkpoint; ``snapshots`` must hold its snapshots.
+    counters : mapping, optional
+        :attr:`History.counters`, if known from before.
     progress : bool
         Show progress bars on stderr, or as widgets in a notebook.
 
@@ -253,6 +261,13 @@ def fit(
             bar.set_postfix_str(_summary(history))
     best = history.snapshots[history.best_epoch] if distributed.is_first() else {}
     model.load_state_dict(distributed.from_first(best))
+    history.counters = dict(counters or {}) or counted(
+        split, task=config.valid_task, min_prefix=config.valid_min_prefix, device=device
+    )
+    history.findings = findings(
+        history.rows, history.best_epoch, history.counters,
+        model=name_of(model), n_proxies=getattr(model.config, "n_proxies", None),
+    )  # fmt: skip
     return history
 
 
@@ -332,8 +347,7 @@ def _close_epoch(
     )  # fmt: skip
     row = row | result.metrics
     if "proxy" in result.ranks:
-        row["proxies_in_use"] = result.ranks["proxy"].nunique()
-        row["mean_max_pi"] = float(result.ranks["probability"].mean())
+        row |= use_of_proxies(result.ranks)
     row["eval_seconds"] = time.perf_counter() - started
     history.rows.append(row)
     if distributed.is_first():

@@ -13,6 +13,7 @@ from proxysr.config import ConfigError, Settings
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import Sessions, SessionSplit
 from proxysr.evaluation import evaluate
+from proxysr.findings import counted
 from proxysr.models import Loss, ProxySR, SessionModel
 from proxysr.models.base import LearnedModel
 from proxysr.training import Checkpoint, History, TrainConfig, TrainState, fit, resolve_device
@@ -37,6 +38,9 @@ def test_history_tells_what_happened(split: SessionSplit) -> None:
     assert frame["violated"].between(0, 1).all()
     assert frame["mean_max_pi"].between(1 / 8, 1).all()
     assert frame["proxies_in_use"].between(1, 8).all()
+    assert (frame["effective_proxies"] <= frame["proxies_in_use"]).all()
+    assert frame["largest_share"].between(1 / 8, 1).all()
+    assert frame["sessions_changing"].between(0, 1).all()
     assert (frame["sessions_per_second"] > 0).all()
     weights = ProxySR.Config()
     parts = frame["hinge"] + weights.lambda_dist * frame["dist"]
@@ -328,6 +332,22 @@ def test_a_counting_model_is_prepared_and_evaluated_once(split: SessionSplit) ->
     assert history.frame["epoch"].tolist() == [0]
     assert "loss" not in history.frame
     assert history.best_epoch == 0
+
+
+def test_in_the_end_it_is_said_what_came_of_it(split: SessionSplit) -> None:
+    settings = config(epochs=2, valid_task="repeat", valid_min_prefix=2)
+    history = fit(small("proxysr"), split, settings, progress=False)
+    expected = counted(split, task="repeat", min_prefix=2, device="cpu")
+    assert history.counters == expected
+    assert f"co-occurrence ({expected['cooccurrence']['R@20']:.4f})" in history.findings[0]
+    best = history.rows[history.best_epoch]
+    assert f"R@20 of proxysr is {best['R@20']:.4f}" in history.findings[0]
+    shown = f"{best['effective_proxies']:.1f} of 8 proxies are in use in effect"
+    assert shown in history.findings[-1]
+    known = {name: {"R@20": 2.0} for name in expected}
+    again = fit(small("proxysr"), split, settings, counters=known, progress=False)
+    assert "does not beat co-occurrence (2.0000) and popularity" in again.findings[0]
+    assert fit(Popularity(), split, settings, progress=False).findings == []
 
 
 def test_nothing_to_train_on_is_refused(split: SessionSplit) -> None:
