@@ -17,6 +17,7 @@ except PackageNotFoundError:  # a checkout on the path, not installed
 __getattr__, __dir__, __all__ = lazy_attributes(
     __name__,
     {
+        "LatentProxy": "proxysr.models",
         "MODELS": "proxysr.models",
         "PrepareConfig": "proxysr.data",
         "ProxySR": "proxysr.models",

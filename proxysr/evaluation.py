@@ -25,6 +25,7 @@ from proxysr.config import ConfigError, require, unknown
 from proxysr.data.batches import PrefixBatches
 from proxysr.data.sessions import PAD, Sessions, Task
 from proxysr.distributed import gathered, rank, world_size
+from proxysr.history import priors
 from proxysr.models.base import SessionModel
 from proxysr.models.tiles import entries
 
@@ -75,6 +76,7 @@ def evaluate(
     min_prefix: int = 1,
     ties: Ties = "mean",
     memory: int | None = None,
+    history: Sequence[Sessions] = (),
     progress: bool = False,
     together: bool = False,
 ) -> EvalResult:
@@ -92,13 +94,17 @@ def evaluate(
     ks : sequence of int
         Lengths of the recommendation list for the metrics.
     min_prefix : int
-        Fewest clicks before a target.
+        Fewest clicks before a target; 0 asks for the first click, too, of models that know what
+        sessions begin with (``starts_sessions``).
     ties : {"mean", "best", "worst"}
         Rank of a target among items of equal score; a constant model lands in the
         middle with "mean".
     memory : int, optional
         Bytes for the scores of the prefixes that are ranked together (at least 64 prefixes, but
         for very long ones), and for their clicks.
+    history : sequence of Sessions, optional
+        Earlier sessions: of each session's user, those that come before it, here and among
+        ``sessions``, say what to expect (:func:`proxysr.history.priors`). Nobody's, if left out.
     progress : bool
         Show a progress bar on stderr.
     together : bool
@@ -119,10 +125,16 @@ def evaluate(
         item <= model.n_items,
         f"The sessions hold item index {item}, but the model knows only {model.n_items} items.",
     )
+    require(
+        min_prefix >= 1 or model.starts_sessions,
+        f"{type(model).__name__} needs a click to start from: min_prefix is at least 1; "
+        f"received {min_prefix}.",
+    )
     device = device_of(model)
     prefixes = PrefixBatches(
-        sessions, task=task, min_prefix=min_prefix, max_length=model.max_length, device=device
-    )
+        sessions, task=task, min_prefix=min_prefix, max_length=model.max_length, device=device,
+        priors=priors(model, sessions, history) if history else None,
+    )  # fmt: skip
     require(
         len(prefixes) > 0,
         f"Nothing to evaluate: none of the {len(sessions)} sessions has a target of task "
@@ -161,24 +173,27 @@ def _rank_all(
     rows = max(FEWEST_ROWS, memory // (4 * (model.n_items + 1)))
     finite = torch.ones((), dtype=torch.bool, device=device)
     found: dict[str, list[Tensor]] = {}
+    asked: list[npt.NDArray[np.int64]] = []
+    batches = prefixes.by_session if model.shares_prefixes else prefixes.batches
     with tqdm(
         total=len(prefixes), desc="ranking", unit="prefix", leave=False, disable=not progress
     ) as bar:
-        for picked, batch, seen in prefixes.batches(rows, cells=memory // BYTES_OF_A_CLICK):
-            tiles = model.score_tiles(batch)
+        for picked, batch, ends, target, seen in batches(rows, memory // BYTES_OF_A_CLICK):
+            tiles, choices = model.answer(batch, ends)
             finite &= _all_finite(tiles, model.n_items)
             if seen is not None:
                 tiles.view(-1)[entries(tiles, seen)] = -torch.inf
-            found.setdefault("rank", []).append(rank_in(tiles, batch.targets[:, -1], ties))
-            for name, column in model.choices(batch).items():
+            found.setdefault("rank", []).append(rank_in(tiles, target, ties))
+            for name, column in choices.items():
                 found.setdefault(name, []).append(column)
+            asked.append(picked)
             bar.update(len(picked))
     if not finite:
         raise FloatingPointError(
             f"{type(model).__name__} gave scores that are not finite; ranks would mean nothing."
         )
     columns = {name: torch.cat(parts).cpu().numpy() for name, parts in found.items()}
-    return {"row": prefixes.order} | columns
+    return {"row": np.concatenate([np.empty(0, np.int64), *asked])} | columns
 
 
 def _of_all(columns: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:

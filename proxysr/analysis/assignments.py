@@ -21,7 +21,7 @@ from torch.nn.functional import pad
 from proxysr.analysis.choosing import choosing
 from proxysr.analysis.representations import whole_sessions
 from proxysr.config import require, unknown
-from proxysr.data.sessions import Sessions
+from proxysr.data.sessions import PAD, Sessions
 from proxysr.models import SessionModel
 
 COLUMNS = {
@@ -111,7 +111,7 @@ def summary(logits: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor, Te
     Parameters
     ----------
     logits, weights : (B, K)
-        As of :meth:`ProxySR.weigh`. The order of proxies is read from the logits: at a low
+        As of :meth:`ProxyModel.weigh`. The order of proxies is read from the logits: at a low
         temperature, all weights but the first may be too small to be told from 0.
     """
     best = logits.topk(min(2, logits.shape[1]), dim=1).indices
@@ -121,6 +121,46 @@ def summary(logits: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor, Te
     (proxy, runner_up), (probability, next_probability) = best.T, likely.T
     entropy = torch.special.entr(weights).sum(dim=1)
     return proxy, probability, runner_up, probability - next_probability, entropy
+
+
+@torch.inference_mode()
+def decisions(model: SessionModel, sessions: Sessions, *, batch_size: int = 1024) -> pd.DataFrame:
+    """How still sessions hold: how many proxies they meet, and when the last one is settled.
+
+    Parameters are those of :func:`assignments_from_model`.
+
+    Returns
+    -------
+    DataFrame
+        One row a session that has a click, in the order of ``sessions``: ``session_id``,
+        ``n_clicks`` (clicks that are read), ``proxy`` (after the last one), and
+
+        - ``proxies_met``: different proxies that were most probable after some click, from 1,
+        - ``decided_after``: the click, from 1 to ``n_clicks``, since which the last proxy is the
+          most probable one without a break.
+
+    Raises
+    ------
+    ConfigError
+        If the model chooses no proxies.
+    """
+    model = choosing(model)
+    clicked = sessions.lengths > 0
+    names = ("n_clicks", "proxy", "proxies_met", "decided_after")
+    found = {name: np.empty(len(sessions), np.int64) for name in names}
+    for rows, batch in whole_sessions(model, sessions, batch_size):
+        best = model.path(batch).argmax(dim=2)
+        is_click = batch.items != PAD
+        n, last = batch.lengths, best[:, -1]
+        ordered = best.masked_fill(~is_click, -1).sort(dim=1).values
+        is_new = ordered.diff(dim=1, prepend=ordered.new_full((len(best), 1), -1)) != 0
+        # clicks that follow the latest one after which another proxy led
+        held = ((best == last[:, None]) & is_click).flip(1).long().cumprod(dim=1).sum(dim=1)
+        columns = (n, last, is_new.sum(dim=1), n - held + 1)
+        for name, column in zip(names, columns, strict=True):
+            found[name][rows] = column.cpu()
+    facts = {"session_id": sessions.session_ids, **found}
+    return pd.DataFrame({name: column[clicked] for name, column in facts.items()})
 
 
 def with_label(assignments: pd.DataFrame, session_info: pd.DataFrame, column: str) -> pd.DataFrame:

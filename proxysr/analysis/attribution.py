@@ -1,15 +1,16 @@
 """Why a session chose its proxy: what each click adds, and which one click would change it.
 
 The logits of a session are sums of one addend a click (see
-:attr:`proxysr.models.proxysr.ProxyTrace.position_logits`), so both questions have exact answers:
-nothing here is estimated.
+:attr:`proxysr.models.proxy_model.ProxyTrace.position_logits`), so the first question has an exact
+answer. For the second, the sums find the most promising changes, and the model then weighs each
+of these as a session of its own: what is told of a change is exact, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +22,12 @@ from proxysr.analysis.assignments import summary
 from proxysr.analysis.choosing import check_items, choosing, session_batch
 from proxysr.data.batches import batch_of
 from proxysr.evaluation import device_of
-from proxysr.models import ProxySR, SessionModel
+from proxysr.models import ProxyModel, SessionModel
 
 MEMORY = 64 * 2**20
 """Bytes for the logits of the edits that are looked at together."""
+CANDIDATES = 50
+"""Replacements that are weighed as sessions of their own: the most promising ones."""
 
 
 @torch.inference_mode()
@@ -46,10 +49,12 @@ def contributions(model: SessionModel, clicks: Sequence[int], *, user: int = -1)
         One row for each click that is read (the latest ``max_length``): ``position`` (from 0, in
         ``clicks``), ``item``, ``proxy`` (chosen), ``runner_up``, and
 
-        - ``logit``: the click's addend for the proxy. They sum to the proxy's logit (less the
-          bias of a known user, in a model that learnt one),
-        - ``difference``: that addend less the one for the runner-up; they sum to the lead of the
-          proxy over it. NaN if there is no runner-up.
+        - ``logit``: the click's addend for the proxy. They sum to the proxy's logit, less what is
+          known of it before the first click, such as the bias of a known user,
+        - ``difference``: that addend less the one for the runner-up. With ``prior``, they sum to
+          the lead of the proxy over it. NaN if there is no runner-up,
+        - ``prior``: what is known before the first click, of the proxy less of the runner-up, or
+          of the proxy if it is the only one; the same in all rows.
 
     Raises
     ------
@@ -62,7 +67,9 @@ def contributions(model: SessionModel, clicks: Sequence[int], *, user: int = -1)
     proxy, runner_up = int(choice[0]), int(choice[2])
     addends = trace.position_logits[0].double().cpu().numpy()
     first = len(clicks) - len(addends)
-    second = addends[:, runner_up] if runner_up >= 0 else np.nan
+    prior = trace.prior_logits[0].double().cpu().numpy()
+    has_rival = runner_up >= 0
+    second = addends[:, runner_up] if has_rival else np.nan
     return pd.DataFrame(
         {
             "position": range(first, len(clicks)),
@@ -71,6 +78,37 @@ def contributions(model: SessionModel, clicks: Sequence[int], *, user: int = -1)
             "runner_up": runner_up,
             "logit": addends[:, proxy],
             "difference": addends[:, proxy] - second,
+            "prior": prior[proxy] - (prior[runner_up] if has_rival else 0.0),
+        }
+    )
+
+
+@torch.inference_mode()
+def proxy_path(model: SessionModel, clicks: Sequence[int], *, user: int = -1) -> pd.DataFrame:
+    """The proxy that a session is for after each of its clicks.
+
+    Parameters are those of :func:`contributions`.
+
+    Returns
+    -------
+    DataFrame
+        One row for each click that is read, as in :func:`contributions`: ``position``, ``item``,
+        ``proxy`` (the most probable one after this click) and ``probability``.
+
+    Raises
+    ------
+    ConfigError
+        If the model chooses no proxies, there is no click, or an item is unknown.
+    """
+    model = choosing(model)
+    probability, proxy = model.path(session_batch(model, clicks, user))[0].max(dim=1)
+    first = len(clicks) - len(proxy)
+    return pd.DataFrame(
+        {
+            "position": range(first, len(clicks)),
+            "item": clicks[first:],
+            "proxy": proxy.cpu().numpy(),
+            "probability": probability.double().cpu().numpy(),
         }
     )
 
@@ -122,7 +160,8 @@ def smallest_flip(
 
     All clicks are dropped in turn, and each is replaced by every replacement. Later clicks keep
     their positions if one is replaced; if one is dropped, those before or after it move, and the
-    model reads all of them anew.
+    model reads all of them anew. Of a model that only estimates what replacements do (see
+    :meth:`ProxyModel.replaced`), the ``CANDIDATES`` that promise most are tried.
 
     Parameters
     ----------
@@ -151,82 +190,80 @@ def smallest_flip(
     model, clicks = choosing(model), [int(item) for item in clicks]
     logits, _ = model.weigh(session_batch(model, clicks, user))
     before = int(logits[0].argmax())
-    items = np.arange(1, model.n_items + 1) if replacements is None else np.asarray(replacements)
+    every = range(1, model.n_items + 1)
+    items = np.array(every if replacements is None else replacements, dtype=np.int64)
     check_items(model, items)
-    edits = [
-        edit
-        for edit in (
-            _best_drop(model, clicks, user, before),
-            _best_replacement(model, clicks, user, before, items),
-        )
-        if edit is not None
-    ]
-    # what was added up is read once more as a session: rounding must not invent a flip
-    flips = [_as_flip(model, clicks, user, before, *edit) for edit in edits]
-    return max(
-        (flip for flip in flips if flip.after != before), key=lambda flip: flip.lead, default=None
-    )
-
-
-def _best_drop(
-    model: ProxySR, clicks: list[int], user: int, before: int
-) -> tuple[int, int | None] | None:
-    """Position whose drop flips the choice most clearly, and None for "no replacement"."""
     read = range(max(0, len(clicks) - model.max_length), len(clicks))
-    if len(clicks) < 2:
+    edits = [Edit(position) for position in read] if len(clicks) > 1 else []
+    edits += _candidates(model, clicks, user, before, items)
+    if not edits:
         return None
-    shorter = [clicks[:position] + clicks[position + 1 :] for position in read]
-    batch = batch_of(shorter, device=device_of(model), users=[user] * len(shorter))
+    edited = [edit.of(clicks) for edit in edits]
+    batch = batch_of(edited, device=device_of(model), users=[user] * len(edited))
     lead = _leads(model.weigh(batch)[0], before)
-    best = int(lead.argmax())
-    return (read[best], None) if lead[best] > -torch.inf else None
+    for i in lead.argsort(descending=True, stable=True).tolist():
+        if lead[i] < 0:
+            break
+        # read once more, alone: rounding must not invent a flip
+        flip = _as_flip(model, clicks, user, before, edits[i])
+        if flip.after != before:
+            return flip
+    return None
 
 
-def _best_replacement(
-    model: ProxySR, clicks: list[int], user: int, before: int, items: npt.NDArray[Any]
-) -> tuple[int, int | None] | None:
-    """Position and item whose replacement flips the choice most clearly.
+class Edit(NamedTuple):
+    """A click that is replaced, or dropped."""
 
-    A session that repeats an item has the addends of that item at all positions, so a pass over
-    one such session an item tells the logits of the edits at every position.
-    """
-    trace = model.trace(session_batch(model, clicks, user))
+    position: int
+    replacement: int | None = None
+
+    def of(self, clicks: list[int]) -> list[int]:
+        """The clicks after it."""
+        middle = [] if self.replacement is None else [self.replacement]
+        return clicks[: self.position] + middle + clicks[self.position + 1 :]
+
+
+def _candidates(
+    model: ProxyModel, clicks: list[int], user: int, before: int, items: npt.NDArray[Any]
+) -> list[Edit]:
+    """The replacements that most promise another choice, by the sums of addends."""
+    batch = session_batch(model, clicks, user)
+    trace = model.trace(batch)
     others = trace.proxy_logits - trace.position_logits[0]  # (L, K): logits without each click
     n, n_proxies = others.shape
-    device, size = device_of(model), max(1, MEMORY // (8 * n * n_proxies))
-    best: tuple[float, int, int] | None = None
+    size = max(1, MEMORY // (8 * n * n_proxies))
+    found: list[tuple[float, Edit]] = []
     for start in range(0, len(items), size):
-        some = items[start : start + size]
-        repeated = batch_of(np.repeat(some[:, None], n, axis=1).tolist(), device=device)
-        lead = _leads(others + model.trace(repeated).position_logits, before)
-        found = int(lead.argmax())
-        value = float(lead.flatten()[found])
-        if value > (best[0] if best else -torch.inf):
-            best = value, len(clicks) - n + found % n, int(some[found // n])
-    return best[1:] if best else None
+        some = torch.tensor(items[start : start + size], device=others.device)
+        lead = _leads(others + model.replaced(batch, some), before).flatten()
+        best = lead.topk(min(CANDIDATES, len(lead)))
+        for value, i in zip(best.values.tolist(), best.indices.tolist(), strict=True):
+            edit = Edit(len(clicks) - n + i % n, int(some[i // n]))
+            found.append((value, edit))
+    found.sort(key=lambda one: -one[0])
+    return [edit for _, edit in found[:CANDIDATES]]
 
 
 def _leads(logits: Tensor, before: int) -> Tensor:
-    """Lead (...) of the best proxy over the next in logits (..., K); -inf if ``before`` leads."""
+    """Lead (...) of the best proxy over the next in logits (..., K).
+
+    Where ``before`` is the best, its lead is negative: how far it is from being overtaken.
+    """
     best = logits.topk(min(2, logits.shape[-1]), dim=-1)
     lead = best.values[..., 0] - best.values[..., -1]
-    return lead.masked_fill(best.indices[..., 0] == before, -torch.inf)
+    return torch.where(best.indices[..., 0] == before, -lead, lead)
 
 
-def _as_flip(
-    model: ProxySR, clicks: list[int], user: int, before: int,
-    position: int, replacement: int | None,
-) -> Flip:  # fmt: skip
+def _as_flip(model: ProxyModel, clicks: list[int], user: int, before: int, edit: Edit) -> Flip:
     """What the model makes of an edited session, whether it flips or not."""
-    middle = [] if replacement is None else [replacement]
-    edited = clicks[:position] + middle + clicks[position + 1 :]
+    edited = edit.of(clicks)
     logits, weights = model.weigh(session_batch(model, edited, user))
     after, probability, runner_up, margin, _ = (x.item() for x in summary(logits, weights))
     return Flip(
-        kind="drop" if replacement is None else "replace",
-        position=position,
-        item=clicks[position],
-        replacement=replacement,
+        kind="drop" if edit.replacement is None else "replace",
+        position=edit.position,
+        item=clicks[edit.position],
+        replacement=edit.replacement,
         clicks=tuple(edited),
         before=before,
         after=int(after),

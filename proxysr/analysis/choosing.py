@@ -11,10 +11,10 @@ import numpy.typing as npt
 from proxysr.config import ConfigError, require
 from proxysr.data.batches import SessionBatch, batch_of
 from proxysr.evaluation import device_of
-from proxysr.models import ProxySR, SessionModel
+from proxysr.models import ProxyModel, SessionModel
 
 
-def choosing(model: SessionModel) -> ProxySR:
+def choosing(model: SessionModel) -> ProxyModel:
     """The model, if its sessions choose proxies.
 
     Raises
@@ -22,7 +22,7 @@ def choosing(model: SessionModel) -> ProxySR:
     ConfigError
         If not.
     """
-    if isinstance(model, ProxySR) and model.config.chooses:
+    if isinstance(model, ProxyModel) and model.chooses:
         return model
     raise ConfigError(
         f"This {type(model).__name__} chooses no proxies; models with proxies, such as "
@@ -31,12 +31,8 @@ def choosing(model: SessionModel) -> ProxySR:
 
 
 def proxy_vectors(model: SessionModel) -> npt.NDArray[np.float32]:
-    """The K vectors (K, D) that sessions choose among.
-
-    These are the proxies; in a variant that chooses hyperplanes without them, the normals.
-    """
-    model = choosing(model)
-    table = model.proxies if model.config.selects_proxy else model.normals
+    """The K vectors (K, D) that sessions choose among; see :meth:`ProxyModel.proxy_vectors`."""
+    table = choosing(model).proxy_vectors()
     return np.asarray(table.detach().float().cpu().numpy())
 
 

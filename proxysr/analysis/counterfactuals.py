@@ -17,7 +17,7 @@ from proxysr.data.batches import PrefixBatches, SessionBatch
 from proxysr.data.sessions import Sessions, Task, check_task
 from proxysr.evaluation import device_of, evaluate
 from proxysr.evaluation import rank_of as rank_among
-from proxysr.models import ProxySR, SessionModel
+from proxysr.models import ProxyModel, SessionModel
 from proxysr.recommender import best_items
 
 MEMORY = 64 * 2**20
@@ -226,7 +226,7 @@ def metrics_by_temperature(
     return pd.DataFrame(rows)
 
 
-def at_temperature(model: ProxySR, temperature: float) -> ProxySR:
+def at_temperature(model: ProxyModel, temperature: float) -> ProxyModel:
     """The same model, parameters and all, but choosing at another temperature.
 
     Raises
@@ -248,10 +248,10 @@ def _check_temperature(temperature: float) -> None:
 
 
 def _scores(
-    model: ProxySR, batch: SessionBatch, proxy: int | None, temperature: float | None
+    model: ProxyModel, batch: SessionBatch, proxy: int | None, temperature: float | None
 ) -> Tensor:
     """Scores (B, V) under a proxy or temperature that exists."""
-    k = model.config.n_proxies
+    k = model.n_proxies
     require(
         proxy is None or 0 <= proxy < k, f"This model's proxies are 0 to {k - 1}; received {proxy}."
     )
@@ -260,12 +260,12 @@ def _scores(
     return model.score(batch, force_proxy=proxy, temperature=temperature)
 
 
-def _ranks_by_proxy(model: ProxySR, batch: SessionBatch, seen: Tensor | None) -> Tensor:
+def _ranks_by_proxy(model: ProxyModel, batch: SessionBatch, seen: Tensor | None) -> Tensor:
     """Rank (K,) of the target of a single prefix under each proxy."""
     device = batch.items.device
     rows = max(1, MEMORY // (4 * (model.n_items + 1)))
     ranks = []
-    for proxies in torch.arange(model.config.n_proxies, device=device).split(rows):  # type: ignore[no-untyped-call]
+    for proxies in torch.arange(model.n_proxies, device=device).split(rows):  # type: ignore[no-untyped-call]
         n = len(proxies)
         known = {name: x for name, x in batch._asdict().items() if x is not None}
         wide = SessionBatch(**{name: x.expand(n, *x.shape[1:]) for name, x in known.items()})

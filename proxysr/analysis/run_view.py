@@ -143,7 +143,7 @@ class RunView:
             if choices is not None:  # all clicks, also where only the latest are read
                 choices["n_clicks"] = sessions.lengths
         table, missing = with_facts(table, sessions, split)
-        n_told = choosing(model).config.n_users
+        n_told = model.n_known_users
         if n_told > 0:
             missing.append(
                 f"The model was told {n_told:,} users when it was trained: that its "
@@ -328,7 +328,7 @@ class RunView:
 
 def _proxies(model: SessionModel) -> list[npt.NDArray[np.float32]]:
     """Vectors of the proxies, if sessions are represented by mixtures of them."""
-    return [proxy_vectors(model)] if hasattr(model, "proxies") else []
+    return [proxy_vectors(model)] if choosing(model).represents_by_proxies else []
 
 
 def _half_model(run: RunDir, device: str) -> tuple[SessionModel | None, str | None]:

@@ -44,6 +44,8 @@ class SessionBatch(NamedTuple):
         Row of the user, -1 where unknown.
     last_items : int64 (B,), optional
         In training, the click after the last column, target or not.
+    prior : (B, K), optional
+        Weights of a model's proxies before the first click, from the person's earlier sessions.
     whole : Whole, optional
         The batch that this one is a share of, where several processes train together.
     """
@@ -54,6 +56,7 @@ class SessionBatch(NamedTuple):
     users: Tensor | None = None
     last_items: Tensor | None = None
     whole: Whole | None = None
+    prior: Tensor | None = None
 
     def mean(self, values: Tensor) -> Tensor:
         """Mean of values (R,), one a target; of a share, what it adds to that of the whole batch.
@@ -239,11 +242,38 @@ class GroupBatches(TrainingBatches):
         return np.split(laid[np.argsort(step, kind="stable")], ends[:-1])
 
 
-class PrefixBatches:
-    """Every prefix of some sessions that precedes a target, shortest first.
+class Asked(NamedTuple):
+    """R prefixes that a model is asked about.
 
-    ``prefixes`` says which, and ``order`` in which order of its rows. Prefixes longer than
-    ``max_length`` keep their latest clicks.
+    Attributes
+    ----------
+    picked : int64 (R,)
+        Rows of the prefixes.
+    batch : SessionBatch
+    ends : int64 (R,) twice, optional
+        Row and column of ``batch`` of each prefix's last click; its last column if None.
+    target : int64 (R,)
+    seen : int64 (R, n), optional
+        What to leave out: the whole prefix under *unseen*.
+    """
+
+    picked: npt.NDArray[np.int64]
+    batch: SessionBatch
+    ends: tuple[Tensor, Tensor] | None
+    target: Tensor
+    seen: Tensor | None
+
+
+class PrefixBatches:
+    """Every prefix of some sessions that precedes a target.
+
+    ``prefixes`` says which, and ``order`` in which order of its rows: shortest first. Prefixes
+    longer than ``max_length`` keep their latest clicks.
+
+    Parameters
+    ----------
+    priors : (S, K), optional
+        :attr:`SessionBatch.prior` of each session.
     """
 
     def __init__(
@@ -254,9 +284,10 @@ class PrefixBatches:
         min_prefix: int,
         max_length: int,
         device: torch.device | str,
+        priors: Tensor | None = None,
     ) -> None:
         self.prefixes = sessions.prefixes(task, min_prefix)
-        self.task, self.max_length = task, max_length
+        self.task, self.max_length, self.priors = task, max_length, priors
         self.data = DeviceSessions(sessions, device)
         self.order = np.argsort(self.prefixes.length, kind="stable")
 
@@ -264,20 +295,44 @@ class PrefixBatches:
         """Number of prefixes."""
         return len(self.order)
 
-    def batches(
-        self, rows: int, cells: int
-    ) -> Iterator[tuple[npt.NDArray[np.int64], SessionBatch, Tensor | None]]:
-        """Yield (rows of ``prefixes``, their batch, the items (B, length) to leave out).
+    def batches(self, rows: int, cells: int) -> Iterator[Asked]:
+        """Batches of prefixes, each a row by itself.
 
         A batch has at most ``rows`` prefixes, and fewer where these are so long that the whole of
-        them would take more than ``cells`` clicks with padding. What to leave out is the whole
-        prefix under *unseen*, and None under *repeat*.
+        them would take more than ``cells`` clicks with padding.
         """
-        device = self.data.starts.device
+        return self._one_by_one(self.order, rows, cells)
+
+    def by_session(self, rows: int, cells: int) -> Iterator[Asked]:
+        """Batches of whole sessions, each asked after all of its prefixes.
+
+        Limits are those of :meth:`batches`. Prefixes of more than ``max_length`` clicks do not
+        begin where their session does: they come last, one by one.
+        """
+        length = self.prefixes.length
+        picked = np.sort(self.order)
+        picked = picked[length[picked] <= self.max_length]
+        session = self.prefixes.session[picked]
+        # pieces of at most ``rows`` prefixes of a session, and the longest prefix of each
+        place = np.arange(len(picked)) - np.searchsorted(session, session)
+        starts = np.flatnonzero(place % rows == 0)
+        sizes = np.diff(starts, append=len(picked))
+        widths = length[picked[starts + sizes - 1]].astype(np.int64)
+        by_width = np.argsort(widths, kind="stable")
+        first = 0
+        while first < len(by_width):
+            n_rows = np.cumsum(sizes[by_width[first:]])
+            n_cells = np.arange(1, len(n_rows) + 1) * (widths[by_width[first:]] + 1)
+            n = max(1, int(((n_rows <= rows) & (n_cells <= cells)).sum()))
+            pieces, first = by_width[first : first + n], first + n
+            yield self._whole(picked, starts[pieces], sizes[pieces], widths[pieces])
+        yield from self._one_by_one(self.order[length[self.order] > self.max_length], rows, cells)
+
+    def _one_by_one(self, order: npt.NDArray[np.int64], rows: int, cells: int) -> Iterator[Asked]:
         start = 0
-        while start < len(self.order):
-            picked = self.order[start : start + rows]
-            widths = self.prefixes.length[picked].astype(np.int64)
+        while start < len(order):
+            picked = order[start : start + rows]
+            widths = self.prefixes.length[picked].astype(np.int64).clip(min=1)
             if self.task == "repeat":
                 widths = widths.clip(max=self.max_length)
             size = np.arange(1, len(picked) + 1) * widths  # grows, since the shortest are first
@@ -285,9 +340,7 @@ class PrefixBatches:
             start += len(picked)
             longest = int(widths[len(picked) - 1])
             width = min(longest, self.max_length)
-            session = torch.from_numpy(self.prefixes.session[picked]).to(device)
-            whole = torch.from_numpy(self.prefixes.length[picked]).to(device).long()
-            target = torch.from_numpy(self.prefixes.target[picked]).to(device).long()
+            session, whole, target = self._on_device(picked)
             lengths = whole.clamp(max=width)
             first = self.data.starts[session]
             if self.task == "unseen":
@@ -298,7 +351,73 @@ class PrefixBatches:
                 items = self.data.window(self.data.items, first + whole - lengths, lengths, width)
             targets = torch.full_like(items, PAD)
             targets[:, -1] = target
-            yield picked, SessionBatch(items, lengths, targets, self.data.users[session]), seen
+            batch = SessionBatch(items, lengths, targets, self.data.users[session])
+            yield Asked(picked, self._with_prior(batch, session), None, target, seen)
+
+    def _whole(
+        self,
+        prefixes: npt.NDArray[np.int64],
+        starts: npt.NDArray[np.int64],
+        sizes: npt.NDArray[np.int64],
+        widths: npt.NDArray[np.int64],
+    ) -> Asked:
+        """Sessions whose prefixes are ``sizes`` entries from ``starts`` on."""
+        row = np.repeat(np.arange(len(starts)), sizes)
+        picked = prefixes[starts[row] + np.arange(len(row)) - (np.cumsum(sizes) - sizes)[row]]
+        session, length, target = self._on_device(picked)
+        rows = torch.from_numpy(row).to(length.device)
+        lengths = torch.from_numpy(widths).to(length.device)
+        own = session[torch.from_numpy(np.cumsum(sizes) - 1).to(length.device)]
+        width = int(widths.max()) + 1  # a column before the longest: there nothing is clicked yet
+        items = self.data.window(self.data.items, self.data.starts[own], lengths, width)
+        column = width - 1 - lengths[rows] + length
+        batch = SessionBatch(items, lengths, torch.zeros_like(items), self.data.users[own])
+        seen = None
+        if self.task == "unseen":
+            seen = items[rows].masked_fill(
+                torch.arange(width, device=items.device) > column[:, None], PAD
+            )
+        return Asked(picked, self._with_prior(batch, own), (rows, column), target, seen)
+
+    def _on_device(self, picked: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
+        """Session, length and target of some prefixes."""
+        found = (torch.from_numpy(column[picked]) for column in self.prefixes)
+        session, length, target = (x.to(self.data.starts.device).long() for x in found)
+        return session, length, target
+
+    def _with_prior(self, batch: SessionBatch, session: Tensor) -> SessionBatch:
+        return batch if self.priors is None else batch._replace(prior=self.priors[session])
+
+
+def whole_sessions(
+    sessions: Sessions,
+    *,
+    max_length: int,
+    device: torch.device | str,
+    rows: int = 1024,
+    cells: int = 2**15,
+) -> Iterator[tuple[npt.NDArray[np.int64], SessionBatch]]:
+    """Yield (rows of ``sessions``, their batch), shortest first.
+
+    Sessions without a click are left out; of long ones, the latest ``max_length`` clicks are read.
+    A batch has at most ``rows`` sessions, and fewer where they would take more than ``cells``
+    clicks with padding.
+    """
+    data = DeviceSessions(sessions, device)
+    lengths = np.minimum(sessions.lengths, max_length)
+    order = np.argsort(lengths, kind="stable")  # equal lengths together need no padding
+    order = order[lengths[order] > 0]
+    start = 0
+    while start < len(order):
+        picked = order[start : start + rows]
+        size = np.arange(1, len(picked) + 1) * lengths[picked]
+        picked = picked[: max(1, int(np.searchsorted(size, cells, side="right")))]
+        start += len(picked)
+        length = torch.from_numpy(lengths[picked]).to(device)
+        first = torch.from_numpy(sessions.offsets[picked + 1]).to(device) - length
+        items = data.window(data.items, first, length, int(lengths[picked].max()))
+        users = data.users[torch.from_numpy(picked).to(device)]
+        yield picked, SessionBatch(items, length, torch.zeros_like(items), users)
 
 
 def batch_of(

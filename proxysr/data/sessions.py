@@ -170,10 +170,10 @@ class Sessions:
 
         A click is a target if at least ``min_prefix`` clicks precede it in its
         session and, under the *unseen* task, none of them was on the same item
-        (ProxySR section 4.2).
+        (ProxySR section 4.2). With ``min_prefix=0``, a session's first click is one, too.
         """
         check_task(task)
-        require(min_prefix >= 1, f"min_prefix is at least 1; received {min_prefix}.")
+        require(min_prefix >= 0, f"min_prefix is not negative; received {min_prefix}.")
         found = np.empty(self.n_clicks, dtype=bool)
         # some sessions at a time: sorting takes several whole numbers of 64 bits a click
         cuts = np.searchsorted(self.offsets, np.arange(0, self.n_clicks, CLICKS_TOGETHER))

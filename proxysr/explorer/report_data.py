@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from proxysr.analysis.choosing import proxy_vectors
+from proxysr.analysis.choosing import choosing, proxy_vectors
 from proxysr.analysis.profiles import ItemCounts, nearest_proxies, proxy_table, top_items
 from proxysr.analysis.run_view import RunView
 from proxysr.analysis.session_facts import stratified
@@ -178,15 +178,17 @@ def _thousandths(values: pd.Series[Any]) -> list[int]:
 def _examples(
     view: RunView, sessions: Sessions, proxies: Ints, items: _Items, limit: int
 ) -> dict[str, Any]:
-    """Recommendations after all clicks but the last, and the rank of the last.
+    """Recommendations after all clicks but the last, and the rank of the last; and the path.
 
     The rank is null where the task does not count the last click because it repeats an earlier
-    one.
+    one. The path is the most probable proxy after each of the latest clicks, and its probability.
     """
-    task, model, device = view.run.train_config.valid_task, view.model, device_of(view.model)
+    task, model = view.run.train_config.valid_task, choosing(view.model)
+    device = device_of(model)
     long_enough = np.flatnonzero(sessions.lengths >= 2)
     picked = long_enough[stratified(proxies[long_enough], limit)]
     found: dict[str, Any] = {"task": task, "row": picked.tolist(), "top": [], "rank": []}
+    found |= {"path": [], "likely": []}
     k = min(LIST_LENGTH, view.model.n_items)
     for start in range(0, len(picked), BATCH):
         clicks = [sessions[row].tolist() for row in picked[start : start + BATCH]]
@@ -199,6 +201,12 @@ def _examples(
                     line[row[:-1]] = -torch.inf
             last = torch.tensor([row[-1] for row in clicks], device=device)
             ranks, best = rank_of(scores, last).tolist(), scores.topk(k)
+            path = model.path(batch_of(clicks, device=device, users=users)).max(dim=2)
+            likely = (1000 * path.values).round().long().tolist()
+        for row, after, values in zip(clicks, path.indices.tolist(), likely, strict=True):
+            n_read = min(len(row), model.max_length)
+            found["path"].append(after[-n_read:])
+            found["likely"].append(values[-n_read:])
         for row, rank, top, score in zip(
             clicks, ranks, best.indices.tolist(), best.values.tolist(), strict=True
         ):

@@ -74,9 +74,8 @@ def _figures(view: RunView, metrics: Mapping[str, Any]) -> list[dict[str, str]]:
     if "user" in table:
         known = table["user"].replace("", pd.NA).nunique()
         found.append({"name": "Known users", "value": number(known), "of": ""})
-    n_proxies = getattr(view.model.config, "n_proxies", None)
     used = {"name": "Proxies in use", "value": number(table["proxy"].nunique())}
-    found.append(used | {"of": f"of {n_proxies}" if n_proxies else ""})
+    found.append(used | {"of": f"of {view.n_proxies}"})
     for row in metrics["rows"]:
         if "R@20" in row["by_name"] and row["part"] == view.part:
             value = row["by_name"]["R@20"]

@@ -15,7 +15,7 @@ import pandas as pd
 from proxysr.analysis.choosing import choosing, proxy_vectors
 from proxysr.analysis.profiles import proxy_table
 from proxysr.data.sessions import PAD
-from proxysr.models import ProxySR
+from proxysr.models import ProxyModel
 
 if TYPE_CHECKING:
     from proxysr.analysis.run_view import RunView
@@ -49,7 +49,7 @@ class Scene:
 
     def __init__(self, view: RunView) -> None:
         self.view = view
-        self.model: ProxySR = choosing(view.model)
+        self.model: ProxyModel = choosing(view.model)
         self.table: pd.DataFrame = view.table.reset_index(drop=True)
         self.items: pd.DataFrame = view.items
         self.sessions = view.sessions

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import ipywidgets as widgets
 import pandas as pd
 
-from proxysr.analysis.attribution import contributions
+from proxysr.analysis.attribution import contributions, proxy_path
 from proxysr.analysis.counterfactuals import rank_of
 from proxysr.data.sessions import Task
 from proxysr.explorer.live import Live
 from proxysr.explorer.looking import look, recommended_table, weights_of, weights_table
-from proxysr.explorer.markup import clip, diverging, esc, head, quiet, section, table
+from proxysr.explorer.markup import button, clip, diverging, esc, head, quiet, section, table
 from proxysr.explorer.scene import Scene
 from proxysr.explorer.state import NONE, State, Store
 
@@ -93,28 +93,45 @@ def why(scene: Scene, row: int) -> str:
 
 
 def contributions_table(scene: Scene, clicks: Sequence[int], user: int) -> str:
-    """The clicks with what each adds to the logit of the chosen proxy, less the runner-up's."""
+    """The clicks, what each adds to the chosen proxy's logit less the runner-up's, what it led to.
+
+    Above them is what was known before the first click, if anything.
+    """
     found = contributions(scene.model, clicks, user=user)
+    after = proxy_path(scene.model, clicks, user=user)
     has_rival = bool(found["difference"].notna().all())
-    found["adds"] = found["difference"] if has_rival else found["logit"]
-    largest = float(found["adds"].abs().max())
+    adds = found["difference"] if has_rival else found["logit"]
+    prior = float(found["prior"].iloc[0])
+    largest = max(float(adds.abs().max()), abs(prior))
     lines = [
         (
             str(position + 1),
             clip(scene.label(item)),
             diverging(float(value), largest),
             f"{value:+.2f}",
+            button("proxy", proxy, str(proxy), style="px-link", title=f"Show proxy {proxy}"),
+            f"{probability:.2f}",
         )
-        for position, item, value in zip(
-            found["position"], found["item"], found["adds"], strict=True
+        for position, item, value, proxy, probability in zip(
+            found["position"], found["item"], adds, after["proxy"], after["probability"],
+            strict=True,
         )
-    ]
-    total = f"{found['adds'].sum():+.2f}"
+    ]  # fmt: skip
+    is_known = 0 <= user < scene.model.n_known_users
+    if is_known or prior != 0:
+        what = "what the model learnt of the user" if is_known else "before the first click"
+        known = (
+            "",
+            clip(what, style="px-weak"),
+            diverging(prior, largest),
+            f"{prior:+.2f}",
+            "",
+            "",
+        )
+        lines.insert(0, known)
     what = "the lead of the chosen proxy's logit" if has_rival else "its logit"
-    if 0 <= user < scene.model.config.n_users:
-        what += " but for what the model learnt of the user"
-    body = table([">", "", "", ">adds"], lines, style="px-clicks")
-    note = f"They add up to {total}, {what}."
+    body = table([">", "", "", ">adds", ">then", ">π"], lines, style="px-clicks")
+    note = f"They add up to {adds.sum() + prior:+.2f}, {what}."
     return f'<div class="px-scroll" data-scroll>{body}</div>{quiet(note)}'
 
 

@@ -16,10 +16,12 @@ from proxysr.models.gcegnn import GCEGNN
 from proxysr.models.grec import GRec
 from proxysr.models.gru4rec import GRU4Rec
 from proxysr.models.hrnn import HRNN
+from proxysr.models.latent_proxy import LatentProxy
 from proxysr.models.mean import MeanEncoder
 from proxysr.models.narm import NARM
 from proxysr.models.popularity import Popularity, SessionPopularity
-from proxysr.models.proxysr import ProxySR, ProxyTrace
+from proxysr.models.proxy_model import ProxyModel, ProxyTrace
+from proxysr.models.proxysr import ProxySR
 from proxysr.models.repeatnet import RepeatNet
 from proxysr.models.sasrec import SASRec
 from proxysr.models.srgnn import SRGNN
@@ -39,10 +41,12 @@ __all__ = [
     "Cooccurrence",
     "GRU4Rec",
     "GRec",
+    "LatentProxy",
     "LearnedModel",
     "Loss",
     "MeanEncoder",
     "Popularity",
+    "ProxyModel",
     "ProxySR",
     "ProxyTrace",
     "RepeatNet",
@@ -56,6 +60,7 @@ __all__ = [
 ]
 
 MODELS: dict[str, type[SessionModel]] = {
+    "latent_proxy": LatentProxy,
     "proxysr": ProxySR,
     "gru4rec": GRU4Rec,
     "narm": NARM,

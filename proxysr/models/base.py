@@ -26,12 +26,22 @@ from proxysr.config import Settings
 from proxysr.data.batches import SessionBatch, TrainingBatches
 from proxysr.data.sessions import Sessions
 
+Ends = tuple[Tensor, Tensor]
+"""Row and column (R,) each of the clicks after which a model is asked."""
+
 
 class Loss(NamedTuple):
     """The value to minimise and the parts it was made of; all scalars on the device."""
 
     total: Tensor
     parts: dict[str, Tensor]
+
+
+class Answer(NamedTuple):
+    """Scores (tiles, R, width), as :mod:`proxysr.models.tiles` keeps them, and columns (R,)."""
+
+    tiles: Tensor
+    choices: dict[str, Tensor]
 
 
 class SessionModel(nn.Module, ABC):
@@ -55,6 +65,14 @@ class SessionModel(nn.Module, ABC):
     """Whether the training loss of a position may depend on later clicks (scores never do)."""
     knows_users: ClassVar[bool] = False
     """Whether it is at a loss without users, so that it can't be held against those without."""
+    shares_prefixes: ClassVar[bool] = False
+    """Whether :meth:`answer` reads a session once for all of its prefixes."""
+    starts_sessions: ClassVar[bool] = False
+    """Whether it can say what a session begins with, from no clicks at all."""
+    uses_history: ClassVar[bool] = False
+    """Whether a person's earlier sessions change its scores (``SessionBatch.prior``)."""
+    n_known_users: int = 0
+    """Users 0..n_known_users - 1 that it learnt of by name."""
     sized_by_data: ClassVar[tuple[str, ...]] = ()
     """Buffers that :meth:`prepare` gives their size; saved ones bring it along."""
 
@@ -85,6 +103,19 @@ class SessionModel(nn.Module, ABC):
         add a number of its own to all scores of a row.
         """
         return self.score(batch)[None]
+
+    def answer(self, batch: SessionBatch, ends: Ends | None = None) -> Answer:
+        """Scores and choices: what :meth:`score_tiles` and :meth:`choices` say, in one pass.
+
+        Parameters
+        ----------
+        batch : SessionBatch
+        ends : int64 (R,) twice, optional
+            Row and column of the clicks after which to ask a model that ``shares_prefixes``;
+            after the last click of each row if left out. The column before the first click asks
+            what the session begins with.
+        """
+        return Answer(self.score_tiles(batch), self.choices(batch))
 
     @abstractmethod
     def represent(self, batch: SessionBatch) -> Tensor:

@@ -57,9 +57,8 @@ from torch.nn.functional import normalize, sigmoid, softmax
 from proxysr.config import require
 from proxysr.data.batches import DeviceSessions, SessionBatch
 from proxysr.data.sessions import PAD, Sessions
-from proxysr.models.base import Loss
+from proxysr.models.base import Ends, Loss
 from proxysr.models.softmax import (
-    Ends,
     SoftmaxConfig,
     SoftmaxModel,
     in_groups,

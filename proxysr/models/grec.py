@@ -50,8 +50,8 @@ from torch.nn.functional import embedding, gelu, pad, relu
 from proxysr.config import require
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD
-from proxysr.models.base import Loss
-from proxysr.models.softmax import Ends, SoftmaxConfig, SoftmaxModel, prefixes
+from proxysr.models.base import Ends, Loss
+from proxysr.models.softmax import SoftmaxConfig, SoftmaxModel, prefixes
 
 
 @dataclass(frozen=True, kw_only=True)

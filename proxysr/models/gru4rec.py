@@ -57,9 +57,8 @@ from torch.nn.functional import log_softmax, logsigmoid
 from proxysr.config import require
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD
-from proxysr.models.base import Loss
+from proxysr.models.base import Ends, Loss
 from proxysr.models.softmax import (
-    Ends,
     SoftmaxConfig,
     SoftmaxModel,
     left_aligned,

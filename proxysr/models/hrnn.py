@@ -78,11 +78,10 @@ from torch.nn.functional import pad
 from proxysr.config import require
 from proxysr.data.batches import GroupBatches, SessionBatch
 from proxysr.data.sessions import Sessions
-from proxysr.models.base import Loss
+from proxysr.models.base import Ends, Loss
 from proxysr.models.proxysr import ProxySR
 from proxysr.models.proxysr_config import ProxySRConfig
 from proxysr.models.softmax import (
-    Ends,
     SoftmaxConfig,
     SoftmaxModel,
     left_aligned,

@@ -31,7 +31,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from proxysr.data.batches import SessionBatch
-from proxysr.models.softmax import Ends, SoftmaxModel, shifted
+from proxysr.models.base import Ends
+from proxysr.models.softmax import SoftmaxModel, shifted
 
 
 class MeanEncoder(SoftmaxModel):

@@ -46,8 +46,8 @@ from torch.nn.functional import softmax
 
 from proxysr.config import require
 from proxysr.data.batches import SessionBatch
+from proxysr.models.base import Ends
 from proxysr.models.softmax import (
-    Ends,
     SoftmaxConfig,
     SoftmaxModel,
     in_groups,

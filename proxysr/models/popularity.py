@@ -73,6 +73,7 @@ class Popularity(CountingModel):
     """
 
     Config = PopularityConfig
+    starts_sessions = True
     clicks: Tensor
 
     def __init__(self, n_items: int, config: PopularityConfig | None = None) -> None:

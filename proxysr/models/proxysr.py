@@ -48,15 +48,16 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu, pad, softmax
+from torch.nn.functional import leaky_relu, pad
 
 from proxysr.config import ConfigError, require
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, Sessions
-from proxysr.models.base import LearnedModel, Loss
+from proxysr.models.base import Loss
 from proxysr.models.hinge import Hinge, hardest_negatives, hinge, hinge_over_all
 from proxysr.models.negatives import Searched, look_up
 from proxysr.models.projected import ProjectedSearch, Queries, closeness_to_all, length, project
+from proxysr.models.proxy_model import ProxyModel, ProxyTrace
 from proxysr.models.proxysr_config import ProxySRConfig
 from proxysr.models.sampling import ItemSampler
 from proxysr.models.short_term import ShortTermEncoder, at_clicks
@@ -78,35 +79,7 @@ class Selection(NamedTuple):
     normal: Tensor
 
 
-class ProxyTrace(NamedTuple):
-    """All that led to the scores of a batch, from the same forward pass.
-
-    K is 0 in a variant that chooses nothing; a vector that a variant leaves out is zero.
-
-    Attributes
-    ----------
-    proxy_logits : (B, K)
-        ``alpha`` of equation 1, with the user's bias where the user is known.
-    position_logits : (B, L, K)
-        The exact addends of each click: their sum over L is ``proxy_logits`` less the user's bias.
-    proxy_weights : (B, K)
-        ``pi``; rows sum to 1.
-    proxy, normal, short_term : (B, D)
-        ``p``, ``v`` and ``s``.
-    projected : (B, D)
-        ``s`` on the hyperplane of ``v``.
-    """
-
-    proxy_logits: Tensor
-    position_logits: Tensor
-    proxy_weights: Tensor
-    proxy: Tensor
-    normal: Tensor
-    short_term: Tensor
-    projected: Tensor
-
-
-class ProxySR(LearnedModel):
+class ProxySR(ProxyModel):
     """The model; see the module's docstring.
 
     Parameters
@@ -117,13 +90,12 @@ class ProxySR(LearnedModel):
 
     Config = ProxySRConfig
     config: ProxySRConfig
-    temperature: Tensor
 
     def __init__(self, n_items: int, config: ProxySRConfig | None = None) -> None:
         super().__init__(n_items, config)
         c = self.config
         d, hidden = c.embedding_dim, (c.embedding_dim + c.n_proxies) // 2
-        self.max_length = c.max_length
+        self.max_length, self.n_known_users = c.max_length, c.n_users
         self.schedule_epochs = c.anneal_epochs if c.chooses else 0
         # all positions of a training session share its proxy and its hyperplane
         self.peeks_in_training = c.has_proxy or c.projection
@@ -201,7 +173,7 @@ class ProxySR(LearnedModel):
             )
             logits = hidden.sum(dim=1) / is_click.sum(dim=1, keepdim=True) @ self.w2
             logits = logits + self._known_user_bias(users, logits)
-            weights = self._weights(logits, temperature, force_proxy)
+            weights = self.weights(logits, temperature, force_proxy)
         elif temperature is not None or force_proxy is not None:
             raise ConfigError(
                 "This variant of ProxySR chooses no proxies: force_proxy and temperature have "
@@ -255,6 +227,25 @@ class ProxySR(LearnedModel):
 
     # -- the contract ----------------------------------------------------------------------
 
+    @property
+    def n_proxies(self) -> int:
+        """Number K of proxies."""
+        return self.config.n_proxies
+
+    @property
+    def chooses(self) -> bool:
+        """Whether sessions choose among K proxies, hyperplanes, or both."""
+        return self.config.chooses
+
+    @property
+    def represents_by_proxies(self) -> bool:
+        """Whether :meth:`represent` gives what is chosen among the proxies."""
+        return self.config.selects_proxy
+
+    def proxy_vectors(self) -> Tensor:
+        """The proxies (K, D); in a variant that chooses hyperplanes without them, the normals."""
+        return self.proxies if self.config.selects_proxy else self.normals
+
     def loss(self, batch: SessionBatch) -> Loss:
         """Equations 8 and 9 over all targets of the batch."""
         c = self.config
@@ -303,19 +294,6 @@ class ProxySR(LearnedModel):
         """Minus the distance (B, V) of equation 7 to every item, -inf for the padding.
 
         With ``similarity="dot"``, the dot products instead.
-
-        Parameters
-        ----------
-        batch : SessionBatch
-        force_proxy : int or int64 (B,), optional
-            Proxy to use in place of the chosen one.
-        temperature : float, optional
-            Temperature to choose with in place of the current epoch's.
-
-        Raises
-        ------
-        ConfigError
-            If one of these is given, and the variant chooses no proxy.
         """
         under = self._choose(batch, force_proxy=force_proxy, temperature=temperature)
         tiles, norm = self._closeness(*under)
@@ -342,14 +320,6 @@ class ProxySR(LearnedModel):
         return chosen.proxy if self.config.has_proxy else self.short_term(clicks, is_click)
 
     @torch.no_grad()
-    def choices(self, batch: SessionBatch) -> dict[str, Tensor]:
-        """The proxy that each session gives most weight to, and that weight; if it chooses one."""
-        if not self.config.chooses:
-            return {}
-        probability, proxy = self.weigh(batch)[1].max(dim=1)
-        return {"proxy": proxy, "probability": probability}
-
-    @torch.no_grad()
     def weigh(self, batch: SessionBatch) -> tuple[Tensor, Tensor]:
         """``alpha`` and ``pi``, (B, K) both, as in :meth:`trace` but without the rest of it."""
         chosen = self._choose(batch)[2]
@@ -368,18 +338,26 @@ class ProxySR(LearnedModel):
             batch, force_proxy=force_proxy, temperature=temperature
         )
         short_term = self.short_term(clicks, is_click)
-        n_clicks = is_click.sum(dim=1)[:, None, None]
         return ProxyTrace(
             proxy_logits=chosen.logits,
-            position_logits=(
-                chosen.hidden / n_clicks @ self.w2 if self.config.chooses else chosen.hidden
-            ),
+            position_logits=self._addends(chosen, is_click),
+            prior_logits=self._known_user_bias(batch.users, chosen.logits),
             proxy_weights=chosen.weights,
             proxy=chosen.proxy,
-            normal=chosen.normal,
             short_term=short_term,
+            normal=chosen.normal,
             projected=project(short_term, chosen.normal),
         )
+
+    @torch.no_grad()
+    def replaced(self, batch: SessionBatch, items: Tensor) -> Tensor:
+        """The addends (n, L, K) that items (n,) would have in place of each click; they are exact.
+
+        A session that repeats an item has the addends of that item at all positions.
+        """
+        repeated = batch.items.new_zeros(1).where(batch.items == PAD, items[:, None])
+        _, is_click, chosen = self._choose(batch._replace(items=repeated, users=None))
+        return self._addends(chosen, is_click)
 
     # -- pieces ----------------------------------------------------------------------------
 
@@ -394,6 +372,12 @@ class ProxySR(LearnedModel):
             clicks, is_click, batch.users, force_proxy=force_proxy, temperature=temperature
         )
         return clicks, is_click, chosen
+
+    def _addends(self, chosen: Selection, is_click: Tensor) -> Tensor:
+        """What each click adds to the logits, (B, L, K)."""
+        if not self.config.chooses:
+            return chosen.hidden
+        return chosen.hidden / is_click.sum(dim=1)[:, None, None] @ self.w2
 
     def _queries(self, points: Tensor, normals: Tensor, session: Tensor) -> Queries:
         """What items are compared with, so that closer ones score higher.
@@ -426,14 +410,6 @@ class ProxySR(LearnedModel):
         available = self.n_items - (not self.config.target_is_negative)
         wanted = available if self.config.negatives == "all" else self.config.n_negatives
         return min(wanted, available)
-
-    def _weights(
-        self, logits: Tensor, temperature: float | Tensor | None, force_proxy: int | Tensor | None
-    ) -> Tensor:
-        if force_proxy is None:
-            return softmax(logits / (self.temperature if temperature is None else temperature), 1)
-        forced = torch.as_tensor(force_proxy, device=logits.device).expand(len(logits))
-        return torch.zeros_like(logits).scatter_(1, forced[:, None], 1)
 
     def _known_user_bias(self, users: Tensor | None, logits: Tensor) -> Tensor:
         if self.user_bias is None or users is None:

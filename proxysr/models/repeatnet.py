@@ -52,10 +52,9 @@ from torch.nn.functional import log_softmax, softmax
 from proxysr.config import require
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD
-from proxysr.models.base import LearnedModel, Loss
+from proxysr.models.base import Ends, LearnedModel, Loss
 from proxysr.models.cross_entropy import cross_entropy_over_all
 from proxysr.models.softmax import (
-    Ends,
     SoftmaxConfig,
     left_aligned,
     recent,

@@ -49,9 +49,8 @@ from torch.nn.functional import relu, scaled_dot_product_attention, softplus
 
 from proxysr.config import require
 from proxysr.data.batches import SessionBatch
-from proxysr.models.base import Loss
+from proxysr.models.base import Ends, Loss
 from proxysr.models.softmax import (
-    Ends,
     SoftmaxConfig,
     SoftmaxModel,
     left_aligned,

@@ -22,13 +22,11 @@ from torch.nn.functional import embedding, pad
 from proxysr.config import require
 from proxysr.data.batches import SessionBatch, Whole
 from proxysr.data.sessions import PAD, Sessions
-from proxysr.models.base import LearnedModel, Loss
+from proxysr.models.base import Ends, LearnedModel, Loss
 from proxysr.models.cross_entropy import cross_entropy_over_all
 from proxysr.models.sampling import ItemSampler, SamplingConfig, sampled_cross_entropy
 from proxysr.models.tiles import product_tiles
 
-Ends = tuple[Tensor, Tensor]
-"""Row and column (R,) each of the clicks after which a model is asked."""
 Embed = Callable[[Tensor], Tensor]
 """Gives items (...) their embeddings (..., D)."""
 SPREAD = 1.5

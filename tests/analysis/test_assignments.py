@@ -12,6 +12,7 @@ import torch
 from proxysr.analysis.assignments import (
     assignments_from_model,
     assignments_from_ranks,
+    decisions,
     with_label,
 )
 from proxysr.config import ConfigError, Settings
@@ -124,8 +125,54 @@ def test_a_model_without_proxies_is_refused(tiny_split: SessionSplit) -> None:
     with pytest.raises(ConfigError, match=r"Constant chooses no proxies; models with proxies"):
         assignments_from_model(Constant(6), tiny_split.test)
     encoding = ProxySR(6, ProxySR.Config(proxy_by="encoding", projection=False)).eval()
+    with pytest.raises(ConfigError, match=r"Constant chooses no proxies"):
+        decisions(Constant(6), tiny_split.test)
     with pytest.raises(ConfigError, match=r"ProxySR chooses no proxies; .* not all of its ablat"):
         assignments_from_model(encoding, tiny_split.test)
+
+
+def test_decisions_are_those_of_reading_click_by_click() -> None:
+    torch.manual_seed(3)
+    config = ProxySR.Config(embedding_dim=8, n_proxies=5, max_length=6, init_std=0.5)
+    model = ProxySR(6, config).eval()
+    random = np.random.default_rng(0)
+    clicks = [random.integers(1, 7, size=n).tolist() for n in (1, 2, 6, 4, 9, 5, 3, 6, 5, 4)]
+    clicks.insert(3, [])
+    sessions = Sessions.from_lists(clicks)
+    wanted = []
+    for row, session in enumerate(clicks):
+        read, led = session[-6:], []
+        for n in range(1, len(read) + 1):
+            led.append(int(model.weigh(batch_of([read[:n]]))[0].argmax()))
+        if not led:
+            continue
+        decided = max([n for n, proxy in enumerate(led, start=1) if proxy != led[-1]], default=0)
+        wanted.append((row, len(read), led[-1], len(set(led)), decided + 1))
+    for batch_size in (1, 3, 100):
+        table = decisions(model, sessions, batch_size=batch_size)
+        assert list(table.itertuples(index=False, name=None)) == wanted
+    assert list(table) == ["session_id", "n_clicks", "proxy", "proxies_met", "decided_after"]
+    assert {met for *_, met, _ in wanted} >= {1, 2, 3}
+    assert any(1 < decided < n for _, n, _, _, decided in wanted)
+    same = assignments_from_model(model, sessions)
+    assert table["proxy"].tolist() == same["proxy"].tolist()
+
+
+class Planned(ProxySR):
+    """Has a path that is told to it."""
+
+    led = ((4, 4, 1, 4, 4), (2, 3, 2, 3, 1), (0, 0, 2, 2, 2))
+
+    def path(self, batch: SessionBatch) -> torch.Tensor:
+        return torch.nn.functional.one_hot(torch.tensor(self.led), 5) * 0.9
+
+
+def test_decisions_by_hand() -> None:
+    model = Planned(6, ProxySR.Config(embedding_dim=4, n_proxies=5)).eval()
+    table = decisions(model, Sessions.from_lists([[1, 2, 3, 4, 5]] * 3))
+    assert table["proxy"].tolist() == [4, 1, 2]
+    assert table["proxies_met"].tolist() == [2, 3, 2]
+    assert table["decided_after"].tolist() == [4, 5, 3]
 
 
 def test_labels_are_joined_by_session_id_as_text() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxysr.analysis import attribution
-from proxysr.analysis.attribution import Flip, contributions, smallest_flip
+from proxysr.analysis.attribution import Flip, contributions, proxy_path, smallest_flip
 from proxysr.config import ConfigError
 from proxysr.data.batches import batch_of
 from proxysr.models import ProxySR
@@ -100,6 +100,27 @@ def test_a_known_user_adds_a_bias_beside_the_clicks() -> None:
     assert table["proxy"].tolist() == [3, 3]
     logit = float(logits_of(model, [1, 2], user=1)[3])
     assert table["logit"].sum() == pytest.approx(logit - 50, abs=1e-12)
+    assert table["prior"].tolist() == [50, 50]
+    logits = logits_of(model, [1, 2], user=1)
+    lead = float(logits[3] - logits[table["runner_up"][0]])
+    assert table["difference"].sum() + table["prior"][0] == pytest.approx(lead, abs=1e-12)
+    assert contributions(model, [1, 2])["prior"].tolist() == [0, 0]
+
+
+@given(clicks=sessions, seed=st.integers(0, 50))
+def test_the_path_is_the_choice_after_each_click(clicks: list[int], seed: int) -> None:
+    model = model_of(seed)
+    table = proxy_path(model, clicks)
+    read = clicks[-5:]
+    assert table["item"].tolist() == read
+    assert table["position"].tolist() == list(range(len(clicks)))[-5:]
+    for n, (proxy, probability) in enumerate(
+        zip(table["proxy"], table["probability"], strict=True)
+    ):
+        weights = model.trace(batch_of([read[: n + 1]])).proxy_weights[0]
+        assert proxy == int(weights.argmax())
+        assert probability == pytest.approx(float(weights.max()), abs=1e-12)
+    assert table["proxy"].iloc[-1] == contributions(model, clicks)["proxy"][0]
 
 
 def test_a_single_proxy_has_no_rival() -> None:
@@ -150,7 +171,7 @@ def test_some_sessions_flip_by_a_drop_and_some_by_a_replacement() -> None:
 
 def test_what_cannot_be_explained_is_refused() -> None:
     model = model_of()
-    for explain in (contributions, smallest_flip):
+    for explain in (contributions, smallest_flip, proxy_path):
         with pytest.raises(ConfigError, match="at least one click; received none"):
             explain(model, [])
         with pytest.raises(ConfigError, match=r"Items of this model are 1 to 7; received 0, 8"):

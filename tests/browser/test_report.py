@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from proxysr.data.batches import batch_of
 from proxysr.explorer import report
 from proxysr.explorer.report import write_report
 from tests.explorer.standin import HOSTILE, View, hostile_run, view_of
@@ -172,7 +173,12 @@ def test_a_row_opens_by_keyboard_to_clicks_and_recommendations(opened: Opened, v
     opened.wait_for_text("#rows .detail", "Recommended after all clicks but the last")
     clicks = opened.page.locator("#rows .detail ol").first.locator("li").all_inner_texts()
     titles = view.items["title"].to_numpy()[view.sessions[0] - 1]
-    assert clicks == [" ".join(title.split()) for title in titles]
+    path = view.model.path(batch_of([view.sessions[0].tolist()]))[0].max(dim=1)
+    after = zip(path.indices.tolist(), path.values.tolist(), strict=True)
+    assert clicks == [
+        f"{' '.join(title.split())} → {proxy} · {probability:.2f}"
+        for title, (proxy, probability) in zip(titles, after, strict=True)
+    ]
     assert "True next item" in opened.text("#rows .detail")
     opened.page.keyboard.press("Enter")
     opened.page.wait_for_selector("#rows .detail", state="detached")

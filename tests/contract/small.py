@@ -14,6 +14,7 @@ from proxysr.presets import ABLATIONS
 N_ITEMS = 40
 
 SMALL: dict[str, dict[str, Any]] = {
+    "latent_proxy": {"embedding_dim": 16, "n_proxies": 6, "max_length": 12, "dropout": 0.1},
     "proxysr": {
         "embedding_dim": 16, "n_proxies": 8, "n_negatives": 20, "max_length": 12,
         "init_std": 0.1, "anneal_epochs": 3,
@@ -47,6 +48,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "proxysr, s(s) on a hyperplane": {"expressed_by": "short-term"},
     "proxysr, encoding p(s) on a hyperplane": {"proxy_by": "encoding"},
     "proxysr, drawn negatives": {"sampled_negatives": 20, "n_negatives": 5},
+    "latent_proxy, attention": {"attention": True},
+    "latent_proxy, one proxy": {"n_proxies": 1},
     "gru4rec, drawn negatives": {"sampled_negatives": 15},
     "hrnn, all": {"variant": "all"},
     "hrnn, by proxies": {"proxysr": ("embedding_dim=4", "n_proxies=3", "init_std=0.1")},

@@ -40,7 +40,7 @@ class View:
 
     @property
     def n_proxies(self) -> int:
-        return int(self.model.config.n_proxies)
+        return int(self.model.n_proxies)
 
     def label(self, item: int) -> str:
         row = self.items.iloc[item - 1]
@@ -76,7 +76,7 @@ def view_of(path: Path, part: str = "test") -> View:
             info = split.session_info.set_index("session_id")
             for name in info:
                 frame[name] = frame["session_id"].map(info[name])
-    n_proxies = model.config.n_proxies
+    n_proxies = model.n_proxies
     dots, middles = spread(table, n_proxies, 0)
     half_dots, half_middles = spread(half_table, n_proxies, 1)
     quality = SimpleNamespace(recall=0.61, cpd=0.42, trustworthiness=0.93)

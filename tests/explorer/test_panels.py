@@ -169,6 +169,12 @@ def test_a_session_shows_why_and_what_comes_next(explorer: ProxyExplorer) -> Non
     addends = trace.position_logits[0, :, best] - trace.position_logits[0, :, second]
     for addend in addends.tolist():
         assert f">{addend:+.2f}<" in explorer.session.why.html
+    assert "before the first click" not in explorer.session.why.html
+    table = explorer.session.why.html.partition("Why: its clicks")[2]
+    shown = [int(proxy) for proxy in pressable(table, "proxy")]
+    path = scene.model.path(session_batch(scene.model, clicks))[0].max(dim=1)
+    assert shown == path.indices.tolist()
+    assert all(f">{probability:.2f}<" in table for probability in path.values.tolist())
     prefix, target = clicks[:-1], clicks[-1]
     scores = scene.model.score(batch_of([prefix]))[0]
     scores[prefix] = -torch.inf
@@ -357,7 +363,12 @@ def test_a_known_user_counts_in_every_panel(tmp_path: Path) -> None:
         proxy = chosen["proxy"][row]
         assert (view.sessions.user_index[row] < 0) or proxy == 4
         assert f'data-value="{proxy}"' in explorer.session.why.html.split("</tr>")[1]
-        told = "but for what the model learnt of the user" in explorer.session.why.html
+        told = "what the model learnt of the user" in explorer.session.why.html
+        lead = explorer.scene.model.weigh(
+            session_batch(view.model, view.sessions[row].tolist(), view.sessions.user_index[row])
+        )[0][0].topk(2)
+        total = float(lead.values[0] - lead.values[1])
+        assert f"They add up to {total:+.2f}, the lead" in explorer.session.why.html
         assert told == bool(view.sessions.user_index[row] >= 0)
         explorer.store.drop(0)
         after = explorer.what_if.head.html

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from proxysr.data.batches import batch_of
 from proxysr.evaluation import evaluate
 from proxysr.explorer import report
 from proxysr.explorer.report import check_place, embedded, write_report
@@ -116,6 +117,21 @@ def test_recommendations_and_ranks_are_those_of_the_model(view: View, text: str)
         key = (view.sessions.session_ids[row], len(clicks) - 1)
         assert rank == (pytest.approx(of_target[key]) if key in of_target else None)
         assert (rank is None) == (clicks[-1] in clicks[:-1])
+
+
+def test_paths_are_those_of_the_prefixes(view: View, text: str) -> None:
+    data = data_of(text)["sessions"]
+    examples = data["examples"]
+    for row, path, likely in zip(
+        examples["row"][:10], examples["path"], examples["likely"], strict=False
+    ):
+        clicks = view.sessions[row].tolist()
+        assert len(path) == len(likely) == len(clicks)
+        for n, (proxy, probability) in enumerate(zip(path, likely, strict=True), start=1):
+            weights = view.model.weigh(batch_of([clicks[:n]]))[1][0]
+            assert float(weights[proxy]) == pytest.approx(float(weights.max()), abs=1e-6)
+            assert probability == pytest.approx(1000 * float(weights.max()), abs=0.51)
+        assert path[-1] == data["proxy"][row]
 
 
 def test_no_text_of_the_data_is_markup(text: str) -> None:

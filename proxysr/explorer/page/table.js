@@ -64,8 +64,16 @@ function showHead() {
   }));
 }
 
+/** The most probable proxy after click n of an example, by the model at 100 %. */
+function proxyAfter(row, n) {
+  if (!example.has(row) || choice() !== S) return null;
+  const path = S.examples.path[example.get(row)], likely = S.examples.likely[example.get(row)];
+  const at = n - (S.clicks[row].length - path.length); // only the latest clicks are read
+  return at < 0 ? null : el("small", { class: "muted", title: "most probable proxy after this click, and its probability" }, ` → ${path[at]} · ${decimal(likely[at] / 1000)}`);
+}
+
 function openRow(row) {
-  const clicks = el("ol", { class: "clicks" }, ...S.clicks[row].map((item) => el("li", { title: DATA.items.ids[item] }, title(item))));
+  const clicks = el("ol", { class: "clicks" }, ...S.clicks[row].map((item, n) => el("li", { title: DATA.items.ids[item] }, title(item), proxyAfter(row, n))));
   const detail = el("div", { class: "detail" }, el("div", {}, el("h4", {}, "Clicks, oldest first"), clicks));
   if (!example.has(row)) {
     const why = S.clicks[row].length < 2 ? "A session of one click leaves nothing to predict."

@@ -1,0 +1,81 @@
+"""What a person's earlier sessions say of the next one: a prior over the proxies.
+
+Nothing is learnt for a user, so it works for users whom training never saw, and from their second
+session on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from proxysr.config import ConfigError, require
+from proxysr.data.batches import whole_sessions
+from proxysr.data.sessions import Sessions
+from proxysr.models import ProxyModel, SessionModel
+
+
+@torch.no_grad()
+def priors(model: SessionModel, sessions: Sessions, history: Sequence[Sessions]) -> Tensor:
+    """:attr:`SessionBatch.prior` (S, K) of each session, from what its user did before.
+
+    Parameters
+    ----------
+    model : SessionModel
+        One that ``uses_history``.
+    sessions : Sessions
+        In time order; of the same user, earlier ones are a part of the history of later ones.
+    history : sequence of Sessions
+        Parts that came before ``sessions``.
+
+    Raises
+    ------
+    ConfigError
+        If the model makes nothing of earlier sessions, or no user is known.
+    """
+    model = learning_from_history(model)
+    parts = [*history, sessions]
+    user = np.concatenate([part.user_index for part in parts])
+    require(
+        bool((user >= 0).any()),
+        "No session has a known user, so none has earlier sessions: leave history out.",
+    )
+    weights = torch.cat([posteriors(model, part) for part in parts]).double()
+    # sums over earlier sessions of the same user; sorting keeps the order of time
+    order = np.argsort(user, kind="stable")
+    place = np.searchsorted(user[order], user[order])  # where the user's sessions start
+    before = weights[order].cumsum(dim=0) - weights[order]
+    n = np.arange(len(order)) - place
+    before, n = before - before[place], np.where(user[order] >= 0, n, 0)
+    back = np.argsort(order)[-len(sessions) :] if len(sessions) else order[:0]
+    known = torch.from_numpy(n).to(before.device)[:, None]
+    return model.prior((before * (known > 0))[back].float(), known[back].float())
+
+
+@torch.no_grad()
+def posteriors(model: ProxyModel, sessions: Sessions) -> Tensor:
+    """Weights (S, K) of the proxies after all clicks of each session; 0 for one without clicks."""
+    device = model.temperature.device
+    found = torch.zeros(len(sessions), model.n_proxies, device=device)
+    for rows, batch in whole_sessions(sessions, max_length=model.max_length, device=device):
+        found[torch.from_numpy(rows).to(device)] = model.weigh(batch)[1]
+    return found
+
+
+def learning_from_history(model: SessionModel) -> ProxyModel:
+    """The model, if a person's earlier sessions change its scores.
+
+    Raises
+    ------
+    ConfigError
+        If not.
+    """
+    if isinstance(model, ProxyModel) and model.uses_history:
+        return model
+    raise ConfigError(
+        f"{type(model).__name__} makes nothing of a person's earlier sessions; models such as "
+        "LatentProxy do. Leave history out."
+    )

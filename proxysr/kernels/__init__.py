@@ -1,0 +1,5 @@
+"""Fast forms of what models say in plain tensor algebra.
+
+Each stands beside the plain line that it replaces, in its docstring, and is held to it in
+``tests/kernels``. Nobody needs to read them to know what a model is.
+"""

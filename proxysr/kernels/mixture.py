@@ -1,0 +1,97 @@
+"""Sums over all items under every proxy at once, without a tensor of queries x items x proxies.
+
+With ``exp(x.e + p.e) = exp(x.e) exp(p.e)``, the sums over items of R queries under K proxies are
+one matrix product, (R, V) by (V, K). Items are taken a tile at a time, so that memory does not
+grow with them; exponents are taken relative to the lengths of ``x`` and ``p``, which bound them as
+items have length 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+TILE = 2048
+"""Items whose exponentials are made at once."""
+KEPT = 2**28
+"""Bytes of exponentials that are kept from the forward pass for the backward pass; what does not
+fit is made again there."""
+
+
+def log_normalisers(
+    queries: Tensor, proxies: Tensor, items: Tensor, by_proxy: Tensor | None = None
+) -> Tensor:
+    """Logarithm (R, K) of the sum over items of ``exp(x.e + p.e)``.
+
+    The plain line: ``((queries @ items.T).exp() @ (proxies @ items.T).exp().T).log()``.
+
+    Parameters
+    ----------
+    queries : (R, D)
+    proxies : (K, D)
+    items : (V, D)
+        Of length 1.
+    by_proxy : (K, V), optional
+        ``exp(p.e - ||p||)``, if it is known already; no gradients then.
+    """
+    if by_proxy is not None:
+        return _sums(queries, proxies, items, by_proxy)
+    return _LogNormalisers.apply(queries, proxies, items)  # type: ignore[no-any-return,no-untyped-call]
+
+
+def _sums(queries: Tensor, proxies: Tensor, items: Tensor, by_proxy: Tensor) -> Tensor:
+    left = torch.linalg.vector_norm(queries, dim=1, keepdim=True)
+    sums = queries.new_zeros(len(queries), len(proxies))
+    for tile, known in zip(_tiles(items), torch.split(by_proxy, TILE, dim=1), strict=True):
+        sums.addmm_(torch.sub(queries @ tile.T, left).exp_(), known.T)
+    return sums.log() + left + torch.linalg.vector_norm(proxies, dim=1)
+
+
+class _LogNormalisers(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, queries: Tensor, proxies: Tensor, items: Tensor) -> Tensor:
+        sums = queries.new_zeros(len(queries), len(proxies))
+        left = torch.linalg.vector_norm(queries, dim=1, keepdim=True)
+        right = torch.linalg.vector_norm(proxies, dim=1, keepdim=True)
+        n_kept = KEPT // (items.element_size() * (len(queries) + len(proxies)))
+        ctx.kept = []
+        for tile in _tiles(items):
+            by_query = torch.sub(queries @ tile.T, left).exp_()  # (R, tile)
+            by_proxy = torch.sub(proxies @ tile.T, right).exp_()  # (K, tile)
+            sums.addmm_(by_query, by_proxy.T)
+            if (len(ctx.kept) + 1) * TILE <= n_kept:
+                ctx.kept.append((by_query, by_proxy))
+        ctx.save_for_backward(queries, proxies, items, sums, left, right)
+        return sums.log() + left + right.T
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        queries, proxies, items, sums, left, right = ctx.saved_tensors
+        share = gradient / sums  # (R, K)
+        for_queries, for_proxies = torch.zeros_like(queries), torch.zeros_like(proxies)
+        for_items = torch.empty_like(items)
+        for index, tile in enumerate(_tiles(items)):
+            if index < len(ctx.kept):
+                by_query, by_proxy = ctx.kept[index]
+            else:
+                by_query = torch.sub(queries @ tile.T, left).exp_()
+                by_proxy = torch.sub(proxies @ tile.T, right).exp_()
+            of_query = (share @ by_proxy).mul_(by_query)  # (R, tile)
+            of_proxy = (share.T @ by_query).mul_(by_proxy)  # (K, tile)
+            for_queries.addmm_(of_query, tile)
+            for_proxies.addmm_(of_proxy, tile)
+            part = for_items[index * TILE : index * TILE + len(tile)]
+            torch.mm(of_query.T, queries, out=part)
+            part.addmm_(of_proxy.T, proxies)
+        ctx.kept = []
+        return for_queries, for_proxies, for_items
+
+
+def _tiles(items: Tensor) -> Iterator[Tensor]:
+    """Views of the items, ``TILE`` rows each."""
+    return iter(torch.split(items, TILE))

@@ -1,0 +1,406 @@
+"""Latent proxies: a session follows one of K hidden interests, and its clicks tell which.
+
+Idea
+----
+As in ProxySR, a session is a general interest, for which one of K learnt *proxies* stands, plus
+a short-term interest that its latest clicks show. Here that is a probability model of the clicks,
+so no network selects the proxy: Bayes' rule infers it from the clicks so far, in training as in
+use, and each click says exactly how much it speaks for each proxy. Without a proxy (K = 1) it is
+a session model whose items and sessions are compared by cosine.
+
+Equations
+---------
+Items ``e_i`` and their directions ``ê_i = e_i / ||e_i||``, proxies ``p_k`` with weights ``w_k``,
+clicks ``i_1 … i_T``:
+
+1. short-term interest ``q_t = unit(sum_u softmax_u(a_{t-u} + ê_t' A ê_u) ê_u)`` over ``u <= t``
+2. ``p(i_{t+1} = i | i_1 … i_t, k) = softmax_i(s q_t.ê_i + p_k.ê_i + b_i)``, where ``b_i`` is 0 for
+   an item that was not clicked yet, and else by the place from the end of its latest click
+3. ``p(i_1 = i | k) = softmax_i(log popularity_i + p_k.ê_i)``
+4. posterior ``π_t(k) ∝ w_k p(i_1 | k) … p(i_t | i_1 … i_{t-1}, k)``
+5. recommended: ``sum_k π_t(k) p(i | i_1 … i_t, k)``
+6. loss: ``-log p(i_1 … i_T) = -sum_t log sum_k π_{t-1}(k) p(i_t | i_1 … i_{t-1}, k)``
+7. a person with earlier sessions: ``w_k ∝ c w_k + sum of the posteriors of these sessions``
+
+The normaliser of 2 for all K is one matrix product (:mod:`proxysr.kernels.mixture`), and what
+the items clicked already have more or less is added to it.
+
+Where they are
+--------------
+1: :meth:`LatentProxy.short_term`; 2-4: :meth:`LatentProxy.read`; 5: :meth:`LatentProxy.answer`;
+6: :meth:`LatentProxy.loss`; 7: :meth:`LatentProxy.prior`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout, normalize, pad
+
+from proxysr.config import Settings, require
+from proxysr.data.batches import SessionBatch
+from proxysr.data.sessions import PAD, Sessions
+from proxysr.kernels.mixture import log_normalisers
+from proxysr.models.base import Answer, Ends, Loss
+from proxysr.models.proxy_model import ProxyModel, ProxyTrace
+from proxysr.models.tiles import entries, product_tiles, side_by_side
+
+PLACES = 10
+"""Places from the end that a repeated item's bias tells apart; the last is all further ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentProxyConfig(Settings):
+    """Hyper-parameters of the latent proxies; the defaults serve logs of unknown kinds."""
+
+    embedding_dim: int = 64
+    """Size d of items and proxies."""
+    n_proxies: int = 64
+    """Number K of proxies; 1 leaves the short-term interest alone."""
+    scale: float = 13.0
+    """Scale s of the cosine of short-term interest and item: one over the softmax's temperature."""
+    dropout: float = 0.2
+    """Share of the entries of the clicks that the short-term interest is read from without."""
+    attention: bool = False
+    """Whether the latest click has a say in which clicks count (A in equation 1), beside their
+    places."""
+    prior_strength: float = 1.0
+    """How many earlier sessions of a person the weights w count as (c in equation 7)."""
+    max_length: int = 200
+    """Clicks of a session that are read: its latest ones."""
+
+    def check(self) -> None:
+        """Check ranges."""
+        for name in ("embedding_dim", "n_proxies", "max_length"):
+            value = getattr(self, name)
+            require(value >= 1, f"{name} is at least 1; received {value}.")
+        require(0 < self.scale <= 40, f"scale is above 0 and at most 40; received {self.scale}.")
+        require(0 <= self.dropout < 1, f"dropout is in [0, 1); received {self.dropout}.")
+        require(
+            self.prior_strength > 0, f"prior_strength is above 0; received {self.prior_strength}."
+        )
+
+
+class Reading(NamedTuple):
+    """What is known after each click of a batch.
+
+    Attributes
+    ----------
+    query : (B, L, D)
+        ``s q_t``.
+    click : (B, L, K)
+        ``log p(i_t | before, k)`` of each click, 0 at the padding.
+    following : (B, L, K)
+        The same of the item that follows each click; 0 where none is asked for.
+    evidence : (B, L, K)
+        ``log(w_k p(i_1 … i_t | k))`` but for the mean over proxies of each click's part; at the
+        padding before a session, ``log w_k``.
+    log_z : (B, L, K)
+        Logarithm of the normaliser of equation 2 after each click.
+    bias : (B, L, L)
+        After click l, the bias of the item of click u where that is its latest click; else 0.
+    """
+
+    query: Tensor
+    click: Tensor
+    following: Tensor
+    evidence: Tensor
+    log_z: Tensor
+    bias: Tensor
+
+
+class Tables(NamedTuple):
+    """Directions (V, D), ``exp(p_k.ê_i - ||p_k||)`` (K, V) and ``||p_k||`` (K,)."""
+
+    directions: Tensor
+    by_proxy: Tensor
+    length: Tensor
+
+
+class LatentProxy(ProxyModel):
+    """The model; see the module's docstring.
+
+    Parameters
+    ----------
+    n_items : int
+    config : LatentProxyConfig, optional
+    """
+
+    Config = LatentProxyConfig
+    config: LatentProxyConfig
+    shares_prefixes = True
+    starts_sessions = True
+    uses_history = True
+    step_sizes: ClassVar = {"proxies": 5.0, "log_weights": 5.0, "repeat_bias": 5.0}
+    # small proxies with the plain rate stay weak: few are told apart, and late
+
+    def __init__(self, n_items: int, config: LatentProxyConfig | None = None) -> None:
+        super().__init__(n_items, config)
+        c = self.config
+        self.max_length = c.max_length
+        self.items = nn.Parameter(torch.randn(n_items + 1, c.embedding_dim) * 0.1)
+        with torch.no_grad():
+            self.items[PAD] = 0
+        self.proxies = nn.Parameter(torch.randn(c.n_proxies, c.embedding_dim))
+        self.log_weights = nn.Parameter(torch.zeros(c.n_proxies), requires_grad=c.n_proxies > 1)
+        self.places = nn.Parameter(-torch.arange(1.0, c.max_length + 1).log())
+        if c.attention:
+            self.attention = nn.Parameter(torch.zeros(c.embedding_dim, c.embedding_dim))
+        self.repeat_bias = nn.Parameter(torch.zeros(PLACES))
+        self._kept: tuple[object, Tables] | None = None
+        self.register_buffer("repeat_level", torch.zeros(()))
+        self.register_buffer("temperature", torch.ones(()))
+        self.register_buffer("log_popularity", torch.zeros(n_items + 1))
+
+    def prepare(self, train: Sessions) -> None:
+        """Count how often items are clicked."""
+        counts = torch.bincount(torch.tensor(train.items).long(), minlength=self.n_items + 1)
+        self.log_popularity.copy_((counts + 0.5).log())
+
+    # -- equations -------------------------------------------------------------------------
+
+    def short_term(self, clicks: Tensor, is_click: Tensor) -> Tensor:
+        """Equation 1: the directions (B, L, D) after each of the clicks (B, L, D)."""
+        n = clicks.shape[1]
+        back = _steps_back(n, clicks.device)
+        weights = self.places[back.clamp(0, self.max_length - 1)].expand(len(clicks), n, n)
+        if self.config.attention:
+            weights = weights + clicks @ self.attention @ clicks.mT
+        is_read = (back >= 0) & is_click[:, None] | ~is_click[:, :, None]  # no row without any
+        weights = weights.masked_fill(~is_read, -torch.inf).softmax(dim=2)
+        return normalize(weights @ clicks, dim=2)
+
+    def read(self, items: Tensor, following: Tensor, prior: Tensor | None = None) -> Reading:
+        """Equations 2 to 4.
+
+        Parameters
+        ----------
+        items, following : int64 (B, L)
+            Clicks, and the item after each that its probability is asked of.
+        prior : (B, K), optional
+            Weights of the proxies before the first click, in place of ``w``.
+        """
+        scale, is_click = self.config.scale, items != PAD
+        directions = self.directions() if torch.is_grad_enabled() else self._tables().directions
+        clicks = directions[items]
+        seen = dropout(clicks, self.config.dropout, self.training)
+        query = scale * self.short_term(seen, is_click)
+        # equation 2 without b, then what b adds for the items clicked already
+        rows = is_click.nonzero(as_tuple=True)
+        log_z = query.new_zeros(*items.shape, len(self.proxies))
+        log_z = log_z.index_put(rows, self.log_normalisers(query[rows], directions))
+        length, pull = self.proxies.norm(dim=1), clicks @ self.proxies.T
+        bias = self.bias(items)
+        more = torch.expm1(bias) * torch.exp(query @ clicks.mT - scale)  # (B, L, L)
+        share = more @ torch.exp(pull - length) * torch.exp(scale + length - log_z)
+        log_z = log_z + torch.log1p(share.clamp(min=-1 + 1e-6))
+        own = torch.linalg.vecdot(query, directions[following])
+        own = own + (bias * (items[:, None] == following[:, :, None])).sum(dim=2)
+        likelihood = own[..., None] + directions[following] @ self.proxies.T - log_z
+        likelihood = likelihood * (following != PAD)[..., None]
+        # equation 3 for the first click
+        is_first = (is_click & ~pad(is_click[:, :-1], (1, 0)))[..., None]
+        first = self.log_popularity[items][..., None] + pull - self.log_z_first(directions)
+        click = torch.where(is_first, first, pad(likelihood[:, :-1], (0, 0, 1, 0)))
+        click = click * is_click[..., None]
+        # equation 4
+        log_prior = self.log_weights.log_softmax(dim=0) if prior is None else prior.log()[:, None]
+        addends = click - click.mean(dim=2, keepdim=True)  # small numbers: sums stay exact
+        return Reading(query, click, likelihood, log_prior + addends.cumsum(dim=1), log_z, bias)
+
+    def bias(self, items: Tensor) -> Tensor:
+        """``b`` (B, L, L): after click l, of the item of click u if that is its latest; else 0."""
+        n, is_click = items.shape[1], items != PAD
+        back = _steps_back(n, items.device)
+        again = (items[:, :, None] == items[:, None]) & (back < 0)  # (B, u, v): on the same, later
+        next_click = torch.where(again.any(dim=2), again.int().argmax(dim=2), n)
+        column = torch.arange(n, device=items.device)
+        is_latest = (back >= 0) & (column[:, None] < next_click[:, None]) & is_click[:, None]
+        table = self.repeat_bias + self.repeat_level
+        return table[back.clamp(0, PLACES - 1)] * is_latest
+
+    def log_z_first(self, directions: Tensor) -> Tensor:
+        """Logarithm (K,) of the normaliser of equation 3."""
+        logits = self.log_popularity[1:] + self.proxies @ directions[1:].T
+        return torch.logsumexp(logits, dim=1)
+
+    def loss(self, batch: SessionBatch) -> Loss:
+        """Equation 6, over the number of targets."""
+        items, is_target = batch.items, batch.targets != PAD
+        following = torch.cat([items[:, 1:], batch.targets[:, -1:]], dim=1) * (items != PAD)
+        found = self.read(items, following)
+        posterior = found.evidence.log_softmax(dim=2)
+        log_p = torch.logsumexp(posterior + found.following, dim=2)[is_target]
+        is_first = (items != PAD) & ~pad(items[:, :-1] != PAD, (1, 0))
+        log_p_first = torch.logsumexp(
+            self.log_weights.log_softmax(dim=0) + found.click[is_first], dim=1
+        )
+        n = len(log_p) if batch.whole is None else batch.whole.n_targets
+        parts = {"next": -log_p.sum() / n, "first": -log_p_first.sum() / n}
+        return Loss(sum(parts.values()), {name: part.detach() for name, part in parts.items()})
+
+    # -- the contract ----------------------------------------------------------------------
+
+    @torch.no_grad()
+    def answer(
+        self,
+        batch: SessionBatch,
+        ends: Ends | None = None,
+        *,
+        force_proxy: int | Tensor | None = None,
+        temperature: float | Tensor | None = None,
+    ) -> Answer:
+        """Equation 5: log-probabilities of all items, and the most probable proxy.
+
+        Parameters are those of :meth:`score`, and ``ends``, rows and columns (R,) of the clicks
+        after which to ask: the latest ones if left out. At the padding just before a session, it
+        is asked what the session begins with.
+        """
+        items, found = self._read(batch, cut=ends is None)
+        if ends is None:
+            row = torch.arange(len(items), device=items.device)
+            ends = row, torch.full_like(row, items.shape[1] - 1)
+        row, _ = ends
+        weights = self.weights(found.evidence[ends], temperature, force_proxy)  # (R, K)
+        directions, by_proxy, length = self._tables()
+        begins = (items[ends] == PAD)[:, None]
+        log_z = torch.where(begins, self.log_z_first(directions), found.log_z[ends])
+        share = weights * torch.exp(length - log_z)
+        tiles = product_tiles(found.query[ends] * ~begins, directions)
+        for index, tile in enumerate(tiles):
+            some = slice(index * tile.shape[1], (index + 1) * tile.shape[1])
+            scores = tile[:, : by_proxy[:, some].shape[1]]
+            scores += (share @ by_proxy[:, some]).log_()
+            scores += begins * self.log_popularity[some]
+        clicked = items[row] * (found.bias[ends] != 0)
+        tiles.view(-1).index_add_(0, entries(tiles, clicked).flatten(), found.bias[ends].flatten())
+        probability, proxy = weights.max(dim=1)
+        return Answer(tiles, {"proxy": proxy, "probability": probability} if self.chooses else {})
+
+    @torch.no_grad()
+    def score(
+        self,
+        batch: SessionBatch,
+        *,
+        force_proxy: int | Tensor | None = None,
+        temperature: float | Tensor | None = None,
+    ) -> Tensor:
+        """Equation 5: log-probabilities (B, V) of the next click, -inf for the padding."""
+        tiles = self.answer(batch, force_proxy=force_proxy, temperature=temperature).tiles
+        return side_by_side(tiles, self.n_items + 1)
+
+    @torch.no_grad()
+    def score_tiles(self, batch: SessionBatch) -> Tensor:
+        """The same, a tile of items at a time."""
+        return self.answer(batch).tiles
+
+    @torch.no_grad()
+    def represent(self, batch: SessionBatch) -> Tensor:
+        """The mean (B, D) of the proxies under the posterior; of one alone, the short-term interest."""
+        found = self.trace(batch)
+        return found.proxy if self.chooses else found.short_term
+
+    @torch.no_grad()
+    def weigh(self, batch: SessionBatch) -> tuple[Tensor, Tensor]:
+        """``log(w_k p(clicks | k))`` but for a constant, and the posterior; (B, K) both."""
+        evidence = self._read(batch)[1].evidence[:, -1]
+        logits = evidence - evidence.mean(dim=1, keepdim=True)
+        return logits, self.weights(logits)
+
+    @torch.no_grad()
+    def path(self, batch: SessionBatch) -> Tensor:
+        """The posterior (B, L, K) after each click, 0 at the padding."""
+        items, found = self._read(batch)
+        weights = self.weights(found.evidence.flatten(0, 1)).view_as(found.evidence)
+        return weights * (items != PAD)[..., None]
+
+    @torch.no_grad()
+    def trace(
+        self,
+        batch: SessionBatch,
+        *,
+        force_proxy: int | Tensor | None = None,
+        temperature: float | Tensor | None = None,
+    ) -> ProxyTrace:
+        """Everything between clicks and scores; parameters are those of :meth:`score`.
+
+        A click's addend for a proxy is its log-likelihood under it, less the mean over proxies.
+        """
+        found = self._read(batch)[1]
+        clicks = found.click - found.click.mean(dim=2, keepdim=True)
+        before = found.evidence[:, 0] - clicks[:, 0]
+        before = before - before.mean(dim=1, keepdim=True)
+        logits = before + clicks.sum(dim=1)
+        weights = self.weights(logits, temperature, force_proxy)
+        return ProxyTrace(
+            proxy_logits=logits,
+            position_logits=clicks,
+            prior_logits=before,
+            proxy_weights=weights,
+            proxy=weights @ self.proxies,
+            short_term=found.query[:, -1] / self.config.scale,
+        )
+
+    @torch.no_grad()
+    def replaced(self, batch: SessionBatch, items: Tensor) -> Tensor:
+        """Addends (n, L, K) of other items in place of each click, normalisers as they are."""
+        clicked, found = self._read(batch)
+        directions = self._tables().directions
+        log_z = pad(found.log_z[0, :-1], (0, 0, 1, 0))
+        log_z[(clicked[0] != PAD).int().argmax()] = self.log_z_first(directions)
+        addends = (directions[items] @ self.proxies.T)[:, None] - log_z  # (n, L, K)
+        return (addends - addends.mean(dim=2, keepdim=True)) * (clicked[0] != PAD)[:, None]
+
+    def prior(self, sums: Tensor, n: Tensor) -> Tensor:
+        """Equation 7; see :meth:`ProxyModel.prior`."""
+        c = self.config.prior_strength
+        return (c * self.log_weights.softmax(dim=0) + sums) / (c + n)
+
+    @property
+    def chooses(self) -> bool:
+        """Whether there are proxies to choose among: one alone is no proxy."""
+        return self.n_proxies > 1
+
+    def proxy_vectors(self) -> Tensor:
+        """``p`` (K, D)."""
+        return self.proxies
+
+    @property
+    def n_proxies(self) -> int:
+        """Number K of proxies."""
+        return len(self.proxies)
+
+    # -- pieces ----------------------------------------------------------------------------
+
+    def directions(self) -> Tensor:
+        """``ê`` (V, D) of all items; the padding's is 0."""
+        return normalize(self.items, dim=1)
+
+    def log_normalisers(self, queries: Tensor, directions: Tensor) -> Tensor:
+        """``log sum_i exp(s q.ê_i + p_k.ê_i)`` (R, K) of queries ``s q`` (R, D)."""
+        known = None if torch.is_grad_enabled() else self._tables().by_proxy[:, PAD + 1 :]
+        return log_normalisers(queries, self.proxies, directions[PAD + 1 :], known)
+
+    def _read(self, batch: SessionBatch, *, cut: bool = True) -> tuple[Tensor, Reading]:
+        """The clicks that are read, and what is known after each; nothing is asked of the next."""
+        items = batch.items[:, -self.max_length :] if cut else batch.items
+        following = pad(items[:, 1:], (0, 1)) * (items != PAD)
+        return items, self.read(items, following, batch.prior)
+
+    def _tables(self) -> Tables:
+        """What all answers need of the items; made again only when the parameters have changed."""
+        state = [(x.data_ptr(), x._version) for x in (self.items, self.proxies)]
+        if self._kept is None or self._kept[0] != state:
+            directions, length = self.directions(), self.proxies.norm(dim=1)
+            by_proxy = torch.sub(self.proxies @ directions.T, length[:, None]).exp_()
+            self._kept = state, Tables(directions, by_proxy, length)
+        return self._kept[1]
+
+
+def _steps_back(n: int, device: torch.device) -> Tensor:
+    """``l - u`` (n, n): steps back from column l to u; below 0 for later columns."""
+    column = torch.arange(n, device=device)
+    return column[:, None] - column

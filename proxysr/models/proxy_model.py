@@ -1,0 +1,195 @@
+"""What every model with proxies is to the analyses, the explorer and the notebooks.
+
+Each session is for one of K *proxies*, or for several of them by weight. Whatever a model is
+beside that, one that fills in :class:`ProxyModel` can be explained: which proxy a session is for,
+which clicks speak for it, since which click, and what would change it. Above ``proxysr.models``,
+nothing knows more of a model with proxies than this.
+
+Dim letters are those of :mod:`proxysr.models.base`; L counts the clicks of the longest session
+that are read, at most ``max_length``.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softmax
+
+from proxysr.config import ConfigError
+from proxysr.data.batches import SessionBatch
+from proxysr.data.sessions import PAD
+from proxysr.models.base import LearnedModel
+from proxysr.models.softmax import recent
+
+
+class ProxyTrace(NamedTuple):
+    """All that led to the scores of a batch, from the same forward pass.
+
+    K is 0 in a variant that chooses nothing; a vector that a variant leaves out is zero.
+
+    Attributes
+    ----------
+    proxy_logits : (B, K)
+        How much a session is for each proxy: ``prior_logits + position_logits.sum(dim=1)``.
+    position_logits : (B, L, K)
+        The exact addends of each click, 0 at the padding.
+    prior_logits : (B, K)
+        What is known before the first click, such as the bias of a known user.
+    proxy_weights : (B, K)
+        ``softmax(proxy_logits / temperature)``, or all weight on a forced proxy.
+    proxy, short_term : (B, D)
+        The general and the short-term interest.
+    normal, projected : (B, D), optional
+        ProxySR only: ``v``, and the short-term interest on the hyperplane of ``v``.
+    """
+
+    proxy_logits: Tensor
+    position_logits: Tensor
+    prior_logits: Tensor
+    proxy_weights: Tensor
+    proxy: Tensor
+    short_term: Tensor
+    normal: Tensor | None = None
+    projected: Tensor | None = None
+
+
+class ProxyModel(LearnedModel):
+    """A model whose sessions are for proxies.
+
+    Attributes
+    ----------
+    temperature : () buffer
+        How softly proxies are weighed: their weights are ``softmax(proxy_logits / temperature)``.
+    """
+
+    temperature: Tensor
+
+    @property
+    @abstractmethod
+    def n_proxies(self) -> int:
+        """Number K of proxies."""
+
+    @property
+    def chooses(self) -> bool:
+        """Whether there are proxies to be for; False for variants that have none."""
+        return True
+
+    @property
+    def represents_by_proxies(self) -> bool:
+        """Whether :meth:`represent` mixes :meth:`proxy_vectors`, so that one map can show both."""
+        return True
+
+    @abstractmethod
+    def proxy_vectors(self) -> Tensor:
+        """The vectors (K, D) that sessions choose among."""
+
+    @abstractmethod
+    def score(
+        self,
+        batch: SessionBatch,
+        *,
+        force_proxy: int | Tensor | None = None,
+        temperature: float | Tensor | None = None,
+    ) -> Tensor:
+        """Scores (B, V) of each item; see :meth:`SessionModel.score`.
+
+        Parameters
+        ----------
+        batch : SessionBatch
+        force_proxy : int or int64 (B,), optional
+            Proxy to take in place of what the clicks say.
+        temperature : float, optional
+            Temperature to weigh proxies at in place of the model's.
+
+        Raises
+        ------
+        ConfigError
+            If one of these is given, and the variant chooses no proxy.
+        """
+
+    @abstractmethod
+    def trace(
+        self,
+        batch: SessionBatch,
+        *,
+        force_proxy: int | Tensor | None = None,
+        temperature: float | Tensor | None = None,
+    ) -> ProxyTrace:
+        """Everything between clicks and scores; parameters are those of :meth:`score`."""
+
+    @abstractmethod
+    def weigh(self, batch: SessionBatch) -> tuple[Tensor, Tensor]:
+        """``proxy_logits`` and ``proxy_weights``, (B, K) both, without the rest of the trace."""
+
+    @abstractmethod
+    def replaced(self, batch: SessionBatch, items: Tensor) -> Tensor:
+        """Addends (n, L, K) that other items would have in place of each click.
+
+        With the trace of the batch, ``proxy_logits - position_logits[0] + replaced`` are the
+        logits (n, L, K) if click l were item n. A model may leave out what a replaced click
+        changes about the addends of later ones, so that this estimates them: who needs the
+        truth weighs the edited session.
+
+        Parameters
+        ----------
+        batch : SessionBatch
+            One session.
+        items : int64 (n,)
+        """
+
+    def prior(self, sums: Tensor, n: Tensor) -> Tensor:
+        """:attr:`SessionBatch.prior` (B, K) of people, of a model that ``uses_history``.
+
+        Parameters
+        ----------
+        sums : (B, K)
+            Proxy weights of each person's earlier sessions, summed up.
+        n : (B, 1)
+            How many sessions these are.
+        """
+        raise ConfigError(f"{type(self).__name__} makes nothing of earlier sessions.")
+
+    @torch.no_grad()
+    def path(self, batch: SessionBatch) -> Tensor:
+        """Weights (B, L, K) of the proxies after each click that is read, 0 at the padding.
+
+        The last column is what :meth:`weigh` gives. Here, each prefix is weighed by itself.
+        """
+        batch = recent(batch._replace(whole=None), self.max_length)
+        n = batch.items.shape[1]
+        found = self.weigh(batch)[1][:, None].repeat(1, n, 1)
+        for column in range(n - 1):
+            row = (batch.items[:, column] != PAD).nonzero().squeeze(1)
+            found[:, column] = 0
+            if len(row):
+                some = SessionBatch(*(None if x is None else x[row] for x in batch))  # type: ignore[arg-type]
+                prefix = some._replace(
+                    items=some.items[:, : column + 1],
+                    lengths=some.lengths - (n - 1 - column),
+                    targets=some.targets[:, : column + 1],
+                )
+                found[row, column] = self.weigh(prefix)[1]
+        return found
+
+    @torch.no_grad()
+    def choices(self, batch: SessionBatch) -> dict[str, Tensor]:
+        """The proxy that each session gives most weight to, and that weight; if it chooses one."""
+        if not self.chooses:
+            return {}
+        probability, proxy = self.weigh(batch)[1].max(dim=1)
+        return {"proxy": proxy, "probability": probability}
+
+    def weights(
+        self,
+        logits: Tensor,
+        temperature: float | Tensor | None = None,
+        force_proxy: int | Tensor | None = None,
+    ) -> Tensor:
+        """Weights (B, K) by logits (B, K); the other parameters are those of :meth:`score`."""
+        if force_proxy is None:
+            return softmax(logits / (self.temperature if temperature is None else temperature), 1)
+        forced = torch.as_tensor(force_proxy, device=logits.device).expand(len(logits))
+        return torch.zeros_like(logits).scatter_(1, forced[:, None], 1)
