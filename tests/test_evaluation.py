@@ -164,8 +164,9 @@ def test_a_very_long_session_takes_little_memory(task: Any) -> None:
     clicks = np.random.default_rng(0).integers(1, 41, size=n).tolist()
     sessions = Sessions.from_lists([clicks, [1, 2], [3, 4, 5]])
     batches = PrefixBatches(sessions, task="repeat", min_prefix=1, max_length=n, device="cpu")
-    for picked, batch, seen in batches.batches(rows=10**6, cells=10**5):
+    for picked, batch, ends, _, seen in batches.batches(rows=10**6, cells=10**5):
         assert seen is None
+        assert ends is None
         cells.append(len(picked) * int(batch.items.shape[1]))
     assert n**2 / 2 < sum(cells) < n**2
     assert max(cells) <= 10**5

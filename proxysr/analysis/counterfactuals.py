@@ -168,7 +168,7 @@ def regret(
     )
     prefixes.order = np.sort(some)
     rows = []
-    for _, batch, seen in prefixes.batches(1, cells=1):
+    for _, batch, _, _, seen in prefixes.batches(1, cells=1):
         proxy = int(model.weigh(batch)[0].argmax())
         forced = _ranks_by_proxy(model, batch, seen)
         best = proxy if forced[proxy] == forced.min() else int(forced.argmin())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,11 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from proxysr.config import require
-from proxysr.data.batches import DeviceSessions, SessionBatch
+from proxysr.data import batches
+from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import Sessions
 from proxysr.evaluation import device_of
-from proxysr.models import GCEGNN, SessionModel
+from proxysr.models import SessionModel
 
 
 def whole_sessions(
@@ -23,20 +24,11 @@ def whole_sessions(
 ) -> Iterator[tuple[npt.NDArray[np.int64], SessionBatch]]:
     """Yield (rows of ``sessions``, their batch) on the model's device, shortest first.
 
-    Sessions without a click are left out; of long ones, the latest ``max_length`` clicks are read.
+    Sessions without a click are left out; of long ones, the latest clicks are read.
     """
-    device = device_of(model)
-    data = DeviceSessions(sessions, device)
-    lengths = np.minimum(sessions.lengths, model.max_length)
-    order = np.argsort(lengths, kind="stable")  # equal lengths together need no padding
-    order = order[lengths[order] > 0]
-    for start in range(0, len(order), batch_size):
-        picked = order[start : start + batch_size]
-        length = torch.from_numpy(lengths[picked]).to(device)
-        first = torch.from_numpy(sessions.offsets[picked + 1]).to(device) - length
-        items = data.window(data.items, first, length, int(lengths[picked].max()))
-        users = data.users[torch.from_numpy(picked).to(device)]
-        yield picked, SessionBatch(items, length, torch.zeros_like(items), users)
+    return batches.whole_sessions(
+        sessions, max_length=model.max_length, device=device_of(model), rows=batch_size
+    )
 
 
 @torch.inference_mode()
@@ -57,8 +49,8 @@ def representations(
     sessions : Sessions
         Each with at least one click.
     general : bool
-        Take what stands for general interest, as in Figure 4 of the ProxySR paper: of GCE-GNN,
-        :meth:`GCEGNN.global_feature`. Of other models, it is :meth:`SessionModel.represent`.
+        Take what stands for general interest, as in Figure 4 of the ProxySR paper:
+        :meth:`SessionModel.general_interest`.
     batch_size : int
         Sessions looked at together.
     progress : bool
@@ -73,9 +65,7 @@ def representations(
     empty = int((sessions.lengths == 0).sum())
     require(empty == 0, f"{empty} of {len(sessions)} sessions have no click. Leave them out.")
     found: npt.NDArray[Any] | None = None
-    feature: Callable[[SessionBatch], Tensor] = model.represent
-    if general and isinstance(model, GCEGNN):
-        feature = model.global_feature
+    feature = model.general_interest if general else model.represent
     with tqdm(
         total=len(sessions), desc="vectors", unit="session", leave=False, disable=not progress
     ) as bar:

@@ -31,7 +31,7 @@ from proxysr.analysis.representations import representations
 from proxysr.analysis.session_facts import stratified, with_facts
 from proxysr.config import require
 from proxysr.data.sessions import Sessions, SessionSplit
-from proxysr.models import SessionModel
+from proxysr.models import ProxyModel
 from proxysr.runs import RunDir
 
 LABEL_ITEMS = 2
@@ -55,7 +55,7 @@ class RunView:
         Those of the part that have a click.
     items : DataFrame
         Row ``i - 1`` describes item index i: ``item_id``, and ``title`` where known.
-    model, half_model : SessionModel
+    model, half_model : ProxyModel
         After the best epoch and half-way to it; None if there is no other epoch half-way.
     table : DataFrame
         One row a session, in the order of ``sessions``: ``session_id``, ``n_clicks`` (all, also if
@@ -77,8 +77,8 @@ class RunView:
     part: str
     sessions: Sessions
     items: pd.DataFrame
-    model: SessionModel
-    half_model: SessionModel | None
+    model: ProxyModel
+    half_model: ProxyModel | None
     table: pd.DataFrame
     half_table: pd.DataFrame | None
     drawn: npt.NDArray[np.int64]
@@ -134,7 +134,7 @@ class RunView:
         whole = split.part(part)
         sessions = whole if (whole.lengths > 0).all() else whole.select(whole.lengths > 0)
         require(len(sessions) > 0, f"No session of {part} has a click: there is nothing to see.")
-        model = run.model("best", device)
+        model = choosing(run.model("best", device))
         table = assignments_from_model(model, sessions)
         notes = [*run.findings, collapse(table)]
         half_model, note = _half_model(run, device)
@@ -250,7 +250,7 @@ class RunView:
     @property
     def n_proxies(self) -> int:
         """Number K of proxies."""
-        return len(proxy_vectors(self.model))
+        return self.model.n_proxies
 
     @cached_property
     def proxy_sizes(self) -> npt.NDArray[np.int64]:
@@ -326,17 +326,17 @@ class RunView:
         return {}
 
 
-def _proxies(model: SessionModel) -> list[npt.NDArray[np.float32]]:
+def _proxies(model: ProxyModel) -> list[npt.NDArray[np.float32]]:
     """Vectors of the proxies, if sessions are represented by mixtures of them."""
-    return [proxy_vectors(model)] if choosing(model).represents_by_proxies else []
+    return [proxy_vectors(model)] if model.represents_by_proxies else []
 
 
-def _half_model(run: RunDir, device: str) -> tuple[SessionModel | None, str | None]:
+def _half_model(run: RunDir, device: str) -> tuple[ProxyModel | None, str | None]:
     """The model half-way, or a sentence on why there is none."""
     if run.half_epoch == run.best_epoch:
         return None, f"Half-way is the best epoch itself ({run.best_epoch}): there is one map."
     try:
-        return run.model("half", device), None
+        return choosing(run.model("half", device)), None
     except ValueError as error:
         return None, f"The model half-way cannot be shown: {error}"
 

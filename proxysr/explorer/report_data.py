@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from proxysr.analysis.choosing import choosing, proxy_vectors
+from proxysr.analysis.choosing import proxy_vectors
 from proxysr.analysis.profiles import ItemCounts, nearest_proxies, proxy_table, top_items
 from proxysr.analysis.run_view import RunView
 from proxysr.analysis.session_facts import stratified
@@ -183,8 +183,7 @@ def _examples(
     The rank is null where the task does not count the last click because it repeats an earlier
     one. The path is the most probable proxy after each of the latest clicks, and its probability.
     """
-    task, model = view.run.train_config.valid_task, choosing(view.model)
-    device = device_of(model)
+    task, model, device = view.run.train_config.valid_task, view.model, device_of(view.model)
     long_enough = np.flatnonzero(sessions.lengths >= 2)
     picked = long_enough[stratified(proxies[long_enough], limit)]
     found: dict[str, Any] = {"task": task, "row": picked.tolist(), "top": [], "rank": []}

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from proxysr.analysis.choosing import choosing, proxy_vectors
+from proxysr.analysis.choosing import proxy_vectors
 from proxysr.analysis.profiles import proxy_table
 from proxysr.data.sessions import PAD
 from proxysr.models import ProxyModel
@@ -40,16 +40,11 @@ class Scene:
     Parameters
     ----------
     view : RunView
-
-    Raises
-    ------
-    ConfigError
-        If the run's model chooses no proxies.
     """
 
     def __init__(self, view: RunView) -> None:
         self.view = view
-        self.model: ProxyModel = choosing(view.model)
+        self.model: ProxyModel = view.model
         self.table: pd.DataFrame = view.table.reset_index(drop=True)
         self.items: pd.DataFrame = view.items
         self.sessions = view.sessions

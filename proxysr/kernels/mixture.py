@@ -48,7 +48,8 @@ def _sums(queries: Tensor, proxies: Tensor, items: Tensor, by_proxy: Tensor) -> 
     sums = queries.new_zeros(len(queries), len(proxies))
     for tile, known in zip(_tiles(items), torch.split(by_proxy, TILE, dim=1), strict=True):
         sums.addmm_(torch.sub(queries @ tile.T, left).exp_(), known.T)
-    return sums.log() + left + torch.linalg.vector_norm(proxies, dim=1)
+    found: Tensor = sums.log() + left + torch.linalg.vector_norm(proxies, dim=1)
+    return found
 
 
 class _LogNormalisers(torch.autograd.Function):
@@ -66,7 +67,8 @@ class _LogNormalisers(torch.autograd.Function):
             if (len(ctx.kept) + 1) * TILE <= n_kept:
                 ctx.kept.append((by_query, by_proxy))
         ctx.save_for_backward(queries, proxies, items, sums, left, right)
-        return sums.log() + left + right.T
+        found: Tensor = sums.log() + left + right.T
+        return found
 
     @staticmethod
     @once_differentiable

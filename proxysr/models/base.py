@@ -121,6 +121,10 @@ class SessionModel(nn.Module, ABC):
     def represent(self, batch: SessionBatch) -> Tensor:
         """The vectors (B, D) that a map of the sessions should show."""
 
+    def general_interest(self, batch: SessionBatch) -> Tensor:
+        """The vectors (B, D) that stand for general interest, if a model tells it apart."""
+        return self.represent(batch)
+
     def prepare(self, train: Sessions) -> None:
         """Take facts of the training sessions into buffers; models that only count learn here."""
 
@@ -143,7 +147,7 @@ class LearnedModel(SessionModel):
     """Why several processes cannot share a batch of this model; empty if they can."""
     batches: ClassVar[type[TrainingBatches]] = TrainingBatches
     """The order that its training sessions come in."""
-    step_sizes: ClassVar[Mapping[str, float]] = MappingProxyType({})
+    step_sizes: Mapping[str, float] = MappingProxyType({})
     """Names of parameters that take larger or smaller steps, with factors of the learning rate."""
     schedule_epochs: int = 0
     """Epochs until nothing is annealed any more; training is not stopped before."""

@@ -259,7 +259,7 @@ class GCEGNN(PrefixModel):
         return self.read_out(clicks, batch.items != PAD)
 
     @torch.no_grad()
-    def global_feature(self, batch: SessionBatch) -> Tensor:
+    def general_interest(self, batch: SessionBatch) -> Tensor:
         """The global graph's view (B, D) of each session: its clicks' global-level vectors' mean.
 
         This is what Figure 4 of the ProxySR paper shows of GCE-GNN.

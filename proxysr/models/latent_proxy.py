@@ -34,7 +34,7 @@ Where they are
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -131,11 +131,12 @@ class LatentProxy(ProxyModel):
 
     Config = LatentProxyConfig
     config: LatentProxyConfig
+    log_weights: Tensor
+    repeat_level: Tensor
+    log_popularity: Tensor
     shares_prefixes = True
     starts_sessions = True
     uses_history = True
-    step_sizes: ClassVar = {"proxies": 5.0, "log_weights": 5.0, "repeat_bias": 5.0}
-    # small proxies with the plain rate stay weak: few are told apart, and late
 
     def __init__(self, n_items: int, config: LatentProxyConfig | None = None) -> None:
         super().__init__(n_items, config)
@@ -145,11 +146,17 @@ class LatentProxy(ProxyModel):
         with torch.no_grad():
             self.items[PAD] = 0
         self.proxies = nn.Parameter(torch.randn(c.n_proxies, c.embedding_dim))
-        self.log_weights = nn.Parameter(torch.zeros(c.n_proxies), requires_grad=c.n_proxies > 1)
+        if c.n_proxies > 1:
+            self.log_weights = nn.Parameter(torch.zeros(c.n_proxies))
+        else:
+            self.register_buffer("log_weights", torch.zeros(1))
         self.places = nn.Parameter(-torch.arange(1.0, c.max_length + 1).log())
         if c.attention:
             self.attention = nn.Parameter(torch.zeros(c.embedding_dim, c.embedding_dim))
         self.repeat_bias = nn.Parameter(torch.zeros(PLACES))
+        # with the plain step size, proxies stay small: few are told apart, and late
+        faster = {"proxies", "log_weights", "repeat_bias"} & dict(self.named_parameters()).keys()
+        self.step_sizes = dict.fromkeys(faster, 5.0)
         self._kept: tuple[object, Tables] | None = None
         self.register_buffer("repeat_level", torch.zeros(()))
         self.register_buffer("temperature", torch.ones(()))
@@ -240,7 +247,8 @@ class LatentProxy(ProxyModel):
         )
         n = len(log_p) if batch.whole is None else batch.whole.n_targets
         parts = {"next": -log_p.sum() / n, "first": -log_p_first.sum() / n}
-        return Loss(sum(parts.values()), {name: part.detach() for name, part in parts.items()})
+        total = parts["next"] + parts["first"]
+        return Loss(total, {name: part.detach() for name, part in parts.items()})
 
     # -- the contract ----------------------------------------------------------------------
 
@@ -299,7 +307,7 @@ class LatentProxy(ProxyModel):
 
     @torch.no_grad()
     def represent(self, batch: SessionBatch) -> Tensor:
-        """The mean (B, D) of the proxies under the posterior; of one alone, the short-term interest."""
+        """The mean (B, D) of the proxies under the posterior; of K = 1, the short-term interest."""
         found = self.trace(batch)
         return found.proxy if self.chooses else found.short_term
 

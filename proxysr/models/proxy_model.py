@@ -61,10 +61,13 @@ class ProxyModel(LearnedModel):
 
     Attributes
     ----------
+    items : (V, D)
+        Item embeddings.
     temperature : () buffer
         How softly proxies are weighed: their weights are ``softmax(proxy_logits / temperature)``.
     """
 
+    items: Tensor
     temperature: Tensor
 
     @property
@@ -189,7 +192,16 @@ class ProxyModel(LearnedModel):
         force_proxy: int | Tensor | None = None,
     ) -> Tensor:
         """Weights (B, K) by logits (B, K); the other parameters are those of :meth:`score`."""
+        self.check_asked(force_proxy, temperature)
         if force_proxy is None:
             return softmax(logits / (self.temperature if temperature is None else temperature), 1)
         forced = torch.as_tensor(force_proxy, device=logits.device).expand(len(logits))
         return torch.zeros_like(logits).scatter_(1, forced[:, None], 1)
+
+    def check_asked(self, force_proxy: object | None, temperature: object | None) -> None:
+        """Raise ``ConfigError`` if one of these is asked for, and no proxy is chosen."""
+        if not self.chooses and (force_proxy is not None or temperature is not None):
+            raise ConfigError(
+                f"This {type(self).__name__} chooses no proxies: force_proxy and temperature have "
+                "nothing to act on; leave them out."
+            )

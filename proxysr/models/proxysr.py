@@ -50,7 +50,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, pad
 
-from proxysr.config import ConfigError, require
+from proxysr.config import require
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.models.base import Loss
@@ -95,7 +95,7 @@ class ProxySR(ProxyModel):
         super().__init__(n_items, config)
         c = self.config
         d, hidden = c.embedding_dim, (c.embedding_dim + c.n_proxies) // 2
-        self.max_length, self.n_known_users = c.max_length, c.n_users
+        self.max_length = c.max_length
         self.schedule_epochs = c.anneal_epochs if c.chooses else 0
         # all positions of a training session share its proxy and its hyperplane
         self.peeks_in_training = c.has_proxy or c.projection
@@ -123,6 +123,7 @@ class ProxySR(ProxyModel):
             self.encoder = self._new_encoder()
         if c.proxy_by == "encoding":
             self.proxy_encoder = self._new_encoder()
+        self.n_known_users = c.n_users
         self.user_bias = nn.Parameter(torch.zeros(c.n_users, c.n_proxies)) if c.n_users else None
         self.dropout = nn.Dropout(c.dropout)
         self.register_buffer("temperature", torch.tensor(float(c.temperature_start)))
@@ -174,11 +175,8 @@ class ProxySR(ProxyModel):
             logits = hidden.sum(dim=1) / is_click.sum(dim=1, keepdim=True) @ self.w2
             logits = logits + self._known_user_bias(users, logits)
             weights = self.weights(logits, temperature, force_proxy)
-        elif temperature is not None or force_proxy is not None:
-            raise ConfigError(
-                "This variant of ProxySR chooses no proxies: force_proxy and temperature have "
-                "nothing to act on; leave them out."
-            )
+        else:
+            self.check_asked(force_proxy, temperature)
         if c.selects_proxy:
             mixed = weights @ self.proxies
             norm = weights @ torch.linalg.vector_norm(self.proxies, dim=1, keepdim=True)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from proxysr.analysis import attribution
 from proxysr.analysis.attribution import Flip, contributions, proxy_path, smallest_flip
 from proxysr.config import ConfigError
-from proxysr.data.batches import batch_of
+from proxysr.data.batches import SessionBatch, batch_of
 from proxysr.models import ProxySR
 
 N_ITEMS = 7
@@ -145,6 +145,26 @@ def test_items_that_are_tried_in_portions_give_the_same(monkeypatch: pytest.Monk
     whole = smallest_flip(model_of(3), clicks)
     monkeypatch.setattr(attribution, "MEMORY", 1)
     same(smallest_flip(model_of(3), clicks), whole)
+
+
+class Guessing(ProxySR):
+    """Does not know what a replaced click adds."""
+
+    def replaced(self, batch: SessionBatch, items: torch.Tensor) -> torch.Tensor:
+        return torch.randn_like(super().replaced(batch, items))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_estimates_are_checked(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All 28 replacements are weighed, so guesses do no harm; of fewer, no flip is false."""
+    model, clicks = model_of(seed), [1, 4, 2, 6]
+    model.__class__ = Guessing
+    wanted = by_hand(model, clicks, list(range(1, N_ITEMS + 1)))
+    same(smallest_flip(model, clicks), wanted)
+    monkeypatch.setattr(attribution, "CANDIDATES", 3)
+    flip = smallest_flip(model, clicks)
+    if flip is not None:
+        assert int(logits_of(model, list(flip.clicks)).argmax()) == flip.after != flip.before
 
 
 def test_a_bias_of_the_user_may_hold_the_proxy() -> None:

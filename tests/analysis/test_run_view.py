@@ -307,8 +307,8 @@ def test_vectors_are_those_of_one_session_at_a_time(tiny_split: SessionSplit) ->
             found = representations(model, tiny_split.train, general=True, batch_size=batch_size)
             for row in range(5):
                 batch = batch_of([tiny_split.train[row].tolist()])
-                feature = getattr(model, "global_feature", model.represent)
-                assert found[row] == pytest.approx(feature(batch)[0].detach().numpy(), abs=1e-5)
+                feature = model.general_interest(batch)[0].detach().numpy()
+                assert found[row] == pytest.approx(feature, abs=1e-5)
         assert item_vectors(model).shape[0] == 7
     with pytest.raises(ConfigError, match="1 of 2 sessions have no click"):
         representations(model, Sessions.from_lists([[1], []]))

@@ -14,7 +14,9 @@ from proxysr.presets import ABLATIONS
 N_ITEMS = 40
 
 SMALL: dict[str, dict[str, Any]] = {
-    "latent_proxy": {"embedding_dim": 16, "n_proxies": 6, "max_length": 12, "dropout": 0.1},
+    "latent_proxy": {
+        "embedding_dim": 16, "n_proxies": 6, "max_length": 12, "dropout": 0.1, "scale": 7.0,
+    },
     "proxysr": {
         "embedding_dim": 16, "n_proxies": 8, "n_negatives": 20, "max_length": 12,
         "init_std": 0.1, "anneal_epochs": 3,

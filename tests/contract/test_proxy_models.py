@@ -10,9 +10,12 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from proxysr.analysis.attribution import smallest_flip
+from proxysr.analysis.counterfactuals import at_temperature
+from proxysr.analysis.representations import item_vectors
 from proxysr.config import ConfigError
 from proxysr.data.batches import SessionBatch, batch_of
 from proxysr.models import ProxyModel
+from proxysr.models.tiles import side_by_side
 from tests.contract.small import N_ITEMS, NAMES, cycles, small
 
 SESSIONS = [[4, 2, 7], [9], [3, 3, 5, 1, 6, 8, 40], [12, 13]]
@@ -61,6 +64,10 @@ def test_shapes(model: ProxyModel) -> None:
     trace, n = model.trace(batch), len(SESSIONS)
     assert k > 1
     assert model.proxy_vectors().shape[0] == k
+    assert item_vectors(model).shape[0] == N_ITEMS + 1
+    if model.represents_by_proxies:
+        close(model.represent(batch), trace.proxy)
+        assert trace.proxy.shape[1] == model.proxy_vectors().shape[1]
     assert trace.proxy_logits.shape == trace.prior_logits.shape == trace.proxy_weights.shape
     assert trace.proxy_logits.shape == (n, k)
     assert trace.position_logits.shape == model.path(batch).shape == (n, LONGEST, k)
@@ -109,6 +116,15 @@ def test_the_buffer_and_the_argument_are_one_temperature(model: ProxyModel) -> N
     model.temperature.fill_(20.0)
     close(model.score(batch), softer)
     close(model.weigh(batch)[1], model.trace(batch).proxy_weights)
+
+
+def test_a_model_at_another_temperature_is_evaluated_at_it(model: ProxyModel) -> None:
+    batch = batch_of(SESSIONS)
+    view = at_temperature(model, 20.0)
+    wanted = model.score(batch, temperature=20.0)
+    close(view.score(batch), wanted)
+    close(side_by_side(view.score_tiles(batch), N_ITEMS + 1)[:, 1:].diff(), wanted[:, 1:].diff())
+    close(view.choices(batch)["probability"], view.weigh(batch)[1].max(dim=1).values)
 
 
 @pytest.mark.parametrize("proxy", [0, 3])

@@ -297,7 +297,8 @@ def test_every_prefix_is_scored_once(
     )
     seen_rows: list[int] = []
     longest = 0
-    for picked, batch, seen in batches.batches(rows, cells):
+    for picked, batch, ends, targets, seen in batches.batches(rows, cells):
+        assert ends is None
         assert len(picked) <= rows
         widest = batch.items if seen is None else seen
         assert len(picked) == 1 or widest.numel() <= cells
@@ -312,11 +313,51 @@ def test_every_prefix_is_scored_once(
             assert batch.items[b].tolist() == [PAD] * pads + kept
             assert int(batch.lengths[b]) == len(kept)
             assert batch.targets[b].tolist() == [PAD] * (batch.items.shape[1] - 1) + [target]
+            assert int(targets[b]) == target
             assert int(batch.users[b]) == users[session]
             assert length >= longest  # shortest first
             longest = length
         seen_rows += picked.tolist()
     assert sorted(seen_rows) == list(range(len(batches)))
+
+
+@given(
+    clicks=CLICKS,
+    task=TASKS,
+    min_prefix=st.integers(0, 3),
+    max_length=LENGTHS,
+    rows=LENGTHS,
+    cells=st.integers(1, 40),
+)
+def test_whole_sessions_are_asked_after_every_prefix(
+    clicks: list[list[int]], task: Task, min_prefix: int, max_length: int, rows: int, cells: int
+) -> None:
+    """What lies before each end is the prefix: a session is read once for all of them."""
+    users = [row - 1 for row in range(len(clicks))]
+    sessions = Sessions.from_lists(clicks, user_index=users)
+    batches = PrefixBatches(
+        sessions, task=task, min_prefix=min_prefix, max_length=max_length, device="cpu",
+        priors=torch.arange(len(clicks))[:, None],
+    )  # fmt: skip
+    found: list[int] = []
+    for picked, batch, ends, targets, seen in batches.by_session(rows, cells):
+        assert len(picked) <= rows
+        last = torch.full_like(targets, batch.items.shape[1] - 1)
+        row, column = (torch.arange(len(picked)), last) if ends is None else ends
+        for r, number in enumerate(picked.tolist()):
+            session, length, target = (int(x[number]) for x in batches.prefixes)
+            prefix = clicks[session][:length]
+            items = batch.items[row[r], : int(column[r]) + 1].tolist()
+            assert [item for item in items if item] == prefix[-max_length:]
+            assert (ends is None) == (length > max_length)
+            assert int(targets[r]) == target
+            assert int(batch.users[row[r]]) == users[session]
+            assert int(batch.prior[row[r]]) == session
+            if seen is not None:
+                assert {item for item in seen[r].tolist() if item} == set(prefix)
+        assert (seen is None) == (task == "repeat")
+        found += picked.tolist()
+    assert sorted(found) == list(range(len(batches)))
 
 
 def test_read_only_arrays_make_the_same_batches() -> None:
@@ -326,7 +367,7 @@ def test_read_only_arrays_make_the_same_batches() -> None:
     for name in ("items", "offsets", "user_index"):
         getattr(frozen, name).flags.writeable = False  # as memory-mapped files are
     batches = PrefixBatches(frozen, task="repeat", min_prefix=1, max_length=9, device="cpu")
-    assert [batch.items.tolist() for _, batch, _ in batches.batches(9, 99)] == [
+    assert [asked.batch.items.tolist() for asked in batches.batches(9, 99)] == [
         [[0, 1], [0, 4], [1, 2]]
     ]
 

@@ -135,9 +135,9 @@ def test_an_item_without_global_neighbors_keeps_its_own_half() -> None:
 
 
 @pytest.mark.parametrize("n_hops", [1, 2])
-def test_global_feature_is_the_mean_of_global_level_vectors(n_hops: int) -> None:
+def test_general_interest_is_the_mean_of_global_level_vectors(n_hops: int) -> None:
     model = build(n_hops=n_hops, n_neighbors=3)
-    features = model.global_feature(batch_of([[9] * 3 + SESSIONS[4], *SESSIONS]))
+    features = model.general_interest(batch_of([[9] * 3 + SESSIONS[4], *SESSIONS]))
     for feature, clicks in zip(features[1:], SESSIONS, strict=True):
         whole = mean([model.items[i] for i in clicks])
         expected = mean([literal_global(model, i, whole, n_hops) for i in clicks])
