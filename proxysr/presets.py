@@ -138,6 +138,16 @@ PRESETS: dict[str, Preset] = {
         "proxysr", 5e-4, 0, "5e-4 gave 0.351, 1e-3 0.336, with the penalty 0.002",
         n_proxies=100, anneal_epochs=9,
     ),
+    "latent_proxy-third": Preset(
+        model="latent_proxy",
+        description="latent_proxy for the most recent third of Diginetica's training sessions.",
+        source="Not searched here: the model's defaults, with the learning rate and the batches "
+        "that its prototype was trained with.",
+        train={
+            "batch_size": 32, "learning_rate": 2e-3, "epochs": 15, "patience": 3,
+            "valid_min_prefix": 3,
+        },
+    ),
     "gru4rec-third": _third(
         "gru4rec", 2e-3, 1e-5, "2e-3 gave 0.284, 6e-3 0.281, with the penalty 0.290",
         dropout_hidden=0.25,
