@@ -43,23 +43,21 @@ def priors(model: SessionModel, sessions: Sessions, history: Sequence[Sessions])
         bool((user >= 0).any()),
         "No session has a known user, so none has earlier sessions: leave history out.",
     )
-    weights = torch.cat([posteriors(model, part) for part in parts]).double()
+    weights = torch.cat([posteriors(model, part) for part in parts])
     # sums over earlier sessions of the same user; sorting keeps the order of time
     order = np.argsort(user, kind="stable")
-    place = np.searchsorted(user[order], user[order])  # where the user's sessions start
-    before = weights[order].cumsum(dim=0) - weights[order]
-    n = np.arange(len(order)) - place
-    before, n = before - before[place], np.where(user[order] >= 0, n, 0)
-    back = np.argsort(order)[-len(sessions) :] if len(sessions) else order[:0]
-    known = torch.from_numpy(n).to(before.device)[:, None]
-    return model.prior((before * (known > 0))[back].float(), known[back].float())
+    starts = np.searchsorted(user[order], user[order])  # where the user's sessions begin
+    sums = weights[order].double().cumsum(dim=0) - weights[order]
+    sums = (sums - sums[starts]) * torch.from_numpy(user[order] >= 0).to(sums)[:, None]
+    own = np.argsort(order)[len(order) - len(sessions) :]
+    return model.prior(sums[own].to(weights))
 
 
 @torch.no_grad()
 def posteriors(model: ProxyModel, sessions: Sessions) -> Tensor:
     """Weights (S, K) of the proxies after all clicks of each session; 0 for one without clicks."""
     device = model.temperature.device
-    found = torch.zeros(len(sessions), model.n_proxies, device=device)
+    found = model.temperature.new_zeros(len(sessions), model.n_proxies)
     for rows, batch in whole_sessions(sessions, max_length=model.max_length, device=device):
         found[torch.from_numpy(rows).to(device)] = model.weigh(batch)[1]
     return found

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
 from proxysr.config import require
 from proxysr.data.batches import batch_of
-from proxysr.data.sessions import Task, check_task
+from proxysr.data.sessions import PAD, Sessions, Task, check_task
 from proxysr.evaluation import device_of
+from proxysr.history import learning_from_history, posteriors
 from proxysr.models import SessionModel
 from proxysr.runs import RunDir
 
@@ -31,11 +33,14 @@ class Recommendations:
         Clicked ids that the model was not trained on; they were left out.
     user : str or None
         The known user whose preferences took part; None if the session counted as anonymous.
+    unknown_in_history : list of str
+        The same as ``unknown`` of the earlier sessions.
     """
 
     items: pd.DataFrame
     unknown: list[str]
     user: str | None = None
+    unknown_in_history: list[str] = field(default_factory=list)
 
 
 class Recommender:
@@ -83,6 +88,7 @@ class Recommender:
         task: Task = "unseen",
         *,
         user: object | None = None,
+        history: Sequence[Sequence[object]] = (),
     ) -> Recommendations:
         """The k items most likely to be clicked next.
 
@@ -90,6 +96,7 @@ class Recommender:
         ----------
         clicks : sequence
             Raw ids of the clicked items, oldest first; compared as text, trimmed as in the log.
+            May be empty for models that know what sessions begin with, such as LatentProxy.
         k : int
             Length of the list.
         task : {"unseen", "repeat"}
@@ -97,30 +104,63 @@ class Recommender:
         user : optional
             Raw id of the user, if known. It matters if the model learnt of this user by name;
             else the session counts as anonymous, and so does the answer's ``user``.
+        history : sequence of sequences, optional
+            The same person's earlier sessions, for models that ``uses_history``, such as
+            LatentProxy: nothing is learnt anew, and the person may be new. Ids as in ``clicks``.
 
         Raises
         ------
         ConfigError
-            If there is no click, ``k`` is below 1, or the task is unknown.
+            If there is no click, ``k`` is below 1, the task is unknown, or the model makes nothing
+            of earlier sessions.
         FloatingPointError
             If a score is not finite.
         """
         check_task(task)
-        require(len(clicks) > 0, "A session needs at least one click; received none.")
-        require(k >= 1, f"k is at least 1; received {k}.")
-        names = [str(click).strip() for click in clicks]
-        unknown = list(dict.fromkeys(name for name in names if name not in self._index))
-        known = [self._index[name] for name in names if name in self._index]
+        require(
+            isinstance(k, int) and not isinstance(k, bool) and k >= 1,
+            f"k is a whole number from 1; received {k!r}.",
+        )
+        known, unknown = self._known(clicks, "clicks")
+        require(
+            len(known) + len(unknown) > 0 or self.model.starts_sessions,
+            "A session needs at least one click; received none.",
+        )
+        sessions = [self._known(session, "each session of history") for session in history]
+        earlier = [session for session, _ in sessions if session]
+        of_history = list(dict.fromkeys(name for _, names in sessions for name in names))
         who = None if user is None else str(user).strip()
         row = -1 if who is None else self._users.get(who, -1)
-        told = who if row >= 0 else None
-        if not known:
-            return Recommendations(self._table([], []), unknown, told)
+        found = Recommendations(self._table([], []), unknown, who if row >= 0 else None, of_history)
+        prior = self._prior(earlier) if history else None
+        if not known and not self.model.starts_sessions:
+            return found
         with torch.inference_mode():
-            batch = batch_of([known], device=device_of(self.model), users=[row])
+            batch = batch_of([known or [PAD]], device=device_of(self.model), users=[row])
+            batch = batch._replace(lengths=(batch.items != PAD).sum(dim=1), prior=prior)
             scores = self.model.score(batch)[0]
         best = best_items(self.model, scores, known, k=k, task=task)
-        return Recommendations(self._table(*best), unknown, told)
+        return replace(found, items=self._table(*best))
+
+    def _known(self, clicks: Sequence[object], what: str) -> tuple[list[int], list[str]]:
+        """Indices of the known items among some clicks, and the ids of the others, once each."""
+        require(
+            isinstance(clicks, Sequence | np.ndarray | pd.Series)
+            and not isinstance(clicks, str | bytes),
+            f"{what}: a list of item ids; received {clicks!r}.",
+        )
+        names = [str(click).strip() for click in clicks]
+        known = [self._index[name] for name in names if name in self._index]
+        return known, list(dict.fromkeys(name for name in names if name not in self._index))
+
+    @torch.no_grad()
+    def _prior(self, earlier: list[list[int]]) -> Tensor:
+        """What a person's earlier sessions say of the next one, (1, K)."""
+        model = learning_from_history(self.model)
+        if not earlier:
+            return model.prior(model.temperature.new_zeros(1, model.n_proxies))
+        sums = posteriors(model, Sessions.from_lists(earlier)).sum(dim=0, keepdim=True)
+        return model.prior(sums)
 
     def _table(self, indices: list[int], scores: list[float]) -> pd.DataFrame:
         columns = [name for name in ("item_id", "title") if name in self.items]

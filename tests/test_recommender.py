@@ -11,7 +11,7 @@ import torch
 from proxysr.__main__ import main
 from proxysr.config import ConfigError
 from proxysr.data.batches import batch_of
-from proxysr.models import ProxySR
+from proxysr.models import LatentProxy, ProxySR
 from proxysr.recommender import Recommender
 from proxysr.runs import RunDir, train_run
 from proxysr.training import TrainConfig
@@ -73,3 +73,71 @@ def test_training_refuses_more_users_than_there_are(tmp_path: Path) -> None:
             data, tmp_path / "run", model_config=SETTINGS | {"n_users": 4}, train=TrainConfig()
         )
     assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture(scope="module")
+def latent(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
+    """A run of a model that takes earlier sessions for what to expect."""
+    folder = tmp_path_factory.mktemp("latent")
+    data = split_of().save(folder / "data")
+    settings = {"embedding_dim": 8, "n_proxies": 4}
+    return train_run(
+        data, folder / "run", model="latent_proxy", model_config=settings,
+        train=TrainConfig(epochs=2, learning_rate=1e-2), progress=False,
+    )  # fmt: skip
+
+
+def test_earlier_sessions_are_a_prior(latent: RunDir) -> None:
+    recommender = Recommender.load(latent)
+    model = recommender.model
+    assert isinstance(model, LatentProxy)
+    history = [["sku-3", " sku-4"], ["sku-9", "no such item"], ["nothing known"], []]
+    found = recommender.recommend(["sku-1"], history=history, task="repeat")
+    assert found.unknown == []
+    assert found.unknown_in_history == ["no such item", "nothing known"]
+    sums = model.weigh(batch_of([[3, 4]]))[1] + model.weigh(batch_of([[9]]))[1]
+    batch = batch_of([[1]])._replace(prior=model.prior(sums))
+    best = model.score(batch)[0].topk(20)
+    assert found.items["score"].tolist() == pytest.approx(best.values.tolist())
+    plain = recommender.recommend(["sku-1"], task="repeat").items
+    assert plain["score"].tolist() != found.items["score"].tolist()
+    nobody = recommender.recommend(["sku-1"], history=[["nothing known"]], task="repeat")
+    assert nobody.items["score"].tolist() == pytest.approx(plain["score"].tolist())
+
+
+def test_a_session_may_be_about_to_begin(latent: RunDir, run: RunDir) -> None:
+    recommender = Recommender.load(latent)
+    first = recommender.recommend([])
+    assert len(first.items) == 20
+    told = recommender.recommend([], history=[["sku-3", "sku-4"]])
+    assert told.items["score"].tolist() != first.items["score"].tolist()
+    with pytest.raises(ConfigError, match="needs at least one click; received none"):
+        Recommender.load(run).recommend([])
+
+
+def test_what_history_cannot_be(latent: RunDir, run: RunDir) -> None:
+    with pytest.raises(ConfigError, match="ProxySR makes nothing of a person's earlier sessions"):
+        Recommender.load(run).recommend(["sku-3"], history=[["sku-3"]])
+    recommender = Recommender.load(latent)
+    with pytest.raises(ConfigError, match="each session of history: a list .* received 'sku-3'"):
+        recommender.recommend(["sku-1"], history=["sku-3"])
+    with pytest.raises(ConfigError, match="clicks: a list of item ids; received 'sku-1'"):
+        recommender.recommend("sku-1")
+    for k in ("3", 0, True, 2.5):
+        with pytest.raises(ConfigError, match="k is a whole number from 1; received"):
+            recommender.recommend(["sku-1"], k=k)  # type: ignore[arg-type]
+
+
+def test_the_command_takes_earlier_sessions(
+    latent: RunDir, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--history", "sku-3", "sku-4", "--history", "what"]
+    assert main(["recommend", str(latent.path), "sku-1", *given, "--json"]) == 0
+    said = capsys.readouterr()
+    answer = json.loads(said.out)
+    expected = Recommender.load(latent).recommend(["sku-1"], history=[["sku-3", "sku-4"]])
+    assert [row["item_id"] for row in answer["items"]] == expected.items["item_id"].tolist()
+    assert answer["unknown_in_history"] == ["what"]
+    assert "left out (history): what" in said.err
+    assert main(["recommend", str(latent.path), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["items"]) == 20

@@ -14,17 +14,28 @@ EXAMPLES = """\
 examples:
   proxysr recommend runs/shop 4711 1312 815           # clicks, oldest first
   proxysr recommend runs/shop 4711 -k 5 --json
-  proxysr recommend runs/shop 4711 --user u17         # if trained with --set n_users=...
+  proxysr recommend runs/shop 4711 --history 17 4 --history 9 9 31    # the person's past sessions
+  proxysr recommend runs/shop --history 17 4          # before the first click
+  proxysr recommend runs/shop 4711 --user u17         # proxysr trained with --set n_users=...
 
-Items that the model was not trained on are left out and reported. The session of a user that it
-did not learn of by name counts as anonymous."""
+Items that the model was not trained on are left out and reported. Earlier sessions need no
+training: latent_proxy takes them for what the person is likely to look for now, also of people it
+has never seen. The session of a user that a model did not learn of by name counts as anonymous."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("run_dir", metavar="RUN_DIR", help="what `proxysr train` wrote")
-    parser.add_argument("items", metavar="ITEM", nargs="+", help="raw ids, oldest click first")
+    parser.add_argument("items", metavar="ITEM", nargs="*", help="raw ids, oldest click first")
     parser.add_argument("-k", type=int, default=20, metavar="N", help="how many items [20]")
+    parser.add_argument(
+        "--history",
+        metavar="ITEM",
+        nargs="+",
+        action="append",
+        default=[],
+        help="raw ids of an earlier session of the same person; once for each session",
+    )
     parser.add_argument("--user", metavar="ID", help="raw id of the user, if known")
     parser.add_argument(
         "--task",
@@ -37,13 +48,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Answer:
     """Recommend for one session."""
     recommender = Recommender.load(args.run_dir)
-    found = recommender.recommend(args.items, k=args.k, task=args.task, user=args.user)
-    if found.unknown:
-        names = ", ".join(found.unknown)
-        sys.stderr.write(f"Not among the items of {args.run_dir}, left out: {names}\n")
+    found = recommender.recommend(
+        args.items, k=args.k, task=args.task, user=args.user, history=args.history
+    )
+    for where, unknown in (("", found.unknown), (" (history)", found.unknown_in_history)):
+        if unknown:
+            names = ", ".join(unknown)
+            sys.stderr.write(f"Not among the items of {args.run_dir}, left out{where}: {names}\n")
     if args.user is not None and found.user is None:
         of = f"is none of the {recommender.n_users} users that {args.run_dir} learnt of by name"
         sys.stderr.write(f"User {args.user} {of}; the session counts as anonymous.\n")
     nothing = "No click is on a known item, so there is nothing to recommend from."
-    data = {"items": records(found.items), "unknown": found.unknown, "user": found.user}
+    data = {
+        "items": records(found.items),
+        "unknown": found.unknown,
+        "unknown_in_history": found.unknown_in_history,
+        "user": found.user,
+    }
     return Answer(data, table(found.items) if len(found.items) else nothing)

@@ -143,15 +143,13 @@ class ProxyModel(LearnedModel):
         items : int64 (n,)
         """
 
-    def prior(self, sums: Tensor, n: Tensor) -> Tensor:
+    def prior(self, sums: Tensor) -> Tensor:
         """:attr:`SessionBatch.prior` (B, K) of people, of a model that ``uses_history``.
 
         Parameters
         ----------
         sums : (B, K)
-            Proxy weights of each person's earlier sessions, summed up.
-        n : (B, 1)
-            How many sessions these are.
+            Proxy weights of each person's earlier sessions, summed up: 1 a session.
         """
         raise ConfigError(f"{type(self).__name__} makes nothing of earlier sessions.")
 
