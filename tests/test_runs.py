@@ -350,7 +350,7 @@ def test_scores_that_are_not_finite_are_no_recommendation(run_dir: Path, bad: fl
     ("clicks", "options", "message"),
     [
         ([], {}, "at least one click; received none"),
-        (["item 1"], {"k": 0}, "k is at least 1; received 0"),
+        (["item 1"], {"k": 0}, "k is a whole number from 1; received 0"),
         (["item 1"], {"task": "all"}, "'all' is not a known task"),
     ],
 )
