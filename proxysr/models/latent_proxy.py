@@ -35,7 +35,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -173,6 +173,11 @@ class LatentProxy(ProxyModel):
         """Count how often items are clicked."""
         counts = torch.bincount(torch.tensor(train.items).long(), minlength=self.n_items + 1)
         self.log_popularity.copy_((counts.double() + 0.5).log())
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode; kept tables are made again, as steps may have changed the parameters."""
+        self._kept = None
+        return super().train(mode)
 
     # -- equations -------------------------------------------------------------------------
 
