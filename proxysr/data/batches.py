@@ -308,7 +308,8 @@ class PrefixBatches:
 
         A batch has at most ``rows`` prefixes, and fewer where the clicks of its sessions, with
         padding, would make more than ``cells`` pairs of clicks within sessions. Prefixes of more
-        than ``max_length`` clicks do not begin where their session does: they come last, one by one.
+        than ``max_length`` clicks do not begin where their session does: they come last, each by
+        itself.
         """
         length = self.prefixes.length
         picked = np.sort(self.order)
