@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import increment_version
 
 
 class RowAdam(torch.optim.Adam):
@@ -47,6 +48,8 @@ class RowAdam(torch.optim.Adam):
         super().step()
         for (_, p), gradient in zip(sparse, gradients, strict=True):
             p.grad = gradient
+        # fused steps don't tell that they changed a tensor; models keep tables made of parameters
+        increment_version([p for group in self.param_groups for p in group["params"]])
         return None
 
     def _move_rows(

@@ -102,6 +102,16 @@ def test_gradients_stay_and_states_have_the_names_of_adam() -> None:
     assert [float(optimizer.state[p]["step"]) for p in (table, other)] == [1, 1]
 
 
+@pytest.mark.parametrize("is_sparse", [True, False])
+def test_a_step_shows_in_the_version_of_a_parameter(is_sparse: bool) -> None:
+    """Models tell by it whether the tables that they made of parameters still hold."""
+    table = torch.nn.Parameter(torch.ones(N, D))
+    optimizer, before = row_adam([table]), table._version
+    table.grad = sparse([2], torch.ones(1, D)) if is_sparse else torch.ones(N, D)
+    optimizer.step()
+    assert table._version > before
+
+
 def test_a_closure_is_refused() -> None:
     with pytest.raises(ValueError, match="RowAdam takes no closure"):
         row_adam([torch.nn.Parameter(torch.ones(N))]).step(lambda: 0.0)
