@@ -155,6 +155,23 @@ def held(
     return pd.DataFrame(rows), list(notes)
 
 
+def said_of_agreement(table: pd.DataFrame) -> list[str]:
+    """A sentence for each truth of :func:`held`: whether proxies agree with it beyond chance.
+
+    Means over the seeds are held against the mean of what chance seldom exceeds.
+    """
+    means = table.groupby(["labels", "truth"], sort=False)[["ami", "null_high"]].mean()
+    said = []
+    for truth in dict.fromkeys(table["truth"]):
+        ami, chance = means.loc[(PROXIES, truth)]
+        more = "more than" if ami > chance else "no more than"
+        words = f"Proxies agree with the {truth} {more} by chance: AMI {ami:.3f} ({chance:.3f})"
+        if (ITEMS, truth) in means.index:
+            words += f"; {ITEMS}: {means.loc[(ITEMS, truth), 'ami']:.3f}"
+        said.append(f"{words}.")
+    return said
+
+
 def truths_of(
     sessions: Sessions, min_sessions: int = 2
 ) -> tuple[dict[str, tuple[Ints, Ints, Ints]], list[str]]:

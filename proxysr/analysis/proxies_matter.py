@@ -227,3 +227,26 @@ class Verdict:
         if self.matters:
             return f"Proxies matter on this log: {found} ({asked})."
         return f"Proxies do not matter on this log: {found} ({asked})."
+
+
+def said_of_nulls(table: pd.DataFrame, task: str) -> list[str]:
+    """A sentence for each null: whether the clicks choose proxies better than it does.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`estimates_by`, held against "proxies".
+    task : {"unseen", "repeat"}
+    """
+    rows = table[(table["task"] == task) & (table["metric"] == METRIC)].set_index("run")
+    found: dict[Any, dict[Any, float]] = rows.to_dict("index")
+    base, said = found[WITH]["value"] or 1.0, []
+    for name in (RANDOM, OTHER):
+        columns = ("difference", "difference_low", "difference_high")
+        change, low, high = (found[name][column] / base for column in columns)
+        better = "better" if high < 0 else "no better"
+        said.append(
+            f"The clicks choose proxies {better} than “{name}”: with these, {METRIC} ({task}) "
+            f"changes by {change:+.1%} [{low:+.1%}, {high:+.1%}]."
+        )
+    return said

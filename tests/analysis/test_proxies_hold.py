@@ -111,5 +111,13 @@ def test_planted_users_are_held_and_weeks_are_not(tmp_path: Path) -> None:
     week = by_truth.loc["week"]
     assert week["ami"] < 0.1
     assert week["n_sessions"] == 200
+    said = ph.said_of_agreement(table)
+    assert [line.partition(" by chance")[0] for line in said] == [
+        "Proxies agree with the user more than",
+        "Proxies agree with the week no more than",
+        "Proxies agree with the k-means of items more than",
+    ]
+    beside = table.set_index(["labels", "truth"])["ami"]["k-means of items", "user"]
+    assert said[0].endswith(f"; k-means of items: {beside:.3f}.")
     with pytest.raises(ConfigError, match="not those of the sessions of valid, one by one"):
         ph.held([run], choices[choices["part"] == "train"], part="valid")

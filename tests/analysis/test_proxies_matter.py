@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +12,7 @@ from proxysr.analysis.comparison import estimates_by
 from proxysr.analysis.significance import CompareConfig
 from proxysr.config import ConfigError
 from proxysr.data.batches import batch_of
-from proxysr.data.sessions import Sessions, SessionSplit
+from proxysr.data.sessions import Sessions
 from proxysr.evaluation import evaluate, rank_of
 from proxysr.models import ProxyModel
 from proxysr.runs import RunDir, evaluate_run, train_run
@@ -158,8 +156,20 @@ def test_the_rule(difference: float, low: float, matters: bool) -> None:
     assert "1,200 sessions and 3 seeds" in str(verdict)
 
 
-def test_a_model_without_choice_is_refused(
-    runs: dict[str, list[RunDir]], tiny_split: SessionSplit, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("high", "better"), [(-0.001, "better"), (0.001, "no better")])
+def test_nulls_are_beaten_or_not(high: float, better: str) -> None:
+    rows = [
+        {"task": "unseen", "metric": "R@20", "run": name, "value": 0.4, "difference": -0.02,
+         "difference_low": -0.03, "difference_high": high}
+        for name in (pm.WITH, pm.LEADING, pm.RANDOM, pm.OTHER)
+    ]  # fmt: skip
+    assert pm.said_of_nulls(pd.DataFrame(rows), "unseen") == [
+        f"The clicks choose proxies {better} than “{name}”: with these, R@20 (unseen) changes by "
+        f"-5.0% [-7.5%, {high / 0.4:+.1%}]."
+        for name in (pm.RANDOM, pm.OTHER)
+    ]
+
+
+def test_a_model_without_choice_is_refused(runs: dict[str, list[RunDir]]) -> None:
     with pytest.raises(ConfigError, match="chooses no proxies"):
         pm.replaced_ranks(runs["without"][0])
