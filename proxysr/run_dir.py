@@ -11,7 +11,7 @@ A run is a folder::
     checkpoints/last.safetensors  weights, optimizer and history after the latest epoch
     checkpoints/epoch-0011.safetensors   weights after an epoch: half-way, best, and later
                                   ones that longer training may make half-way
-    metrics.json                  one entry for each evaluation
+    metrics.json                  one entry for each evaluation, and one for what training came to
     ranks-test-unseen.parquet     rank of every target of that evaluation
 
 Every file is written under a temporary name and renamed, so an interrupted run
@@ -31,13 +31,16 @@ import pandas as pd
 from proxysr.checkpoints import FORMAT, load_weights, of_model, read_metadata
 from proxysr.config import ConfigError, Settings
 from proxysr.data.sessions import SessionSplit, Task
-from proxysr.files import checked, read_object, read_parquet
+from proxysr.files import checked, read_object, read_parquet, write_json
 from proxysr.models import SessionModel, create, model_class
 from proxysr.training import State, TrainConfig, resolve_device
 
 FORMAT_VERSION = 1
+TRAINING = "training"
+"""Key of ``metrics.json``: what came of the training, which is no evaluation."""
 IN_CONFIG = {"model": str, "model_config": dict, "train": dict}
 IN_DATA = {"data_dir": str, "fingerprint": str, "n_items": int}
+IN_TRAINING = {"epochs": int, "counters": dict, "findings": list}
 IN_EVALUATION = {"part": str, "task": str, "min_prefix": int, "epoch": int, "metrics": dict}
 
 Which = Literal["best", "half", "last"]
@@ -206,14 +209,36 @@ class RunDir:
         self.evaluation(part, task)
         return read_parquet(self.ranks_file(f"{part}-{task}"))
 
+    @property
+    def findings(self) -> list[str]:
+        """What came of the training, in sentences; none while it is not over, or of older runs."""
+        found = self._metrics_file().get(TRAINING)
+        return list(found["findings"]) if found and found["epochs"] == len(self.history()) else []
+
+    @property
+    def counters(self) -> dict[str, dict[str, float]]:
+        """Validation metrics of models that only count, by name, to hold the run's against."""
+        return dict(self._metrics_file().get(TRAINING, {}).get("counters", {}))
+
     def evaluations(self) -> dict[str, Any]:
         """All entries, out of date or not."""
+        found = self._metrics_file()
+        found.pop(TRAINING, None)
+        return found
+
+    def keep_metrics(self, name: str, entry: Mapping[str, Any]) -> None:
+        """Write an entry of ``metrics.json``; its lock is the caller's business."""
+        write_json(self.path / "metrics.json", self._metrics_file() | {name: dict(entry)})
+
+    def _metrics_file(self) -> dict[str, Any]:
         path = self.path / "metrics.json"
         if not path.is_file():
             return {}
         found = read_object(path, {})
         checked(found, dict.fromkeys(found, dict), path)
-        for name in found:
+        if TRAINING in found:
+            checked(found[TRAINING], IN_TRAINING, path)
+        for name in found.keys() - {TRAINING}:
             for key, kind in IN_EVALUATION.items():
                 if not isinstance(found[name].get(key), kind):
                     what = f"{key!r} of {name!r} is missing or not a {kind.__name__}"

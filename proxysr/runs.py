@@ -6,6 +6,7 @@ What lies there, and how it is read, is in :mod:`proxysr.run_dir`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from proxysr.distributed import from_first, is_first, joined
 from proxysr.environment import write_facts
 from proxysr.evaluation import EvalResult, evaluate
 from proxysr.files import claiming, locked, replacing, write_json
+from proxysr.findings import Metrics
 from proxysr.models import create, model_class
-from proxysr.run_dir import FORMAT_VERSION, RunDir, Which
+from proxysr.run_dir import FORMAT_VERSION, TRAINING, RunDir, Which
 from proxysr.training import Checkpoint, TrainConfig, TrainState, check_shares, fit
 
 __all__ = ["RunDir", "Which", "evaluate_run", "train_run"]
@@ -118,22 +120,29 @@ def train_run(
     busy = f"{path} is being trained by another process. Wait for it, or name a new folder."
     with locked(path / ".training.lock", busy):
         saved: Checkpoint | None = None
+        counters: dict[str, Metrics] = {}
         if resume:
             write_json(path / "config.json", header)
-            saved = read_checkpoint(last) if last.is_file() else None
-        from_first((name, settings, config, saved))
-        fit(
+            saved, counters = read_checkpoint(last) if last.is_file() else None, run.counters
+        from_first((name, settings, config, saved, counters))
+        history = fit(
             network, split, config,
-            on_epoch=keep, snapshots=snapshots, resume=saved, progress=progress,
+            on_epoch=keep, snapshots=snapshots, resume=saved, counters=counters, progress=progress,
         )  # fmt: skip
-    return RunDir(path)
+        done = RunDir(path)
+        if history.findings:
+            facts = {"epochs": len(history.rows), "counters": history.counters}
+            with _metrics_of(done):
+                done.keep_metrics(TRAINING, facts | {"findings": history.findings})
+    return done
 
 
 def _train_along(data_dir: str | Path, path: Path) -> RunDir:
     """Train what the first process of several trains; that one keeps the run."""
-    name, settings, config, saved = from_first(None)
+    name, settings, config, saved, counters = from_first(None)
     split = RunDir(path).split(data_dir)
-    fit(create(name, split.n_items, settings, seed=config.seed), split, config, resume=saved)
+    network = create(name, split.n_items, settings, seed=config.seed)
+    fit(network, split, config, resume=saved, counters=counters)
     return RunDir(path)
 
 
@@ -196,13 +205,17 @@ def evaluate_run(
             "n_targets": result.n_targets,
             "metrics": result.metrics,
         }
-        busy = f"{run.path} is being evaluated by another process that does not end."
-        with locked(run.path / ".metrics.lock", busy, wait=WAIT):
-            entries = run.evaluations() | {f"{part}-{task}": entry}
+        with _metrics_of(run):
             with replacing(run.ranks_file(f"{part}-{task}")) as temporary:
                 result.ranks.to_parquet(temporary, index=False)
-            write_json(run.path / "metrics.json", entries)
+            run.keep_metrics(f"{part}-{task}", entry)
     return result
+
+
+def _metrics_of(run: RunDir) -> AbstractContextManager[None]:
+    """To be held by who writes metrics of a run."""
+    busy = f"{run.path} is being evaluated by another process that does not end."
+    return locked(run.path / ".metrics.lock", busy, wait=WAIT)
 
 
 def _settings(name: str, given: Mapping[str, Any] | Settings | None) -> Settings:

@@ -13,7 +13,7 @@ in the loss, such as dropout: each draws for its own share.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -28,10 +28,10 @@ from proxysr.config import ConfigError, Settings, require, unknown
 from proxysr.data.batches import TrainingBatches
 from proxysr.data.sessions import SessionSplit, Task
 from proxysr.evaluation import evaluate
+from proxysr.findings import CRITERION, Metrics, counted, findings, use_of_proxies
+from proxysr.models import name_of
 from proxysr.models.base import LearnedModel, SessionModel
 from proxysr.optimizer import RowAdam
-
-CRITERION = "R@20"
 
 State = dict[str, Tensor]
 Snapshots = MutableMapping[int, State]
@@ -63,6 +63,9 @@ class TrainConfig(Settings):
     bucket_batches: int = 1
     """Sort the sessions of this many batches by length before cutting them: less padding, but
     batches of short and of long sessions, which weigh differently in the means of the loss."""
+    half_life: float = 0.0
+    """Age after which a training session counts half, as a share of the time they span: an epoch
+    takes older ones less often; 0: all count the same."""
     seed: int = 0
     """Seed of the weights, the order of the sessions and dropout."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -73,7 +76,7 @@ class TrainConfig(Settings):
         for name in ("epochs", "batch_size", "min_prefix", "valid_min_prefix", "bucket_batches"):
             value = getattr(self, name)
             require(value >= 1, f"{name} is at least 1; received {value}.")
-        for name in ("patience", "weight_decay", "seed"):
+        for name in ("patience", "weight_decay", "half_life", "seed"):
             value = getattr(self, name)
             require(value >= 0, f"{name} is not negative; received {value}.")
         require(
@@ -103,14 +106,19 @@ class History:
     rows: list[dict[str, float]] = field(default_factory=list)
     snapshots: Snapshots = field(default_factory=dict)
     """Weights after an epoch, on the CPU; at the end those of ``half_epoch`` and ``best_epoch``."""
+    counters: dict[str, Metrics] = field(default_factory=dict)
+    """At the end, validation metrics of models that only count, by name."""
+    findings: list[str] = field(default_factory=list)
+    """At the end, what came of it, in sentences; of models that learn."""
 
     @property
     def frame(self) -> pd.DataFrame:
         """The rows as a table.
 
         Columns: ``epoch``; ``temperature`` (ProxySR); ``loss`` and its parts, means over the
-        batches; ``R@20``, ``MRR@20`` on validation; ``proxies_in_use`` and ``mean_max_pi``
-        (ProxySR, on validation); ``train_seconds``, ``eval_seconds``, ``sessions_per_second``.
+        batches; ``R@20``, ``MRR@20`` on validation, and what
+        :func:`~proxysr.findings.use_of_proxies` tells of it, of models with proxies;
+        ``train_seconds``, ``eval_seconds``, ``sessions_per_second``.
 
         ``violated`` (ProxySR) is the share of a target's terms whose margin is violated. With
         ``target_is_negative`` the target's own term is one of them whenever the target is among
@@ -171,6 +179,7 @@ def fit(
     on_epoch: Callable[[TrainState], None] | None = None,
     snapshots: Snapshots | None = None,
     resume: Checkpoint | None = None,
+    counters: Mapping[str, Metrics] | None = None,
     progress: bool = True,
 ) -> History:
     """Train ``model`` on ``split.train``, choosing the epoch on ``split.valid``.
@@ -188,6 +197,8 @@ def fit(
         Where weights of epochs are kept; memory if left out. Only the first process keeps them.
     resume : Checkpoint, optional
         Continue after the last epoch of this checkpoint; ``snapshots`` must hold its snapshots.
+    counters : mapping, optional
+        :attr:`History.counters`, if known from before.
     progress : bool
         Show progress bars on stderr, or as widgets in a notebook.
 
@@ -220,6 +231,7 @@ def fit(
         seed=config.seed,
         device=device,
         bucket_batches=config.bucket_batches,
+        half_life=config.half_life,
         share=(distributed.rank(), distributed.world_size()),
     )
     require(
@@ -249,6 +261,13 @@ def fit(
             bar.set_postfix_str(_summary(history))
     best = history.snapshots[history.best_epoch] if distributed.is_first() else {}
     model.load_state_dict(distributed.from_first(best))
+    history.counters = dict(counters or {}) or counted(
+        split, task=config.valid_task, min_prefix=config.valid_min_prefix, device=device
+    )
+    history.findings = findings(
+        history.rows, history.best_epoch, history.counters,
+        model=name_of(model), n_proxies=getattr(model.config, "n_proxies", None),
+    )  # fmt: skip
     return history
 
 
@@ -263,6 +282,7 @@ def _train_epoch(
     started = time.perf_counter()
     losses: list[Tensor] = []
     names: list[str] = []
+    n_sessions = 0
     with tqdm(
         total=len(batches), desc=f"epoch {epoch}", unit="batch", leave=False, disable=not progress
     ) as bar:
@@ -276,6 +296,7 @@ def _train_epoch(
             optimizer.step()
             model.after_step()
             names = ["loss", *loss.parts]
+            n_sessions += batch.whole.n_sessions if batch.whole else len(batch.items)
             losses.append(torch.stack([loss.total.detach(), *loss.parts.values()]) / n_copies)
             bar.update()
     table = torch.stack(losses).double()
@@ -289,7 +310,7 @@ def _train_epoch(
     row |= dict(zip(names, table.mean(dim=0).tolist(), strict=True))
     return row | {
         "train_seconds": seconds,
-        "sessions_per_second": batches.n_sessions / seconds,
+        "sessions_per_second": n_sessions / seconds,
     }
 
 
@@ -326,8 +347,7 @@ def _close_epoch(
     )  # fmt: skip
     row = row | result.metrics
     if "proxy" in result.ranks:
-        row["proxies_in_use"] = result.ranks["proxy"].nunique()
-        row["mean_max_pi"] = float(result.ranks["probability"].mean())
+        row |= use_of_proxies(result.ranks)
     row["eval_seconds"] = time.perf_counter() - started
     history.rows.append(row)
     if distributed.is_first():

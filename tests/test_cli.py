@@ -286,10 +286,14 @@ def test_json_is_the_whole_of_stdout(
 
 def test_resume_continues_to_more_epochs(ask: Ask, folder: Path, tmp_path: Path) -> None:
     data, run = folder / "data", tmp_path / "run"
-    assert ask("train", data, run, *QUICK).code == 0
+    first = ask("train", data, run, *QUICK)
+    assert "\nOn validation, R@20 of proxysr is " in first.out
+    assert first.out.splitlines()[-1].startswith("Next: proxysr evaluate")
     assert "is not empty; nothing was overwritten. Add --resume" in refused(ask("train", data, run))
     more = ask("train", data, run, "--resume", "--epochs", "3", "--json")
     assert more.json["epochs"] == 3
+    assert more.json["findings"] == RunDir(run).findings
+    assert set(more.json["counters"]) == {"cooccurrence", "popularity"}
     assert RunDir(run).train_config.epochs == 3
     changed = ask("train", data, run, "--resume", "--batch-size", "7")
     assert "batch_size = 64 (asked for: 7)" in refused(changed)

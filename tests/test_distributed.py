@@ -168,6 +168,8 @@ def test_the_command_writes_one_run_that_any_number_of_processes_continues(tmp_p
         without_timing(ours.history()), without_timing(RunDir(whole).history()), rtol=1e-4
     )
     assert ours.config == RunDir(whole).config
+    assert ours.counters == RunDir(whole).counters
+    assert ours.findings[0] in second.stdout
     environment = json.loads((run_dir / "environment.json").read_text())
     assert environment["processes"] == 2
     found = evaluate_run(run_dir, part="valid", ks=(20,), progress=False)

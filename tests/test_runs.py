@@ -16,10 +16,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from proxysr import training
 from proxysr.config import ConfigError
 from proxysr.recommender import Recommender
 from proxysr.runs import RunDir, SnapshotFolder, evaluate_run, train_run
-from proxysr.training import TrainConfig
+from proxysr.training import TrainConfig, TrainState
 from tests.contract.small import SMALL, cycles, split_of
 
 TIMING = ["train_seconds", "eval_seconds", "sessions_per_second"]
@@ -74,7 +75,7 @@ def test_a_run_leaves_everything_behind(run_dir: Path, data_dir: Path) -> None:
 
 def test_what_older_runs_were_trained_on_chose_their_epoch_too(copy: Path) -> None:
     header = json.loads((copy / "config.json").read_text())
-    for name in ("valid_task", "valid_min_prefix"):
+    for name in ("valid_task", "valid_min_prefix", "half_life"):
         del header["train"][name]
     header["train"] |= {"task": "repeat", "min_prefix": 2}
     (copy / "config.json").write_text(json.dumps(header))
@@ -83,6 +84,34 @@ def test_what_older_runs_were_trained_on_chose_their_epoch_too(copy: Path) -> No
     assert (found.valid_task, found.valid_min_prefix) == ("repeat", 2)
     result = evaluate_run(copy, progress=False)
     assert (result.task, result.min_prefix) == ("repeat", 2)
+
+
+def test_what_came_of_the_training_is_kept_beside_the_evaluations(
+    copy: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunDir(copy)
+    assert set(run.counters) == {"cooccurrence", "popularity"}
+    assert run.findings[0].startswith("On validation, R@20 of proxysr is ")
+    before, counters, known = run.findings, run.counters, set(run.evaluations())
+    evaluate_run(copy, part="valid", progress=False)
+    assert set(run.evaluations()) == set(run.metrics()) == known | {"valid-unseen"}
+    assert (run.findings, run.counters) == (before, counters)
+
+    monkeypatch.setattr(training, "counted", lambda *_, **__: pytest.fail("counted again"))
+    kept = train_run(data_dir, copy, train=config(epochs=5), resume=True, progress=False)
+    assert kept.counters == counters
+    assert kept.findings
+
+    def stop(state: TrainState) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_run(
+            data_dir, copy, train=config(epochs=7), resume=True, on_epoch=stop, progress=False
+        )
+    assert run.findings == [], "those of the first five epochs say nothing of the sixth"
+    (copy / "metrics.json").unlink()
+    assert (run.findings, run.counters) == ([], {}), "an older run has none"
 
 
 def test_evaluation_is_kept_in_the_run(run_dir: Path) -> None:
@@ -321,7 +350,7 @@ def test_scores_that_are_not_finite_are_no_recommendation(run_dir: Path, bad: fl
     ("clicks", "options", "message"),
     [
         ([], {}, "at least one click; received none"),
-        (["item 1"], {"k": 0}, "k is at least 1; received 0"),
+        (["item 1"], {"k": 0}, "k is a whole number from 1; received 0"),
         (["item 1"], {"task": "all"}, "'all' is not a known task"),
     ],
 )

@@ -99,14 +99,14 @@ def test_evaluations_at_the_same_time_are_all_kept(
     made: Path, run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (run_dir / "metrics.json").unlink()
-    original = RunDir.evaluations
+    original = RunDir._metrics_file
 
     def slowly(run: RunDir) -> dict[str, Any]:
         found = original(run)
         time.sleep(0.2)
         return found
 
-    monkeypatch.setattr(RunDir, "evaluations", slowly)
+    monkeypatch.setattr(RunDir, "_metrics_file", slowly)
     threads = [
         threading.Thread(
             target=evaluate_run,
@@ -181,6 +181,7 @@ SHAPES = [
     ("data.json", ["n_items"], "40", "data.json is damaged: 'n_items' is a int, not a str"),
     ("metrics.json", [], [1], "metrics.json is damaged: it holds no JSON object"),
     ("metrics.json", ["test-unseen"], 3, "metrics.json is damaged: 'test-unseen' is a dict, not"),
+    ("metrics.json", ["training", "findings"], None, "metrics.json is damaged: it has no 'findin"),
     ("metrics.json", ["test-unseen", "epoch"], None, "'epoch' of 'test-unseen' is missing or not"),
 ]
 

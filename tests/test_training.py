@@ -13,6 +13,7 @@ from proxysr.config import ConfigError, Settings
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import Sessions, SessionSplit
 from proxysr.evaluation import evaluate
+from proxysr.findings import counted
 from proxysr.models import Loss, ProxySR, SessionModel
 from proxysr.models.base import LearnedModel
 from proxysr.training import Checkpoint, History, TrainConfig, TrainState, fit, resolve_device
@@ -37,6 +38,9 @@ def test_history_tells_what_happened(split: SessionSplit) -> None:
     assert frame["violated"].between(0, 1).all()
     assert frame["mean_max_pi"].between(1 / 8, 1).all()
     assert frame["proxies_in_use"].between(1, 8).all()
+    assert (frame["effective_proxies"] <= frame["proxies_in_use"]).all()
+    assert frame["largest_share"].between(1 / 8, 1).all()
+    assert frame["sessions_changing"].between(0, 1).all()
     assert (frame["sessions_per_second"] > 0).all()
     weights = ProxySR.Config()
     parts = frame["hinge"] + weights.lambda_dist * frame["dist"]
@@ -213,34 +217,38 @@ def test_every_epoch_that_may_become_half_way_is_kept() -> None:
     assert all(len(snapshots) <= epoch // 2 + 4 for epoch, snapshots in enumerate(kept))
 
 
-RANDOM: list[tuple[str, dict[str, Any]]] = [
-    ("proxysr", {"dropout": 0.2}),
-    ("proxysr", {"sampled_negatives": 20, "n_negatives": 5}),
-    ("gru4rec", {"sampled_negatives": 15}),
+RANDOM: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("proxysr", {"dropout": 0.2}, {}),
+    ("proxysr", {"sampled_negatives": 20, "n_negatives": 5}, {}),
+    ("gru4rec", {"sampled_negatives": 15}, {"half_life": 0.4}),
 ]
-"""Models with random numbers inside an epoch, which must match too."""
+"""Models and training with random numbers inside an epoch, which must match too."""
 
 
 @pytest.mark.parametrize("stop", [1, 2, 4])
-@pytest.mark.parametrize(("name", "options"), RANDOM, ids=str)
+@pytest.mark.parametrize(("name", "options", "train"), RANDOM, ids=str)
 def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
-    split: SessionSplit, stop: int, name: str, options: dict[str, Any]
+    split: SessionSplit, stop: int, name: str, options: dict[str, Any], train: dict[str, Any]
 ) -> None:
     whole_model = small(name, **options)
     last: list[Checkpoint] = []
     whole = fit(
-        whole_model, split, config(), on_epoch=lambda s: last.append(copy_of(s)), progress=False
+        whole_model,
+        split,
+        config(**train),
+        on_epoch=lambda s: last.append(copy_of(s)),
+        progress=False,
     )
     saved: list[Checkpoint] = []
     interrupted = fit(
-        small(name, **options), split, config(epochs=stop),
+        small(name, **options), split, config(epochs=stop, **train),
         on_epoch=lambda s: saved.append(copy_of(s)), progress=False,
     )  # fmt: skip
     torch.manual_seed(12345)  # whatever happened in between
     resumed_model = small(name, seed=99, **options)
     resumed_last: list[Checkpoint] = []
     resumed = fit(
-        resumed_model, split, config(), snapshots=interrupted.snapshots, resume=saved[-1],
+        resumed_model, split, config(**train), snapshots=interrupted.snapshots, resume=saved[-1],
         on_epoch=lambda s: resumed_last.append(copy_of(s)), progress=False,
     )  # fmt: skip
     timing = ["train_seconds", "eval_seconds", "sessions_per_second"]
@@ -259,7 +267,7 @@ def test_resuming_keeps_the_sizes_of_steps(
 ) -> None:
     name = next(name for name, _ in small("proxysr").named_parameters())
     monkeypatch.setattr(ProxySR, "step_sizes", {name: 5.0})
-    test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(split, 2, "proxysr", {})
+    test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(split, 2, "proxysr", {}, {})
 
 
 def copy_of(state: TrainState) -> Checkpoint:
@@ -326,6 +334,22 @@ def test_a_counting_model_is_prepared_and_evaluated_once(split: SessionSplit) ->
     assert history.best_epoch == 0
 
 
+def test_in_the_end_it_is_said_what_came_of_it(split: SessionSplit) -> None:
+    settings = config(epochs=2, valid_task="repeat", valid_min_prefix=2)
+    history = fit(small("proxysr"), split, settings, progress=False)
+    expected = counted(split, task="repeat", min_prefix=2, device="cpu")
+    assert history.counters == expected
+    assert f"co-occurrence ({expected['cooccurrence']['R@20']:.4f})" in history.findings[0]
+    best = history.rows[history.best_epoch]
+    assert f"R@20 of proxysr is {best['R@20']:.4f}" in history.findings[0]
+    shown = f"{best['effective_proxies']:.1f} of 8 proxies are in use in effect"
+    assert shown in history.findings[-1]
+    known = {name: {"R@20": 2.0} for name in expected}
+    again = fit(small("proxysr"), split, settings, counters=known, progress=False)
+    assert "does not beat co-occurrence (2.0000) and popularity" in again.findings[0]
+    assert fit(Popularity(), split, settings, progress=False).findings == []
+
+
 def test_nothing_to_train_on_is_refused(split: SessionSplit) -> None:
     with pytest.raises(ConfigError, match="none of the 120 training sessions has a target"):
         fit(small("proxysr"), split, config(min_prefix=40), progress=False)
@@ -348,6 +372,7 @@ def test_missing_gpu_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     ("options", "message"),
     [
         ({"epochs": 0}, "epochs is at least 1; received 0"),
+        ({"half_life": -0.5}, "half_life is not negative; received -0.5"),
         ({"patience": -1}, "patience is not negative; received -1"),
         ({"learning_rate": 0}, "learning_rate is positive; received 0"),
         ({"device": "tpu"}, "device is one of 'auto', 'cpu', 'cuda'; received 'tpu'"),

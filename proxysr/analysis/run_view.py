@@ -136,7 +136,7 @@ class RunView:
         require(len(sessions) > 0, f"No session of {part} has a click: there is nothing to see.")
         model = choosing(run.model("best", device))
         table = assignments_from_model(model, sessions)
-        notes = [collapse(table)]
+        notes = [*run.findings, collapse(table)]
         half_model, note = _half_model(run, device)
         half_table = None if half_model is None else assignments_from_model(half_model, sessions)
         for choices in (table, half_table):
@@ -266,7 +266,7 @@ class RunView:
 
     @property
     def notes(self) -> list[str]:
-        """Sentences on what is missing, sampled, or odd."""
+        """Sentences on what came of the training, and on what is missing, sampled, or odd."""
         layout = self.__dict__.get("layout")  # asking for notes makes no map
         maps = [layout.half, layout.full] if isinstance(layout, ProjectionPair) else [layout]
         return [*self._notes, *(m.note for m in maps if m is not None and m.note)]

@@ -11,10 +11,11 @@ from proxysr.cli.answer import Answer
 from proxysr.cli.options import add_set, add_settings, assigned, given, settings_help
 from proxysr.config import require
 from proxysr.distributed import joined
+from proxysr.findings import CRITERION
 from proxysr.models import MODELS, learns
 from proxysr.presets import PRESETS, preset
 from proxysr.runs import RunDir, train_run
-from proxysr.training import CRITERION, FOR_COUNTING, TrainConfig
+from proxysr.training import FOR_COUNTING, TrainConfig
 
 EXAMPLES = """\
 examples:
@@ -102,6 +103,8 @@ def _answer(done: RunDir) -> Answer:
         "best_epoch": done.best_epoch,
         "half_epoch": done.half_epoch,
         "validation": found,
+        "counters": done.counters,
+        "findings": done.findings,
         "train_seconds": float(history.get("train_seconds", history["eval_seconds"] * 0).sum()),
     }
     epochs = f"{len(history)} epochs (0 to {len(history) - 1}), the best on validation is epoch"
@@ -111,4 +114,5 @@ def _answer(done: RunDir) -> Answer:
         else "counted once; on validation"
     )
     metrics = f"{CRITERION} {found[CRITERION]:.4f}, MRR@20 {found['MRR@20']:.4f}"
-    return Answer(data, f"{done.path}: {text} {metrics}.\nNext: proxysr evaluate {done.path}")
+    said = "".join(f"\n{sentence}" for sentence in done.findings)
+    return Answer(data, f"{done.path}: {text} {metrics}.{said}\nNext: proxysr evaluate {done.path}")

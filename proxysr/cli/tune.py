@@ -9,8 +9,8 @@ from typing import Any
 from proxysr.cli.answer import Answer, records, table
 from proxysr.cli.options import add_set, add_settings, assigned, given
 from proxysr.config import require
+from proxysr.findings import CRITERION
 from proxysr.models import MODELS
-from proxysr.training import CRITERION
 from proxysr.tuning.spaces import SPACES, read_space
 from proxysr.tuning.sweep import TuneConfig, best_of, tune
 

@@ -93,6 +93,9 @@ class TrainingBatches:
     batches are shuffled again. A session longer than ``max_length + 1`` clicks
     keeps its latest ones.
 
+    With a ``half_life``, an epoch takes a session with probability ``0.5 ** (age / half_life)``:
+    see :func:`ages`. With 0, it takes them all.
+
     Of ``share = (i, n)``, :meth:`epoch` yields the i-th of n shares of each batch, about equal in
     number and length of sessions. A batch of fewer than n sessions is not shared: it is whole.
     """
@@ -108,6 +111,7 @@ class TrainingBatches:
         seed: int,
         device: torch.device | str,
         bucket_batches: int = 1,
+        half_life: float = 0.0,
         share: tuple[int, int] = (0, 1),
     ) -> None:
         is_target = sessions.is_target(task, min_prefix)
@@ -120,23 +124,26 @@ class TrainingBatches:
         self.lengths = (clicks - 1)[self.rows]
         self.n_targets, self.share = n_targets[self.rows], share
         self.batch_size, self.seed, self.bucket_batches = batch_size, seed, bucket_batches
+        self.chances = (
+            0.5 ** (ages(sessions.started_at[self.rows]) / half_life) if half_life else None
+        )
         self.data = DeviceSessions(sessions, device)
         self.first = torch.from_numpy(first).to(device)
         self.targets = torch.from_numpy(np.where(is_target, sessions.items, PAD)).to(device)
 
     def __len__(self) -> int:
-        """Number of batches of an epoch."""
+        """Number of batches of an epoch; with a ``half_life``, the most it can have."""
         return -(-len(self.rows) // self.batch_size)
 
     @property
     def n_sessions(self) -> int:
-        """Number of sessions of an epoch."""
+        """Number of sessions of an epoch; with a ``half_life``, the most it can have."""
         return len(self.rows)
 
     def order(self, epoch: int) -> list[npt.NDArray[np.int64]]:
         """Which entries of ``rows`` make up each batch of ``epoch``."""
         rng = np.random.default_rng([self.seed, epoch])
-        order = rng.permutation(len(self.rows))
+        order = self._taken(rng.permutation(len(self.rows)), rng)
         window = self.batch_size * self.bucket_batches
         batches = []
         for start in range(0, len(order), window):
@@ -146,6 +153,14 @@ class TrainingBatches:
                 chunk[i : i + self.batch_size] for i in range(0, len(chunk), self.batch_size)
             ]
         return [batches[i] for i in rng.permutation(len(batches))]
+
+    def _taken(
+        self, entries: npt.NDArray[np.int64], rng: np.random.Generator
+    ) -> npt.NDArray[np.int64]:
+        """Those of some entries of ``rows`` that an epoch takes."""
+        if self.chances is None:
+            return entries
+        return entries[rng.random(len(entries)) < self.chances[entries]]
 
     def epoch(self, epoch: int) -> Iterator[SessionBatch]:
         """The batches of one epoch, or the shares of them."""
@@ -168,6 +183,22 @@ class TrainingBatches:
                 last_items=self.data.items[first + lengths].long(),
                 whole=whole,
             )
+
+
+def ages(started_at: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Age of each session, from 0 of the newest to 1 of the oldest: shares of the time they span.
+
+    Where the start of one is not known, their order stands for time.
+
+    >>> ages(np.array([10.0, 40.0, 50.0])).tolist()
+    [1.0, 0.25, 0.0]
+    >>> ages(np.array([np.nan, np.nan, 50.0])).tolist()
+    [1.0, 0.5, 0.0]
+    """
+    known = bool(np.isfinite(started_at).all())
+    time = started_at if known else np.arange(len(started_at), dtype=np.float64)
+    since: npt.NDArray[np.float64] = time.max(initial=-np.inf) - time
+    return since / (float(since.max(initial=0.0)) or 1.0)
 
 
 class GroupBatches(TrainingBatches):
@@ -193,7 +224,7 @@ class GroupBatches(TrainingBatches):
         self.sizes = sizes
 
     def __len__(self) -> int:
-        """Number of batches of an epoch."""
+        """Number of batches of an epoch; with a ``half_life``, the most it can have."""
         return max(super().__len__(), int(self.sizes.max(initial=0)))
 
     def order(self, epoch: int) -> list[npt.NDArray[np.int64]]:
@@ -202,10 +233,12 @@ class GroupBatches(TrainingBatches):
             return []
         rng = np.random.default_rng([self.seed, epoch])
         place = rng.permutation(len(self.sizes))[self.group]
-        laid = np.argsort(place, kind="stable")  # group after group, each in time order
-        step = np.arange(len(laid)) % len(self)  # along the lanes, each as long as the epoch
+        laid = self._taken(np.argsort(place, kind="stable"), rng)  # group by group, in time order
+        largest = int(np.bincount(place[laid]).max())
+        n_steps = max(largest, -(-len(laid) // self.batch_size))
+        step = np.arange(len(laid)) % n_steps  # along the lanes, each as long as the epoch
         step = step[np.lexsort((step, place[laid]))]  # a group that is split starts in time, too
-        ends = np.cumsum(np.bincount(step, minlength=len(self)))
+        ends = np.cumsum(np.bincount(step, minlength=n_steps))
         return np.split(laid[np.argsort(step, kind="stable")], ends[:-1])
 
 

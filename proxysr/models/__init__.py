@@ -56,6 +56,7 @@ __all__ = [
     "create",
     "learns",
     "model_class",
+    "name_of",
 ]
 
 MODELS: dict[str, type[SessionModel]] = {
@@ -86,6 +87,11 @@ def model_class(name: str) -> type[SessionModel]:
     if name not in MODELS:
         raise ConfigError(unknown(name, MODELS, "model"))
     return MODELS[name]
+
+
+def name_of(model: SessionModel) -> str:
+    """The name of a model in :data:`MODELS`; that of its class if it is not among them."""
+    return next((name for name, cls in MODELS.items() if cls is type(model)), type(model).__name__)
 
 
 def learns(name: str) -> bool:

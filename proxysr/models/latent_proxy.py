@@ -33,15 +33,17 @@ Where they are
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, normalize, pad
 
 from proxysr.config import Settings, require
-from proxysr.data.batches import SessionBatch
+from proxysr.data.batches import SessionBatch, whole_sessions
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.kernels.mixture import log_normalisers
 from proxysr.models.base import Answer, Ends, Loss
@@ -50,6 +52,11 @@ from proxysr.models.tiles import entries, product_tiles, side_by_side
 
 PLACES = 10
 """Places from the end that a repeated item's bias tells apart; the last is all further ones."""
+
+LEVELS = [step / 4 for step in range(-8, 25)]
+"""What is tried as the level of these biases when it is calibrated."""
+CALIBRATED = 2000
+"""Validation sessions that it is calibrated on, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +174,11 @@ class LatentProxy(ProxyModel):
         counts = torch.bincount(torch.tensor(train.items).long(), minlength=self.n_items + 1)
         self.log_popularity.copy_((counts.double() + 0.5).log())
 
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode; kept tables are made again, as steps may have changed the parameters."""
+        self._kept = None
+        return super().train(mode)
+
     # -- equations -------------------------------------------------------------------------
 
     def short_term(self, clicks: Tensor, is_click: Tensor) -> Tensor:
@@ -220,14 +232,18 @@ class LatentProxy(ProxyModel):
 
     def bias(self, items: Tensor) -> Tensor:
         """``b`` (B, L, L): after click l, of the item of click u if that is its latest; else 0."""
+        table = self.repeat_bias + self.repeat_level
+        back = _steps_back(items.shape[1], items.device)
+        return table[back.clamp(0, PLACES - 1)] * self.is_latest(items)
+
+    def is_latest(self, items: Tensor) -> Tensor:
+        """Whether, after click l, click u is the latest on its item, (B, L, L)."""
         n, is_click = items.shape[1], items != PAD
         back = _steps_back(n, items.device)
         again = (items[:, :, None] == items[:, None]) & (back < 0)  # (B, u, v): on the same, later
         next_click = torch.where(again.any(dim=2), again.int().argmax(dim=2), n)
         column = torch.arange(n, device=items.device)
-        is_latest = (back >= 0) & (column[:, None] < next_click[:, None]) & is_click[:, None]
-        table = self.repeat_bias + self.repeat_level
-        return table[back.clamp(0, PLACES - 1)] * is_latest
+        return (back >= 0) & (column[:, None] < next_click[:, None]) & is_click[:, None]
 
     def log_z_first(self, directions: Tensor) -> Tensor:
         """Logarithm (K,) of the normaliser of equation 3."""
@@ -371,6 +387,34 @@ class LatentProxy(ProxyModel):
     def chooses(self) -> bool:
         """Whether there are proxies to choose among: one alone is no proxy."""
         return self.n_proxies > 1
+
+    @torch.no_grad()
+    def calibrate(self, valid: Sessions) -> None:
+        """Shift all repeat biases by what makes validation sessions most likely.
+
+        In training, the softmax is surer of new items than it can be on new sessions, so that the
+        biases learnt there are too low. Their shape is kept, and only the level is fitted.
+        """
+        picked = np.linspace(0, len(valid) - 1, min(len(valid), CALIBRATED)).astype(int)
+        sessions = valid.select(np.unique(picked))
+        device = self.repeat_level.device
+        self.repeat_level.zero_()
+        total = torch.zeros(len(LEVELS), device=device)
+        for _, batch in whole_sessions(sessions, max_length=self.max_length, device=device):
+            items, found = self._read(batch)
+            following = pad(items[:, 1:], (0, 1)) * (items != PAD)
+            is_target, is_latest = following != PAD, self.is_latest(items)
+            again = (is_latest & (items[:, None] == following[:, :, None])).any(dim=2)
+            log_p = torch.log_softmax(found.evidence, dim=2) + found.following
+            # the share (B, L, K) that items clicked already have in the normalisers
+            clicks, length = self._tables().directions[items], self.proxies.norm(dim=1)
+            mass = is_latest * torch.exp(found.bias + found.query @ clicks.mT - self.config.scale)
+            share = mass @ torch.exp(clicks @ self.proxies.T - length)
+            share = share * torch.exp(self.config.scale + length - found.log_z)
+            for index, level in enumerate(LEVELS):
+                shift = level * again[..., None] - torch.log1p(math.expm1(level) * share)
+                total[index] += torch.logsumexp(log_p + shift, dim=2)[is_target].sum()
+        self.repeat_level.fill_(LEVELS[int(total.argmax())])
 
     def proxy_vectors(self) -> Tensor:
         """``p`` (K, D)."""

@@ -26,7 +26,7 @@ PANELS = (
     _Panel("Loss", ("loss", "hinge", "dist", "orthog", "norm"), {}),
     _Panel("Share of violated margins", ("violated",), {"range": [0, 1.04]}),
     _Panel("Temperature τ", ("temperature",), {"type": "log", "dtick": 1}),
-    _Panel("Proxies in use", ("proxies_in_use",), {"rangemode": "tozero"}),
+    _Panel("Proxies in use", ("proxies_in_use", "effective_proxies"), {"rangemode": "tozero"}),
     _Panel("Weight of the chosen proxy (mean max π)", ("mean_max_pi",), {"range": [0, 1.04]}),
 )
 ACROSS = 3

@@ -30,7 +30,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
 from proxysr.files import check_writable, locked, read_object, replacing, write_json
-from proxysr.training import CRITERION
+from proxysr.findings import CRITERION
 from proxysr.tuning.spaces import Space, distributions
 
 JOURNAL = "journal.log"

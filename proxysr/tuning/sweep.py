@@ -25,8 +25,9 @@ import torch
 
 from proxysr.config import ConfigError, Settings, require
 from proxysr.data.sessions import SessionSplit
+from proxysr.findings import CRITERION
 from proxysr.runs import train_run
-from proxysr.training import CRITERION, TrainState
+from proxysr.training import TrainState
 from proxysr.tuning.spaces import Space, checked_space, default_space, split_settings
 from proxysr.tuning.study import STOPPED, Claim, StudyDir
 

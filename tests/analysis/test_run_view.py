@@ -74,6 +74,8 @@ def test_rows_are_those_of_the_sessions(run: RunDir) -> None:
     for row in range(5):
         weights = view.model.trace(batch_of([view.sessions[row].tolist()])).proxy_weights[0]
         assert view.table["proxy"][row] == int(weights.argmax())
+    assert run.findings
+    assert view.notes[: len(run.findings)] == run.findings
     assert "The user of 2 of 5 sessions is unknown." in view.notes
     assert view.drawn.tolist() == [0, 1, 2, 3, 4]
 

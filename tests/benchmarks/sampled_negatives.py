@@ -15,9 +15,10 @@ import json
 import os
 
 from proxysr.data import SessionSplit
+from proxysr.findings import CRITERION
 from proxysr.models import create, model_class
 from proxysr.notebooks.comparison import model_variants, numbers_in
-from proxysr.training import CRITERION, TrainConfig, fit
+from proxysr.training import TrainConfig, fit
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -210,6 +211,61 @@ def test_groups_are_shuffled_by_seed_and_epoch() -> None:
     assert lasts(0, 2) == lasts(0, 2)
     assert lasts(0, 2) != lasts(0, 3)
     assert lasts(0, 2) != lasts(1, 2)
+
+
+def taken(batches: TrainingBatches, epochs: int = 400) -> list[float]:
+    """How often each session, told by its last click, is in an epoch."""
+    counts = Counter(
+        row[2]
+        for epoch in range(epochs)
+        for batch in batches.epoch(epoch)
+        for row in rows_of(batch)
+    )
+    return [counts[last] / epochs for last in sorted(counts)]
+
+
+@pytest.mark.parametrize("kind", [TrainingBatches, GroupBatches])
+def test_older_sessions_are_taken_less_often(kind: type[TrainingBatches]) -> None:
+    """Halved at half the span, a quarter at its beginning; the last session has no target."""
+    clicks, times = [[9, 1], [9, 2], [9, 3], [9]], [100.0, 150.0, 200.0, 900.0]
+    options: dict[str, Any] = {
+        "task": "repeat", "min_prefix": 1, "max_length": 9, "batch_size": 2, "seed": 1,
+        "device": "cpu", "half_life": 0.5,
+    }  # fmt: skip
+    by_time = Sessions.from_lists(clicks, started_at=times, user_index=[0, -1, 0, 0])
+    assert taken(kind(by_time, **options)) == pytest.approx([0.25, 0.5, 1.0], abs=0.08)
+    uneven = Sessions.from_lists(clicks, started_at=[100.0, 200.0, 200.0, 900.0])
+    assert taken(kind(uneven, **options)) == pytest.approx([0.25, 1.0, 1.0], abs=0.08)
+    by_order = Sessions.from_lists(clicks)
+    assert taken(kind(by_order, **options)) == pytest.approx([0.25, 0.5, 1.0], abs=0.08)
+    assert taken(kind(by_time, **options | {"half_life": 0.0}), 5) == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("kind", [TrainingBatches, GroupBatches])
+def test_shares_of_a_thinned_epoch_make_up_the_whole(kind: type[TrainingBatches]) -> None:
+    sessions = Sessions.from_lists([[99, row + 1] for row in range(60)])
+    options: dict[str, Any] = {
+        "task": "repeat", "min_prefix": 1, "max_length": 9, "batch_size": 8, "seed": 1,
+        "device": "cpu", "half_life": 0.3,
+    }  # fmt: skip
+
+    def lasts(share: tuple[int, int], epoch: int = 2) -> list[set[int]]:
+        batches = kind(sessions, **options, share=share)
+        return [{row[2] for row in rows_of(batch)} for batch in batches.epoch(epoch)]
+
+    whole = lasts((0, 1))
+    assert 10 < sum(map(len, whole)) < 50
+    assert whole == lasts((0, 1)) != lasts((0, 1), epoch=3)
+    assert whole == [a | b for a, b in zip(lasts((0, 2)), lasts((1, 2)), strict=True)]
+
+
+def test_without_a_half_life_the_order_is_as_it_ever_was() -> None:
+    batches = training([[1, 2]] * 7, batch_size=3, bucket_batches=1, seed=5)
+    rng = np.random.default_rng([5, 2])
+    order = rng.permutation(7)
+    parts = [order[:3], order[3:6], order[6:]]
+    expected = [parts[i].tolist() for i in rng.permutation(3)]
+    assert [part.tolist() for part in batches.order(2)] == expected
 
 
 def test_nothing_to_train_on_is_no_batch() -> None:

@@ -14,7 +14,7 @@ from proxysr.data.batches import SessionBatch, TrainingBatches, batch_of
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.evaluation import evaluate, rank_of
 from proxysr.history import posteriors, priors
-from proxysr.models.latent_proxy import PLACES, LatentProxy, LatentProxyConfig
+from proxysr.models.latent_proxy import LEVELS, PLACES, LatentProxy, LatentProxyConfig
 
 N_ITEMS, K = 9, 3
 SESSIONS = [[4, 2, 7, 2, 2, 9, 4], [9], [3, 3, 5, 1], [8, 8], [1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 5, 5]]
@@ -249,3 +249,30 @@ def test_the_item_tables_follow_the_parameters() -> None:
     assert not torch.allclose(before.exp(), after)
     expected = torch.tensor(Literal(model).recommended(SESSIONS[0]), dtype=torch.float64)
     torch.testing.assert_close(after[0], expected, rtol=0, atol=1e-9)
+
+
+def test_the_level_of_repeats_is_the_likeliest_on_validation() -> None:
+    model = model_of()
+    model.calibrate(Sessions.from_lists(SESSIONS))
+    chosen = model.repeat_level.item()
+    model.repeat_level.zero_()
+    posteriors = Literal(model)
+    likelihoods = []
+    for level in LEVELS:
+        model.repeat_level.fill_(level)
+        literal = Literal(model)
+        total = 0.0
+        for clicks in SESSIONS:
+            for t in range(1, len(clicks)):
+                weights = posteriors.posterior(clicks[:t])  # these are kept
+                p = [literal.next_click(clicks[:t], k)[clicks[t]] for k in range(K)]
+                total += math.log(sum(w * q for w, q in zip(weights, p, strict=True)))
+        likelihoods.append(total)
+    assert LEVELS[int(np.argmax(likelihoods))] == chosen
+    assert min(LEVELS) < chosen < max(LEVELS)
+
+
+def test_a_log_without_repeats_makes_them_rare() -> None:
+    model = model_of()
+    model.calibrate(Sessions.from_lists([[4, 2, 7], [1, 9, 3, 5]]))
+    assert model.repeat_level.item() == min(LEVELS)

@@ -1,0 +1,143 @@
+"""What a training has come to, in sentences: is it better than counting, are its proxies in use.
+
+Each sentence says one thing, with its numbers; if something is off, it says what to try.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import torch
+
+from proxysr.data.sessions import SessionSplit, Task
+from proxysr.evaluation import evaluate
+from proxysr.models import create
+
+CRITERION = "R@20"
+
+COUNTERS = {"cooccurrence": "co-occurrence", "popularity": "popularity"}
+"""Models that only count and take seconds, by name: any other should beat them."""
+
+Metrics = dict[str, float]
+
+
+def counted(
+    split: SessionSplit, *, task: Task, min_prefix: int, device: torch.device | str
+) -> dict[str, Metrics]:
+    """Metrics of the :data:`COUNTERS` on the validation sessions, by name.
+
+    All processes that train together make this call.
+    """
+    found = {}
+    for name in COUNTERS:
+        model = create(name, split.n_items).to(device)
+        model.prepare(split.train)
+        found[name] = evaluate(
+            model, split.valid, task=task, ks=(20,), min_prefix=min_prefix, together=True
+        ).metrics
+    return found
+
+
+def use_of_proxies(ranks: pd.DataFrame) -> Metrics:
+    """How an evaluation's prefixes use the proxies.
+
+    Parameters
+    ----------
+    ranks : DataFrame
+        A row a prefix: ``session_id``, ``proxy`` and its ``probability``, in the order of time.
+
+    Returns
+    -------
+    dict
+        ``proxies_in_use``: how many any prefix chose. ``effective_proxies``: how many of equal
+        size would be as diverse as the proxies of the sessions' last prefixes, the exponential of
+        the entropy of their shares; ``largest_share`` is the largest of these.
+        ``sessions_changing``: share of the sessions of several prefixes whose proxy changes, left
+        out where there are none. ``mean_max_pi``: mean probability.
+
+    >>> found = use_of_proxies(pd.DataFrame({"session_id": [1, 1, 2, 2], "proxy": [3, 5, 4, 4],
+    ...     "probability": [0.5, 1.0, 1.0, 0.5]}))
+    >>> found["proxies_in_use"], round(found["effective_proxies"], 4), found["sessions_changing"]
+    (3, 2.0, 0.5)
+    """
+    sessions = ranks.groupby("session_id", sort=False)["proxy"]
+    shares = sessions.last().value_counts(normalize=True).to_numpy()
+    found = {
+        "proxies_in_use": ranks["proxy"].nunique(),
+        "effective_proxies": float((shares**-shares).prod()),
+        "largest_share": float(shares.max()),
+        "mean_max_pi": float(ranks["probability"].mean()),
+    }
+    several = sessions.nunique()[sessions.size() > 1]
+    return found | ({"sessions_changing": float((several > 1).mean())} if len(several) else {})
+
+
+def findings(
+    rows: Sequence[Mapping[str, float]],
+    best_epoch: int,
+    counters: Mapping[str, Metrics],
+    *,
+    model: str,
+    n_proxies: int | None = None,
+) -> list[str]:
+    """Sentences on a training that is over.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        The history: one row an epoch, with ``R@20`` and what :func:`use_of_proxies` gives.
+    best_epoch : int
+    counters : mapping
+        What :func:`counted` gives.
+    model : str
+        Its name in ``MODELS``.
+    n_proxies : int, optional
+        How many it has, if any.
+    """
+    best, last = rows[best_epoch], len(rows) - 1
+    found = [_beside(best[CRITERION], counters, model, improving=best_epoch == last)]
+    if best_epoch == last:
+        found.append(
+            f"The best epoch is the last one ({last}): it was still improving, so train longer, "
+            f"such as with --resume --epochs {2 * len(rows)}."
+        )
+    if n_proxies is not None and "effective_proxies" in best:
+        found.append(_proxies(best, n_proxies, model))
+    return found
+
+
+def _beside(own: float, counters: Mapping[str, Metrics], model: str, *, improving: bool) -> str:
+    """Whether it is better than counting."""
+    shown = {name: f"{COUNTERS[name]} ({row[CRITERION]:.4f})" for name, row in counters.items()}
+    behind = [shown[name] for name, row in counters.items() if own <= row[CRITERION]]
+    ahead = [text for text in shown.values() if text not in behind]
+    start = f"On validation, {CRITERION} of {model} is {own:.4f}: it "
+    if not behind:
+        return f"{start}beats {' and '.join(ahead)}."
+    beaten = f", but beats {ahead[0]}" if ahead else ""
+    tries = ["more epochs"] if improving else []
+    tries += ["the model latent_proxy"] if model != "latent_proxy" else []
+    return (
+        f"{start}does not beat {' and '.join(behind)}{beaten}. "
+        f"Try {', '.join([*tries, 'a smaller or larger learning_rate'])}."
+    )
+
+
+def _proxies(row: Mapping[str, float], n_proxies: int, model: str) -> str:
+    """Whether the proxies tell sessions apart."""
+    if n_proxies == 1:
+        return "One proxy is no proxy model: all sessions have the same. Try a larger n_proxies."
+    effective, largest = row["effective_proxies"], row["largest_share"]
+    said = f"{effective:.1f} of {n_proxies} proxies are in use in effect; the largest has "
+    said += f"{largest:.0%} of the sessions"
+    if "sessions_changing" in row:
+        said += f", and {row['sessions_changing']:.0%} of the sessions change proxy while clicked"
+    # of two or three proxies, one may well have half of the sessions
+    few = effective < min(max(2.0, n_proxies / 10), (n_proxies + 1) / 2)
+    if not few and largest <= max(0.5, 1.5 / n_proxies):
+        return f"{said}."
+    tries = "more epochs (proxies part late) or a larger learning_rate"
+    if model != "latent_proxy":
+        tries = "more negatives (n_negatives, negatives), a larger init_std, the model latent_proxy"
+    return f"{said}. They have collapsed. Try {tries}."

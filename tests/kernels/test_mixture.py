@@ -1,0 +1,57 @@
+"""The tiled sums are the plain line, with its gradients."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from proxysr.kernels import mixture
+from proxysr.kernels.mixture import log_normalisers
+
+
+def plain(queries: Tensor, proxies: Tensor, items: Tensor) -> Tensor:
+    """The line that the kernel replaces."""
+    return ((queries @ items.T).exp() @ (proxies @ items.T).exp().T).log()
+
+
+@pytest.fixture
+def tensors() -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    queries, proxies, items = (
+        torch.randn(n, 6, generator=generator, dtype=torch.float64) for n in (5, 3, 23)
+    )
+    return 3 * queries, proxies, normalize(items, dim=1)
+
+
+@pytest.mark.parametrize("tile", [1, 4, 23, 100])
+@pytest.mark.parametrize("kept", [0, 700, 2**28])  # none, some or all are kept for the gradients
+def test_values_and_gradients(
+    tile: int, kept: int, tensors: tuple[Tensor, Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mixture, "TILE", tile)
+    monkeypatch.setattr(mixture, "KEPT", kept)
+    weights = torch.linspace(-1, 2, 15, dtype=torch.float64).view(5, 3)
+    found = []
+    for form in (log_normalisers, plain):
+        inputs = [x.clone().requires_grad_() for x in tensors]
+        values = form(*inputs)
+        (values * weights).sum().backward()
+        found.append([values.detach(), *(x.grad for x in inputs)])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+def test_known_exponentials_of_proxies(tensors: tuple[Tensor, Tensor, Tensor]) -> None:
+    queries, proxies, items = tensors
+    known = torch.exp(proxies @ items.T - proxies.norm(dim=1, keepdim=True))
+    found = log_normalisers(queries, proxies, items, known)
+    torch.testing.assert_close(found, plain(*tensors), rtol=1e-12, atol=1e-12)
+
+
+def test_large_numbers_do_not_overflow() -> None:
+    items = normalize(torch.randn(50, 8), dim=1)
+    found = log_normalisers(40 * items[:4], 60 * items[:2], items)
+    expected = plain(40 * items[:4].double(), 60 * items[:2].double(), items.double())
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-4)

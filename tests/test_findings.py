@@ -1,0 +1,126 @@
+"""Facts of the use of proxies against literal ones, and the sentences that follow from them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from proxysr.evaluation import evaluate
+from proxysr.findings import COUNTERS, counted, findings, use_of_proxies
+from proxysr.models import MODELS
+from tests.contract.small import cycles, split_of
+
+COUNTED = {
+    "cooccurrence": {"R@20": 0.4, "MRR@20": 0.1},
+    "popularity": {"R@20": 0.1, "MRR@20": 0.02},
+}
+GOOD = {
+    "R@20": 0.5, "effective_proxies": 12.34, "largest_share": 0.21, "sessions_changing": 0.66,
+}  # fmt: skip
+
+
+def said(row: dict[str, float], *, model: str = "proxysr", n_proxies: int | None = 30) -> list[str]:
+    """Sentences where the epoch before the last one is the best."""
+    rows = [{"R@20": 0.0}, row, {"R@20": 0.0}]
+    return findings(rows, 1, COUNTED, model=model, n_proxies=n_proxies)
+
+
+def test_facts_are_the_literal_ones() -> None:
+    sessions = {7: [1, 1, 2], 3: [2], 5: [4, 4], 8: [2, 4, 2], 9: [0]}
+    ranks = pd.DataFrame(
+        [(session, proxy, 0.5) for session, path in sessions.items() for proxy in path],
+        columns=["session_id", "proxy", "probability"],
+    )
+    found = use_of_proxies(ranks)
+    shares = [3 / 5, 1 / 5, 1 / 5]  # of proxies 2, 4 and 0, which the sessions end with
+    assert found["effective_proxies"] == pytest.approx(
+        math.exp(-sum(p * math.log(p) for p in shares))
+    )
+    assert found["largest_share"] == 3 / 5
+    assert found["sessions_changing"] == 2 / 3  # of three with several prefixes; one comes back
+    assert (found["proxies_in_use"], found["mean_max_pi"]) == (4, 0.5)
+    alone = use_of_proxies(ranks.drop_duplicates("session_id"))
+    assert "sessions_changing" not in alone
+
+
+def test_counters_are_those_of_the_models_that_count() -> None:
+    split = split_of(cycles(60, seed=1), cycles(20, seed=2), cycles(20, seed=3))
+    found = counted(split, task="repeat", min_prefix=2, device="cpu")
+    assert list(found) == list(COUNTERS) == ["cooccurrence", "popularity"]
+    for name, metrics in found.items():
+        model = MODELS[name](split.n_items)
+        model.prepare(split.train)
+        assert (
+            metrics == evaluate(model, split.valid, task="repeat", ks=(20,), min_prefix=2).metrics
+        )
+
+
+def test_nothing_is_off() -> None:
+    assert said(GOOD) == [
+        "On validation, R@20 of proxysr is 0.5000: it beats co-occurrence (0.4000) and popularity "
+        "(0.1000).",
+        "12.3 of 30 proxies are in use in effect; the largest has 21% of the sessions, and 66% of "
+        "the sessions change proxy while clicked.",
+    ]
+    assert len(said({"R@20": 0.5}, model="mean", n_proxies=None)) == 1
+
+
+@pytest.mark.parametrize(
+    ("recall", "model", "sentence"),
+    [
+        (
+            0.3, "proxysr",
+            "On validation, R@20 of proxysr is 0.3000: it does not beat co-occurrence (0.4000), "
+            "but beats popularity (0.1000). Try the model latent_proxy, a smaller or larger "
+            "learning_rate.",
+        ),
+        (
+            0.1, "latent_proxy",
+            "On validation, R@20 of latent_proxy is 0.1000: it does not beat co-occurrence "
+            "(0.4000) and popularity (0.1000). Try a smaller or larger learning_rate.",
+        ),
+    ],
+)  # fmt: skip
+def test_counting_is_better(recall: float, model: str, sentence: str) -> None:
+    assert said(GOOD | {"R@20": recall}, model=model)[0] == sentence
+
+
+def test_it_was_still_improving() -> None:
+    rows: list[dict[str, Any]] = [{"R@20": 0.1}, {"R@20": 0.2}]
+    lost, longer = findings(rows, 1, COUNTED, model="mean")
+    assert "Try more epochs, the model latent_proxy" in lost
+    assert longer == (
+        "The best epoch is the last one (1): it was still improving, so train longer, such as "
+        "with --resume --epochs 4."
+    )
+
+
+@pytest.mark.parametrize(
+    ("effective", "largest", "n_proxies", "collapsed"),
+    [
+        (1.9, 0.4, 30, True),
+        (2.1, 0.4, 30, True),  # less than a tenth
+        (3.1, 0.4, 30, False),
+        (9.0, 0.51, 30, True),
+        (9.0, 0.49, 30, False),
+        (1.8, 0.7, 2, False),
+        (1.4, 0.7, 2, True),
+        (1.8, 0.8, 2, True),
+    ],
+)
+def test_proxies_that_collapsed_are_told_with_what_to_try(
+    effective: float, largest: float, n_proxies: int, collapsed: bool
+) -> None:
+    row = GOOD | {"effective_proxies": effective, "largest_share": largest}
+    sentence = said(row, n_proxies=n_proxies)[-1]
+    assert ("They have collapsed. Try more negatives" in sentence) == collapsed
+    sentence = said(row, n_proxies=n_proxies, model="latent_proxy")[-1]
+    assert ("They have collapsed. Try more epochs" in sentence) == collapsed
+
+
+def test_one_proxy_is_no_proxy_model() -> None:
+    row = GOOD | {"effective_proxies": 1.0, "largest_share": 1.0}
+    assert said(row, n_proxies=1)[-1].startswith("One proxy is no proxy model")
