@@ -8,7 +8,7 @@ known. If the history of another user helped as much, it would say nothing of th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -126,15 +126,23 @@ def said_of_history(table: pd.DataFrame, against: pd.DataFrame) -> list[str]:
     """A sentence for first and one for later clicks; parameters are those of :func:`helps`."""
     said = []
     for kind in (FIRST, LATER):
-        none, own, another = (_row(table, kind, name) for name in (NOBODY, OWN, ANOTHER))
+        none, own, beyond = (
+            _row(table, kind, NOBODY),
+            _row(table, kind, OWN),
+            _row(against, kind, OWN),
+        )
         verb = "helps" if helps(table, against, kind) else "does not help"
         said.append(
-            f"At the {kind}, knowing what a user did before {verb}: {METRIC} "
-            f"{none['value']:.4f} → {own['value']:.4f}, {own['difference']:+.4f} "
-            f"[{own['difference_low']:+.4f}, {own['difference_high']:+.4f}]; with another user's "
-            f"history {another['value']:.4f} ({int(own['n_sessions']):,} sessions)."
+            f"At the {kind}, a user's own history {verb} beyond another user's: {METRIC} "
+            f"{none['value']:.4f} → {own['value']:.4f}, {_change(own)} to no history and "
+            f"{_change(beyond)} to another user's ({int(own['n_sessions']):,} sessions)."
         )
     return said
+
+
+def _change(row: Mapping[str, float]) -> str:
+    low, high = row["difference_low"], row["difference_high"]
+    return f"{row['difference']:+.4f} [{low:+.4f}, {high:+.4f}]"
 
 
 def _row(table: pd.DataFrame, kind: str, name: str) -> dict[Any, Any]:

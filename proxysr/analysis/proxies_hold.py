@@ -45,7 +45,7 @@ def decisions_of(
     return pd.concat(tables, ignore_index=True)
 
 
-def use_of_proxies(choices: pd.DataFrame) -> pd.DataFrame:
+def use_by_part(choices: pd.DataFrame) -> pd.DataFrame:
     """How many proxies are in use, and how still sessions hold.
 
     Parameters

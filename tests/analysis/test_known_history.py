@@ -102,8 +102,10 @@ def test_planted_loyalty_helps_and_that_of_others_does_not(run: RunDir) -> None:
     assert first.loc[kh.OWN, "value"] > 0.9
     assert first.loc[kh.ANOTHER, "difference"] < 0.2
     said = kh.said_of_history(table, against)
-    assert said[0].startswith("At the first click, knowing what a user did before helps: R@20 0.")
-    assert said[1].startswith("At the later clicks, knowing what a user did before")
+    assert said[0].startswith(
+        "At the first click, a user's own history helps beyond another user's: R@20 0."
+    )
+    assert said[1].startswith("At the later clicks, a user's own history")
     # without loyalty: the null is taken for the history, and does not help
     swapped = {kh.OWN: kh.ANOTHER, kh.ANOTHER: kh.OWN}
     lost = [some.assign(run=some["run"].replace(swapped)) for some in (table, table)]

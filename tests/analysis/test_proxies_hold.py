@@ -59,7 +59,7 @@ def test_use_is_counted_by_hand() -> None:
         "seed": 7, "part": ["train"] * 4 + ["test"], "n_clicks": [4, 2, 2, 4, 3],
         "proxy": [5, 5, 1, 1, 2], "proxies_met": [1, 2, 1, 4, 3], "decided_after": [1, 2, 1, 4, 2],
     })  # fmt: skip
-    table = ph.use_of_proxies(choices).set_index("part")
+    table = ph.use_by_part(choices).set_index("part")
     train = table.loc["train"]
     assert train["effective"] == pytest.approx(2)
     assert train[["sessions", "largest", "n_clicks"]].tolist() == [4, 0.5, 3]
