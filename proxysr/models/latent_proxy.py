@@ -17,7 +17,7 @@ clicks ``i_1 … i_T``:
 2. ``p(i_{t+1} = i | i_1 … i_t, k) = softmax_i(s q_t.ê_i + p_k.ê_i + b_i)``, where ``b_i`` is 0 for
    an item that was not clicked yet, and else by the place from the end of its latest click
 3. ``p(i_1 = i | k) = softmax_i(log popularity_i + p_k.ê_i)``
-4. posterior ``π_t(k) ∝ w_k p(i_1 | k) … p(i_t | i_1 … i_{t-1}, k)``
+4. posterior ``π_t(k) ∝ w_k (p(i_1 | k) … p(i_t | i_1 … i_{t-1}, k))^(1/T)``
 5. recommended: ``sum_k π_t(k) p(i | i_1 … i_t, k)``
 6. loss: ``-log p(i_1 … i_T) = -sum_t log sum_k π_{t-1}(k) p(i_t | i_1 … i_{t-1}, k)``
 7. a person with earlier sessions: ``w_k ∝ c w_k + sum of the posteriors of these sessions``
@@ -54,7 +54,7 @@ PLACES = 10
 
 TRAINED = 200
 """Clicks of a training session, at most: what a batch takes grows with the square of them."""
-TEMPERATURES = [1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0]
+TEMPERATURES = [1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0]
 """What is tried as the temperature of the posterior when it is calibrated."""
 LEVELS = [step / 2 for step in range(-4, 13)]
 """What is tried as the level of these biases when it is calibrated."""
@@ -70,6 +70,10 @@ class LatentProxyConfig(Settings):
     """Size d of items and proxies."""
     n_proxies: int = 64
     """Number K of proxies; 1 leaves the short-term interest alone."""
+    temperature: float = 4.0
+    """Temperature T of the posterior in training. Clicks of a session resemble each other more than
+    equation 2 knows, so that at 1 each would count as too much evidence. For use, it is calibrated
+    on validation."""
     scale: float = 13.0
     """Scale s of the cosine of short-term interest and item: one over the softmax's temperature."""
     dropout: float = 0.2
@@ -88,6 +92,7 @@ class LatentProxyConfig(Settings):
             value = getattr(self, name)
             require(value >= 1, f"{name} is at least 1; received {value}.")
         require(0 < self.scale <= 40, f"scale is above 0 and at most 40; received {self.scale}.")
+        require(self.temperature > 0, f"temperature is above 0; received {self.temperature}.")
         require(0 <= self.dropout < 1, f"dropout is in [0, 1); received {self.dropout}.")
         require(
             self.prior_strength > 0, f"prior_strength is above 0; received {self.prior_strength}."
@@ -106,8 +111,8 @@ class Reading(NamedTuple):
     following : (B, L, K)
         The same of the item that follows each click; 0 where none is asked for.
     evidence : (B, L, K)
-        ``log(w_k p(i_1 … i_t | k))`` but for the mean over proxies of each click's part; at the
-        padding before a session, ``log w_k``.
+        ``T log w_k + log p(i_1 … i_t | k)`` but for the mean over proxies of each click's part:
+        over the temperature, the logarithm of the posterior but for a constant.
     log_z : (B, L, K)
         Logarithm of the normaliser of equation 2 after each click.
     bias : (B, L, L)
@@ -170,7 +175,7 @@ class LatentProxy(ProxyModel):
         self.step_sizes = dict.fromkeys(faster, 5.0)
         self._kept: tuple[object, Tables] | None = None
         self.register_buffer("repeat_level", torch.zeros(()))
-        self.register_buffer("temperature", torch.ones(()))
+        self.register_buffer("temperature", torch.tensor(float(c.temperature)))
         self.register_buffer("log_popularity", torch.zeros(n_items + 1))
 
     def prepare(self, train: Sessions) -> None:
@@ -233,7 +238,8 @@ class LatentProxy(ProxyModel):
         # equation 4
         log_prior = self.log_weights.log_softmax(dim=0) if prior is None else prior.log()[:, None]
         addends = click - click.mean(dim=2, keepdim=True)  # small numbers: sums stay exact
-        return Reading(query, click, likelihood, log_prior + addends.cumsum(dim=1), log_z, bias)
+        evidence = self.config.temperature * log_prior + addends.cumsum(dim=1)
+        return Reading(query, click, likelihood, evidence, log_z, bias)
 
     def bias(self, items: Tensor) -> Tensor:
         """``b`` (B, L, L): after click l, of the item of click u if that is its latest; else 0."""
@@ -259,7 +265,7 @@ class LatentProxy(ProxyModel):
         items, is_target = batch.items, batch.targets != PAD
         following = torch.cat([items[:, 1:], batch.targets[:, -1:]], dim=1) * (items != PAD)
         found = self.read(items, following)
-        posterior = found.evidence.log_softmax(dim=2)
+        posterior = (found.evidence / self.config.temperature).log_softmax(dim=2)
         log_p = torch.logsumexp(posterior + found.following, dim=2)[is_target]
         is_first = (items != PAD) & ~pad(items[:, :-1] != PAD, (1, 0))
         log_p_first = torch.logsumexp(
@@ -337,7 +343,7 @@ class LatentProxy(ProxyModel):
 
     @torch.no_grad()
     def weigh(self, batch: SessionBatch) -> tuple[Tensor, Tensor]:
-        """``log(w_k p(clicks | k))`` but for a constant, and the posterior; (B, K) both."""
+        """``T log w_k + log p(clicks | k)`` but for a constant, and the posterior; (B, K) both."""
         evidence = self._read(batch)[1].evidence[:, -1]
         logits = evidence - evidence.mean(dim=1, keepdim=True)
         return logits, self.weights(logits)

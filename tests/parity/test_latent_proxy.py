@@ -23,7 +23,8 @@ SESSIONS = [[4, 2, 7, 2, 2, 9, 4], [9], [3, 3, 5, 1], [8, 8], [1, 2, 3, 4, 5, 6,
 
 def model_of(**options: Any) -> LatentProxy:
     """A model whose parameters are all random, in float64."""
-    settings = {"embedding_dim": 5, "n_proxies": K, "scale": 4.0, "max_length": 12} | options
+    settings = {"embedding_dim": 5, "n_proxies": K, "scale": 4.0, "max_length": 12}
+    settings |= {"temperature": 1.5} | options
     model = LatentProxy(N_ITEMS, LatentProxyConfig.from_dict(settings))
     generator = torch.Generator().manual_seed(3)
     model.double()
@@ -44,7 +45,7 @@ class Literal:
         self.p = list(model.proxies.detach())
         self.a = model.places.detach().tolist()
         self.b, self.level = model.repeat_bias.tolist(), float(model.repeat_level)
-        self.temperature = float(model.temperature)
+        self.temperature, self.trained_at = float(model.temperature), model.config.temperature
         weights = [math.exp(w) for w in model.log_weights.tolist()]
         self.w = [w / sum(weights) for w in weights]
         counts = np.bincount([i for s in SESSIONS for i in s], minlength=N_ITEMS + 1)
@@ -82,10 +83,10 @@ class Literal:
         """Equation 4."""
         weights = []
         for k in range(len(self.p)):
-            weight = (self.w if prior is None else prior)[k]
+            weight = (self.w if prior is None else prior)[k] ** (self.trained_at / self.temperature)
             for t, item in enumerate(clicks):
-                weight *= self.next_click(clicks[:t], k)[item]
-            weights.append(weight ** (1 / self.temperature))
+                weight *= self.next_click(clicks[:t], k)[item] ** (1 / self.temperature)
+            weights.append(weight)
         return [w / sum(weights) for w in weights]
 
     def recommended(self, clicks: list[int], prior: list[float] | None = None) -> list[float]:
@@ -119,7 +120,7 @@ OPTIONS: list[dict[str, Any]] = [{}, {"attention": True}, {"n_proxies": 1}]
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_scores_are_log_probabilities(options: dict[str, Any]) -> None:
     model = model_of(**options)
-    model.temperature.fill_(1.7)
+    model.temperature.fill_(2.7)
     literal = Literal(model)
     for clicks, row in zip(SESSIONS, model.score(batch_of(SESSIONS)), strict=True):
         torch.testing.assert_close(row, literal.scores(clicks), rtol=0, atol=1e-9)
