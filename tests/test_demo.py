@@ -46,7 +46,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_planted_interests_are_found_and_counting_is_beaten(made: Path) -> None:
     said = json.loads((made / "demo.json").read_text())
     assert said["ami"] >= 0.8
-    own, other = (said["metrics"][name]["unseen"]["R@20"] for name in ("run", "counting"))
+    own, other = (said["metrics"][name]["unseen"]["R@20"] for name in ("shop", "counting"))
     assert own > other + 0.05
 
 
@@ -56,7 +56,7 @@ def test_it_says_what_it_found_and_what_to_open(
     assert main(["demo", str(made)]) == 0
     finding, to_open = capsys.readouterr().out.splitlines()
     ranks = {
-        name: RunDir(made / name).ranks("test", "unseen")["rank"] for name in ("run", "counting")
+        name: RunDir(made / name).ranks("test", "unseen")["rank"] for name in ("shop", "counting")
     }
     own, other = (100 * float((rank <= 20).mean()) for rank in ranks.values())
     assert finding.startswith(
@@ -67,7 +67,7 @@ def test_it_says_what_it_found_and_what_to_open(
     assert to_open == f"Open {made / 'report.html'} in a browser."
     page = (made / "report.html").read_text()
     assert re.search(r"10 interests were planted in these sessions, .* an AMI of", page)
-    assert {entry["task"] for entry in RunDir(made / "run").metrics().values()} == {*demo.TASKS}
+    assert {entry["task"] for entry in RunDir(made / "shop").metrics().values()} == {*demo.TASKS}
 
 
 def test_its_log_looks_like_one_of_a_shop(made: Path) -> None:
@@ -91,7 +91,7 @@ def test_run_twice_nothing_is_written(made: Path, capsys: pytest.CaptureFixture[
     said = json.loads(capsys.readouterr().out)
     assert everything(made) == before
     assert said["report"] == str(made / "report.html")
-    assert said["metrics"]["run"]["unseen"]["R@20"] > 0
+    assert said["metrics"]["shop"]["unseen"]["R@20"] > 0
     assert f"AMI of {said['ami']:.2f}" in said["finding"]
 
 

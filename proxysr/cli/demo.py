@@ -85,7 +85,7 @@ def _made(folder: Path) -> dict[str, Any]:
     from proxysr.training import TrainConfig
 
     started = time.perf_counter()
-    data, run, counted = folder / "data", folder / "run", folder / "counting"
+    data, run, counted = folder / "data", folder / "shop", folder / "counting"
     _say(f"1 of 4: a log of a furniture shop, {folder / 'clicks.csv'}, becomes sessions")
     if not (data / "split.json").is_file():
         _prepare(folder / "clicks.csv", data)
