@@ -83,7 +83,10 @@ PRESETS: dict[str, Preset] = {
             "embedding_dim": 128, "n_proxies": 300, "dropout": 0.0, "margin": 0.1,
             "lambda_dist": 0.2, "lambda_orthog": 0.0,
         },
-        train={"batch_size": 64, "learning_rate": 2e-4, "patience": 10, "valid_min_prefix": 3},
+        train={
+            "batch_size": 64, "learning_rate": 2e-4, "epochs": 50, "patience": 10,
+            "valid_min_prefix": 3,
+        },
     ),
     "proxysr-online-retail": Preset(
         model="proxysr",

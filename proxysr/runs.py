@@ -21,7 +21,7 @@ from proxysr.environment import write_facts
 from proxysr.evaluation import EvalResult, evaluate
 from proxysr.files import claiming, locked, replacing, write_json
 from proxysr.findings import Metrics
-from proxysr.models import create, model_class
+from proxysr.models import DEFAULT, create, model_class
 from proxysr.run_dir import FORMAT_VERSION, TRAINING, RunDir, Which
 from proxysr.training import Checkpoint, TrainConfig, TrainState, check_shares, fit
 
@@ -56,7 +56,7 @@ def train_run(
     run_dir : str or Path
         A new or empty folder, or with ``resume`` the run to continue.
     model : str, optional
-        Name in ``MODELS``; "proxysr" if left out.
+        Name in ``MODELS``; :data:`proxysr.models.DEFAULT` if left out.
     model_config, train : optional
         Defaults if left out; with ``resume`` those of the run. Of a resumed run, only
         ``epochs``, ``patience`` and ``device`` may change.
@@ -86,7 +86,7 @@ def train_run(
         run.split(data_dir)
     else:
         _check_new(path)
-        name, config = model or "proxysr", train or TrainConfig()
+        name, config = model or DEFAULT, train or TrainConfig()
         settings = _settings(name, model_config)
         check_users(split, getattr(settings, "n_users", 0))
     network = create(name, split.n_items, settings, seed=config.seed)

@@ -39,16 +39,16 @@ Snapshots = MutableMapping[int, State]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(Settings):
-    """How to train; defaults are those the ProxySR authors use on Diginetica."""
+    """How to train; the defaults serve LatentProxy on logs of unknown kinds."""
 
-    epochs: int = 50
+    epochs: int = 20
     """Most epochs to train."""
-    patience: int = 10
+    patience: int = 3
     """Stop after this many epochs in a row without a better validation recall; what a model anneals
     comes to its end before they are counted."""
-    batch_size: int = 64
+    batch_size: int = 32
     """Sessions of a step, of all processes together."""
-    learning_rate: float = 2e-4
+    learning_rate: float = 2e-3
     """Step size of Adam."""
     weight_decay: float = 0.0
     """L2 penalty of Adam; with sampled negatives, of those rows that a step touches."""
@@ -226,7 +226,7 @@ def fit(
         split.train,
         task=config.task,
         min_prefix=config.min_prefix,
-        max_length=model.max_length,
+        max_length=model.training_length or model.max_length,
         batch_size=config.batch_size,
         seed=config.seed,
         device=device,

@@ -12,13 +12,14 @@ from proxysr.cli.options import add_set, add_settings, assigned, given, settings
 from proxysr.config import require
 from proxysr.distributed import joined
 from proxysr.findings import CRITERION
-from proxysr.models import MODELS, learns
+from proxysr.models import DEFAULT, MODELS, learns
 from proxysr.presets import PRESETS, preset
 from proxysr.runs import RunDir, train_run
 from proxysr.training import FOR_COUNTING, TrainConfig
 
 EXAMPLES = """\
 examples:
+  proxysr train data/shop runs/shop                       # latent_proxy at its defaults
   proxysr train data/toy runs/toy --preset proxysr-small
   proxysr train data/shop runs/shop --epochs 30 --set n_proxies=100 embedding_dim=64
   proxysr train data/shop runs/shop --resume              # continue, as if never interrupted
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("data_dir", metavar="DATA_DIR", help="what `proxysr prepare` wrote")
     parser.add_argument("run_dir", metavar="RUN_DIR", help="a new folder for everything of the run")
-    parser.add_argument("--model", metavar="NAME", help=f"{', '.join(MODELS)} [proxysr]")
+    parser.add_argument("--model", metavar="NAME", help=f"{', '.join(MODELS)} [{DEFAULT}]")
     parser.add_argument("--preset", metavar="NAME", help="settings that belong together, see below")
     add_set(parser, "the model")
     parser.add_argument("--resume", action="store_true", help="continue the run in RUN_DIR")
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> Answer:
         _check_that_options_apply(run.model_name, options)
         config = run.train_config.replace(**options)
     else:
-        _check_that_options_apply(model or "proxysr", options)
+        _check_that_options_apply(model or DEFAULT, options)
         config = TrainConfig.from_dict(options)
     done = train_run(
         args.data_dir,

@@ -10,7 +10,7 @@ from proxysr.cli.answer import Answer, records, table
 from proxysr.cli.options import add_set, add_settings, assigned, given
 from proxysr.config import require
 from proxysr.findings import CRITERION
-from proxysr.models import MODELS
+from proxysr.models import DEFAULT, MODELS
 from proxysr.tuning.spaces import SPACES, read_space
 from proxysr.tuning.sweep import TuneConfig, best_of, tune
 
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data_dir", metavar="DATA_DIR", help="what `proxysr prepare` wrote")
     parser.add_argument("study_dir", metavar="STUDY_DIR", help="a folder for all of the study")
     parser.add_argument(
-        "--model", metavar="NAME", default="proxysr", help=f"{', '.join(MODELS)} [proxysr]"
+        "--model", metavar="NAME", default=DEFAULT, help=f"{', '.join(MODELS)} [{DEFAULT}]"
     )
     parser.add_argument("--space", metavar="FILE", help="what to try [see below]")
     parser.add_argument("--epochs", metavar="N", help="most epochs of a trial [50]")

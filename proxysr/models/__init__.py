@@ -30,6 +30,7 @@ from proxysr.models.vsknn import VSKNN
 
 __all__ = [
     "CSRM",
+    "DEFAULT",
     "FGNN",
     "GCEGNN",
     "HRNN",
@@ -80,6 +81,9 @@ MODELS: dict[str, type[SessionModel]] = {
     "vsknn": VSKNN,
 }
 """Every model by the name that the command line and a run's ``config.json`` use."""
+
+DEFAULT = "latent_proxy"
+"""The model of people's own logs, where none is named."""
 
 
 def model_class(name: str) -> type[SessionModel]:

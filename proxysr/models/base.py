@@ -149,6 +149,8 @@ class LearnedModel(SessionModel):
     """The order that its training sessions come in."""
     step_sizes: Mapping[str, float] = MappingProxyType({})
     """Names of parameters that take larger or smaller steps, with factors of the learning rate."""
+    training_length: int | None = None
+    """Clicks of a training session that it is fitted to, its latest ones; if None, all it reads."""
     schedule_epochs: int = 0
     """Epochs until nothing is annealed any more; training is not stopped before."""
 

@@ -53,6 +53,8 @@ from proxysr.models.tiles import entries, product_tiles, side_by_side
 PLACES = 10
 """Places from the end that a repeated item's bias tells apart; the last is all further ones."""
 
+TRAINED = 200
+"""Clicks of a training session, at most: what a batch takes grows with the square of them."""
 LEVELS = [step / 4 for step in range(-8, 25)]
 """What is tried as the level of these biases when it is calibrated."""
 CALIBRATED = 2000
@@ -76,8 +78,8 @@ class LatentProxyConfig(Settings):
     places."""
     prior_strength: float = 1.0
     """How many earlier sessions of a person the weights w count as (c in equation 7)."""
-    max_length: int = 200
-    """Clicks of a session that are read: its latest ones."""
+    max_length: int = 1000
+    """Clicks of a session that are read: its latest ones; in training, the latest 200 of them."""
 
     def check(self) -> None:
         """Check ranges."""
@@ -149,6 +151,7 @@ class LatentProxy(ProxyModel):
         super().__init__(n_items, config)
         c = self.config
         self.max_length = c.max_length
+        self.training_length = min(c.max_length, TRAINED)
         self.items = nn.Parameter(torch.randn(n_items + 1, c.embedding_dim) * 0.1)
         with torch.no_grad():
             self.items[PAD] = 0
@@ -157,7 +160,7 @@ class LatentProxy(ProxyModel):
             self.log_weights = nn.Parameter(torch.zeros(c.n_proxies))
         else:
             self.register_buffer("log_weights", torch.zeros(1))
-        self.places = nn.Parameter(-torch.arange(1.0, c.max_length + 1).log())
+        self.places = nn.Parameter(-torch.arange(1.0, self.training_length + 1).log())
         if c.attention:
             self.attention = nn.Parameter(torch.zeros(c.embedding_dim, c.embedding_dim))
         self.repeat_bias = nn.Parameter(torch.zeros(PLACES))
@@ -171,6 +174,7 @@ class LatentProxy(ProxyModel):
 
     def prepare(self, train: Sessions) -> None:
         """Count how often items are clicked."""
+        super().prepare(train)
         counts = torch.bincount(torch.tensor(train.items).long(), minlength=self.n_items + 1)
         self.log_popularity.copy_((counts.double() + 0.5).log())
 
@@ -185,7 +189,7 @@ class LatentProxy(ProxyModel):
         """Equation 1: the directions (B, L, D) after each of the clicks (B, L, D)."""
         n = clicks.shape[1]
         back = _steps_back(n, clicks.device)
-        weights = self.places[back.clamp(0, self.max_length - 1)].expand(len(clicks), n, n)
+        weights = self.places[back.clamp(0, len(self.places) - 1)].expand(len(clicks), n, n)
         if self.config.attention:
             weights = weights + clicks @ self.attention @ clicks.mT
         is_read = (back >= 0) & is_click[:, None] | ~is_click[:, :, None]  # no row without any

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softmax
 
-from proxysr.config import ConfigError
+from proxysr.config import ConfigError, require
 from proxysr.data.batches import SessionBatch
-from proxysr.data.sessions import PAD
+from proxysr.data.sessions import PAD, Sessions
 from proxysr.models.base import LearnedModel
 from proxysr.models.softmax import recent
 
@@ -69,6 +69,20 @@ class ProxyModel(LearnedModel):
 
     items: Tensor
     temperature: Tensor
+
+    def prepare(self, train: Sessions) -> None:
+        """Refuse fewer training sessions than there are proxies.
+
+        Raises
+        ------
+        ConfigError
+            If so.
+        """
+        require(
+            not self.chooses or self.n_proxies <= len(train),
+            f"n_proxies is {self.n_proxies}, but there are only {len(train)} training sessions to "
+            "tell proxies apart by. Take fewer: about one for 50 sessions or more.",
+        )
 
     @property
     @abstractmethod

@@ -137,6 +137,7 @@ class ProxySR(ProxyModel):
 
     def prepare(self, train: Sessions) -> None:
         """Count the items, if negatives are drawn by how often they are clicked."""
+        super().prepare(train)
         if self.sampler is not None:
             self.sampler.count(train)
 

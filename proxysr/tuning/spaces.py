@@ -51,6 +51,18 @@ def _of_paper(*dropouts: str) -> SearchSpace:
 
 
 SPACES: dict[str, SearchSpace] = {
+    "latent_proxy": SearchSpace(
+        {
+            "learning_rate": [0.001, 0.002, 0.005],
+            "batch_size": [16, 32, 64],
+            "embedding_dim": [32, 64, 128],
+            "n_proxies": [1, 10, 30, 60, 100],
+            "scale": [10.0, 13.0, 16.0],
+            "dropout": [0.1, 0.2, 0.3, 0.4],
+            "attention": [False, True],
+        },
+        "Chosen here, around the default settings.",
+    ),
     "proxysr": SearchSpace(
         OF_ALL
         | {

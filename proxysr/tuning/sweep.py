@@ -26,6 +26,7 @@ import torch
 from proxysr.config import ConfigError, Settings, require
 from proxysr.data.sessions import SessionSplit
 from proxysr.findings import CRITERION
+from proxysr.models import DEFAULT
 from proxysr.runs import train_run
 from proxysr.training import TrainState
 from proxysr.tuning.spaces import Space, checked_space, default_space, split_settings
@@ -59,7 +60,7 @@ def tune(
     data_dir: str | Path,
     study_dir: str | Path,
     *,
-    model: str = "proxysr",
+    model: str = DEFAULT,
     space: Mapping[str, Any] | None = None,
     fixed: Mapping[str, Any] | None = None,
     config: TuneConfig | None = None,

@@ -14,6 +14,7 @@ from proxysr.data.batches import SessionBatch, TrainingBatches, batch_of
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.evaluation import evaluate, rank_of
 from proxysr.history import posteriors, priors
+from proxysr.models import latent_proxy
 from proxysr.models.latent_proxy import LEVELS, PLACES, LatentProxy, LatentProxyConfig
 
 N_ITEMS, K = 9, 3
@@ -251,25 +252,28 @@ def test_the_item_tables_follow_the_parameters() -> None:
     torch.testing.assert_close(after[0], expected, rtol=0, atol=1e-9)
 
 
-def test_the_level_of_repeats_is_the_likeliest_on_validation() -> None:
-    model = model_of()
-    model.calibrate(Sessions.from_lists(SESSIONS))
+def test_the_level_of_repeats_is_the_likeliest_on_validation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    levels = [-6.0, -4.0, -2.0, 0.0, 2.0]
+    monkeypatch.setattr(latent_proxy, "LEVELS", levels)
+    model, sessions = model_of(), [[4, 2, 4, 7], [3, 3, 5], [1, 2, 9, 6]]
+    model.calibrate(Sessions.from_lists(sessions))
     chosen = model.repeat_level.item()
     model.repeat_level.zero_()
-    posteriors = Literal(model)
+    before = Literal(model)  # its posteriors are kept
     likelihoods = []
-    for level in LEVELS:
+    for level in levels:
         model.repeat_level.fill_(level)
-        literal = Literal(model)
-        total = 0.0
-        for clicks in SESSIONS:
+        literal, total = Literal(model), 0.0
+        for clicks in sessions:
             for t in range(1, len(clicks)):
-                weights = posteriors.posterior(clicks[:t])  # these are kept
                 p = [literal.next_click(clicks[:t], k)[clicks[t]] for k in range(K)]
+                weights = before.posterior(clicks[:t])
                 total += math.log(sum(w * q for w, q in zip(weights, p, strict=True)))
         likelihoods.append(total)
-    assert LEVELS[int(np.argmax(likelihoods))] == chosen
-    assert min(LEVELS) < chosen < max(LEVELS)
+    assert levels[int(np.argmax(likelihoods))] == chosen
+    assert min(levels) < chosen < max(levels)
 
 
 def test_a_log_without_repeats_makes_them_rare() -> None:
