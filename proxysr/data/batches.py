@@ -306,8 +306,10 @@ class PrefixBatches:
     def by_session(self, rows: int, cells: int) -> Iterator[Asked]:
         """Batches of whole sessions, each asked after all of its prefixes.
 
-        Limits are those of :meth:`batches`. Prefixes of more than ``max_length`` clicks do not
-        begin where their session does: they come last, one by one.
+        A batch has at most ``rows`` prefixes, and fewer where the clicks of its sessions, with
+        padding, would make more than ``cells`` pairs of clicks within sessions. Prefixes of more
+        than ``max_length`` clicks do not begin where their session does: they come last, each by
+        itself.
         """
         length = self.prefixes.length
         picked = np.sort(self.order)
@@ -322,7 +324,7 @@ class PrefixBatches:
         first = 0
         while first < len(by_width):
             n_rows = np.cumsum(sizes[by_width[first:]])
-            n_cells = np.arange(1, len(n_rows) + 1) * (widths[by_width[first:]] + 1)
+            n_cells = np.arange(1, len(n_rows) + 1) * (widths[by_width[first:]] + 1) ** 2
             n = max(1, int(((n_rows <= rows) & (n_cells <= cells)).sum()))
             pieces, first = by_width[first : first + n], first + n
             yield self._whole(picked, starts[pieces], sizes[pieces], widths[pieces])
@@ -395,13 +397,13 @@ def whole_sessions(
     max_length: int,
     device: torch.device | str,
     rows: int = 1024,
-    cells: int = 2**15,
+    pairs: int = 2**21,
 ) -> Iterator[tuple[npt.NDArray[np.int64], SessionBatch]]:
     """Yield (rows of ``sessions``, their batch), shortest first.
 
     Sessions without a click are left out; of long ones, the latest ``max_length`` clicks are read.
-    A batch has at most ``rows`` sessions, and fewer where they would take more than ``cells``
-    clicks with padding.
+    A batch has at most ``rows`` sessions, and fewer where their clicks, with padding, would make
+    more than ``pairs`` pairs within sessions: what attention takes.
     """
     data = DeviceSessions(sessions, device)
     lengths = np.minimum(sessions.lengths, max_length)
@@ -410,8 +412,8 @@ def whole_sessions(
     start = 0
     while start < len(order):
         picked = order[start : start + rows]
-        size = np.arange(1, len(picked) + 1) * lengths[picked]
-        picked = picked[: max(1, int(np.searchsorted(size, cells, side="right")))]
+        size = np.arange(1, len(picked) + 1) * lengths[picked] ** 2
+        picked = picked[: max(1, int(np.searchsorted(size, pairs, side="right")))]
         start += len(picked)
         length = torch.from_numpy(lengths[picked]).to(device)
         first = torch.from_numpy(sessions.offsets[picked + 1]).to(device) - length

@@ -17,6 +17,9 @@ from torch.autograd.function import once_differentiable
 
 TILE = 2048
 """Items whose exponentials are made at once."""
+ROWS = 256
+"""Queries whose exponentials are made at once on a CPU where nothing is kept of them: with a tile,
+they stay in its cache."""
 KEPT = 2**28
 """Bytes of exponentials that are kept from the forward pass for the backward pass; what does not
 fit is made again there."""
@@ -46,10 +49,18 @@ def log_normalisers(
 def _sums(queries: Tensor, proxies: Tensor, items: Tensor, by_proxy: Tensor) -> Tensor:
     left = torch.linalg.vector_norm(queries, dim=1, keepdim=True)
     sums = queries.new_zeros(len(queries), len(proxies))
-    for tile, known in zip(_tiles(items), torch.split(by_proxy, TILE, dim=1), strict=True):
-        sums.addmm_(torch.sub(queries @ tile.T, left).exp_(), known.T)
+    rows = ROWS if queries.device.type == "cpu" else len(queries)
+    for first in range(0, len(queries), rows):
+        some = slice(first, first + rows)
+        for tile, known in zip(_tiles(items), torch.split(by_proxy, TILE, dim=1), strict=True):
+            sums[some].addmm_(_exponentials(queries[some], tile, left[some]), known.T)
     found: Tensor = sums.log() + left + torch.linalg.vector_norm(proxies, dim=1)
     return found
+
+
+def _exponentials(vectors: Tensor, items: Tensor, length: Tensor) -> Tensor:
+    """``exp(x.e - ||x||)`` of each vector and item; lengths (R, 1) are those of the vectors."""
+    return torch.addmm(length, vectors, items.T, beta=-1).exp_()
 
 
 class _LogNormalisers(torch.autograd.Function):
@@ -61,8 +72,8 @@ class _LogNormalisers(torch.autograd.Function):
         n_kept = KEPT // (items.element_size() * (len(queries) + len(proxies)))
         ctx.kept = []
         for tile in _tiles(items):
-            by_query = torch.sub(queries @ tile.T, left).exp_()  # (R, tile)
-            by_proxy = torch.sub(proxies @ tile.T, right).exp_()  # (K, tile)
+            by_query = _exponentials(queries, tile, left)  # (R, tile)
+            by_proxy = _exponentials(proxies, tile, right)  # (K, tile)
             sums.addmm_(by_query, by_proxy.T)
             if (len(ctx.kept) + 1) * TILE <= n_kept:
                 ctx.kept.append((by_query, by_proxy))
@@ -81,8 +92,8 @@ class _LogNormalisers(torch.autograd.Function):
             if index < len(ctx.kept):
                 by_query, by_proxy = ctx.kept[index]
             else:
-                by_query = torch.sub(queries @ tile.T, left).exp_()
-                by_proxy = torch.sub(proxies @ tile.T, right).exp_()
+                by_query = _exponentials(queries, tile, left)
+                by_proxy = _exponentials(proxies, tile, right)
             of_query = (share @ by_proxy).mul_(by_query)  # (R, tile)
             of_proxy = (share.T @ by_query).mul_(by_proxy)  # (K, tile)
             for_queries.addmm_(of_query, tile)

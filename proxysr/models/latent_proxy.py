@@ -55,9 +55,9 @@ PLACES = 10
 
 TRAINED = 200
 """Clicks of a training session, at most: what a batch takes grows with the square of them."""
-LEVELS = [step / 4 for step in range(-8, 25)]
+LEVELS = [step / 2 for step in range(-6, 13)]
 """What is tried as the level of these biases when it is calibrated."""
-CALIBRATED = 2000
+CALIBRATED = 500
 """Validation sessions that it is calibrated on, at most."""
 
 
