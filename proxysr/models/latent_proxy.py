@@ -33,7 +33,6 @@ Where they are
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -43,7 +42,7 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout, normalize, pad
 
 from proxysr.config import Settings, require
-from proxysr.data.batches import SessionBatch, whole_sessions
+from proxysr.data.batches import PrefixBatches, SessionBatch, whole_sessions
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.kernels.mixture import log_normalisers
 from proxysr.models.base import Answer, Ends, Loss
@@ -55,7 +54,9 @@ PLACES = 10
 
 TRAINED = 200
 """Clicks of a training session, at most: what a batch takes grows with the square of them."""
-LEVELS = [step / 2 for step in range(-6, 13)]
+TEMPERATURES = [1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0]
+"""What is tried as the temperature of the posterior when it is calibrated."""
+LEVELS = [step / 2 for step in range(-4, 13)]
 """What is tried as the level of these biases when it is calibrated."""
 CALIBRATED = 500
 """Validation sessions that it is calibrated on, at most."""
@@ -236,9 +237,8 @@ class LatentProxy(ProxyModel):
 
     def bias(self, items: Tensor) -> Tensor:
         """``b`` (B, L, L): after click l, of the item of click u if that is its latest; else 0."""
-        table = self.repeat_bias + self.repeat_level
         back = _steps_back(items.shape[1], items.device)
-        return table[back.clamp(0, PLACES - 1)] * self.is_latest(items)
+        return self.repeat_bias[back.clamp(0, PLACES - 1)] * self.is_latest(items)
 
     def is_latest(self, items: Tensor) -> Tensor:
         """Whether, after click l, click u is the latest on its item, (B, L, L)."""
@@ -283,6 +283,7 @@ class LatentProxy(ProxyModel):
     ) -> Answer:
         """Equation 5: log-probabilities of all items, and the most probable proxy.
 
+        To those of items clicked already the level of repeats is added, see :meth:`calibrate`.
         Parameters are those of :meth:`score`, and ``ends``, rows and columns (R,) of the clicks
         after which to ask: the latest ones if left out. At the padding just before a session, it
         is asked what the session begins with.
@@ -303,8 +304,11 @@ class LatentProxy(ProxyModel):
             scores = tile[:, : by_proxy[:, some].shape[1]]
             scores += (share @ by_proxy[:, some]).log_()
             scores += begins * self.log_popularity[some]
-        clicked = items[row] * (found.bias[ends] != 0)
-        tiles.view(-1).index_add_(0, entries(tiles, clicked).flatten(), found.bias[ends].flatten())
+        is_latest = self.is_latest(items)[ends]
+        worth = (found.bias[ends] + self.repeat_level) * is_latest
+        tiles.view(-1).index_add_(
+            0, entries(tiles, items[row] * is_latest).flatten(), worth.flatten()
+        )
         probability, proxy = weights.max(dim=1)
         return Answer(tiles, {"proxy": proxy, "probability": probability} if self.chooses else {})
 
@@ -394,31 +398,51 @@ class LatentProxy(ProxyModel):
 
     @torch.no_grad()
     def calibrate(self, valid: Sessions) -> None:
-        """Shift all repeat biases by what makes validation sessions most likely.
+        """Fit two numbers to validation sessions: how far to trust clicks, what repeats are worth.
 
-        In training, the softmax is surer of new items than it can be on new sessions, so that the
-        biases learnt there are too low. Their shape is kept, and only the level is fitted.
+        The clicks of a new session say less of its proxy than those of a training session, which
+        the embeddings were fitted to: the temperature is the likeliest one. Nor are new items as
+        probable as training makes them, so that repeats are ranked too low: to the bias of all
+        clicked items is added the level that gives the best MRR@20 with repeats.
         """
         picked = np.linspace(0, len(valid) - 1, min(len(valid), CALIBRATED)).astype(int)
         sessions = valid.select(np.unique(picked))
-        device = self.repeat_level.device
+        self.temperature.fill_(self._likeliest_temperature(sessions))
         self.repeat_level.zero_()
-        total = torch.zeros(len(LEVELS), device=device)
-        for _, batch in whole_sessions(sessions, max_length=self.max_length, device=device):
+        self.repeat_level.fill_(self._best_level(sessions))
+
+    def _likeliest_temperature(self, sessions: Sessions) -> float:
+        total = torch.zeros(len(TEMPERATURES), device=self.temperature.device)
+        for _, batch in whole_sessions(
+            sessions, max_length=self.max_length, device=self.temperature.device
+        ):
             items, found = self._read(batch)
-            following = pad(items[:, 1:], (0, 1)) * (items != PAD)
-            is_target, is_latest = following != PAD, self.is_latest(items)
-            again = (is_latest & (items[:, None] == following[:, :, None])).any(dim=2)
-            log_p = torch.log_softmax(found.evidence, dim=2) + found.following
-            # the share (B, L, K) that items clicked already have in the normalisers
-            clicks, length = self._tables().directions[items], self.proxies.norm(dim=1)
-            mass = is_latest * torch.exp(found.bias + found.query @ clicks.mT - self.config.scale)
-            share = mass @ torch.exp(clicks @ self.proxies.T - length)
-            share = share * torch.exp(self.config.scale + length - found.log_z)
+            is_target = pad(items[:, 1:] != PAD, (0, 1)) & (items != PAD)
+            for index, temperature in enumerate(TEMPERATURES):
+                weights = (found.evidence / temperature).log_softmax(dim=2)
+                total[index] += torch.logsumexp(weights + found.following, dim=2)[is_target].sum()
+        return TEMPERATURES[int(total.argmax())]
+
+    def _best_level(self, sessions: Sessions) -> float:
+        device = self.temperature.device
+        prefixes = PrefixBatches(
+            sessions, task="repeat", min_prefix=1, max_length=self.max_length, device=device
+        )
+        total = torch.zeros(len(LEVELS), device=device)
+        for _, batch, ends, target, _ in prefixes.by_session(rows=512, cells=2**18):
+            if ends is None:
+                continue  # so far into a session, few are asked
+            scores = side_by_side(self.answer(batch, ends).tiles, self.n_items + 1)
+            clicked = batch.items[ends[0]] * self.is_latest(batch.items)[ends]  # (R, L)
+            seen = scores.gather(1, clicked)
+            again = (clicked == target[:, None]).any(dim=1, keepdim=True)
+            own = scores.gather(1, target[:, None])
+            new = scores.scatter(1, clicked, -torch.inf).topk(min(20, self.n_items), dim=1).values
             for index, level in enumerate(LEVELS):
-                shift = level * again[..., None] - torch.log1p(math.expm1(level) * share)
-                total[index] += torch.logsumexp(log_p + shift, dim=2)[is_target].sum()
-        self.repeat_level.fill_(LEVELS[int(total.argmax())])
+                mine = own + level * again
+                rank = 1 + (new > mine).sum(dim=1) + (seen + level > mine).sum(dim=1)
+                total[index] += (1 / rank)[rank <= 20].sum()
+        return LEVELS[int(total.argmax())]
 
     def proxy_vectors(self) -> Tensor:
         """``p`` (K, D)."""

@@ -15,7 +15,7 @@ from proxysr.data.sessions import PAD, Sessions
 from proxysr.evaluation import evaluate, rank_of
 from proxysr.history import posteriors, priors
 from proxysr.models import latent_proxy
-from proxysr.models.latent_proxy import LEVELS, PLACES, LatentProxy, LatentProxyConfig
+from proxysr.models.latent_proxy import PLACES, LatentProxy, LatentProxyConfig
 
 N_ITEMS, K = 9, 3
 SESSIONS = [[4, 2, 7, 2, 2, 9, 4], [9], [3, 3, 5, 1], [8, 8], [1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 5, 5]]
@@ -43,7 +43,8 @@ class Literal:
         self.e = [row / row.norm() if row.norm() > 0 else row for row in model.items.detach()]
         self.p = list(model.proxies.detach())
         self.a = model.places.detach().tolist()
-        self.b = (model.repeat_bias.detach() + model.repeat_level).tolist()
+        self.b, self.level = model.repeat_bias.tolist(), float(model.repeat_level)
+        self.temperature = float(model.temperature)
         weights = [math.exp(w) for w in model.log_weights.tolist()]
         self.w = [w / sum(weights) for w in weights]
         counts = np.bincount([i for s in SESSIONS for i in s], minlength=N_ITEMS + 1)
@@ -84,7 +85,7 @@ class Literal:
             weight = (self.w if prior is None else prior)[k]
             for t, item in enumerate(clicks):
                 weight *= self.next_click(clicks[:t], k)[item]
-            weights.append(weight)
+            weights.append(weight ** (1 / self.temperature))
         return [w / sum(weights) for w in weights]
 
     def recommended(self, clicks: list[int], prior: list[float] | None = None) -> list[float]:
@@ -95,6 +96,12 @@ class Literal:
             sum(w * p[item] for w, p in zip(weights, by_proxy, strict=True))
             for item in range(N_ITEMS + 1)
         ]
+
+    def scores(self, clicks: list[int], prior: list[float] | None = None) -> Tensor:
+        """Their logarithms, and the level added to items clicked already."""
+        found = torch.tensor(self.recommended(clicks, prior), dtype=torch.float64).log()
+        found[sorted(set(clicks))] += self.level
+        return found
 
     def loss(self, sessions: list[list[int]]) -> float:
         """Equation 6, over the number of targets."""
@@ -112,11 +119,10 @@ OPTIONS: list[dict[str, Any]] = [{}, {"attention": True}, {"n_proxies": 1}]
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_scores_are_log_probabilities(options: dict[str, Any]) -> None:
     model = model_of(**options)
+    model.temperature.fill_(1.7)
     literal = Literal(model)
-    scores = model.score(batch_of(SESSIONS))
-    for clicks, row in zip(SESSIONS, scores.exp(), strict=True):
-        expected = torch.tensor(literal.recommended(clicks), dtype=torch.float64)
-        torch.testing.assert_close(row, expected, rtol=0, atol=1e-9)
+    for clicks, row in zip(SESSIONS, model.score(batch_of(SESSIONS)), strict=True):
+        torch.testing.assert_close(row, literal.scores(clicks), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
@@ -246,37 +252,38 @@ def test_the_item_tables_follow_the_parameters() -> None:
     before = model.score(batch_of(SESSIONS))
     with torch.no_grad():
         model.proxies += 1.0
-    after = model.score(batch_of(SESSIONS)).exp()
-    assert not torch.allclose(before.exp(), after)
-    expected = torch.tensor(Literal(model).recommended(SESSIONS[0]), dtype=torch.float64)
-    torch.testing.assert_close(after[0], expected, rtol=0, atol=1e-9)
+    after = model.score(batch_of(SESSIONS))
+    assert not torch.allclose(before.exp(), after.exp())
+    torch.testing.assert_close(after[0], Literal(model).scores(SESSIONS[0]), rtol=0, atol=1e-9)
 
 
-def test_the_level_of_repeats_is_the_likeliest_on_validation(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    levels = [-6.0, -4.0, -2.0, 0.0, 2.0]
+def test_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The likeliest temperature, then the level with the best MRR@20, tried one after the other."""
+    temperatures, levels = [1.0, 2.0, 5.0], [-4.0, -2.0, 0.0, 2.0]
+    monkeypatch.setattr(latent_proxy, "TEMPERATURES", temperatures)
     monkeypatch.setattr(latent_proxy, "LEVELS", levels)
-    model, sessions = model_of(), [[4, 2, 4, 7], [3, 3, 5], [1, 2, 9, 6]]
+    model, sessions = model_of(), [[4, 2, 4, 7], [3, 3, 5], [1, 2, 9, 6], [9, 9, 9]]
     model.calibrate(Sessions.from_lists(sessions))
-    chosen = model.repeat_level.item()
-    model.repeat_level.zero_()
-    before = Literal(model)  # its posteriors are kept
-    likelihoods = []
+    chosen = float(model.temperature), float(model.repeat_level)
+    ends = [(clicks[:t], clicks[t]) for clicks in sessions for t in range(1, len(clicks))]
+    likelihoods, reciprocals = [], []
+    for temperature in temperatures:
+        model.temperature.fill_(temperature)
+        literal = Literal(model)
+        likelihoods.append(sum(math.log(literal.recommended(seen)[item]) for seen, item in ends))
+    assert temperatures[int(np.argmax(likelihoods))] == chosen[0]
+    model.temperature.fill_(chosen[0])
     for level in levels:
         model.repeat_level.fill_(level)
-        literal, total = Literal(model), 0.0
-        for clicks in sessions:
-            for t in range(1, len(clicks)):
-                p = [literal.next_click(clicks[:t], k)[clicks[t]] for k in range(K)]
-                weights = before.posterior(clicks[:t])
-                total += math.log(sum(w * q for w, q in zip(weights, p, strict=True)))
-        likelihoods.append(total)
-    assert levels[int(np.argmax(likelihoods))] == chosen
-    assert min(levels) < chosen < max(levels)
+        literal = Literal(model)
+        scores = [literal.scores(seen) for seen, _ in ends]
+        ranks = [int((s > s[item]).sum()) + 1 for s, (_, item) in zip(scores, ends, strict=True)]
+        reciprocals.append(sum(1 / rank for rank in ranks))
+    assert levels[int(np.argmax(reciprocals))] == chosen[1]
+    assert min(levels) < chosen[1]
 
 
 def test_a_log_without_repeats_makes_them_rare() -> None:
     model = model_of()
     model.calibrate(Sessions.from_lists([[4, 2, 7], [1, 9, 3, 5]]))
-    assert model.repeat_level.item() == min(LEVELS)
+    assert float(model.repeat_level) == min(latent_proxy.LEVELS)
