@@ -27,6 +27,7 @@ from proxysr.data.sessions import PAD, Sessions, Task
 from proxysr.distributed import gathered, rank, world_size
 from proxysr.history import priors
 from proxysr.models.base import SessionModel
+from proxysr.models.proxy_model import ProxyModel
 from proxysr.models.tiles import entries
 
 Ties = Literal["mean", "best", "worst"]
@@ -77,6 +78,7 @@ def evaluate(
     ties: Ties = "mean",
     memory: int | None = None,
     history: Sequence[Sessions] = (),
+    force_proxy: Tensor | None = None,
     progress: bool = False,
     together: bool = False,
 ) -> EvalResult:
@@ -105,6 +107,9 @@ def evaluate(
     history : sequence of Sessions, optional
         Earlier sessions: of each session's user, those that come before it, here and among
         ``sessions``, say what to expect (:func:`proxysr.history.priors`). Nobody's, if left out.
+    force_proxy : int64 (T,) or float (T, K), optional
+        Of a model with proxies: the one to take at each target, in the order of the ranks, or the
+        weights of all, in place of what the clicks say (:meth:`ProxyModel.score`).
     progress : bool
         Show a progress bar on stderr.
     together : bool
@@ -140,13 +145,20 @@ def evaluate(
         f"Nothing to evaluate: none of the {len(sessions)} sessions has a target of task "
         f"{task!r} after at least {min_prefix} click(s). Try a smaller min_prefix.",
     )
+    if force_proxy is not None:
+        require(
+            isinstance(model, ProxyModel) and len(force_proxy) == len(prefixes),
+            f"force_proxy is one proxy or row of weights for each of {len(prefixes)} targets of a "
+            f"model with proxies; received {len(force_proxy)} for a {type(model).__name__}.",
+        )
+        force_proxy = force_proxy.to(device)
     if together:
         prefixes.order = prefixes.order[rank() :: world_size()]
     was_training = model.training
     model.eval()
     try:
         with torch.inference_mode():
-            columns = _rank_all(model, prefixes, ties, memory, progress)
+            columns = _rank_all(model, prefixes, ties, memory, force_proxy, progress)
     finally:
         model.train(was_training)
     if together:
@@ -165,6 +177,7 @@ def _rank_all(
     prefixes: PrefixBatches,
     ties: Ties,
     memory: int | None,
+    force_proxy: Tensor | None,
     progress: bool,
 ) -> dict[str, npt.NDArray[Any]]:
     device = device_of(model)
@@ -179,7 +192,8 @@ def _rank_all(
         total=len(prefixes), desc="ranking", unit="prefix", leave=False, disable=not progress
     ) as bar:
         for picked, batch, ends, target, seen in batches(rows, memory // BYTES_OF_A_CLICK):
-            tiles, choices = model.answer(batch, ends)
+            forced = {} if force_proxy is None else {"force_proxy": force_proxy[picked]}
+            tiles, choices = model.answer(batch, ends, **forced)
             finite &= _all_finite(tiles, model.n_items)
             if seen is not None:
                 tiles.view(-1)[entries(tiles, seen)] = -torch.inf

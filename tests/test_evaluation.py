@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proxysr.config import ConfigError, Settings
-from proxysr.data.batches import PrefixBatches, SessionBatch
+from proxysr.data.batches import PrefixBatches, SessionBatch, batch_of
 from proxysr.data.sessions import Sessions
 from proxysr.evaluation import EvalResult, evaluate, metrics_of, rank_in, rank_of
-from proxysr.models import SessionModel
+from proxysr.models import ProxyModel, SessionModel
 from tests.contract.small import cycles, small
 
 
@@ -201,3 +201,39 @@ def test_long_prefixes_mask_everything_that_was_seen() -> None:
     result = evaluate(model, Sessions.from_lists([[1, 4, 2, 3]]), min_prefix=3)
     assert model.batches[-1].items.tolist() == [[4, 2]]
     assert result.ranks["rank"].tolist() == [1]
+
+
+@pytest.mark.parametrize("name", ["latent_proxy", "proxysr"])
+@pytest.mark.parametrize("task", ["unseen", "repeat"])
+def test_forced_proxies_are_those_of_each_target(name: str, task: Any) -> None:
+    """Against one prefix after the other; sessions are read whole or prefix by prefix."""
+    model, sessions = small(name).eval(), cycles(12, seed=3)
+    assert isinstance(model, ProxyModel)
+    model.prepare(sessions)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.3 * torch.randn(parameter.shape, generator=torch.manual_seed(1))
+    prefixes = sessions.prefixes(task, 2)
+    n = len(prefixes.target)
+    weights = torch.rand(n, model.n_proxies, generator=torch.manual_seed(2)).softmax(dim=1)
+    for forced in (weights, torch.randint(model.n_proxies, (n,))):
+        found = evaluate(
+            model, sessions, task=task, min_prefix=2, force_proxy=forced, memory=64 * 4 * 41
+        ).ranks
+        for i, (session, length, target) in enumerate(zip(*prefixes, strict=True)):
+            clicks = sessions[session][:length].tolist()
+            scores = model.score(batch_of([clicks]), force_proxy=forced[i : i + 1])
+            if task == "unseen":
+                scores[0, clicks] = -torch.inf
+            assert found["rank"][i] == float(rank_of(scores, torch.tensor([target])))
+        chosen = forced.argmax(dim=1) if forced.dim() == 2 else forced
+        assert found["proxy"].tolist() == chosen.tolist()
+    assert (found["rank"] != evaluate(model, sessions, task=task, min_prefix=2).ranks["rank"]).any()
+
+
+def test_proxies_are_forced_target_by_target_or_not_at_all() -> None:
+    sessions = Sessions.from_lists([[1, 2, 3], [1, 4]])
+    with pytest.raises(ConfigError, match="for each of 3 targets .*; received 2 for a LatentProxy"):
+        evaluate(small("latent_proxy"), sessions, force_proxy=torch.tensor([0, 1]))
+    with pytest.raises(ConfigError, match="received 3 for a TableModel"):
+        evaluate(HAND, sessions, force_proxy=torch.tensor([0, 1, 0]))

@@ -8,7 +8,7 @@ sessions could have given, not what training again would.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, get_args
 
 import numpy as np
@@ -17,6 +17,7 @@ import pandas as pd
 from proxysr.analysis.significance import (
     CompareConfig,
     Contender,
+    Floats,
     bootstrap,
     compare,
     contenders_of,
@@ -25,6 +26,7 @@ from proxysr.analysis.significance import (
 )
 from proxysr.config import require, unknown
 from proxysr.data.sessions import Task
+from proxysr.evaluation import values_of
 from proxysr.models import learns
 from proxysr.runs import RunDir
 
@@ -168,6 +170,78 @@ def estimates(contenders: Sequence[Contender], config: CompareConfig) -> pd.Data
     return found.merge(differences, on=["run", "metric"], how="left", validate="one_to_one")
 
 
+def estimates_by(
+    kind: str,
+    contenders: Mapping[str, Sequence[Contender]],
+    *,
+    reference: str,
+    config: CompareConfig | None = None,
+) -> pd.DataFrame:
+    """Differences to one of the contenders on several kinds of targets.
+
+    Parameters
+    ----------
+    kind : str
+        Name of the column that tells the kinds apart, such as "task".
+    contenders : mapping
+        Value of that column to contenders that ranked targets of that kind.
+    reference : str
+        Name of the one that the others are held against.
+    config : CompareConfig, optional
+
+    Returns
+    -------
+    DataFrame
+        One row for each kind, contender and metric: ``kind``; ``n_sessions``, ``n_targets``;
+        ``run``, ``seeds`` and what :func:`estimates` says of them; ``least`` and ``most``, see
+        :func:`range_of_seeds`. P-values are corrected for each kind by itself.
+
+    Raises
+    ------
+    ConfigError
+        If there is no contender of the name ``reference``.
+    """
+    config = CompareConfig() if config is None else config
+    tables = []
+    for name, some in contenders.items():
+        _check_reference([one.name for one in some], reference)
+        ordered = sorted(some, key=lambda one: one.name != reference)
+        base = ordered[0]
+        found = estimates(ordered, config)
+        ranges = [range_of_seeds(base.ranks, one.ranks, config.metrics) for one in ordered]
+        found["least"], found["most"] = np.hstack(ranges)
+        found.loc[found["run"] == reference, ["least", "most"]] = np.nan
+        found.insert(0, kind, name)
+        found.insert(1, "n_sessions", base.ranks[0]["session_id"].nunique())
+        found.insert(2, "n_targets", len(base.ranks[0]))
+        seeds = {one.name: len(one.ranks) for one in some}
+        found.insert(4, "seeds", found["run"].map(seeds))
+        tables.append(found)
+    return pd.concat(tables, ignore_index=True)
+
+
+def range_of_seeds(
+    before: Sequence[pd.DataFrame], after: Sequence[pd.DataFrame], metrics: Sequence[str]
+) -> Floats:
+    """The smallest and the largest difference (2, M) of two runs of one seed.
+
+    Parameters
+    ----------
+    before, after : sequence of DataFrame
+        Ranks of runs with the same seeds, in the same order.
+    metrics : sequence of str
+    """
+    means = [
+        [
+            [values_of(frame["rank"].to_numpy(), metric).mean() for metric in metrics]
+            for frame in side
+        ]
+        for side in (before, after)
+    ]
+    differences = np.subtract(means[1], means[0])
+    return np.stack([differences.min(axis=0), differences.max(axis=0)])
+
+
 def by_clicks(
     groups: Groups,
     *,
@@ -302,7 +376,7 @@ def _kind(run: RunDir) -> str:
     return "learned" if learns(run.model_name) else "counting"
 
 
-def _check_reference(groups: Groups, reference: str) -> None:
+def _check_reference(groups: Collection[str], reference: str) -> None:
     require(reference in groups, unknown(reference, groups, "run of this comparison"))
     require(
         len(groups) >= 2, f"There is no other run to hold against {reference!r}; add one at least."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from proxysr.data.sessions import PARTS, SessionSplit
@@ -47,9 +49,7 @@ def parts_table(split: SessionSplit, min_prefix: int = 1) -> pd.DataFrame:
         unseen, repeat = (
             int(part.is_target(task, min_prefix).sum()) for task in ("unseen", "repeat")
         )
-        started = pd.Series(part.started_at)
-        # before 1973, running numbers are meant
-        dates = pd.to_datetime(started.where(started >= 1e8), unit="s").dt.floor("s")
+        dates = dates_of(part.started_at)
         users = part.user_index[part.user_index >= 0]
         rows[name] = {
             "sessions": len(part),
@@ -62,3 +62,10 @@ def parts_table(split: SessionSplit, min_prefix: int = 1) -> pd.DataFrame:
             "repeats": round(1 - unseen / repeat, 3) if repeat else float("nan"),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def dates_of(started_at: npt.NDArray[np.float64]) -> pd.Series:
+    """When sessions (S,) began; NaT where it is unknown, or a running number in place of a time."""
+    started = pd.Series(np.asarray(started_at))
+    # before 1973, running numbers are meant
+    return pd.to_datetime(started.where(started >= 1e8), unit="s").dt.floor("s")

@@ -16,14 +16,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from proxysr.analysis.assignments import assignments_from_model
-from proxysr.analysis.comparison import estimates
+from proxysr.analysis.comparison import estimates, range_of_seeds
 from proxysr.analysis.known_users import rows_of_known_users, strata_of
 from proxysr.analysis.significance import CompareConfig, Contender, holm
 from proxysr.analysis.users import user_agreement
 from proxysr.config import require
 from proxysr.data.known import anonymous
 from proxysr.data.sessions import Sessions, Task
-from proxysr.evaluation import values_of
 from proxysr.runs import RunDir
 
 Shares = Mapping[int, Sequence[RunDir]]
@@ -92,14 +91,11 @@ def effects(
             facts["seeds"] = len(after)
             if not tables:
                 tables.append(base.assign(share=0, n_users=0, reference=base["value"], **facts))
-            by_seed = [
-                [_mean(new, metric) - _mean(old, metric) for metric in config.metrics]
-                for new, old in zip(after, before, strict=True)
-            ]
+            least, most = range_of_seeds(before, after, config.metrics)
             more: dict[str, Any] = {
                 "reference": base["value"].to_numpy(),
-                "least": np.min(by_seed, axis=0),
-                "most": np.max(by_seed, axis=0),
+                "least": least,
+                "most": most,
             }
             n_users = len(np.unique(sessions.user_index[is_known]))
             tables.append(own.assign(share=share, n_users=n_users, **facts, **more))
@@ -308,7 +304,3 @@ def _check(runs: Shares) -> None:
 
 def _of_sessions(frames: Sequence[pd.DataFrame], ids: npt.NDArray[Any]) -> list[pd.DataFrame]:
     return [frame[frame["session_id"].isin(ids)].reset_index(drop=True) for frame in frames]
-
-
-def _mean(ranks: pd.DataFrame, metric: str) -> float:
-    return float(values_of(ranks["rank"].to_numpy(), metric).mean())

@@ -21,7 +21,7 @@ from torch.nn.functional import softmax
 from proxysr.config import ConfigError, require
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, Sessions
-from proxysr.models.base import LearnedModel
+from proxysr.models.base import Answer, Ends, LearnedModel
 from proxysr.models.softmax import recent
 
 
@@ -116,8 +116,8 @@ class ProxyModel(LearnedModel):
         Parameters
         ----------
         batch : SessionBatch
-        force_proxy : int or int64 (B,), optional
-            Proxy to take in place of what the clicks say.
+        force_proxy : int, int64 (B,) or float (B, K), optional
+            Proxy to take in place of what the clicks say, or the weights of all proxies.
         temperature : float, optional
             Temperature to weigh proxies at in place of the model's.
 
@@ -126,6 +126,21 @@ class ProxyModel(LearnedModel):
         ConfigError
             If one of these is given, and the variant chooses no proxy.
         """
+
+    def answer(
+        self,
+        batch: SessionBatch,
+        ends: Ends | None = None,
+        *,
+        force_proxy: int | Tensor | None = None,
+    ) -> Answer:
+        """Scores and choices in one pass; see :meth:`SessionModel.answer` and :meth:`score`."""
+        if force_proxy is None:
+            return super().answer(batch, ends)
+        scores = self.score(batch, force_proxy=force_proxy)
+        none = scores.new_zeros(len(scores), self.n_proxies)
+        probability, proxy = self.weights(none, None, force_proxy).max(dim=1)
+        return Answer(scores[None], {"proxy": proxy, "probability": probability})
 
     @abstractmethod
     def trace(
@@ -207,7 +222,10 @@ class ProxyModel(LearnedModel):
         self.check_asked(force_proxy, temperature)
         if force_proxy is None:
             return softmax(logits / (self.temperature if temperature is None else temperature), 1)
-        forced = torch.as_tensor(force_proxy, device=logits.device).expand(len(logits))
+        forced = torch.as_tensor(force_proxy, device=logits.device)
+        if forced.dim() == 2:
+            return forced.to(logits.dtype)
+        forced = forced.expand(len(logits))
         return torch.zeros_like(logits).scatter_(1, forced[:, None], 1)
 
     def check_asked(self, force_proxy: object | None, temperature: object | None) -> None:

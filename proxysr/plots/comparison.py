@@ -15,6 +15,8 @@ from proxysr.plots.theme import BLACK, BLUE, COLOURS, GREY, ORANGE, TASK_NAMES, 
 KIND_COLOURS = {"learned": BLUE, "counting": ORANGE}
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
 ROW = 26
+BESIDE = 0.26
+"""By how much dots of one row stand apart, in rows."""
 
 
 def metric_dots(table: pd.DataFrame, metric: str, *, title: str | None = None) -> go.Figure:
@@ -86,6 +88,76 @@ def metric_dots(table: pd.DataFrame, metric: str, *, title: str | None = None) -
                  height=170 + ROW * len(order))  # fmt: skip
     fig.update_layout(showlegend=len(shown) > 1)
     return fig.update_layout(legend={"y": -60 / (ROW * len(order)), "yanchor": "top"})
+
+
+def difference_dots(
+    table: pd.DataFrame, reference: str, title: str, *, kind: str = "task"
+) -> go.Figure:
+    """Differences to one run with their intervals, one panel a metric, a colour for each kind.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`proxysr.analysis.comparison.estimates_by`: ``kind``, ``run``, ``metric``,
+        ``value``, ``difference``, ``difference_low``, ``difference_high``, and ``least`` and
+        ``most``, the differences of the seeds: small dashes, if there are several.
+    reference : str
+        The run that the others are held against; it is the line at 0.
+    title : str
+        A question.
+    kind : str
+        Column of the kinds; tasks are named in words.
+    """
+    rows = table[table["run"] != reference]
+    require(len(rows) > 0, f"The table has no differences to {reference!r}.")
+    metrics, kinds = list(dict.fromkeys(rows["metric"])), list(dict.fromkeys(rows[kind]))
+    runs = list(dict.fromkeys(rows["run"]))[::-1]
+    fig = make_subplots(1, len(metrics), shared_yaxes=True, horizontal_spacing=0.06)
+    for col, metric in enumerate(metrics, start=1):
+        for i, name in enumerate(kinds):
+            some = rows[(rows["metric"] == metric) & (rows[kind] == name)]
+            y = some["run"].map(runs.index) + ((len(kinds) - 1) / 2 - i) * BESIDE
+            words = plain(TASK_NAMES.get(str(name), name))
+            shown = {
+                "low": some["difference_low"],
+                "high": some["difference_high"],
+                "value": some["difference"],
+            }
+            common: dict[str, Any] = {"legendgroup": str(name), "row": 1, "col": col}
+            fig.add_scatter(
+                x=some["difference"],
+                y=y,
+                error_x=_bars(pd.DataFrame(shown)),
+                mode="markers",
+                marker={"size": 9, "color": COLOURS[i], "symbol": SYMBOLS[i]},
+                name=words,
+                showlegend=col == 1,
+                customdata=some[["run", "difference_low", "difference_high", "value"]],
+                hovertemplate=f"%{{customdata[0]}}, {words}: {metric} %{{customdata[3]:.4f}}, "
+                "%{x:+.4f}, %{customdata[1]:+.4f} to %{customdata[2]:+.4f}<extra></extra>",
+                **common,
+            )
+            several = some[some["least"] < some["most"]]
+            ends = pd.concat([several["least"], several["most"]])
+            fig.add_scatter(
+                x=ends,
+                y=y.loc[ends.index],
+                mode="markers",
+                marker={"size": 9, "symbol": "line-ns-open", "line": {"width": 2},
+                        "color": COLOURS[i]},
+                showlegend=False,
+                hovertemplate="smallest or largest of the seeds: %{x:+.4f}<extra></extra>",
+                **common,
+            )  # fmt: skip
+        # an empty panel would get no line
+        fig.add_vline(x=0, line={"color": GREY, "width": 1.5}, layer="below", row=1, col=col)
+        against = f"{metric} less that of “{plain(reference)}”"
+        fig.update_xaxes(title_text=against, nticks=6, row=1, col=col)
+    fig.update_yaxes(tickvals=list(range(len(runs))), ticktext=[plain(run) for run in runs],
+                     range=[-0.6, len(runs) - 0.4], ticks="", ticklabelstandoff=6)  # fmt: skip
+    room = 2 * ROW * len(runs)
+    fig = finish(fig, title, width=980, height=160 + room)
+    return fig.update_layout(legend={"y": -60 / room, "yanchor": "top"}, margin_b=90)
 
 
 def slice_lines(

@@ -58,7 +58,6 @@ def share_effects(
     beside = None if published is None else published[published["metric"] == metric]
     shown = [kind for kind in kinds if (differing["sessions"] == kind).any()]
     n = len(shown) + (beside is not None)
-    fig.add_hline(y=0, line={"color": GREY, "width": 1.5}, row=1, col=2)
     for i, kind in enumerate(shown):
         some = differing[differing["sessions"] == kind]
         x = some["share"].map(places) + (i - (n - 1) / 2) * SIDE
@@ -106,6 +105,8 @@ def share_effects(
             row=1,
             col=2,
         )
+    # an empty panel would get no line
+    fig.add_hline(y=0, line={"color": GREY, "width": 1.5}, layer="below", row=1, col=2)
     _share_axes(fig, places)
     fig.update_annotations(font_size=14)
     fig = finish(fig, f"Does {metric} grow with the share of known users?", width=980, height=470)

@@ -9,9 +9,12 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from proxysr.config import require
-from proxysr.plots.theme import BLUE, finish, plain
+from proxysr.plots.theme import BLUE, COLOURS, GREY, finish, plain
 
 MOST_PROXIES = 60
+SYMBOLS = ("circle", "square", "diamond")
+BESIDE = 0.25
+"""By how much dots of one truth stand apart, in steps of the axis."""
 
 
 def proxies_by_label(
@@ -73,3 +76,57 @@ def proxies_by_label(
         width=980,
         height=220 + 26 * share.shape[1],
     )
+
+
+def agreement_dots(table: pd.DataFrame) -> go.Figure:
+    """What proxies, and labels beside them, agree with: AMI beside what chance gives.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A row a seed, labels and truth: ``labels``, ``truth``, ``ami``, ``null_low``,
+        ``null_high``, ``n_sessions``. Dots are means over the seeds, which are small dots.
+    """
+    require(len(table) > 0, "There is no agreement to show.")
+    truths, kinds = (list(dict.fromkeys(table[name])) for name in ("truth", "labels"))
+    fig = go.Figure()
+    for i, kind in enumerate(kinds):
+        rows = table[table["labels"] == kind]
+        x = rows["truth"].map(truths.index) + (i - (len(kinds) - 1) / 2) * BESIDE
+        means = rows.assign(x=x).groupby("x", sort=False).mean(numeric_only=True).reset_index()
+        names = rows.drop_duplicates("truth")["truth"].map(plain)
+        fig.add_bar(
+            x=means["x"],
+            base=means["null_low"],
+            y=means["null_high"] - means["null_low"],
+            width=0.8 * BESIDE,
+            marker={"color": GREY, "opacity": 0.45, "line": {"width": 0}},
+            name="chance, 95 %",
+            legendgroup="chance",
+            showlegend=i == 0,
+            customdata=means["null_high"],
+            hovertemplate="chance: %{base:.3f} to %{customdata:.3f}<extra></extra>",
+        )
+        fig.add_scatter(
+            x=means["x"],
+            y=means["ami"],
+            mode="markers",
+            marker={"size": 11, "color": COLOURS[i], "symbol": SYMBOLS[i]},
+            name=plain(kind),
+            customdata=pd.DataFrame({"truth": names.to_numpy(), "n": means["n_sessions"]}),
+            hovertemplate=f"{plain(kind)} and %{{customdata[0]}}: AMI %{{y:.3f}} "
+            "(%{customdata[1]:,.0f} sessions)<extra></extra>",
+        )
+        fig.add_scatter(
+            x=x,
+            y=rows["ami"],
+            mode="markers",
+            marker={"size": 4, "color": COLOURS[i], "opacity": 0.6},
+            showlegend=False,
+            hoverinfo="skip",
+        )
+    ticks = {"tickvals": list(range(len(truths))), "ticktext": [plain(t) for t in truths]}
+    fig.update_xaxes(range=[-0.6, len(truths) - 0.4], showgrid=False, **ticks)
+    fig.update_yaxes(title_text="AMI: 0 by chance, 1 at best", rangemode="tozero")
+    fig = finish(fig, "What do the proxies agree with?", width=760)
+    return fig.update_layout(legend={"y": -0.15, "yanchor": "top"}, barmode="overlay", margin_b=90)

@@ -9,8 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from proxysr.analysis.comparison import as_read, by_clicks, comparison_table, runs_for, runs_table
-from proxysr.analysis.significance import CompareConfig, compare, contenders_of
+from proxysr.analysis.comparison import (
+    as_read,
+    by_clicks,
+    comparison_table,
+    estimates_by,
+    runs_for,
+    runs_table,
+)
+from proxysr.analysis.significance import CompareConfig, Contender, compare, contenders_of
 from proxysr.config import ConfigError
 from proxysr.data.sessions import SessionSplit
 from proxysr.evaluation import metrics_of
@@ -175,3 +182,32 @@ def test_other_fewest_clicks_are_refused(groups: Groups) -> None:
     evaluate_run(groups["pairs"][0].path, min_prefix=2, device="cpu", progress=False)
     with pytest.raises(ValueError, match=r"pairs-0 was evaluated after at least 2 click\(s\)"):
         comparison_table(groups, reference="mean", tasks=("unseen",))
+
+
+def test_kinds_are_estimated_each_by_itself(groups: Groups) -> None:
+    ranks = {name: [run.ranks("test", "repeat") for run in runs] for name, runs in groups.items()}
+    first = {
+        name: [frame[frame["position"] == 1].reset_index(drop=True) for frame in frames]
+        for name, frames in ranks.items()
+    }
+    kinds = {
+        kind: [Contender(name, some[name]) for name in ("mean", "pairs")]
+        for kind, some in {"all": ranks, "first": first}.items()
+    }
+    table = estimates_by("clicks", kinds, reference="pairs", config=QUICK)
+    assert table["clicks"].drop_duplicates().tolist() == ["all", "first"]
+    for kind, some in {"all": ranks, "first": first}.items():
+        rows = table[table["clicks"] == kind].set_index(["run", "metric"])
+        assert set(rows["n_targets"]) == {len(some["pairs"][0])}
+        assert set(rows["n_sessions"]) == {some["pairs"][0]["session_id"].nunique()}
+        for metric in QUICK.metrics:
+            own, base = rows.loc[("mean", metric)], rows.loc[("pairs", metric)]
+            assert (own["seeds"], base["seeds"]) == (2, 1)
+            k = int(metric.partition("@")[2])
+            means = [metrics_of(f["rank"].to_numpy(), [k])[metric] for f in some["mean"]]
+            change = [mean - base["value"] for mean in means]
+            assert own["difference"] == pytest.approx(np.mean(change))
+            assert (own["least"], own["most"]) == pytest.approx((min(change), max(change)))
+            assert np.isnan([base["difference"], base["least"], base["most"]]).all()
+    with pytest.raises(ConfigError, match="'mea' is not a known run"):
+        estimates_by("clicks", kinds, reference="mea", config=QUICK)

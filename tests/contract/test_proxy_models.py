@@ -151,6 +151,23 @@ def test_scores_under_a_proxy_are_those_of_choosing_it(model: ProxyModel) -> Non
     assert not torch.allclose(scores[0][:, 1:], scores[1][:, 1:])
 
 
+def test_given_weights_take_the_place_of_what_the_clicks_say(model: ProxyModel) -> None:
+    batch = batch_of(SESSIONS)
+    own = model.weigh(batch)[1]
+    close(model.score(batch, force_proxy=own), model.score(batch))
+    others = own.flip(0)
+    assert torch.equal(model.trace(batch, force_proxy=others).proxy_weights, others)
+    assert not torch.allclose(
+        model.score(batch, force_proxy=others)[:, 1:], model.score(batch)[:, 1:]
+    )
+    alone = torch.eye(model.n_proxies, dtype=own.dtype)[[3] * len(SESSIONS)]
+    close(model.score(batch, force_proxy=alone), model.score(batch, force_proxy=3))
+    found = model.answer(batch, force_proxy=others)
+    wanted = model.score(batch, force_proxy=others)
+    close(side_by_side(found.tiles, N_ITEMS + 1)[:, 1:].diff(), wanted[:, 1:].diff())
+    assert torch.equal(found.choices["proxy"], others.argmax(dim=1))
+
+
 def test_the_path_is_what_each_prefix_is_weighed_by(model: ProxyModel) -> None:
     batch = batch_of(SESSIONS)
     path = model.path(batch)

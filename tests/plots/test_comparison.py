@@ -6,7 +6,13 @@ import pandas as pd
 import pytest
 
 from proxysr.config import ConfigError
-from proxysr.plots.comparison import KIND_COLOURS, metric_dots, slice_lines, study_line
+from proxysr.plots.comparison import (
+    KIND_COLOURS,
+    difference_dots,
+    metric_dots,
+    slice_lines,
+    study_line,
+)
 from proxysr.plots.theme import COLOURS
 
 TABLE = pd.DataFrame(
@@ -102,3 +108,44 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         slice_lines(many, "R@20")
     with pytest.raises(ConfigError, match="no value of K to show"):
         study_line(SLICES[:0], "K", "R@20")
+
+
+def differences() -> pd.DataFrame:
+    rows = [
+        {"task": task, "run": run, "metric": metric, "value": 0.4, "difference": change,
+         "difference_low": change - 0.02, "difference_high": change + 0.01,
+         "least": change - spread, "most": change + spread}
+        for task, spread in (("unseen", 0.005), ("repeat", 0.0))
+        for metric in ("R@20", "MRR@20")
+        for run, change in (("<b>", 0.1), ("null", -0.1))
+    ]  # fmt: skip
+    base = {"task": "unseen", "run": "base", "metric": "R@20", "value": 0.3}
+    return pd.DataFrame([base, *rows])
+
+
+def test_differences_have_a_panel_a_metric_and_a_colour_a_task() -> None:
+    fig = difference_dots(differences(), "base", "Is it?")
+    dots = [trace for trace in fig.data if trace.name]
+    assert [(d.name, d.xaxis, d.showlegend) for d in dots] == [
+        ("next unseen item", "x", True), ("with repeats", "x", True),
+        ("next unseen item", "x2", False), ("with repeats", "x2", False),
+    ]  # fmt: skip
+    assert list(fig.layout.yaxis.ticktext) == ["null", "&lt;b&gt;"]  # the last is on top
+    assert [round(y) for y in dots[0].y] == [1, 0]
+    assert list(dots[0].x) == [0.1, -0.1]
+    assert list(dots[0].error_x.array) == pytest.approx([0.01, 0.01])
+    assert list(dots[0].error_x.arrayminus) == pytest.approx([0.02, 0.02])
+    seeds = [trace for trace in fig.data if not trace.name]
+    assert sorted(seeds[0].x) == pytest.approx([-0.105, -0.095, 0.095, 0.105])
+    assert len(seeds[1].x) == 0, "one seed has no range"
+    assert [(line.xref, line.x0, line.x1) for line in fig.layout.shapes] == [
+        ("x", 0, 0),
+        ("x2", 0, 0),
+    ]
+    assert fig.layout.xaxis.title.text == "R@20 less that of “base”"
+    by_kind = difference_dots(
+        differences().rename(columns={"task": "k"}), "base", "Is it?", kind="k"
+    )
+    assert by_kind.data[0].name == "next unseen item"
+    with pytest.raises(ConfigError, match="no differences to 'base'"):
+        difference_dots(differences()[:1], "base", "Is it?")

@@ -37,6 +37,7 @@ def test_effects_stand_beside_the_published_ones() -> None:
     published = fig.data[-1]
     assert np.allclose(published.y, [0.0043, 0.0083])
     assert list(fig.layout.xaxis.ticktext) == ["0 %", "10 %", "30 %"]
+    assert [(line.yref, line.y0, line.y1) for line in fig.layout.shapes] == [("y2", 0, 0)]
     with pytest.raises(ConfigError, match="no rows of metric 'R@3'"):
         share_effects(table(), "R@3")
 

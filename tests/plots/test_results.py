@@ -7,7 +7,7 @@ import pytest
 
 from proxysr.config import ConfigError
 from proxysr.plots.metrics import metric_bars
-from proxysr.plots.proxies import MOST_PROXIES, proxies_by_label
+from proxysr.plots.proxies import MOST_PROXIES, agreement_dots, proxies_by_label
 from proxysr.plots.training import learning_curves
 
 HISTORY = pd.DataFrame(
@@ -102,3 +102,28 @@ def test_many_proxies_are_left_out_in_so_many_words() -> None:
 def test_proxies_without_labels_are_refused() -> None:
     with pytest.raises(ConfigError, match="one a session; received 2 and 1"):
         proxies_by_label([1, 2], ["a"])
+
+
+def test_agreement_stands_beside_chance() -> None:
+    rows = [
+        {"seed": seed, "labels": kind, "truth": truth, "ami": ami + seed / 10,
+         "null_low": -0.01, "null_high": 0.02, "n_sessions": 100}
+        for seed in (0, 1)
+        for kind, truth, ami in [
+            ("proxies", "user", 0.2), ("proxies", "<b>", 0.4), ("k", "user", 0.1)
+        ]
+    ]  # fmt: skip
+    fig = agreement_dots(pd.DataFrame(rows))
+    chance, means, seeds = fig.data[:3]
+    assert list(means.y) == pytest.approx([0.25, 0.45])
+    assert sorted(seeds.y) == pytest.approx([0.2, 0.3, 0.4, 0.5])
+    assert list(chance.base) == pytest.approx([-0.01, -0.01])
+    assert list(chance.y) == pytest.approx([0.03, 0.03])
+    assert list(chance.x) == list(means.x)
+    assert [trace.name for trace in fig.data if trace.showlegend is not False] == [
+        "chance, 95 %", "proxies", "k",
+    ]  # fmt: skip
+    assert list(fig.layout.xaxis.ticktext) == ["user", "&lt;b&gt;"]
+    assert len(fig.data[4].x) == 1
+    with pytest.raises(ConfigError, match="no agreement to show"):
+        agreement_dots(pd.DataFrame(rows)[:0])

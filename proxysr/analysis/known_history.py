@@ -1,0 +1,151 @@
+"""Does it help to know what a person did before? Earlier sessions as a prior, nothing retrained.
+
+A model that ``uses_history`` reads the earlier sessions of a session's user as weights of the
+proxies before the first click (:mod:`proxysr.history`). Asked are the sessions of users who were
+seen before, and their first clicks apart from the later ones: of the first one, nothing else is
+known. If the history of another user helped as much, it would say nothing of the user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from proxysr.analysis.significance import Contender
+from proxysr.config import require
+from proxysr.data.groups import dealt_out
+from proxysr.data.sessions import PARTS, Sessions, Task
+from proxysr.evaluation import evaluate
+from proxysr.runs import RunDir
+
+NOBODY, OWN, ANOTHER = "no history", "own history", "another user's history"
+FIRST, LATER = "first click", "later clicks"
+METRIC = "R@20"
+
+
+def history_ranks(
+    runs: Sequence[RunDir],
+    *,
+    part: str = "test",
+    task: Task = "unseen",
+    seed: int = 0,
+    device: str = "cpu",
+) -> dict[str, list[Contender]]:
+    """Ranks of the sessions of users seen before, without history, with it, and with another's.
+
+    Parameters
+    ----------
+    runs : sequence of RunDir
+        Of a model that ``uses_history`` and ``starts_sessions``, such as ``latent_proxy``; they
+        differ only in their seeds.
+    part : {"valid", "test"}
+        Whose sessions to ask; all that came before them, and earlier ones among them, are history.
+    task : {"unseen", "repeat"}
+    seed : int
+        Seed of the shuffled users.
+
+    Returns
+    -------
+    dict
+        "first click" and "later clicks" (of the same sessions) to contenders, for
+        :func:`proxysr.analysis.comparison.estimates_by`: "no history", "own history", and "another
+        user's history": users are dealt out at random among these sessions. Ranks are among all
+        items, after no click at all for the first one.
+
+    Raises
+    ------
+    ConfigError
+        If fewer than two sessions are of users seen before, or the model makes nothing of history.
+    """
+    require(len(runs) > 0, "At least one run is needed; received none.")
+    frames: dict[str, list[pd.DataFrame]] = {NOBODY: [], OWN: [], ANOTHER: []}
+    for run in runs:
+        model, split = run.model("best", device), run.split()
+        earlier = [split.part(name) for name in PARTS[: PARTS.index(part)]]
+        sessions = split.part(part)
+        inside = seen_before(sessions, earlier)
+        require(
+            inside.sum() >= 2,
+            f"{inside.sum()} of {len(sessions)} sessions of {part} are of a user who was seen "
+            "before; at least two are needed to tell what history gives.",
+        )
+        users = np.array(sessions.user_index)
+        users[inside] = dealt_out(users[inside], seed)
+        asked: dict[str, tuple[Sessions, Sequence[Sessions]]] = {
+            NOBODY: (sessions, ()),
+            OWN: (sessions, earlier),
+            ANOTHER: (replace(sessions, user_index=users), earlier),
+        }
+        for name, (some, history) in asked.items():
+            ranks = evaluate(model, some, task=task, min_prefix=0, history=history).ranks
+            of_them = ranks["session_id"].isin(sessions.session_ids[inside])
+            frames[name].append(ranks[of_them])
+    return {
+        kind: [
+            Contender(name, [_at(ranks, kind == FIRST) for ranks in some])
+            for name, some in frames.items()
+        ]
+        for kind in (FIRST, LATER)
+    }
+
+
+def seen_before(sessions: Sessions, earlier: Sequence[Sessions]) -> npt.NDArray[np.bool_]:
+    """Whether the user of each session (S,) has an earlier one, there or among ``sessions``."""
+    before = np.concatenate([np.empty(0, np.int64), *(part.user_index for part in earlier)])
+    users = pd.Series(np.asarray(sessions.user_index))
+    again = users.duplicated().to_numpy() | users.isin(before).to_numpy()
+    return np.asarray((users >= 0).to_numpy() & again)
+
+
+def _at(ranks: pd.DataFrame, first: bool) -> pd.DataFrame:
+    return ranks[(ranks["position"] == 0) == first].reset_index(drop=True)
+
+
+def helps(table: pd.DataFrame, against: pd.DataFrame, kind: str) -> bool:
+    """Whether history helps beyond what another user's gives.
+
+    Both differences of R@20, to no history and to that of another user, have to be above 0 with
+    their whole interval.
+
+    Parameters
+    ----------
+    table, against : DataFrame
+        Of :func:`estimates_by`, by ``clicks``: held against no history, and against another
+        user's.
+    kind : {"first click", "later clicks"}
+    """
+    return all(_row(some, kind, OWN)["difference_low"] > 0 for some in (table, against))
+
+
+def said_of_history(table: pd.DataFrame, against: pd.DataFrame) -> list[str]:
+    """A sentence for first and one for later clicks; parameters are those of :func:`helps`."""
+    said = []
+    for kind in (FIRST, LATER):
+        none, own, beyond = (
+            _row(table, kind, NOBODY),
+            _row(table, kind, OWN),
+            _row(against, kind, OWN),
+        )
+        verb = "helps" if helps(table, against, kind) else "does not help"
+        said.append(
+            f"At the {kind}, a user's own history {verb} beyond another user's: {METRIC} "
+            f"{none['value']:.4f} → {own['value']:.4f}, {_change(own)} to no history and "
+            f"{_change(beyond)} to another user's ({int(own['n_sessions']):,} sessions)."
+        )
+    return said
+
+
+def _change(row: Mapping[str, float]) -> str:
+    low, high = row["difference_low"], row["difference_high"]
+    return f"{row['difference']:+.4f} [{low:+.4f}, {high:+.4f}]"
+
+
+def _row(table: pd.DataFrame, kind: str, name: str) -> dict[Any, Any]:
+    rows = table[(table["clicks"] == kind) & (table["run"] == name) & (table["metric"] == METRIC)]
+    require(len(rows) == 1, f"The table has no row of {METRIC} with {name} at the {kind}.")
+    return dict(rows.iloc[0])

@@ -1,0 +1,216 @@
+"""What the proxies of runs hold, and how still they hold.
+
+Beside each other stand how far proxies agree with the user of a session, with its season, and with
+k-means of item vectors, which needs no proxies. The first would be what the paper has them stand
+for, the second the assortment of the day, the third nothing that items don't tell by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from proxysr.analysis.agreement import agreement, entropy_of
+from proxysr.analysis.assignments import decisions
+from proxysr.analysis.dataset import dates_of
+from proxysr.analysis.known_users import baseline_labels, rows_of_known_users, strata_of
+from proxysr.analysis.representations import item_vectors
+from proxysr.config import ConfigError, require
+from proxysr.data.sessions import PARTS, Sessions
+from proxysr.runs import RunDir
+
+PROXIES, USER, ITEMS = "proxies", "user", "k-means of items"
+SHORTEST = 90
+"""Days of a log from which on a season is a month; of a shorter one it is a week."""
+
+Ints = npt.NDArray[np.integer[Any]]
+
+
+def decisions_of(
+    runs: Sequence[RunDir], *, parts: Sequence[str] = PARTS, device: str = "cpu"
+) -> pd.DataFrame:
+    """:func:`proxysr.analysis.assignments.decisions` of runs, with ``seed`` and ``part``."""
+    tables = []
+    for run in runs:
+        model, split = run.model("best", device), run.split()
+        for part in parts:
+            found = decisions(model, split.part(part))
+            found.insert(0, "seed", run.train_config.seed)
+            found.insert(1, "part", part)
+            tables.append(found)
+    return pd.concat(tables, ignore_index=True)
+
+
+def use_by_part(choices: pd.DataFrame) -> pd.DataFrame:
+    """How many proxies are in use, and how still sessions hold.
+
+    Parameters
+    ----------
+    choices : DataFrame
+        Of :func:`decisions_of`.
+
+    Returns
+    -------
+    DataFrame
+        One row a seed and part: ``seed``, ``part``, ``sessions``; of the proxies after the last
+        click, ``effective`` (how many of equal size would be as diverse: the exponential of the
+        entropy of their shares) and ``largest`` (share of the sessions that have the most common
+        one); means of ``n_clicks``, of ``proxies_met`` and of ``decided_after``, the click since
+        which the last proxy leads; ``met_one``, the share of the sessions that meet one proxy.
+    """
+    rows = []
+    for (seed, part), some in choices.groupby(["seed", "part"], sort=False):
+        proxy = some["proxy"].to_numpy()
+        rows.append(
+            {
+                "seed": seed,
+                "part": part,
+                "sessions": len(some),
+                "effective": np.exp(entropy_of(proxy)),
+                "largest": np.bincount(proxy).max() / len(proxy),
+                "n_clicks": some["n_clicks"].mean(),
+                "proxies_met": some["proxies_met"].mean(),
+                "met_one": (some["proxies_met"] == 1).mean(),
+                "decided_after": some["decided_after"].mean(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def held(
+    runs: Sequence[RunDir],
+    choices: pd.DataFrame,
+    *,
+    part: str = "train",
+    min_sessions: int = 2,
+    n_permutations: int = 200,
+    seed: int = 0,
+) -> tuple[pd.DataFrame, list[str]]:
+    """How far proxies agree with user, season and k-means of item vectors, side by side.
+
+    Parameters
+    ----------
+    runs : sequence of RunDir
+    choices : DataFrame
+        Of :func:`decisions_of`, with all of ``part``.
+    part : {"train", "valid", "test"}
+    min_sessions : int
+        Fewest sessions of a user; sessions of others are left out.
+    n_permutations, seed : int
+
+    Returns
+    -------
+    DataFrame
+        One row for each seed, labels ("proxies", and beside them "k-means of items": of the
+        mean item vectors of the sessions, as many clusters as proxies in use) and what they are
+        held against (``truth``: "user", "month" or "week", "k-means of items"): ``seed``,
+        ``labels``, ``truth``, ``ami`` (0 by chance, 1 at best), ``null_low`` and ``null_high`` of
+        chance, ``p_value``, ``n_sessions``, ``n_labels``, ``n_truths``. Chance exchanges users
+        among sessions of about the same length and time, the others among those of about the same
+        length.
+    list of str
+        What is left out, and why.
+    """
+    rows: list[dict[str, Any]] = []
+    notes: dict[str, None] = {}
+    for run in runs:
+        split, run_seed = run.split(), run.train_config.seed
+        whole = split.part(part)
+        sessions = whole.select(whole.lengths > 0)
+        own = choices[(choices["seed"] == run_seed) & (choices["part"] == part)]
+        require(
+            np.array_equal(own["session_id"], sessions.session_ids),
+            f"The choices are not those of the sessions of {part}, one by one.",
+        )
+        proxies = own["proxy"].to_numpy()
+        clusters = baseline_labels(sessions, proxies, item_vectors(run.model()), seed=seed)[ITEMS]
+        truths, left_out = truths_of(sessions, min_sessions)
+        notes |= dict.fromkeys(left_out)
+        both = {PROXIES: proxies, ITEMS: clusters}
+        asked = [(name, truth, *found) for truth, found in truths.items() for name in both]
+        every = np.arange(len(sessions))
+        asked.append((PROXIES, ITEMS, every, clusters, strata_of(sessions.lengths)))
+        for name, truth, inside, labels, strata in asked:
+            found = agreement(
+                both[name][inside], labels, strata=strata, n_permutations=n_permutations, seed=seed
+            )
+            rows.append(
+                {
+                    "seed": run_seed,
+                    "labels": name,
+                    "truth": truth,
+                    "ami": found.ami,
+                    "null_low": found.null_low,
+                    "null_high": found.null_high,
+                    "p_value": found.p_value,
+                    "n_sessions": found.n_sessions,
+                    "n_labels": found.n_proxies,
+                    "n_truths": found.n_truths,
+                }
+            )
+    return pd.DataFrame(rows), list(notes)
+
+
+def said_of_agreement(table: pd.DataFrame) -> list[str]:
+    """A sentence for each truth of :func:`held`: whether proxies agree with it beyond chance.
+
+    Means over the seeds are held against the mean of what chance seldom exceeds.
+    """
+    means = table.groupby(["labels", "truth"], sort=False)[["ami", "null_high"]].mean()
+    said = []
+    for truth in dict.fromkeys(table["truth"]):
+        ami, chance = means.loc[(PROXIES, truth)]
+        more = "more than" if ami > chance else "no more than"
+        words = f"Proxies agree with the {truth} {more} by chance: AMI {ami:.3f} ({chance:.3f})"
+        if (ITEMS, truth) in means.index:
+            words += f"; {ITEMS}: {means.loc[(ITEMS, truth), 'ami']:.3f}"
+        said.append(f"{words}.")
+    return said
+
+
+def truths_of(
+    sessions: Sessions, min_sessions: int = 2
+) -> tuple[dict[str, tuple[Ints, Ints, Ints]], list[str]]:
+    """What is known of sessions: rows, labels and strata (n,) by name; and what is not, and why."""
+    found: dict[str, tuple[Ints, Ints, Ints]] = {}
+    notes = []
+    try:
+        rows = rows_of_known_users(sessions.user_index, min_sessions)
+        strata = strata_of(sessions.lengths, sessions.started_at)
+        found[USER] = rows, sessions.user_index[rows], strata[rows]
+    except ConfigError as error:
+        notes.append(f"Nothing is said of users. {error}")
+    try:
+        unit, season = season_of(sessions.started_at)
+        rows = np.flatnonzero(season >= 0)
+        found[unit] = rows, season[rows], strata_of(sessions.lengths)[rows]
+    except ConfigError as error:
+        notes.append(f"Nothing is said of the season. {error}")
+    return found, notes
+
+
+def season_of(started_at: npt.NDArray[np.float64]) -> tuple[str, npt.NDArray[np.int64]]:
+    """The month in which sessions (S,) began; the week if the log spans less than three months.
+
+    Returns
+    -------
+    str
+        "month" or "week".
+    int64 (S,)
+        Its number, in the order of appearance; -1 where it is not known.
+
+    Raises
+    ------
+    ConfigError
+        If no time is known, or all sessions began in one month or week.
+    """
+    dates = dates_of(started_at)
+    require(bool(dates.notna().any()), "It is not known when these sessions began.")
+    unit = "month" if (dates.max() - dates.min()).days >= SHORTEST else "week"
+    codes, seasons = pd.factorize(dates.dt.to_period(unit[0].upper()))
+    require(len(seasons) > 1, f"All of these sessions began in one {unit}.")
+    return unit, codes.astype(np.int64)
