@@ -12,26 +12,16 @@ DATA ?= $(PROXYSR_DATA)
 RUNS ?= $(PROXYSR_RUNS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab figures lint types layers pytest format venv clean
+.PHONY: help demo test lab notebooks figures lint types layers pytest format venv clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(READY)  ## prepare synthetic data, train, evaluate, run the notebooks: results in demo/
-	rm -rf demo
-	$(BIN)/proxysr prepare synthetic demo/data --format synthetic
-	$(BIN)/proxysr train demo/data demo/run --preset proxysr-small
-	$(BIN)/proxysr evaluate demo/run --task unseen
-	$(BIN)/proxysr evaluate demo/run --task repeat
-	$(BIN)/proxysr report demo/run demo/report.html
-	$(BIN)/proxysr notebooks --out demo/notebooks
-	@printf '%s\n' "" \
-	  "Done. Where to look:" \
-	  "  demo/report.html            sessions, proxies and what they stand for, on one page (in a browser)" \
-	  "  demo/notebooks/index.html   the notebooks as pages, with figures (open in a browser)" \
-	  "  demo/run                    the trained model, its history, metrics and ranks" \
-	  "  demo/data                   the prepared sessions" \
-	  "Next: make lab opens the notebooks; README.md shows how to use your own data."
+demo: $(READY)  ## make up a log, train on it, and write a page to look at: demo/report.html
+	$(BIN)/proxysr demo demo
+
+notebooks: $(READY)  ## run all notebooks as small runs on the CPU: pages/index.html
+	$(BIN)/proxysr notebooks --out pages
 
 test: lint types layers pytest  ## everything that can be tested
 
@@ -60,8 +50,8 @@ format: $(READY)  ## put the code in its standard form
 
 venv: $(READY)  ## only set up .venv
 
-clean:  ## remove .venv and what make demo made
-	rm -rf .venv demo
+clean:  ## remove .venv and what make demo and make notebooks made
+	rm -rf .venv demo pages
 
 $(READY): requirements.lock pyproject.toml
 	@command -v $(PYTHON) > /dev/null || { \

@@ -17,6 +17,7 @@ from proxysr.cli.options import formatter
 from proxysr.config import nearest, unknown
 
 COMMANDS = {
+    "demo": "make up a log, train on it, and write a page to look at, in about a minute",
     "prepare": "turn a log of clicks into sessions, filtered and split by time",
     "train": "train a model on prepared data",
     "tune": "search for settings: many runs, judged on validation, by any number of machines",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,13 +11,9 @@ from pathlib import Path
 import pytest
 
 import proxysr
-from proxysr.__main__ import COMMANDS
-from proxysr.models import MODELS
-from tests.commands import check
 from tests.conftest import ROOT
 
 LONGEST_FILE = 460
-PAGES = ["README.md", "CONTRIBUTING.md", "REPRODUCTION.md"]
 
 
 def loaded_by(code: str) -> set[str]:
@@ -102,48 +97,6 @@ def test_ci_runs_the_tests_that_the_readme_names() -> None:
     assert os.access(script, os.X_OK)
     assert "make test" in script.read_text()
     assert "make test" in (ROOT / "README.md").read_text()
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_make_commands_of_the_pages_exist(page: str) -> None:
-    named = set(re.findall(r"\bmake ([a-z]+)\b", blocks_of(page)))
-    named |= set(re.findall(r"`make ([a-z]+)`", (ROOT / page).read_text()))
-    assert named <= make_targets()
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_relative_links_of_the_pages_lead_somewhere(page: str) -> None:
-    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / page).read_text())
-    assert [link for link in links if not (ROOT / link).exists()] == []
-
-
-def blocks_of(page: str, language: str = "(?:sh|console)") -> str:
-    text = (ROOT / page).read_text()
-    return "\n".join(
-        re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
-    )
-
-
-def commands_of(page: str) -> list[str]:
-    joined = blocks_of(page).replace("\\\n", " ")
-    found = [re.match(r"(?:PROXYSR_\w+=\S+ )*(proxysr .*)", line) for line in joined.splitlines()]
-    return [match[1] for match in found if match]
-
-
-@pytest.mark.parametrize("line", [line for page in PAGES for line in commands_of(page)])
-def test_commands_of_the_pages_are_understood(line: str) -> None:
-    check(line)
-
-
-def test_the_readme_lists_every_model() -> None:
-    table = (ROOT / "README.md").read_text().partition("\n## Models\n")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| (`[^|]+) \|", table, flags=re.MULTILINE)
-    assert re.findall(r"`([a-z0-9-]+)`", " ".join(rows)) == list(MODELS)
-
-
-def test_the_readme_shows_every_command() -> None:
-    shown = {shlex.split(line)[1] for line in commands_of("README.md")}
-    assert shown == set(COMMANDS)
 
 
 @pytest.mark.parametrize(("given", "expected"), [(None, "1"), ("0", "0")])

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,3 +93,26 @@ def test_one_version_everywhere() -> None:
     assert citation["preferred-citation"]["doi"] == "10.1145/3404835.3462958"
     assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text()
     assert "proxysr contributors" in (ROOT / "LICENSE").read_text()
+
+
+def test_a_wheel_has_all_that_the_package_reads(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    unwanted = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    shutil.copytree(ROOT / "proxysr", source / "proxysr", ignore=unwanted)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source / name)
+    words = "-m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation -w"
+    command = [sys.executable, *words.split(), str(tmp_path), str(source)]
+    subprocess.run(command, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("proxysr/")}
+    files = (path for path in (ROOT / "proxysr").rglob("*") if path.is_file())
+    wanted = {str(path.relative_to(ROOT)) for path in files if "__pycache__" not in path.parts}
+    assert packed == wanted
+
+
+def test_the_demo_needs_no_extra() -> None:
+    core = {Requirement(text).name for text in PROJECT["dependencies"]}
+    assert {"plotly", "openTSNE", "scikit-learn", "scipy", "jinja2"} <= core, (
+        "the page is made of it"
+    )

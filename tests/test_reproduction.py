@@ -1,4 +1,4 @@
-"""REPRODUCTION.md: its commands run or are understood, and what it calls published is."""
+"""docs/reproduction.md: its commands run or are understood, and what it calls published is."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ from proxysr.data.sources.lastfm1k import PLAYS
 from proxysr.data.sources.online_retail import WORKBOOK
 from proxysr.notebooks.parameter_files import read_params, shipped
 from proxysr.presets import ABLATIONS
-from tests.conftest import ROOT
 from tests.data import raw
-from tests.test_architecture import blocks_of
+from tests.pages import shell_lines, text_of
 
-PAGE = (ROOT / "REPRODUCTION.md").read_text()
-LINES = blocks_of("REPRODUCTION.md").replace("\\\n", " ").splitlines()
-PREPARE = [line for line in LINES if line.startswith("proxysr prepare ")]
+PAGE = text_of("docs/reproduction.md")
+ALL = [line for line in shell_lines("docs/reproduction.md") if line.startswith("proxysr prepare ")]
+PREPARE = [line for line in ALL if "-third" not in line]
 SETS = ("retailrocket", "diginetica", "lastfm")
 RAW: dict[str, Callable[[Path], object]] = {
     "retailrocket": raw.retailrocket,
@@ -62,12 +61,12 @@ def test_raw_downloads_are_prepared(
 
 
 def test_prepared_data_are_those_of_the_parameter_files() -> None:
-    places = {shlex.split(line)[3] for line in PREPARE}
+    places = {shlex.split(line)[3] for line in ALL}
     named = {
         own["data_dir"].replace("$PROXYSR_DATA", "data")
         for file in shipped()
         for own in read_params(file).values()
-        if "data_dir" in own and not file.startswith("third-")  # the README prepares these
+        if "data_dir" in own
     }
     assert named == places
 
@@ -111,10 +110,3 @@ def test_table_1_is_as_published() -> None:
         assert published is not None
         counts = [int(cell.replace(",", "")) for cell in rows[f"{name}, paper"][:3]]
         assert counts == list(published.values())
-
-
-def test_numbers_measured_here_stand_in_the_readme() -> None:
-    readme = (ROOT / "README.md").read_text()
-    for row in rows_after("Table 2").values():
-        for cell in (cell for cell in row[1::2] if cell.endswith("¹")):
-            assert re.sub(r" / ", " | ", cell.removesuffix(" ¹")) in readme

@@ -19,6 +19,7 @@ import pandas as pd
 from proxysr.analysis.assignments import assignments_from_model
 from proxysr.analysis.choosing import choosing, proxy_vectors
 from proxysr.analysis.items import ItemCounts, top_items
+from proxysr.analysis.planted import planted_found
 from proxysr.analysis.profiles import collapse
 from proxysr.analysis.projection import (
     MapConfig,
@@ -143,6 +144,8 @@ class RunView:
             if choices is not None:  # all clicks, also where only the latest are read
                 choices["n_clicks"] = sessions.lengths
         table, missing = with_facts(table, sessions, split)
+        planted = planted_found(table)
+        notes.append(f"{planted}." if planted is not None else None)
         n_told = model.n_known_users
         if n_told > 0:
             missing.append(

@@ -27,7 +27,7 @@ from proxysr.notebooks.index import write_gallery
 NEEDED = re.compile(r"\$PROXYSR_(?:DATA|RUNS)/[\w.-]+")
 KEYS = {"name": str, "files": list, "command": str}
 SHARED = "plotly.min.js"
-LEFT = "left as they are, for want of data (REPRODUCTION.md tells how to make them)"
+LEFT = "left as they are, for want of data (docs/reproduction.md tells how to make them)"
 
 
 class FigureError(ValueError):

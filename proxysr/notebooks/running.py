@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 from proxysr import paths
 from proxysr.config import ConfigError, require, unknown
 from proxysr.files import read_json, write_json
+from proxysr.notebooks.durations import left, said_seconds
 from proxysr.notebooks.index import Page, write_index
 from proxysr.notebooks.marks import mark_of, read_mark
 from proxysr.notebooks.parameters import fitting
@@ -84,10 +85,17 @@ def run_notebooks(
     waiting = [job for job in order if not (resume and job.is_done())]
     done = {job.source: job.kept() for job in order if job not in waiting}
     running: list[tuple[_Job, subprocess.Popen[bytes]]] = []
+    said = [None if values[job.source] else said_seconds(job.source) for job in waiting]
+    n, started = len(waiting), time.perf_counter()
     try:
         with tqdm(total=len(waiting), desc="notebooks", disable=not progress or jobs == 1) as bar:
             while waiting or running:
                 while waiting and len(running) < jobs:
+                    if progress:
+                        n_done = n - len(waiting) - len(running)
+                        time_left = left(said, n_done, time.perf_counter() - started, jobs)
+                        place = f"{n - len(waiting) + 1} of {n}"
+                        tqdm.write(f"{place}: {waiting[0].source.stem}; {time_left}", sys.stderr)
                     job = waiting.pop(0)
                     running.append((job, job.start(out / "figures")))
                 time.sleep(0.1)

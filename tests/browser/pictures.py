@@ -1,10 +1,11 @@
-"""The pictures of the explorer and the report in the README, taken in a browser without a window.
+"""The pictures of the explorer and the report in the pages, taken in a browser without a window.
 
     python -m tests.browser.pictures RUN_DIR [FOLDER]
+    python -m tests.browser.pictures demo [FOLDER]
 
-serves the explorer of the run and writes overview, what_if, map_50, map_100 and report (PNG, with
-JSON on how they were made) to the folder, figures/explorer by default. RUN_DIR may begin with
-$PROXYSR_RUNS.
+The first serves the explorer of the run and writes overview, what_if, map_50, map_100 and report
+(PNG, with JSON on how they were made) to the folder, figures/explorer by default. RUN_DIR may begin
+with $PROXYSR_RUNS. The second runs the demo and writes report, to figures/demo by default.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 from playwright.sync_api import sync_playwright
 
 from proxysr import paths
+from proxysr.__main__ import main as proxysr
 from proxysr.analysis.run_view import RunView
 from proxysr.explorer.report import write_report
 from proxysr.explorer.serving import HOST, serve
@@ -27,47 +29,49 @@ from tests.browser.conftest import BROWSERS, FLAGS, free_port, wait_until_answer
 from tests.conftest import ROOT
 
 MS = 240_000
+DEMO = "demo"
 
 
 def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(prog="tests.browser.pictures", description=__doc__)
     found.add_argument("run_dir", type=lambda text: Path(paths.placed(text)))
-    found.add_argument("folder", type=Path, nargs="?", default=ROOT / "figures" / "explorer")
+    found.add_argument("folder", type=Path, nargs="?")
     return found
 
 
 def main() -> None:
     args = parser().parse_args()
-    try:
-        view = RunView.of(args.run_dir, progress=True)
-    except (ValueError, OSError) as error:
-        sys.exit(f"tests.browser.pictures: {error}")
-    _ = view.layout
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
         sys.exit(f"tests.browser.pictures: none of {', '.join(BROWSERS)} is installed.")
-    port = free_port()
-    address = f"http://{HOST}:{port}/"
-    server = serve({"run": str(args.run_dir.resolve())}, port=port)
-    try:
-        wait_until_answered(f"{address}voila/static/favicon.ico", server)
-        with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
-            browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-            page = browser.new_page(viewport={"width": 1400, "height": 1560})
-            page.goto(address, wait_until="commit", timeout=MS)
-            pictures = explorer(page)
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        if args.run_dir == Path(DEMO):
+            made = Path(folder) / DEMO
+            if code := proxysr([DEMO, str(made)]):
+                sys.exit(code)
+            view = RunView.of(made / "shop")
+            write(view, {"report": of_report(browser, made / "report.html")}, args)
+        else:
+            try:
+                view = RunView.of(args.run_dir, progress=True)
+            except (ValueError, OSError) as error:
+                sys.exit(f"tests.browser.pictures: {error}")
+            _ = view.layout
+            pictures = of_explorer(browser, args.run_dir)
             report = Path(folder) / "report.html"
             write_report(view, report, command=f"proxysr report {args.run_dir.name} report.html")
-            page = browser.new_page(viewport={"width": 1400, "height": 1000})
-            page.goto(report.as_uri())
-            page.wait_for_timeout(4000)
-            pictures["report"] = page.screenshot()
-            browser.close()
-    finally:
-        server.terminate()
-        server.wait()
+            write(view, pictures | {"report": of_report(browser, report)}, args)
+        browser.close()
+
+
+def write(view: RunView, pictures: dict[str, bytes], args: argparse.Namespace) -> None:
+    """Write the pictures, each with how it was made."""
+    demo = args.run_dir == Path(DEMO)
+    target = args.folder or ROOT / "figures" / (DEMO if demo else "explorer")
+    named = DEMO if demo else f"$PROXYSR_RUNS/{args.run_dir.name}"
     for name, picture in pictures.items():
-        with replacing(args.folder / f"{name}.png") as temporary:
+        with replacing(target / f"{name}.png") as temporary:
             temporary.write_bytes(picture)
         about = {
             "name": name,
@@ -77,10 +81,33 @@ def main() -> None:
                 "train": view.run.train_config.to_dict(),
                 "source": view.split.provenance["source"].get("format"),
             },
-            "command": f"python -m tests.browser.pictures $PROXYSR_RUNS/{args.run_dir.name}",
+            "command": f"python -m tests.browser.pictures {named}",
             "files": [f"{name}.png"],
         }
-        write_json(args.folder / f"{name}.json", about)
+        write_json(target / f"{name}.json", about)
+
+
+def of_report(browser: Any, file: Path) -> bytes:
+    """A report, as it opens."""
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    page.goto(file.absolute().as_uri())
+    page.wait_for_timeout(4000)
+    return bytes(page.screenshot())
+
+
+def of_explorer(browser: Any, run_dir: Path) -> dict[str, bytes]:
+    """The explorer of a run, served for as long as the pictures take."""
+    port = free_port()
+    address = f"http://{HOST}:{port}/"
+    server = serve({"run": str(run_dir.resolve())}, port=port)
+    try:
+        wait_until_answered(f"{address}voila/static/favicon.ico", server)
+        page = browser.new_page(viewport={"width": 1400, "height": 1560})
+        page.goto(address, wait_until="commit", timeout=MS)
+        return explorer(page)
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def explorer(page: Any) -> dict[str, bytes]:

@@ -12,9 +12,11 @@ import pytest
 
 from proxysr.config import ConfigError
 from proxysr.notebooks import NotebookError, command_of, run_notebooks
+from proxysr.notebooks.durations import said_seconds
 from proxysr.notebooks.marks import finish
 from proxysr.notebooks.parameters import fitting, parameters_of
 from proxysr.notebooks.refresh import put_back
+from proxysr.notebooks.running import chosen_notebooks
 from tests.notebooks.small import write
 
 FIGURE = """\
@@ -167,3 +169,23 @@ def test_outputs_are_put_back_and_nothing_else(
         "application/vnd.plotly.v1+json",
         "image/png",
     }
+
+
+def test_progress_tells_the_time_that_is_left(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(
+        home / "notebooks", "01_a", heading="# A?\n\nTakes about\ntwo cups; takes about 2 minutes."
+    )
+    write(home / "notebooks", "02_b", heading="# B?\n\nTakes about a minute.")
+    assert said_seconds(home / "notebooks" / "01_a.ipynb") == 120
+    run_notebooks(out=home / "out")
+    first, second = re.findall(r"^\d of .*", capsys.readouterr().err, flags=re.MULTILINE)
+    assert first == "1 of 2: 01_a; about 3 minutes left"
+    assert re.fullmatch(r"2 of 2: 02_b; about [1-5]0 seconds left", second), "it went faster"
+    run_notebooks(["01_a"], params={"k": 3}, out=home / "out")
+    assert "1 of 1: 01_a; how long is not known with these" in capsys.readouterr().err
+
+
+def test_notebooks_of_the_project_say_how_long_they_take() -> None:
+    assert [path.stem for path in chosen_notebooks(None) if not said_seconds(path)] == []
