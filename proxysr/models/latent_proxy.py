@@ -42,11 +42,12 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout, normalize, pad
 
 from proxysr.config import Settings, require
-from proxysr.data.batches import PrefixBatches, SessionBatch, whole_sessions
+from proxysr.data.batches import SessionBatch, whole_sessions
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.kernels.mixture import log_normalisers
 from proxysr.models.base import Answer, Ends, Loss
 from proxysr.models.proxy_model import ProxyModel, ProxyTrace
+from proxysr.models.repeats import best_repeat_level, is_latest, steps_back
 from proxysr.models.tiles import entries, product_tiles, side_by_side
 
 PLACES = 10
@@ -56,8 +57,6 @@ TRAINED = 200
 """Clicks of a training session, at most: what a batch takes grows with the square of them."""
 TEMPERATURES = [1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0]
 """What is tried as the temperature of the posterior when it is calibrated."""
-LEVELS = [step / 2 for step in range(-4, 13)]
-"""What is tried as the level of these biases when it is calibrated."""
 CALIBRATED = 500
 """Validation sessions that it is calibrated on, at most."""
 
@@ -194,7 +193,7 @@ class LatentProxy(ProxyModel):
     def short_term(self, clicks: Tensor, is_click: Tensor) -> Tensor:
         """Equation 1: the directions (B, L, D) after each of the clicks (B, L, D)."""
         n = clicks.shape[1]
-        back = _steps_back(n, clicks.device)
+        back = steps_back(n, clicks.device)
         weights = self.places[back.clamp(0, len(self.places) - 1)].expand(len(clicks), n, n)
         if self.config.attention:
             weights = weights + clicks @ self.attention @ clicks.mT
@@ -243,17 +242,8 @@ class LatentProxy(ProxyModel):
 
     def bias(self, items: Tensor) -> Tensor:
         """``b`` (B, L, L): after click l, of the item of click u if that is its latest; else 0."""
-        back = _steps_back(items.shape[1], items.device)
-        return self.repeat_bias[back.clamp(0, PLACES - 1)] * self.is_latest(items)
-
-    def is_latest(self, items: Tensor) -> Tensor:
-        """Whether, after click l, click u is the latest on its item, (B, L, L)."""
-        n, is_click = items.shape[1], items != PAD
-        back = _steps_back(n, items.device)
-        again = (items[:, :, None] == items[:, None]) & (back < 0)  # (B, u, v): on the same, later
-        next_click = torch.where(again.any(dim=2), again.int().argmax(dim=2), n)
-        column = torch.arange(n, device=items.device)
-        return (back >= 0) & (column[:, None] < next_click[:, None]) & is_click[:, None]
+        back = steps_back(items.shape[1], items.device)
+        return self.repeat_bias[back.clamp(0, PLACES - 1)] * is_latest(items)
 
     def log_z_first(self, directions: Tensor) -> Tensor:
         """Logarithm (K,) of the normaliser of equation 3."""
@@ -310,11 +300,10 @@ class LatentProxy(ProxyModel):
             scores = tile[:, : by_proxy[:, some].shape[1]]
             scores += (share @ by_proxy[:, some]).log_()
             scores += begins * self.log_popularity[some]
-        is_latest = self.is_latest(items)[ends]
-        worth = (found.bias[ends] + self.repeat_level) * is_latest
-        tiles.view(-1).index_add_(
-            0, entries(tiles, items[row] * is_latest).flatten(), worth.flatten()
-        )
+        latest = is_latest(items)[ends]
+        worth = (found.bias[ends] + self.repeat_level) * latest
+        clicked = entries(tiles, items[row] * latest)
+        tiles.view(-1).index_add_(0, clicked.flatten(), worth.flatten())
         probability, proxy = weights.max(dim=1)
         return Answer(tiles, {"proxy": proxy, "probability": probability} if self.chooses else {})
 
@@ -415,7 +404,7 @@ class LatentProxy(ProxyModel):
         sessions = valid.select(np.unique(picked))
         self.temperature.fill_(self._likeliest_temperature(sessions))
         self.repeat_level.zero_()
-        self.repeat_level.fill_(self._best_level(sessions))
+        self.repeat_level.fill_(best_repeat_level(self, sessions))
 
     def _likeliest_temperature(self, sessions: Sessions) -> float:
         total = torch.zeros(len(TEMPERATURES), device=self.temperature.device)
@@ -428,27 +417,6 @@ class LatentProxy(ProxyModel):
                 weights = (found.evidence / temperature).log_softmax(dim=2)
                 total[index] += torch.logsumexp(weights + found.following, dim=2)[is_target].sum()
         return TEMPERATURES[int(total.argmax())]
-
-    def _best_level(self, sessions: Sessions) -> float:
-        device = self.temperature.device
-        prefixes = PrefixBatches(
-            sessions, task="repeat", min_prefix=1, max_length=self.max_length, device=device
-        )
-        total = torch.zeros(len(LEVELS), device=device)
-        for _, batch, ends, target, _ in prefixes.by_session(rows=512, cells=2**18):
-            if ends is None:
-                continue  # so far into a session, few are asked
-            scores = side_by_side(self.answer(batch, ends).tiles, self.n_items + 1)
-            clicked = batch.items[ends[0]] * self.is_latest(batch.items)[ends]  # (R, L)
-            seen = scores.gather(1, clicked)
-            again = (clicked == target[:, None]).any(dim=1, keepdim=True)
-            own = scores.gather(1, target[:, None])
-            new = scores.scatter(1, clicked, -torch.inf).topk(min(20, self.n_items), dim=1).values
-            for index, level in enumerate(LEVELS):
-                mine = own + level * again
-                rank = 1 + (new > mine).sum(dim=1) + (seen + level > mine).sum(dim=1)
-                total[index] += (1 / rank)[rank <= 20].sum()
-        return LEVELS[int(total.argmax())]
 
     def proxy_vectors(self) -> Tensor:
         """``p`` (K, D)."""
@@ -484,9 +452,3 @@ class LatentProxy(ProxyModel):
             by_proxy = torch.sub(self.proxies @ directions.T, length[:, None]).exp_()
             self._kept = state, Tables(directions, by_proxy, length)
         return self._kept[1]
-
-
-def _steps_back(n: int, device: torch.device) -> Tensor:
-    """``l - u`` (n, n): steps back from column l to u; below 0 for later columns."""
-    column = torch.arange(n, device=device)
-    return column[:, None] - column
