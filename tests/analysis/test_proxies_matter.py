@@ -47,7 +47,7 @@ def test_the_other_session_is_another_one_of_about_the_same_length() -> None:
 def test_weights_are_those_after_as_many_clicks_of_the_other_session(name: str) -> None:
     clicks = [[4, 2, 7, 9], [9, 8], [3, 3, 5, 1, 6], [12, 13, 14], [1]]
     sessions, other = Sessions.from_lists(clicks), np.array([1, 2, 3, 2, 0])
-    model = some_model(name, sessions)
+    model = some_model(name, cycles(50, seed=1))
     prefixes = sessions.prefixes("repeat", 1)
     found = pm.weights_of_others(model, sessions, prefixes, other)
     assert len(found) == 3 + 1 + 4 + 2

@@ -34,7 +34,9 @@ def data() -> Path:
 def chooser(data: Path, tmp_path: Path) -> RunDir:
     config = {"embedding_dim": 6, "n_proxies": 4, "n_negatives": 9, "init_std": 0.5}
     train = TrainConfig(epochs=1, device="cpu")
-    return train_run(data, tmp_path / "run", model_config=config, train=train, progress=False)
+    return train_run(
+        data, tmp_path / "run", model="proxysr", model_config=config, train=train, progress=False
+    )
 
 
 def test_groupings_and_their_runs(data: Path, chooser: RunDir) -> None:
