@@ -34,7 +34,9 @@ def data() -> Path:
 def chooser(data: Path, tmp_path: Path) -> RunDir:
     config = {"embedding_dim": 6, "n_proxies": 4, "n_negatives": 9, "init_std": 0.5}
     train = TrainConfig(epochs=1, device="cpu")
-    return train_run(data, tmp_path / "run", model_config=config, train=train, progress=False)
+    return train_run(
+        data, tmp_path / "run", model="proxysr", model_config=config, train=train, progress=False
+    )
 
 
 def test_groupings_and_their_runs(data: Path, chooser: RunDir) -> None:
@@ -85,7 +87,8 @@ def test_unknown_users_are_a_sentence(data: Path, tmp_path: Path) -> None:
     split = grouped(SessionSplit.load(data), None, "no user")
     folder = split.save(tmp_path / "unknown")
     run = train_run(
-        folder, tmp_path / "other", model_config={"embedding_dim": 4, "n_proxies": 2},
+        folder, tmp_path / "other", model="proxysr",
+        model_config={"embedding_dim": 4, "n_proxies": 2},
         train=TrainConfig(epochs=1, device="cpu"), progress=False,
     )  # fmt: skip
     with pytest.raises(ConfigError, match="No training session of these data has a known user"):
