@@ -162,7 +162,8 @@ class LatentProxy(ProxyModel):
         self.items = nn.Parameter(torch.randn(n_items + 1, c.embedding_dim) * 0.1)
         with torch.no_grad():
             self.items[PAD] = 0
-        self.proxies = nn.Parameter(torch.randn(c.n_proxies, c.embedding_dim) * 0.5)
+        # the larger, the sooner told apart; at a high temperature, small ones are enough
+        self.proxies = nn.Parameter(torch.randn(c.n_proxies, c.embedding_dim) / c.temperature**0.5)
         if c.n_proxies > 1:
             self.log_weights = nn.Parameter(torch.zeros(c.n_proxies))
         else:
