@@ -18,7 +18,7 @@ from proxysr.__main__ import COMMANDS, main
 from proxysr.data.sessions import SessionSplit
 from proxysr.runs import RunDir
 
-QUICK = ["--epochs", "2", "--set", "embedding_dim=4", "n_proxies=3", "n_negatives=5"]
+QUICK = ["--epochs", "2", "--set", "embedding_dim=4", "n_proxies=3"]
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_help_teaches(ask: Ask) -> None:
 
 def test_every_training_option_is_explained(ask: Ask) -> None:
     page = " ".join(ask("train", "--help").out.split())
-    assert "--learning-rate X Step size of Adam. [0.0002]" in page
+    assert "--learning-rate X Step size of Adam. [0.002]" in page
     assert "n_proxies=300 Number K of proxies." in page
     assert "proxysr-small" in page
 
@@ -108,7 +108,7 @@ def test_every_training_option_is_explained(ask: Ask) -> None:
         ([], "the following arguments are required: COMMAND"),
         (["trian"], "'trian' is not a known command. Did you mean 'train'?"),
         (["train"], "required: DATA_DIR, RUN_DIR (proxysr train --help explains)"),
-        (["recommend", "run"], "required: ITEM"),
+        (["recommend"], "required: RUN_DIR"),
     ],
 )
 def test_misuse_is_one_line(ask: Ask, words: list[str], message: str) -> None:
@@ -316,7 +316,10 @@ def test_a_preset_is_overridden_by_options(ask: Ask, folder: Path, tmp_path: Pat
         (["--model", "proxyrs"], "'proxyrs' is not a known model. Did you mean 'proxysr'?"),
         (["--preset", "proxysr-smal"], "'proxysr-smal' is not a known preset. Did you mean"),
         (["--preset", "proxysr-small", "--model", "x"], "is for model 'proxysr'; received --model"),
-        (["--set", "n_proxy=3"], "'n_proxy' is not a known option of ProxySRConfig. Did you mean"),
+        (
+            ["--set", "n_proxy=3"],
+            "'n_proxy' is not a known option of LatentProxyConfig. Did you mean",
+        ),
         (["--set", "n_proxies"], "--set takes NAME=VALUE, such as n_proxies=100; received"),
         (["--set", "a=1", "--set", "a=2"], "--set names a twice: '1' and '2'"),
         (["--set", "n_proxies=0"], "n_proxies is at least 1; received 0"),

@@ -148,8 +148,9 @@ def test_the_command_writes_one_run_that_any_number_of_processes_continues(tmp_p
     settings = [f"{name}={value}" for name, value in SMALL["proxysr"].items()]
     words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     train = ("proxysr", "train", data, str(run_dir))
+    named = ("--model", "proxysr")
 
-    first = torchrun(*train, "--epochs=2", *words, "--json", "--set", *settings)
+    first = torchrun(*train, *named, "--epochs=2", *words, "--json", "--set", *settings)
     assert first.returncode == 0, first.stderr
     assert json.loads(first.stdout)["epochs"] == 2  # one object, of one process
     assert first.stderr.count("epochs:   0%") == 1  # the bar of one, too
@@ -162,7 +163,12 @@ def test_the_command_writes_one_run_that_any_number_of_processes_continues(tmp_p
 
     ours = RunDir(run_dir)
     train_run(
-        data, whole, model_config=SMALL["proxysr"], train=config.replace(epochs=4), progress=False
+        data,
+        whole,
+        model="proxysr",
+        model_config=SMALL["proxysr"],
+        train=config.replace(epochs=4),
+        progress=False,
     )
     pd.testing.assert_frame_equal(
         without_timing(ours.history()), without_timing(RunDir(whole).history()), rtol=1e-4

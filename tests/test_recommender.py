@@ -70,7 +70,11 @@ def test_training_refuses_more_users_than_there_are(tmp_path: Path) -> None:
     data = split_of().save(tmp_path / "data")
     with pytest.raises(ConfigError, match="n_users is 4, but the data know 3 users. Make it small"):
         train_run(
-            data, tmp_path / "run", model_config=SETTINGS | {"n_users": 4}, train=TrainConfig()
+            data,
+            tmp_path / "run",
+            model="proxysr",
+            model_config=SETTINGS | {"n_users": 4},
+            train=TrainConfig(),
         )
     assert not (tmp_path / "run").exists()
 

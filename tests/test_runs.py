@@ -42,7 +42,14 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run_dir(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("runs") / "run"
-    train_run(data_dir, path, model_config=SMALL["proxysr"], train=config(), progress=False)
+    train_run(
+        data_dir,
+        path,
+        model="proxysr",
+        model_config=SMALL["proxysr"],
+        train=config(),
+        progress=False,
+    )
     return path
 
 
@@ -147,7 +154,7 @@ def test_a_killed_run_resumes_to_the_same_files(
         "import sys; from pathlib import Path; from proxysr.runs import train_run\n"
         "from proxysr.training import TrainConfig\n"
         "import json; options, model = map(json.loads, sys.argv[3:])\n"
-        "train_run(sys.argv[1], sys.argv[2], model_config=model,"
+        "train_run(sys.argv[1], sys.argv[2], model='proxysr', model_config=model,"
         " train=TrainConfig(**options), progress=False)\n"
     )
     arguments = [json.dumps(config().to_dict()), json.dumps(SMALL["proxysr"])]

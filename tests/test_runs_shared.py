@@ -37,7 +37,14 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def made(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("runs") / "run"
-    train_run(data_dir, path, model_config=SMALL["proxysr"], train=config(), progress=False)
+    train_run(
+        data_dir,
+        path,
+        model="proxysr",
+        model_config=SMALL["proxysr"],
+        train=config(),
+        progress=False,
+    )
     evaluate_run(path, device="cpu", progress=False)
     evaluate_run(path, task="repeat", min_prefix=2, device="cpu", progress=False)
     return path

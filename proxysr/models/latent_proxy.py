@@ -34,6 +34,7 @@ Where they are
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -75,9 +76,9 @@ class LatentProxyConfig(Settings):
     on validation."""
     scale: float = 13.0
     """Scale s of the cosine of short-term interest and item: one over the softmax's temperature."""
-    dropout: float = 0.2
+    dropout: float = 0.3
     """Share of the entries of the clicks that the short-term interest is read from without."""
-    attention: bool = False
+    attention: bool = True
     """Whether the latest click has a say in which clicks count (A in equation 1), beside their
     places."""
     prior_strength: float = 1.0
@@ -148,6 +149,7 @@ class LatentProxy(ProxyModel):
     log_weights: Tensor
     repeat_level: Tensor
     log_popularity: Tensor
+    step_sizes = MappingProxyType({"repeat_bias": 5.0})  # ten numbers, far from where they start
     shares_prefixes = True
     starts_sessions = True
     uses_history = True
@@ -160,7 +162,8 @@ class LatentProxy(ProxyModel):
         self.items = nn.Parameter(torch.randn(n_items + 1, c.embedding_dim) * 0.1)
         with torch.no_grad():
             self.items[PAD] = 0
-        self.proxies = nn.Parameter(torch.randn(c.n_proxies, c.embedding_dim))
+        # the larger, the sooner told apart; at a high temperature, small ones are enough
+        self.proxies = nn.Parameter(torch.randn(c.n_proxies, c.embedding_dim) / c.temperature**0.5)
         if c.n_proxies > 1:
             self.log_weights = nn.Parameter(torch.zeros(c.n_proxies))
         else:
@@ -169,9 +172,6 @@ class LatentProxy(ProxyModel):
         if c.attention:
             self.attention = nn.Parameter(torch.zeros(c.embedding_dim, c.embedding_dim))
         self.repeat_bias = nn.Parameter(torch.zeros(PLACES))
-        # with the plain step size, proxies stay small: few are told apart, and late
-        faster = {"proxies", "log_weights", "repeat_bias"} & dict(self.named_parameters()).keys()
-        self.step_sizes = dict.fromkeys(faster, 5.0)
         self._kept: tuple[object, Tables] | None = None
         self.register_buffer("repeat_level", torch.zeros(()))
         self.register_buffer("temperature", torch.tensor(float(c.temperature)))

@@ -55,8 +55,9 @@ def run_of(folder: Path, *, epochs: int = 4, known: bool = True, **settings: Any
     data = split_of(known=known).save(folder / "data")
     train = TrainConfig(epochs=epochs, batch_size=8, learning_rate=5e-3, patience=epochs)
     return train_run(
-        data, folder / "run", model_config=SETTINGS | settings, train=train, progress=False
-    )
+        data, folder / "run", model="proxysr", model_config=SETTINGS | settings, train=train,
+        progress=False,
+    )  # fmt: skip
 
 
 def view_of(run: RunDir, *, part: str = "train", max_drawn: int = 50_000) -> RunView:

@@ -135,6 +135,6 @@ def hostile_run(folder: Path) -> Path:
         "temperature_start": 1.0, "anneal_epochs": 30, "init_std": 0.3, "init_std_selector": 10.0,
     }  # under which sessions choose two proxies  # fmt: skip
     config = TrainConfig(epochs=4, learning_rate=1e-3, batch_size=16, device="cpu")
-    train_run(data, run, model_config=settings, train=config, progress=False)
+    train_run(data, run, model="proxysr", model_config=settings, train=config, progress=False)
     evaluate_run(run, progress=False)
     return run

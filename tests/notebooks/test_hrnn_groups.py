@@ -87,7 +87,8 @@ def test_unknown_users_are_a_sentence(data: Path, tmp_path: Path) -> None:
     split = grouped(SessionSplit.load(data), None, "no user")
     folder = split.save(tmp_path / "unknown")
     run = train_run(
-        folder, tmp_path / "other", model_config={"embedding_dim": 4, "n_proxies": 2},
+        folder, tmp_path / "other", model="proxysr",
+        model_config={"embedding_dim": 4, "n_proxies": 2},
         train=TrainConfig(epochs=1, device="cpu"), progress=False,
     )  # fmt: skip
     with pytest.raises(ConfigError, match="No training session of these data has a known user"):
