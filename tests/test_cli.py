@@ -261,11 +261,15 @@ def test_runs_are_compared(ask: Ask, folder: Path, tmp_path: Path) -> None:
     assert "has no ranks for train" in refused(ask("compare", run, simple, "--split", "train"))
 
 
-def test_unknown_items_are_reported_not_fatal(ask: Ask, folder: Path) -> None:
+def test_unknown_items_are_reported_not_fatal(ask: Ask, folder: Path, tmp_path: Path) -> None:
     said = ask("recommend", folder / "run", "sku-1", "hat", "--json")
     assert said.json["unknown"] == ["hat"]
     assert "left out: hat" in said.err
-    nothing = ask("recommend", folder / "run", "hat")
+    begun = ask("recommend", folder / "run", "hat")  # it knows what sessions begin with
+    assert begun.code == 0
+    assert "sku-" in begun.out
+    ask("train", folder / "data", tmp_path / "counted", "--model", "cooccurrence")
+    nothing = ask("recommend", tmp_path / "counted", "hat")
     assert nothing.code == 0
     assert "nothing to recommend from" in nothing.out
 
@@ -287,7 +291,7 @@ def test_json_is_the_whole_of_stdout(
 def test_resume_continues_to_more_epochs(ask: Ask, folder: Path, tmp_path: Path) -> None:
     data, run = folder / "data", tmp_path / "run"
     first = ask("train", data, run, *QUICK)
-    assert "\nOn validation, R@20 of proxysr is " in first.out
+    assert "\nOn validation, R@20 of latent_proxy is " in first.out
     assert first.out.splitlines()[-1].startswith("Next: proxysr evaluate")
     assert "is not empty; nothing was overwritten. Add --resume" in refused(ask("train", data, run))
     more = ask("train", data, run, "--resume", "--epochs", "3", "--json")
@@ -296,7 +300,7 @@ def test_resume_continues_to_more_epochs(ask: Ask, folder: Path, tmp_path: Path)
     assert set(more.json["counters"]) == {"cooccurrence", "popularity"}
     assert RunDir(run).train_config.epochs == 3
     changed = ask("train", data, run, "--resume", "--batch-size", "7")
-    assert "batch_size = 64 (asked for: 7)" in refused(changed)
+    assert "batch_size = 32 (asked for: 7)" in refused(changed)
     changed = ask("train", data, run, "--resume", "--set", "n_proxies=9")
     assert "n_proxies = 3 (asked for: 9)" in refused(changed)
 

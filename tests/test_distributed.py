@@ -115,7 +115,7 @@ def test_random_numbers_of_the_first_process_are_those_of_one(folder: Path) -> N
         ("csrm", "CSRM cannot be trained by 2 processes: it remembers the sessions of every step"),
         ("grec", "GRec cannot be trained by 2 processes: its loss is a mean over the gaps"),
         ("gpu", "2 processes cannot share 1 GPU(s) of a machine. Start one a GPU (--nproc-per-"),
-        ("nan", "The loss is not finite in epoch 0, batch 1 of 2: loss = nan, hinge = "),
+        ("nan", "The loss is not finite in epoch 0, batch 1 of 4: loss = nan, hinge = "),
     ],
 )
 def test_every_process_says_what_is_wrong(

@@ -96,7 +96,10 @@ def test_a_run_in_training_cannot_be_resumed(
 
     with monkeypatch.context() as patch:
         patch.setattr(runs, "fit", meanwhile)
-        train_run(data_dir, path, train=config(epochs=3), resume=resume, progress=False)
+        model = None if resume else "mean"
+        train_run(
+            data_dir, path, model=model, train=config(epochs=3), resume=resume, progress=False
+        )
     assert len(refusals) == 1
     assert RunDir(path).train_config.epochs == 3
     train_run(data_dir, path, train=config(epochs=4), resume=True, progress=False)
