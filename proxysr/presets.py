@@ -112,8 +112,8 @@ PRESETS: dict[str, Preset] = {
         train={"batch_size": 64, "learning_rate": 5e-3, "epochs": 20, "patience": 10},
     ),
     "latent_proxy-small": _small(
-        "latent_proxy", 1e-2, "dropout 0.1 and 0.3, before its defaults had the temperature and the "
-        "attention of today", "every click", n_proxies=30, dropout=0.1,
+        "latent_proxy", 1e-2, "dropout 0.1 and 0.3, before its defaults had today's "
+        "temperature and attention", "every click", n_proxies=30, dropout=0.1,
     ),
     "gru4rec-small": _small("gru4rec", 1e-2, "dropout_hidden 0 and 0.25", dropout_hidden=0.25),
     "narm-small": _small(
