@@ -27,12 +27,9 @@ the items clicked already have more or less is added to it.
 
 What was tried
 --------------
-R@20 / MRR@20 of the next unseen item in test, one seed, at most 6 epochs, other settings not all
-equal; Online Retail (OR) and the most recent third of Diginetica (DG, after three clicks):
-
-- One proxy for 60 or 64: OR .467 / .230 for .470 / .233, DG .425 / .120 for .424 / .116.
-- Temperature 1, DG: .417 / .115. Temperature 8, OR: .469 / .230. Planted interests are found at
-  1 (`proxysr demo`), and not at 4.
+R@20 of unseen items in test, one seed, at most 6 epochs, other settings not all equal: one proxy
+for 60 or 64 on Online Retail .467 for .470, on a third of Diginetica .425 for .424; temperature 1
+there .417, temperature 8 on Online Retail .469. Planted interests are found at 1, not at 4.
 
 Where they are
 --------------
