@@ -126,8 +126,8 @@ def test_task_and_min_prefix_are_checked() -> None:
     sessions = Sessions.from_lists([[1, 2]])
     with pytest.raises(ConfigError, match=r"'unsen' is not a known task\. Did you mean 'unseen'"):
         sessions.prefixes("unsen")  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="min_prefix is at least 1; received 0"):
-        sessions.prefixes("repeat", 0)
+    with pytest.raises(ConfigError, match="min_prefix is not negative; received -1"):
+        sessions.prefixes("repeat", -1)
 
 
 def test_an_item_outside_the_table_is_refused(tiny_split: SessionSplit) -> None:
@@ -329,3 +329,9 @@ def test_parts_by_name(tiny_split: SessionSplit) -> None:
     assert tiny_split.part("valid") is tiny_split.valid
     with pytest.raises(ConfigError, match=r"'vaild' is not a known part of a split\. Did you mean"):
         tiny_split.part("vaild")
+
+
+def test_first_clicks_are_targets_if_asked_for() -> None:
+    sessions = Sessions.from_lists([[3, 3, 1], [], [2]])
+    assert sessions.prefixes("unseen", 0).target.tolist() == [3, 1, 2]
+    assert sessions.prefixes("repeat", 0).length.tolist() == [0, 1, 2, 0]
