@@ -241,9 +241,9 @@ def test_what_a_variant_chooses_and_shows(variant: dict[str, Any]) -> None:
         return
     assert choices == {}
     for options in ({"force_proxy": 3}, {"temperature": 0.5}):
-        with pytest.raises(ConfigError, match="This variant of ProxySR chooses no proxies: force_"):
+        with pytest.raises(ConfigError, match="This ProxySR chooses no proxies: force_"):
             model.score(b, **options)
-        with pytest.raises(ConfigError, match="This variant of ProxySR chooses no proxies: force_"):
+        with pytest.raises(ConfigError, match="This ProxySR chooses no proxies: force_"):
             model.trace(b, **options)
 
 
