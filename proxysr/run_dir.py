@@ -21,6 +21,7 @@ processes from training or evaluating it at the same time.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -164,6 +165,14 @@ class RunDir:
         """The model as it was after an epoch whose weights are kept."""
         path = self._checkpoint(f"epoch-{epoch:04d}")
         return self._with(load_weights(path), path, device)
+
+    def weights_fingerprint(self) -> str:
+        """Of the best epoch's weights: another training has another one."""
+        path = self._checkpoint(f"epoch-{self.best_epoch:04d}")
+        if not path.is_file():
+            raise ValueError(f"{path} is missing: {self.path} has no weights of its best epoch.")
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
     def _with(self, state: State, path: Path, device: str) -> SessionModel:
         model = create(self.model_name, int(self.data["n_items"]), self.model_config)

@@ -18,6 +18,7 @@ import pandas as pd
 
 from proxysr.analysis.assignments import assignments_from_model
 from proxysr.analysis.choosing import choosing, proxy_vectors
+from proxysr.analysis.interest_names import HandNames, InterestName, name_from_items
 from proxysr.analysis.items import ItemCounts, top_items
 from proxysr.analysis.planted import planted_found
 from proxysr.analysis.profiles import collapse
@@ -35,10 +36,8 @@ from proxysr.data.sessions import Sessions, SessionSplit
 from proxysr.models import ProxyModel
 from proxysr.runs import RunDir
 
-LABEL_ITEMS = 2
-"""Items that a proxy's name shows."""
-LABEL_LENGTH = 24
-"""Characters of an item in a proxy's name."""
+N_ITEMS = 12
+"""Items that are listed of an interest."""
 
 Positions = npt.NDArray[np.float32]
 
@@ -272,7 +271,8 @@ class RunView:
         """Sentences on what came of the training, and on what is missing, sampled, or odd."""
         layout = self.__dict__.get("layout")  # asking for notes makes no map
         maps = [layout.half, layout.full] if isinstance(layout, ProjectionPair) else [layout]
-        return [*self._notes, *(m.note for m in maps if m is not None and m.note)]
+        names = [self.hand_names.note] if self.hand_names.note else []
+        return [*self._notes, *(m.note for m in maps if m is not None and m.note), *names]
 
     def name_of_epoch(self, which: str) -> str:
         """Words for a snapshot, such as "after epoch 8 (best)"."""
@@ -306,26 +306,60 @@ class RunView:
         """Rows of the sessions that chose a proxy."""
         return np.flatnonzero(self.table["proxy"].to_numpy() == proxy)
 
-    def proxy_label(self, proxy: int) -> str:
-        """Number of a proxy and the items that set its sessions apart, such as "12 · oak chair".
+    def items_of(self, proxy: int) -> pd.DataFrame:
+        """The items that set a proxy's sessions apart; see :func:`top_items`."""
+        found = self._items_of
+        if proxy not in found:
+            n = self.n_proxies
+            require(0 <= proxy < n, f"Proxies are 0 to {n - 1}; received {proxy}.")
+            rows, counts = self.rows_of(proxy), self.item_counts
+            found[proxy] = top_items(self.sessions, rows, self.items, k=N_ITEMS, counts=counts)
+        return found[proxy]
+
+    def interest(self, proxy: int) -> InterestName:
+        """The name of a proxy, given by hand or else made of its items.
 
         Raises
         ------
         ConfigError
             If there is no such proxy.
         """
-        labels = self._proxy_labels
-        if proxy not in labels:
-            n = self.n_proxies
-            require(0 <= proxy < n, f"Proxies are 0 to {n - 1}; received {proxy}.")
-            rows = self.rows_of(proxy)
-            top = top_items(self.sessions, rows, self.items, k=LABEL_ITEMS, counts=self.item_counts)
-            names = [_short(self.label(item)) for item in top["item"]]
-            labels[proxy] = f"{proxy} · {', '.join(names) if names else 'chosen by no session'}"
-        return labels[proxy]
+        top = self.items_of(proxy)
+        if proxy in self.hand_names.names:
+            return InterestName(self.hand_names.names[proxy], "hand")
+        return name_from_items(top, int(self.proxy_sizes[proxy]), self.label)
+
+    def rename(self, proxy: int, name: str) -> InterestName:
+        """Name a proxy by hand, for good; an empty name goes back to the one made of its items.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such proxy, or the name is too long.
+        ValueError, OSError
+            If the file of names is damaged or cannot be written.
+        """
+        self.items_of(proxy)
+        self.hand_names.give(proxy, name)
+        return self.interest(proxy)
+
+    def proxy_label(self, proxy: int) -> str:
+        """Number and name of a proxy, such as "12 · oak chair".
+
+        Raises
+        ------
+        ConfigError
+            If there is no such proxy.
+        """
+        return f"{proxy} · {self.interest(proxy).name}"
 
     @cached_property
-    def _proxy_labels(self) -> dict[int, str]:
+    def hand_names(self) -> HandNames:
+        """The names that were given by hand."""
+        return HandNames(self.run)
+
+    @cached_property
+    def _items_of(self) -> dict[int, pd.DataFrame]:
         return {}
 
 
@@ -342,7 +376,3 @@ def _half_model(run: RunDir, device: str) -> tuple[ProxyModel | None, str | None
         return choosing(run.model("half", device)), None
     except ValueError as error:
         return None, f"The model half-way cannot be shown: {error}"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= LABEL_LENGTH else text[: LABEL_LENGTH - 1].rstrip() + "…"

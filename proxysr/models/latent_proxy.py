@@ -39,7 +39,6 @@ Where they are
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple, Self
 
@@ -48,11 +47,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, normalize, pad
 
-from proxysr.config import Settings, require
 from proxysr.data.batches import SessionBatch, whole_sessions
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.kernels.mixture import log_normalisers
 from proxysr.models.base import Answer, Ends, Loss
+from proxysr.models.latent_proxy_config import LatentProxyConfig
 from proxysr.models.proxy_model import ProxyModel, ProxyTrace
 from proxysr.models.repeats import best_repeat_level, is_latest, steps_back
 from proxysr.models.tiles import entries, product_tiles, side_by_side
@@ -66,43 +65,6 @@ TEMPERATURES = [1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0]
 """What is tried as the temperature of the posterior when it is calibrated."""
 CALIBRATED = 500
 """Validation sessions that it is calibrated on, at most."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LatentProxyConfig(Settings):
-    """Hyper-parameters of the latent proxies; the defaults serve logs of unknown kinds."""
-
-    embedding_dim: int = 64
-    """Size d of items and proxies."""
-    n_proxies: int = 64
-    """Number K of proxies; 1 leaves the short-term interest alone."""
-    temperature: float = 4.0
-    """Temperature T of the posterior in training. Clicks of a session resemble each other more than
-    equation 2 knows, so that at 1 each would count as too much evidence. For use, it is calibrated
-    on validation."""
-    scale: float = 13.0
-    """Scale s of the cosine of short-term interest and item: one over the softmax's temperature."""
-    dropout: float = 0.3
-    """Share of the entries of the clicks that the short-term interest is read from without."""
-    attention: bool = True
-    """Whether the latest click has a say in which clicks count (A in equation 1), beside their
-    places."""
-    prior_strength: float = 1.0
-    """How many earlier sessions of a person the weights w count as (c in equation 7)."""
-    max_length: int = 1000
-    """Clicks of a session that are read: its latest ones; in training, the latest 200 of them."""
-
-    def check(self) -> None:
-        """Check ranges."""
-        for name in ("embedding_dim", "n_proxies", "max_length"):
-            value = getattr(self, name)
-            require(value >= 1, f"{name} is at least 1; received {value}.")
-        require(0 < self.scale <= 40, f"scale is above 0 and at most 40; received {self.scale}.")
-        require(self.temperature > 0, f"temperature is above 0; received {self.temperature}.")
-        require(0 <= self.dropout < 1, f"dropout is in [0, 1); received {self.dropout}.")
-        require(
-            self.prior_strength > 0, f"prior_strength is above 0; received {self.prior_strength}."
-        )
 
 
 class Reading(NamedTuple):
@@ -421,6 +383,21 @@ class LatentProxy(ProxyModel):
                 weights = (found.evidence / temperature).log_softmax(dim=2)
                 total[index] += torch.logsumexp(weights + found.following, dim=2)[is_target].sum()
         return TEMPERATURES[int(total.argmax())]
+
+    @torch.no_grad()
+    def portable(self) -> dict[str, Tensor | float | str]:
+        """Tables and numbers of equations 1 to 5, see :meth:`ProxyModel.portable`."""
+        tables = self._tables()
+        found: dict[str, Tensor | float | str] = {
+            "kind": "latent_proxy", "directions": tables.directions, "proxies": self.proxies,
+            "log_weights": self.log_weights.log_softmax(dim=0), "places": self.places,
+            "repeat_bias": self.repeat_bias, "log_popularity": self.log_popularity,
+            "log_z_first": tables.log_z_first, "scale": self.config.scale,
+            "trained_temperature": self.config.temperature,
+            "temperature": float(self.temperature), "repeat_level": float(self.repeat_level),
+            "max_length": self.max_length,
+        }  # fmt: skip
+        return found | ({"attention": self.attention} if self.config.attention else {})
 
     def proxy_vectors(self) -> Tensor:
         """``p`` (K, D)."""

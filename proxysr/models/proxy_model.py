@@ -172,6 +172,13 @@ class ProxyModel(LearnedModel):
         items : int64 (n,)
         """
 
+    def portable(self) -> dict[str, Tensor | float | str] | None:
+        """All that answers need, to be computed elsewhere; None of a model that can't travel.
+
+        ``kind`` names the equations, which who takes it along has to know.
+        """
+        return None
+
     def prior(self, sums: Tensor) -> Tensor:
         """:attr:`SessionBatch.prior` (B, K) of people, of a model that ``uses_history``.
 

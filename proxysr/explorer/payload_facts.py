@@ -1,0 +1,186 @@
+"""What the payload tells in words and numbers: finding, quality of maps, metrics, origin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+
+from proxysr import __version__
+from proxysr.analysis.flow import flow_agreement
+from proxysr.analysis.run_view import RunView
+from proxysr.data.preparation import provenance_table
+from proxysr.data.sessions import Task
+from proxysr.files import read_object
+from proxysr.plots.theme import TASK_NAMES
+
+LIST = 20
+COUNTS = ("interactions", "items", "sessions", "users")
+CURVES = {"R@20": "R@20", "MRR@20": "MRR@20", "loss": "loss"}
+
+
+def meta_of(view: RunView, notes: list[str], command: str | None) -> dict[str, Any]:
+    """Facts of the whole.
+
+    Parameters
+    ----------
+    view : RunView
+    notes : list of str
+        Sentences on what is left out, beside the view's own.
+    command : str, optional
+        What shows the page.
+    """
+    run, shares = view.run, view.proxy_sizes / max(len(view.table), 1)
+    used = shares[shares > 0]
+    evaluated, missing = _metrics(view)
+    said = [*view.notes, *notes, *missing]
+    return {
+        "title": run.path.resolve().name,
+        "subtitle": f"{run.model_name}, {view.part} sessions, best epoch {run.best_epoch}",
+        "model": run.model_name,
+        "part": view.part,
+        "task": run.train_config.valid_task,
+        "epoch": run.best_epoch,
+        "half_epoch": None if view.half_model is None else run.half_epoch,
+        "run": run.path.resolve().name,
+        "fingerprint": str(run.data["fingerprint"]),
+        "n_sessions": len(view.table),
+        "n_clicks": view.sessions.n_clicks,
+        "n_users": _n_users(view),
+        "n_proxies": view.n_proxies,
+        "temperature": float(view.model.temperature),
+        "k": LIST,
+        "finding": said[0] if run.findings else "",
+        "notes": list(dict.fromkeys(said[1:] if run.findings else said)),
+        "quality": _quality(view),
+        "effective": float(np.exp(-(used * np.log(used)).sum())),
+        "origin": [*evaluated, *_origin(view, command)],
+        "curves": _curves(view),
+    }
+
+
+def number(value: Any) -> str:
+    """A number as a reader wants it: counts with separators, others to four places."""
+    if value is None or pd.isna(value):
+        return "–"
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:.4f}" if abs(value) >= 1e-3 else f"{value:.2g}"
+    return f"{int(value):,}"
+
+
+def _n_users(view: RunView) -> int | None:
+    if "user" not in view.table:
+        return None
+    return int(view.table["user"].replace("", None).nunique())
+
+
+def _metrics(view: RunView) -> tuple[list[dict[str, Any]], list[str]]:
+    """Evaluations that were made, and a sentence for each that was not."""
+    run = view.run
+    try:
+        known = run.metrics()
+    except ValueError as error:  # the run was trained on since
+        return [], [str(error)]
+    missing = [
+        f"The {view.part} targets of task {task!r} ({TASK_NAMES[task]}) were not evaluated yet: "
+        f"proxysr evaluate {run.path} --split {view.part} --task {task}"
+        for task in get_args(Task)
+        if f"{view.part}-{task}" not in known
+    ]
+    groups = []
+    for entry in known.values():
+        task = TASK_NAMES.get(entry["task"], entry["task"])
+        after = f"after at least {entry['min_prefix']} click(s)"
+        values = {"targets": entry.get("n_targets"), **entry["metrics"]}
+        pairs = [[name, number(value)] for name, value in values.items()]
+        groups.append({"name": f"Metrics: {entry['part']}, {task}, {after}", "pairs": pairs})
+    return groups, missing
+
+
+def _quality(view: RunView) -> dict[str, Any]:
+    """How far the maps can be trusted, and how much of the grouping lasted."""
+
+    def of(projection: Any) -> dict[str, float] | None:
+        if projection is None:
+            return None
+        names = ("recall", "trustworthiness", "cpd")
+        return {name: float(getattr(projection.quality, name)) for name in names}
+
+    full, half = view.projection, view.half_projection
+    settings = ", ".join(f"{name} {value}" for name, value in full.settings.to_dict().items())
+    said = [f"t-SNE with {settings}, of {len(view.drawn):,} sessions and the proxies."]
+    if half is not None:
+        said.insert(0, f"The two maps, {view.layout}.")
+    if view.half_table is None:
+        said.append("There is no half-way snapshot to compare with.")
+    elif len(view.table) > 1:
+        agreed = flow_agreement(view.half_table["proxy"], view.table["proxy"])
+        epochs = f"epoch {view.run.half_epoch} (50 %) and epoch {view.run.best_epoch} (100 %)"
+        said.append(f"Between {epochs}, {agreed}, with its 95 % interval.")
+    return {"half": of(half), "full": of(full), "said": said}
+
+
+def _origin(view: RunView, command: str | None) -> list[dict[str, Any]]:
+    run = view.run
+    about = read_object(run.path / "environment.json", {})
+    provenance = run.data.get("provenance", {})
+    data = {
+        "prepared in": run.data["data_dir"],
+        "fingerprint": run.data["fingerprint"],
+        **provenance.get("source", {}),
+    }
+    machine = {
+        "python": about.get("python"),
+        **about.get("packages", {}),
+        **{name: value for name, value in about.items() if name not in ("python", "packages")},
+        "proxysr (page)": __version__,
+        "openTSNE (page)": _version("openTSNE"),
+    }
+    steps = {
+        row["step"]: ", ".join(f"{number(row[name])} {name}" for name in COUNTS)
+        for row in provenance_table(view.split).to_dict("records")
+    }
+    groups = {
+        f"Model: {run.model_name}": run.model_config.to_dict(),
+        "Training": run.train_config.to_dict(),
+        "Data": data,
+        "Preparation": provenance.get("options", {}),
+        "Preparation, step by step": steps,
+        "Versions and machine": machine,
+        "Command": {} if command is None else {"made by": command},
+    }
+    found = [{"name": name, "pairs": _pairs(values)} for name, values in groups.items()]
+    return [group for group in found if group["pairs"]]
+
+
+def _pairs(values: Mapping[str, Any]) -> list[list[str]]:
+    """Names and values; those of a mapping are named NAME.INNER."""
+    found = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found += [[f"{name}.{inner}", text] for inner, text in _pairs(value)]
+        else:
+            found.append([str(name), "none" if value is None else str(value)])
+    return found
+
+
+def _curves(view: RunView) -> dict[str, Any]:
+    """How training went, an entry an epoch."""
+    history = view.run.history()
+    series = {
+        name: history[name].astype(float).tolist()
+        for name in history
+        if name != "epoch" and pd.api.types.is_numeric_dtype(history[name])
+    }
+    epoch = history["epoch"] if "epoch" in history else pd.Series(range(len(history)))
+    return {"epoch": epoch.astype(int).tolist(), "series": series}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
