@@ -41,7 +41,9 @@ class InterestName(NamedTuple):
     by: By
 
 
-def name_from_items(top: pd.DataFrame, n_sessions: int, label: Callable[[int], str]) -> InterestName:
+def name_from_items(
+    top: pd.DataFrame, n_sessions: int, label: Callable[[int], str]
+) -> InterestName:
     """The name of an interest by its items.
 
     Parameters

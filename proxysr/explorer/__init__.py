@@ -1,11 +1,13 @@
-"""What analysts explore a run with: the explorer, in a notebook or served, and an offline page."""
+"""What analysts explore a run with: one page, in a notebook, on a local server, or as a file."""
 
 from proxysr.lazy import lazy_attributes
 
 __getattr__, __dir__, __all__ = lazy_attributes(
     __name__,
     {
-        "ProxyExplorer": "proxysr.explorer.app",
+        "ProxyExplorer": "proxysr.explorer.widget",
         "Selection": "proxysr.explorer.selection",
+        "serve": "proxysr.explorer.server",
+        "write_report": "proxysr.explorer.report",
     },
 )

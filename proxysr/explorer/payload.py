@@ -156,7 +156,7 @@ def payload(
         "offline": model,
         "items": items.named(),
     }
-    if len(drawn) < len(view.table):
+    if len(drawn) < len(view.drawn):
         notes.append(
             f"The map and the lists show {len(drawn):,} of {len(view.table):,} sessions, a sample "
             "in proportion to the interests; numbers of interests are of all."
@@ -262,7 +262,9 @@ def _answers(
         rank[rows[known].astype(np.int64)] = ranks["rank"].to_numpy()[known]
     most = n_top if ranks is not None else max(n_top, ANSWERED)
     able = np.flatnonzero(shown.lengths >= 2)
-    picked = able[stratified(view.table["proxy"].to_numpy()[drawn][able], most)] if most else able[:0]
+    picked = (
+        able[stratified(view.table["proxy"].to_numpy()[drawn][able], most)] if most else able[:0]
+    )
     if most and len(picked) < len(able):
         what = "Recommendations" if ranks is not None else "Ranks and recommendations"
         notes.append(f"{what} are kept for {len(picked):,} of the sessions shown.")

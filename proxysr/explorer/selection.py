@@ -6,7 +6,10 @@ of, so that a table that has travelled still tells where it comes from.
 
 from __future__ import annotations
 
+import io
 import json
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +19,13 @@ import pandas as pd
 
 from proxysr.config import require, unknown
 from proxysr.explorer.scene import Scene
-from proxysr.files import read_object, replacing, write_json
+from proxysr.files import checked, replacing
 
 FORMAT = "proxysr-selection"
-SUFFIXES = (".csv", ".json", ".parquet")
+KINDS = ("csv", "json", "parquet")
+ABOUT = ("user", "started_at", "proxy", "probability")
+FORMULA = re.compile(r"'*[=+\-@\t\r]")
+"""Texts that a spreadsheet may take for a formula, or that were one before an apostrophe."""
 PROVENANCE = ("run", "epoch", "data", "part")
 
 
@@ -31,7 +37,8 @@ class Selection:
     ----------
     clicks : DataFrame
         One row a click: ``session_id``, ``position`` (from 1), ``item_id``, ``title`` where
-        known, ``proxy``, ``probability``, ``user`` and ``started_at`` where known.
+        known, ``proxy``, ``interest`` (its name), ``probability``, and ``user`` and
+        ``started_at`` where known.
     provenance : dict
         ``run`` (name of its folder), ``epoch`` (of the checkpoint), ``data`` (fingerprint) and
         ``part``.
@@ -47,21 +54,39 @@ class Selection:
 
     @classmethod
     def of(cls, scene: Scene, rows: Any) -> Selection:
-        """The sessions at some rows of a scene's table."""
-        rows = np.asarray(rows, dtype=np.int64)
-        sessions = scene.sessions.select(rows)
-        about = [name for name in ("user", "started_at", "proxy", "probability")
-                 if name in scene.table]  # fmt: skip
-        frame = scene.table.iloc[rows][["session_id", *about]]
+        """The sessions at some rows of the page."""
+        rows = scene.rows[np.asarray(rows, dtype=np.int64)]
+        view = scene.view
+        sessions = view.sessions.select(rows)
+        names = [name for name in ABOUT if name in view.table]
+        frame = view.table.iloc[rows][["session_id", *names]].copy()
+        frame["interest"] = [view.interest(int(proxy)).name for proxy in frame["proxy"]]
         clicks = frame.iloc[sessions.session_of_click].reset_index(drop=True)
         position = np.arange(sessions.n_clicks) - np.repeat(sessions.offsets[:-1], sessions.lengths)
         clicks.insert(1, "position", position + 1)
-        named = [name for name in ("item_id", "title") if name in scene.items]
+        named = [name for name in ("item_id", "title") if name in view.items]
         for place, name in enumerate(named):
-            values = scene.items[name].to_numpy()[sessions.items - 1]
-            clicks.insert(2 + place, name, values)
+            clicks.insert(2 + place, name, view.items[name].to_numpy()[sessions.items - 1])
         clicks["session_id"] = clicks["session_id"].astype(str)
         return cls(clicks, provenance_of(scene))
+
+    def to_bytes(self, kind: str) -> bytes:
+        """The content of a file: "csv", "json" or "parquet".
+
+        Raises
+        ------
+        ConfigError
+            If no session is selected.
+        """
+        require(len(self.clicks) > 0, "No session is selected, so there is nothing to save.")
+        if kind == "json":
+            return (json.dumps(self._as_json(), indent=1, ensure_ascii=False) + "\n").encode()
+        table = self.clicks.assign(**self.provenance)
+        if kind == "csv":
+            return bytes(_mapped(table, _escaped).to_csv(index=False).encode())
+        file = io.BytesIO()
+        table.to_parquet(file, index=False)
+        return file.getvalue()
 
     def save(self, path: str | Path) -> Path:
         """Write to CSV, JSON or Parquet, as the name of the file ends; whole or not at all.
@@ -73,21 +98,14 @@ class Selection:
             no saved selection.
         """
         path = Path(path).expanduser()
-        _check_suffix(path)
-        require(len(self.clicks) > 0, "No session is selected, so there is nothing to save.")
+        kind = _kind(str(path))
+        data = self.to_bytes(kind)
         require(
             not path.exists() or _was_saved(path),
             f"{path} exists and is no saved selection; nothing was overwritten. Name another file.",
         )
-        if path.suffix == ".json":
-            write_json(path, self._as_json())
-            return path
-        table = self.clicks.assign(**self.provenance)
         with replacing(path) as temporary:
-            if path.suffix == ".csv":
-                table.to_csv(temporary, index=False)
-            else:
-                table.to_parquet(temporary, index=False)
+            temporary.write_bytes(data)
         return path
 
     @classmethod
@@ -102,35 +120,38 @@ class Selection:
             If the file cannot be read.
         """
         path = Path(path).expanduser()
-        _check_suffix(path)
+        _kind(str(path))
         require(path.is_file(), f"There is no selection at {path}.")
-        if path.suffix == ".json":
-            found = read_object(path, {"sessions": list, "provenance": dict})
-            table = _flat(found["sessions"], path)
-            provenance = found["provenance"]
+        return cls.from_bytes(path.read_bytes(), str(path))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str) -> Selection:
+        """Read the content of a file; its name tells the kind. Errors are those of :meth:`load`."""
+        kind = _kind(name)
+        if kind == "json":
+            found = _json(data, name)
+            table, provenance = _flat(found["sessions"], name), dict(found["provenance"])
         else:
-            table = _read(path)
-            provenance = {
-                name: table[name].iloc[0] for name in PROVENANCE if name in table and len(table)
-            }
-            table = table.drop(columns=[name for name in PROVENANCE if name in table])
+            table = _table(data, kind, name)
+            known = [column for column in PROVENANCE if column in table]
+            provenance = {column: table[column].iloc[0] for column in known if len(table)}
+            table = table.drop(columns=known)
         require(
             "session_id" in table,
-            f"{path} has no column session_id; it has {', '.join(map(str, table)) or 'none'}.",
+            f"{name} has no column session_id; it has {', '.join(map(str, table)) or 'none'}.",
         )
         return cls(table.assign(session_id=table["session_id"].astype(str)), provenance)
 
-    def in_scene(self, scene: Scene) -> tuple[np.ndarray[Any, np.dtype[np.int64]], list[str]]:
-        """Rows of the selected sessions in a scene, and sentences on what does not fit.
+    def on_page(self, scene: Scene) -> tuple[list[int], list[str]]:
+        """Rows of the selected sessions on the page, and sentences on what does not fit.
 
         Raises
         ------
         ConfigError
             If none of the sessions is there.
         """
-        ids = self.session_ids
-        rows = scene.rows_of(ids)
-        here = provenance_of(scene)
+        ids, here = self.session_ids, provenance_of(scene)
+        rows = sorted(scene.page_rows[name] for name in ids if name in scene.page_rows)
         require(
             len(rows) > 0,
             f"None of the {len(ids):,} sessions of the selection is in part {here['part']!r} of "
@@ -144,10 +165,13 @@ class Selection:
             )
         if "data" in self.provenance and self.provenance["data"] != here["data"]:
             notes.append("The selection was saved from other data.")
-        elif any(self.provenance.get(name, here[name]) != here[name] for name in ("run", "epoch")):
+        elif any(
+            str(self.provenance.get(name, here[name])) != str(here[name])
+            for name in ("run", "epoch")
+        ):
             notes.append(
                 f"The selection was saved from epoch {self.provenance.get('epoch')} of "
-                f"{self.provenance.get('run')}: its proxies are others than those of "
+                f"{self.provenance.get('run')}: its interests are others than those of "
                 f"epoch {here['epoch']} of {here['run']}."
             )
         return rows, notes
@@ -174,13 +198,16 @@ def provenance_of(scene: Scene) -> dict[str, Any]:
     }
 
 
-def _check_suffix(path: Path) -> None:
+def _kind(name: str) -> str:
+    """What kind of file a name is of."""
+    suffix = Path(name).suffix
     require(
-        path.suffix in SUFFIXES,
-        f"A selection is a file ending in {', '.join(SUFFIXES)}; received {str(path)!r}."
-        if not path.suffix
-        else unknown(path.suffix, SUFFIXES, "kind of file for a selection"),
+        suffix[1:].lower() in KINDS,
+        f"A selection is a file ending in .{', .'.join(KINDS)}; received {name!r}."
+        if not suffix
+        else unknown(suffix, [f".{kind}" for kind in KINDS], "kind of file for a selection"),
     )
+    return suffix[1:].lower()
 
 
 def _was_saved(path: Path) -> bool:
@@ -191,19 +218,51 @@ def _was_saved(path: Path) -> bool:
         return False
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _json(data: bytes, name: str) -> dict[str, Any]:
     try:
-        if path.suffix == ".csv":
-            ids = dict.fromkeys(
-                ("session_id", "item_id", "user", "title", "run", "data", "part"), "str"
-            )
-            return pd.read_csv(path, dtype=ids, keep_default_na=False)
-        return pd.read_parquet(path)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read as a table ({error}).") from None
+        found = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{name} is damaged: it is not valid JSON ({error}).") from None
+    return checked(found, {"sessions": list, "provenance": dict}, Path(name))
 
 
-def _flat(sessions: list[Any], path: Path) -> pd.DataFrame:
+def _table(data: bytes, kind: str, name: str) -> pd.DataFrame:
+    try:
+        if kind == "parquet":
+            return pd.read_parquet(io.BytesIO(data))
+        texts = ("session_id", "item_id", "user", "title", "interest", "run", "data", "part")
+        table = pd.read_csv(
+            io.BytesIO(data), dtype=dict.fromkeys(texts, "str"), keep_default_na=False
+        )
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{name} cannot be read as a table ({error}).") from None
+    return _mapped(table, _unescaped)
+
+
+def _mapped(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """The table with its texts, and the names of its columns, changed."""
+    texts = {
+        name: table[name].map(lambda x: change(x) if isinstance(x, str) else x)
+        for name in table
+        if not pd.api.types.is_numeric_dtype(table[name])
+    }
+    return table.assign(**texts)
+
+
+def _escaped(text: str) -> str:
+    """A text that no spreadsheet takes for a formula; :func:`_unescaped` gives it back.
+
+    >>> _escaped("=1+1"), _escaped("lamp"), _unescaped(_escaped("'=1"))
+    ("'=1+1", 'lamp', "'=1")
+    """
+    return f"'{text}" if FORMULA.match(text) else text
+
+
+def _unescaped(text: str) -> str:
+    return text[1:] if text.startswith("'") and FORMULA.match(text) else text
+
+
+def _flat(sessions: list[Any], path: str) -> pd.DataFrame:
     """One row a click again."""
     rows = []
     for session in sessions:

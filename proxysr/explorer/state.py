@@ -1,221 +1,203 @@
-"""What the explorer shows, as one value; and the one place where it changes.
+"""What a page shows, as one plain object that a link, Python and the page share.
 
-State flows one way: controls and pressed parts call the methods of :class:`Store`, which replace
-the state; panels follow the fields that they show and draw. No panel writes to another one, and
-an action, whatever it changes, is told to each panel once.
+The page and Python list the same sessions by it: those of the interest, the user, the outline and
+the chosen rows, as far as each is set, that pass all filters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from proxysr.config import require
-from proxysr.explorer.scene import Scene
+from proxysr.config import ConfigError, require, unknown
 
-Rows = npt.NDArray[np.int64]
-Range = tuple[float, float]
-NONE = -1
-"""No proxy, no session, no click."""
+VERSION = 1
+START: dict[str, Any] = {
+    "version": VERSION, "progress": 100, "view": "map", "colour": "proxy", "tab": "sessions",
+    "interest": None, "lasso": None, "lasso_at": 100, "rows": None, "why": "", "filters": [],
+    "session": None, "edit": None, "pins": {"a": None, "b": None}, "merged": False, "search": "",
+    "theme": "auto", "user": None,
+}  # fmt: skip
+NO_SELECTION = {
+    "interest": None, "lasso": None, "rows": None, "why": "", "user": None, "search": "",
+}  # fmt: skip
+CHOICES = {
+    "view": ("map", "flow", "matrix"), "tab": ("sessions", "customers"),
+    "theme": ("auto", "light", "dark"),
+}  # fmt: skip
+OF_SESSIONS = (
+    "proxy", "half_proxy", "runner_up", "user", "n_clicks", "started", "probability", "margin",
+    "rank", "since", "met", "repeat",
+)  # fmt: skip
+COLUMN = "column:"
+
+Mask = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, eq=False)
-class Chosen:
-    """Sessions that were chosen.
+def merged(state: Mapping[str, Any], changes: Mapping[str, Any], tree: dict[str, Any]) -> Any:
+    """The state after some changes.
 
-    Attributes
-    ----------
-    rows : int (n,)
-        Their rows in the scene's table, ascending.
-    why : str
-        Ends the sentence "41 sessions …".
+    Raises
+    ------
+    ConfigError
+        If there is no such field, or a value does not fit the payload ``tree``.
     """
-
-    rows: Rows
-    why: str
-
-
-@dataclass(frozen=True)
-class Edit:
-    """The session of the what-if panel.
-
-    Attributes
-    ----------
-    clicks : tuple of int
-        Item indices, oldest first.
-    temperature : float or None
-        In place of the model's.
-    proxy : int
-        The proxy that is forced, or -1.
-    replacing : int
-        Position of the click that the next item found takes the place of, or -1: it is added.
-    """
-
-    clicks: tuple[int, ...] = ()
-    temperature: float | None = None
-    proxy: int = NONE
-    replacing: int = NONE
-
-
-@dataclass(frozen=True, eq=False)
-class State:
-    """All that the panels show.
-
-    Attributes
-    ----------
-    progress : int
-        Per cent of training, from 50 to 100, at which sessions and proxies lie on the map.
-    drift : bool
-        Whether the map draws how far proxies moved.
-    colour : str
-        What sessions are coloured by; see :mod:`proxysr.explorer.colouring`.
-    proxy : int
-        The proxy of the card, or -1.
-    chosen : Chosen or None
-        The sessions of card and table; None are all.
-    filters : dict
-        Column of the table to lowest and highest value.
-    shown : bool (n,)
-        Which sessions pass the filters.
-    listed : int (m,)
-        Rows that are chosen and shown.
-    session : int
-        Row of the session that is looked at, or -1.
-    edit : Edit
-    theme : str
-        "auto" (that of the page), "light" or "dark".
-    """
-
-    shown: npt.NDArray[np.bool_]
-    listed: Rows
-    progress: int = 100
-    drift: bool = False
-    colour: str = "proxy"
-    proxy: int = NONE
-    chosen: Chosen | None = None
-    filters: tuple[tuple[str, Range], ...] = ()
-    session: int = NONE
-    edit: Edit = Edit()
-    theme: str = "auto"
+    for name in changes:
+        require(name in START, unknown(str(name), START, "part of the explorer's state"))
+    new = {**START, **state, **changes}
+    require(
+        new["version"] == VERSION,
+        f"This state is of version {new['version']!r}; this explorer reads version {VERSION}.",
+    )
+    for name, among in CHOICES.items():
+        require(new[name] in among, f"{name} is one of {', '.join(among)}; received {new[name]!r}.")
+    require(
+        _is_number(new["progress"]) and 50 <= new["progress"] <= 100,
+        f"progress is a number from 50 to 100; received {new['progress']!r}.",
+    )
+    users = tree["users"]
+    n = {
+        "interest": len(tree["proxies"]),
+        "session": len(tree["sessions"]["id"]),
+        "user": 0 if users is None else len(users["id"]),
+    }
+    for name, most in n.items():
+        require(
+            new[name] is None or _is_whole(new[name], most),
+            f"{name} is a number from 0 to {most - 1}, or None; received {new[name]!r}.",
+        )
+    rows = new["rows"]
+    require(
+        rows is None
+        or (isinstance(rows, list) and all(_is_whole(row, n["session"]) for row in rows)),
+        f"rows are numbers from 0 to {n['session'] - 1}, or None; received {rows!r:.80}.",
+    )
+    lasso = new["lasso"]
+    require(
+        lasso is None or (isinstance(lasso, list) and all(_is_point(point) for point in lasso)),
+        f"lasso is a list of points [x, y], or None; received {lasso!r:.80}.",
+    )
+    require(isinstance(new["filters"], list), f"filters is a list; received {new['filters']!r}.")
+    listed(tree, new)  # names of filters, and what they ask for
+    return new
 
 
-Follower = Callable[[State], None]
-
-
-class Store:
-    """Holds the state, changes it, and tells the panels.
+def listed(tree: dict[str, Any], state: Mapping[str, Any]) -> npt.NDArray[np.int64]:
+    """Rows of the sessions that a state lists, in the page's order.
 
     Parameters
     ----------
-    scene : Scene
-        What is looked at.
+    tree : dict
+        The payload.
+    state : mapping
+        A whole state.
+
+    Raises
+    ------
+    ConfigError
+        If it filters by what is not there.
     """
-
-    def __init__(self, scene: Scene) -> None:
-        self.scene = scene
-        n = len(scene.table)
-        self.state = State(shown=np.ones(n, dtype=bool), listed=np.arange(n))
-        self._followers: list[tuple[tuple[str, ...], Follower]] = []
-
-    def follow(self, draw: Follower, *fields: str) -> None:
-        """Call ``draw`` now, and once after every action that changes one of ``fields``."""
-        self._followers.append((fields, draw))
-        draw(self.state)
-
-    def change(self, **fields: Any) -> None:
-        """Replace fields of the state and tell who follows them."""
-        old = self.state
-        new = replace(old, **fields)
-        if new.chosen is not old.chosen or new.shown is not old.shown:
-            rows = np.arange(len(new.shown)) if new.chosen is None else new.chosen.rows
-            new = replace(new, listed=rows[new.shown[rows]])
-        self.state = new
-        for names, draw in self._followers:
-            if any(_differ(getattr(old, name), getattr(new, name)) for name in names):
-                draw(new)
-
-    # -- actions ---------------------------------------------------------------------------
-
-    def choose_proxy(self, proxy: int) -> None:
-        """Look at a proxy and the sessions that chose it; -1 at all."""
-        if not 0 <= proxy < self.scene.n_proxies:
-            self.choose_all()
-            return
-        rows = np.flatnonzero(self.scene.table["proxy"].to_numpy() == proxy)
-        self.change(proxy=proxy, chosen=Chosen(rows, f"chose proxy {proxy}"))
-
-    def choose_rows(self, rows: npt.ArrayLike, why: str) -> None:
-        """Look at some sessions, by their rows."""
-        rows = np.unique(np.asarray(rows, dtype=np.int64))
-        self.change(proxy=NONE, chosen=Chosen(rows, why))
-
-    def choose_all(self) -> None:
-        """Look at all sessions."""
-        self.change(proxy=NONE, chosen=None)
-
-    def choose_session(self, row: int) -> None:
-        """Look at one session; the what-if panel starts with its clicks."""
-        row = row if 0 <= row < len(self.scene.table) else NONE
-        clicks = () if row == NONE else tuple(map(int, self.scene.clicks(row)))
-        self.change(session=row, edit=Edit(clicks))
-
-    def filter(self, column: str, low: float, high: float) -> None:
-        """Show only sessions whose ``column`` is between ``low`` and ``high``, ends included.
-
-        A range that holds all known values is no filter: sessions of unknown value are shown, too.
-        """
-        known = self.scene.values(column)
-        filters = dict(self.state.filters)
-        filters.pop(column, None)
-        if low > np.nanmin(known) or high < np.nanmax(known):
-            filters[column] = (low, high)
-        if filters == dict(self.state.filters):
-            return
-        shown = np.ones(len(self.state.shown), dtype=bool)
-        for name, (least, most) in filters.items():
-            values = self.scene.values(name)
-            shown &= (values >= least) & (values <= most)
-        self.change(filters=tuple(filters.items()), shown=shown)
-
-    # -- what if ---------------------------------------------------------------------------
-
-    def edit(self, **fields: Any) -> None:
-        """Change the session of the what-if panel."""
-        self.change(edit=replace(self.state.edit, **fields))
-
-    def take(self, item: int) -> None:
-        """Add an item as the latest click, or put it where a click is being replaced."""
-        require(1 <= item <= len(self.scene.items), f"There is no item of index {item}.")
-        clicks, at = list(self.state.edit.clicks), self.state.edit.replacing
-        if 0 <= at < len(clicks):
-            clicks[at] = item
-        else:
-            clicks.append(item)
-        self.edit(clicks=tuple(clicks), replacing=NONE)
-
-    def drop(self, position: int) -> None:
-        """Leave out a click."""
-        clicks = self.state.edit.clicks
-        if 0 <= position < len(clicks):
-            self.edit(clicks=clicks[:position] + clicks[position + 1 :], replacing=NONE)
-
-    def move(self, position: int, step: int) -> None:
-        """Swap a click with the one before (-1) or after it (1)."""
-        clicks, other = list(self.state.edit.clicks), position + step
-        if 0 <= position < len(clicks) and 0 <= other < len(clicks):
-            clicks[position], clicks[other] = clicks[other], clicks[position]
-            self.edit(clicks=tuple(clicks), replacing=NONE)
-
-    def reset(self) -> None:
-        """The session as it was."""
-        self.choose_session(self.state.session)
+    sessions = tree["sessions"]
+    mask = np.ones(len(sessions["id"]), bool)
+    lead = _leads(tree) if state["merged"] else np.arange(len(tree["proxies"]))
+    if state["interest"] is not None:
+        mask &= lead[sessions["proxy"]] == lead[state["interest"]]
+    if state["user"] is not None and sessions["user"] is not None:
+        mask &= sessions["user"] == state["user"]
+    if state["rows"] is not None:
+        chosen = np.zeros_like(mask)
+        chosen[state["rows"]] = True
+        mask &= chosen
+    if state["lasso"] is not None:
+        mask &= _inside(sessions, state["lasso"], state["lasso_at"])
+    for one in state["filters"]:
+        mask &= _passes(tree, one, lead)
+    return np.flatnonzero(mask)
 
 
-def _differ(old: object, new: object) -> bool:
-    if isinstance(old, np.ndarray | Chosen):
-        return old is not new
-    return old is not new and old != new
+def values_of(tree: dict[str, Any], by: object) -> npt.NDArray[Any]:
+    """A value of each session (n,), by the name that filters and colours have.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such name.
+    """
+    sessions = tree["sessions"]
+    known = [name for name in OF_SESSIONS if sessions[name] is not None]
+    columns = {COLUMN + column["name"]: column["values"] for column in tree["columns"]}
+    if by in columns:
+        return np.asarray(columns[str(by)])
+    if by == "compare" and tree["compare"] is not None:
+        return np.asarray(np.sign(sessions["rank"] - tree["compare"]["rank"]))
+    if by not in known:
+        raise ConfigError(unknown(str(by), [*known, *columns], "value of sessions"))
+    return np.asarray(sessions[by])
+
+
+def _passes(tree: dict[str, Any], one: object, lead: npt.NDArray[np.int64]) -> Mask:
+    if not isinstance(one, Mapping):
+        raise ConfigError(f"A filter is an object with by, and low, high or values; got {one!r}.")
+    strange = set(one) - {"by", "low", "high", "values"}
+    require(not strange, f"A filter has by, low, high and values; received {sorted(strange)}.")
+    values, wanted = values_of(tree, one.get("by")), one.get("values")
+    if wanted is not None:
+        require(
+            isinstance(wanted, list) and all(_is_number(value) for value in wanted),
+            f"values of a filter are numbers; received {wanted!r:.80}.",
+        )
+        if str(one["by"]).endswith("proxy"):
+            inside = [k for k in wanted if _is_whole(k, len(lead))]
+            return np.isin(lead[values], lead[inside]) & (values >= 0)
+        return np.isin(values, wanted)
+    ends = []
+    for name, open_end in (("low", -math.inf), ("high", math.inf)):
+        end = one.get(name)
+        require(
+            end is None or _is_number(end),
+            f"{name} of a filter is a number or None; received {end!r:.80}.",
+        )
+        ends.append(open_end if end is None else end)
+    return (values >= ends[0]) & (values <= ends[1])  # NaN passes neither
+
+
+def _leads(tree: dict[str, Any]) -> npt.NDArray[np.int64]:
+    """The interest (K,) that each one is merged into, or itself."""
+    into = np.array([proxy["merged_into"] for proxy in tree["proxies"]])
+    return np.where(into < 0, np.arange(len(into)), into)
+
+
+def _inside(sessions: dict[str, Any], polygon: list[Any], progress: float) -> Mask:
+    """Which dots (n,) lie in an outline in map units; of those that are placed."""
+    xy = sessions["xy"].astype(np.float64)
+    if sessions["half_xy"] is not None:
+        share = (progress - 50) / 50
+        xy = sessions["half_xy"] + share * (xy - sessions["half_xy"])
+    x, y = xy.T
+    inside = np.zeros(len(xy), bool)
+    if len(polygon) < 3:
+        return inside
+    ends = np.array(polygon, np.float64)
+    for (x1, y1), (x0, y0) in zip(ends, np.roll(ends, 1, axis=0), strict=True):
+        if y1 != y0:
+            crosses = (y1 > y) != (y0 > y)
+            inside ^= crosses & (x < (x0 - x1) * (y - y1) / (y0 - y1) + x1)
+    return inside
+
+
+def _is_number(value: object) -> bool:
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    )
+
+
+def _is_whole(value: object, n: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < n
+
+
+def _is_point(value: object) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_number, value))

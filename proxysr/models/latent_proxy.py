@@ -385,19 +385,18 @@ class LatentProxy(ProxyModel):
         return TEMPERATURES[int(total.argmax())]
 
     @torch.no_grad()
-    def portable(self) -> dict[str, Tensor | float | str]:
-        """Tables and numbers of equations 1 to 5, see :meth:`ProxyModel.portable`."""
+    def portable(self) -> dict[str, Tensor | float | str | None]:
+        """Tables and numbers of equations 1 to 5; see :meth:`ProxyModel.portable`."""
         tables = self._tables()
-        found: dict[str, Tensor | float | str] = {
-            "kind": "latent_proxy", "directions": tables.directions, "proxies": self.proxies,
-            "log_weights": self.log_weights.log_softmax(dim=0), "places": self.places,
-            "repeat_bias": self.repeat_bias, "log_popularity": self.log_popularity,
-            "log_z_first": tables.log_z_first, "scale": self.config.scale,
-            "trained_temperature": self.config.temperature,
-            "temperature": float(self.temperature), "repeat_level": float(self.repeat_level),
-            "max_length": self.max_length,
+        return {
+            "kind": "latent_proxy", "dim": self.config.embedding_dim, "items": tables.directions,
+            "proxies": self.proxies, "log_weights": self.log_weights.log_softmax(dim=0),
+            "places": self.places, "attention": self.attention if self.config.attention else None,
+            "repeat_bias": self.repeat_bias, "repeat_level": float(self.repeat_level),
+            "log_popularity": self.log_popularity, "log_z_first": tables.log_z_first,
+            "scale": self.config.scale, "trained_temperature": self.config.temperature,
+            "temperature": float(self.temperature), "max_length": self.max_length,
         }  # fmt: skip
-        return found | ({"attention": self.attention} if self.config.attention else {})
 
     def proxy_vectors(self) -> Tensor:
         """``p`` (K, D)."""

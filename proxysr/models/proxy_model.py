@@ -172,7 +172,7 @@ class ProxyModel(LearnedModel):
         items : int64 (n,)
         """
 
-    def portable(self) -> dict[str, Tensor | float | str] | None:
+    def portable(self) -> dict[str, Tensor | float | str | None] | None:
         """All that answers need, to be computed elsewhere; None of a model that can't travel.
 
         ``kind`` names the equations, which who takes it along has to know.

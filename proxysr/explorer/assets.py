@@ -1,0 +1,28 @@
+"""The page's own files: one stylesheet, and scripts that make up one module."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+BOOT = "boot_"
+
+
+def stylesheet() -> str:
+    """The page's style."""
+    return (files("proxysr.explorer") / "front" / "explorer.css").read_text(encoding="utf-8")
+
+
+def module(boot: str | None = None) -> str:
+    """The page's script, an ES module: all files in the order of their numbers.
+
+    Parameters
+    ----------
+    boot : {"server", "report"}, optional
+        The host whose start comes last; the widget's is JupyterLab's business.
+    """
+    front = files("proxysr.explorer") / "front"
+    found = {file.name: file for file in front.iterdir() if file.name.endswith(".js")}
+    names = sorted(name for name in found if not name.startswith(BOOT))
+    if boot is not None:
+        names.append(f"{BOOT}{boot}.js")
+    return "\n".join(found[name].read_text(encoding="utf-8") for name in names)

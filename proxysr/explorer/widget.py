@@ -1,0 +1,158 @@
+"""The explorer of a run in JupyterLab and other notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import pandas as pd
+import traitlets
+
+from proxysr.analysis.run_view import RunView
+from proxysr.config import require, unknown
+from proxysr.explorer import assets
+from proxysr.explorer.requests import answer
+from proxysr.explorer.scene import Scene
+from proxysr.explorer.selection import Selection
+from proxysr.explorer.state import NO_SELECTION, START, listed, merged
+from proxysr.runs import RunDir
+
+
+class ProxyExplorer(anywidget.AnyWidget):  # type: ignore[misc]
+    """The explorer of a run, as a widget: the last expression of a cell shows it.
+
+    What it shows is :attr:`state`, a plain dict that can be read and set, whether or not it is
+    shown anywhere.
+
+    Parameters
+    ----------
+    run : RunView, RunDir, str or Path
+        A run with proxies, by its folder; or a view of it that was made before.
+    part : {"train", "valid", "test"}
+        The part of the data whose sessions are shown; that of the view, if one is given.
+    compare : RunDir, str or Path, optional
+        A second run of the same data, to be held against this one.
+    selection : str or Path, optional
+        A saved selection to begin with.
+    theme : {"auto", "light", "dark"}
+    **view
+        Passed on to :meth:`RunView.of`, such as ``max_drawn``, ``data_dir`` and ``settings``.
+
+    Raises
+    ------
+    ConfigError
+        If the run's model chooses no proxies, the part has no session, or the selection is of
+        other sessions.
+    ValueError
+        If the second run is of other data or was not evaluated alike.
+
+    Attributes
+    ----------
+    scene : Scene
+        What is shown, and the view of the run.
+    notes : list of str
+        What does not fit of the selection to begin with.
+    """
+
+    _esm = assets.module()
+    _css = assets.stylesheet()
+    header = traitlets.Dict().tag(sync=True)
+    blob = traitlets.Bytes().tag(sync=True)
+    state = traitlets.Dict().tag(sync=True)
+
+    def __init__(
+        self,
+        run: RunView | RunDir | str | Path,
+        *,
+        part: str = "test",
+        compare: RunDir | str | Path | None = None,
+        selection: str | Path | None = None,
+        theme: str = "auto",
+        **view: Any,
+    ) -> None:
+        seen = run if isinstance(run, RunView) else RunView.of(run, part=part, **view)
+        self.scene = Scene(seen, compare=compare)
+        self.notes: list[str] = []
+        header, blob = self.scene.packed()
+        begin = {**START, "theme": theme}
+        if selection:
+            rows, self.notes = Selection.load(selection).on_page(self.scene)
+            begin |= {"rows": rows, "why": f"of {Path(selection).name}"}
+        super().__init__(header=header, blob=blob, state=begin)
+        self.on_msg(self._asked)
+
+    # -- state -----------------------------------------------------------------------------
+
+    @traitlets.validate("state")
+    def _whole_state(self, proposal: dict[str, Any]) -> dict[str, Any]:
+        """What is set is merged into what is shown."""
+        found: dict[str, Any] = merged(self.state or {}, proposal["value"], self.scene.tree)
+        return found
+
+    @property
+    def selection(self) -> pd.DataFrame:
+        """The listed sessions, a row each: what is known of them, by the caller's own ids."""
+        table = self.scene.view.table.iloc[self.scene.rows[listed(self.scene.tree, self.state)]]
+        names = [self.scene.view.interest(int(proxy)).name for proxy in table["proxy"]]
+        table = table.reset_index(drop=True)
+        table.insert(list(table).index("proxy") + 1, "interest", names)
+        return table
+
+    def clicks_of_selection(self) -> pd.DataFrame:
+        """The same with a row a click, as it is saved."""
+        return Selection.of(self.scene, listed(self.scene.tree, self.state)).clicks
+
+    def save_selection(self, path: str | Path) -> Path:
+        """Write the listed sessions to a file, see :meth:`Selection.save`."""
+        return Selection.of(self.scene, listed(self.scene.tree, self.state)).save(path)
+
+    def choose_interest(self, proxy: int) -> None:
+        """List the sessions of an interest, by its number."""
+        self.state = {**NO_SELECTION, "interest": proxy}
+
+    def choose_sessions(self, session_ids: Iterable[object], why: str = "chosen in Python") -> None:
+        """List some sessions, by the caller's ids.
+
+        Raises
+        ------
+        ConfigError
+            If one is not shown.
+        """
+        rows = sorted({self._row(name) for name in session_ids})
+        self.state = {**NO_SELECTION, "rows": rows, "why": why}
+
+    def choose_session(self, session_id: object) -> None:
+        """Look at one session, by the caller's id.
+
+        Raises
+        ------
+        ConfigError
+            If it is not shown.
+        """
+        self.state = {"session": self._row(session_id), "edit": None}
+
+    def clear(self) -> None:
+        """Show all sessions again: no selection, no filter, no session looked at."""
+        self.state = {**NO_SELECTION, "filters": [], "session": None, "edit": None}
+
+    def _row(self, session_id: object) -> int:
+        name, known = str(session_id), self.scene.page_rows
+        require(name in known, unknown(name, list(known)[:1000], "session that is shown"))
+        return known[name]
+
+    # -- the page --------------------------------------------------------------------------
+
+    def _asked(self, _: object, request: Any, __: object) -> None:
+        found = answer(self.scene, request)
+        self.send(found)
+        if found["kind"] == "rename" and "answer" in found:
+            self.header = self.scene.packed()[0]
+
+    def __repr__(self) -> str:  # the same in every run, so that notebooks can be compared
+        view = self.scene.view
+        return f"ProxyExplorer(part={view.part!r}, {len(view.table)} sessions)"
+
+    def _repr_keys(self) -> list[str]:
+        return []
