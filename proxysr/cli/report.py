@@ -11,10 +11,10 @@ EXAMPLES = """\
 examples:
   proxysr report runs/shop shop.html                  # test sessions
   proxysr report runs/shop shop.html --split valid
-  proxysr report runs/shop shop.html --max-sessions 5000
+  proxysr report runs/shop shop.html --compare runs/other --max-sessions 5000
 
-The page is one file that needs no network: a map of sessions and proxies at 50 % and 100 % of
-training, what each proxy stands for, the sessions, metrics, and where all of it comes from."""
+The page is one file that needs no network and can be sent: the explorer of the run, with its
+sessions, interests and metrics, and where all of it comes from."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,12 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="part of the data [test]",
     )
     parser.add_argument("--data", metavar="DATA_DIR", help="the prepared data, if it has moved")
+    parser.add_argument("--compare", metavar="RUN_DIR", help="a second run of the same data")
     parser.add_argument(
         "--max-sessions",
         type=int,
-        default=20_000,
+        default=50_000,
         metavar="N",
-        help="most sessions to show; a sample of more [20000]",
+        help="most sessions to show; a sample of more [50000]",
     )
 
 
@@ -42,9 +43,11 @@ def run(args: argparse.Namespace) -> Answer:
     from proxysr.analysis.run_view import RunView
     from proxysr.config import require
     from proxysr.explorer.report import check_place, write_report
+    from proxysr.runs import RunDir
 
     require(args.max_sessions >= 1, f"--max-sessions is at least 1; received {args.max_sessions}.")
     check_place(args.file)
+    compare = None if args.compare is None else RunDir(args.compare)
     view = RunView.of(
         args.run_dir,
         part=args.split,
@@ -55,7 +58,9 @@ def run(args: argparse.Namespace) -> Answer:
     words = ["proxysr", "report", args.run_dir, args.file, "--split", args.split]
     words += ["--max-sessions", str(args.max_sessions)]
     words += [] if args.data is None else ["--data", args.data]
-    path = write_report(view, args.file, command=shlex.join(words), max_sessions=args.max_sessions)
+    words += [] if args.compare is None else ["--compare", args.compare]
+    options = {"command": shlex.join(words), "max_sessions": args.max_sessions}
+    path = write_report(view, args.file, compare=compare, **options)
     size = path.stat().st_size
     data = {"file": str(path), "bytes": size, "n_sessions": len(view.table), "notes": view.notes}
     said = "".join(f"\n{note}" for note in view.notes)

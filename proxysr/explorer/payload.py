@@ -81,7 +81,7 @@ class Items:
         new = pd.unique(indices[self.number[indices] < 0])
         self.number[new] = len(self.index) + np.arange(len(new))
         self.index += new.tolist()
-        return self.number[indices].astype(np.uint32)
+        return np.asarray(self.number[indices], np.uint32)
 
     def named(self) -> dict[str, Any]:
         """Id, title, index and count by number; an item without a title goes by its id."""

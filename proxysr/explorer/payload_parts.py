@@ -54,7 +54,7 @@ def seconds_of(times: pd.Series[Any]) -> npt.NDArray[np.float64]:
     """Seconds since 1970 UTC (n,); NaN where unknown."""
     stamps = pd.to_datetime(times)
     seconds = (stamps - pd.Timestamp(0, tz=stamps.dt.tz)) / pd.Timedelta(seconds=1)
-    return seconds.to_numpy(np.float64)
+    return np.asarray(seconds, np.float64)
 
 
 def columns_of(table: pd.DataFrame, notes: list[str]) -> list[dict[str, Any]]:

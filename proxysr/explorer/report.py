@@ -1,45 +1,66 @@
-"""A run as one page to send: map, proxies, sessions, metrics, origin; it needs no network.
+"""The page as one file to send: the same script and payload; it needs no network.
 
-The page holds its data as JSON, one copy of plotly's script and small scripts of its own, whose
-hashes its policy names: nothing else can run in it, and nothing can be fetched. WebGL, which many
-sessions need to be drawn quickly, takes functions made from text, so only then are those allowed.
+Its policy names the hashes of its script and style: nothing else can run in it, and nothing can be
+fetched. Arrays are gzipped, with no more digits than can be seen or read.
 """
 
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
+import html
 import json
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from plotly.offline import get_plotlyjs
+import numpy.typing as npt
 
 from proxysr import __version__
 from proxysr.analysis.run_view import RunView
-from proxysr.analysis.session_facts import stratified
-from proxysr.explorer.report_data import page_data
-from proxysr.explorer.report_facts import page_facts
+from proxysr.config import require
+from proxysr.explorer import assets
+from proxysr.explorer.packing import pack
+from proxysr.explorer.payload import payload
 from proxysr.files import check_writable, replacing
-from proxysr.plots.theme import COLOURS
-from proxysr.plots.training import learning_curves
+from proxysr.runs import RunDir
 
 GENERATOR = "proxysr report"
-SCRIPTS = ("base.js", "map.js", "card.js", "table.js", "main.js")
-MOST_SESSIONS = 20_000
-MOST_EXAMPLES = 2_000
+MOST_SESSIONS = 50_000
+MOST_TOPS = 2_000
 MOST_BYTES = 10_000_000
-SVG_SESSIONS = 3_000
-"""Up to so many dots are drawn as SVG, which moves smoothly; beyond, by WebGL."""
+STEPS = {
+    "xy": 2**-13, "half_xy": 2**-13, "probability": 2**-12, "margin": 2**-12, "evidence": 2**-9,
+    "prior": 2**-9,
+}  # fmt: skip
+"""Steps that numbers of sessions are rounded to: what cannot be seen only takes room."""
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="generator" content="{generator}">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+<div id="explorer"></div>
+<noscript>This page needs JavaScript; it is in the file, and asks nobody for anything.</noscript>
+<script type="application/json" id="payload">{header}</script>
+<script type="text/plain" id="blob">{blob}</script>
+<script type="module">{script}</script>
+</body>
+</html>
+"""
 
 
 def write_report(
     view: RunView,
     path: str | Path,
     *,
+    compare: RunDir | None = None,
     command: str | None = None,
     max_sessions: int = MOST_SESSIONS,
     max_bytes: int = MOST_BYTES,
@@ -51,32 +72,39 @@ def write_report(
     view : RunView
     path : str or Path
         A new file, or an earlier report, which is replaced.
+    compare : RunDir, optional
+        A second run of the same data, to be held against this one.
     command : str, optional
         What made the page, to be told in it.
     max_sessions : int
-        Most sessions on the map and in the table; of more, a sample in proportion to the
-        proxies, and the page says so.
+        Most sessions on the map and in the lists; of more, a sample in proportion to the
+        interests, and the page says so.
     max_bytes : int
-        The sample is halved until the page is smaller.
+        Fewer sessions are shown until the page is smaller.
 
     Raises
     ------
     ValueError
-        If something else lies at ``path``, or not even a few sessions fit.
+        If something else lies at ``path``, the other run is of other data, or not even a few
+        sessions fit.
     """
     path = check_place(path)
-    limit = min(max_sessions, len(view.drawn))
+    limit, n_top = min(max_sessions, len(view.drawn)), MOST_TOPS
     while True:
-        text = page(view, limit, command)
+        made = payload(
+            view, compare=compare, max_sessions=limit, n_top=n_top, command=command, travels=True
+        )
+        text = page(made.tree)
         size = len(text.encode())
-        if size < max_bytes:
+        if size <= max_bytes:
             break
-        if limit < 2:
-            raise ValueError(
-                f"The report of {view.run.path} takes {size:,} bytes even with {limit} session(s) "
-                f"on its map; {max_bytes:,} are allowed."
-            )
-        limit //= 2
+        require(
+            limit > 1,
+            f"The report of {view.run.path} takes {size:,} bytes even with {limit} session(s) "
+            f"on its map; {max_bytes:,} are allowed.",
+        )
+        limit = max(1, min(limit // 2, int(0.9 * limit * max_bytes / size)))
+        n_top = min(n_top, limit)
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
     return path
@@ -109,35 +137,21 @@ def check_place(path: str | Path) -> Path:
     return path
 
 
-def page(view: RunView, max_sessions: int, command: str | None) -> str:
-    """The page's text, with at most so many sessions."""
-    labels = view.table["proxy"].to_numpy()[np.asarray(view.drawn)]
-    rows = stratified(labels, max_sessions)
-    data = page_data(view, rows, MOST_EXAMPLES)
-    data |= {
-        "palette": [colour for colour in COLOURS if colour != COLOURS[-1]],  # black is for text
-        "webgl": len(rows) > SVG_SESSIONS,
-        "curves": _curves(view),
-    }
-    notes = _notes(view, len(rows), len(data["sessions"]["examples"]["row"]))
-    own = "\n".join(_asset(name) for name in SCRIPTS)
-    script = f'(() => {{\n"use strict";\n{own}\n}})();'
-    plotly = get_plotlyjs()
-    style = _asset("report.css")
-    environment = Environment(
-        loader=PackageLoader("proxysr.explorer", "page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.jinja").render(
+def page(tree: dict[str, Any]) -> str:
+    """The page's text, of a payload."""
+    header, blob = pack(_rounded(tree))
+    script, style = f"\n{assets.module('report')}\n", f"\n{assets.stylesheet()}\n"
+    return PAGE.format(
         generator=f"{GENERATOR} {__version__}",
-        policy=_policy([plotly, script], makes_functions=data["webgl"]),
-        facts=page_facts(view, notes, command),
-        data=embedded(data),
+        policy=(
+            f"default-src 'none'; script-src 'sha256-{_digest(script)}'; "
+            f"style-src 'sha256-{_digest(style)}'; img-src data: blob:; base-uri 'none'; "
+            "form-action 'none'"
+        ),
+        title=html.escape(f"{tree['meta']['title']} · proxysr report"),
         style=style,
-        plotly=plotly,
+        header=embedded(header),
+        blob=base64.b64encode(gzip.compress(blob, 9, mtime=0)).decode(),
         script=script,
     )
 
@@ -150,37 +164,18 @@ def embedded(value: Any) -> str:
     return text
 
 
-def _policy(scripts: list[str], *, makes_functions: bool) -> str:
-    """Only these scripts run, and nothing is fetched; pictures may be made in the page."""
-    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
-    allowed = [f"'sha256-{digest}'" for digest in hashes]
-    if makes_functions:
-        allowed.append("'unsafe-eval'")
-    return (
-        f"default-src 'none'; script-src {' '.join(allowed)}; style-src 'unsafe-inline'; "
-        "img-src data: blob:; base-uri 'none'; form-action 'none'"
-    )
+def _rounded(tree: dict[str, Any]) -> dict[str, Any]:
+    """The payload with numbers of sessions in steps of :data:`STEPS`."""
+    sessions = {
+        name: _in_steps(value, STEPS[name]) if name in STEPS and value is not None else value
+        for name, value in tree["sessions"].items()
+    }
+    return tree | {"sessions": sessions}
 
 
-def _asset(name: str) -> str:
-    return (files("proxysr.explorer") / "page" / name).read_text(encoding="utf-8")
+def _in_steps(values: npt.NDArray[np.float32], step: float) -> npt.NDArray[np.float32]:
+    return (np.round(values / step) * step).astype(np.float32)
 
 
-def _curves(view: RunView) -> Any:
-    run = view.run
-    figure = learning_curves(run.history(), best_epoch=run.best_epoch, half_epoch=run.half_epoch)
-    return json.loads(str(figure.to_json()))
-
-
-def _notes(view: RunView, shown: int, examples: int) -> list[str]:
-    """Sentences on what the page leaves out."""
-    notes = []
-    if shown < len(view.table):
-        notes.append(
-            f"The map and the table of sessions show {shown:,} of {len(view.table):,} sessions, a "
-            "sample in proportion to the proxies; figures of proxies at 100 % are of all."
-        )
-    long_enough = int((view.table["n_clicks"].to_numpy()[np.asarray(view.drawn)] >= 2).sum())
-    if examples < long_enough:
-        notes.append(f"Recommendations are kept for {examples:,} of the sessions shown.")
-    return notes
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

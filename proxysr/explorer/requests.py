@@ -171,7 +171,7 @@ def _profile(scene: Scene, args: Args) -> dict[str, Any]:
         for item, (share, lift, p) in zip(top["item"], columns, strict=True)
     ]
     users = view.sessions.user_index[rows]
-    n_users = int(len(np.unique(users[users >= 0]))) if "user" in view.table else None
+    n_users = len(np.unique(users[users >= 0])) if "user" in view.table else None
     return {"items": items, "n": len(rows), "n_users": n_users}
 
 

@@ -48,6 +48,10 @@ class Scene:
         self.tree, self.rows = made.tree, made.rows
         self.lock = threading.Lock()
 
+    def begin(self, **state: Any) -> None:
+        """Say what pages begin with: parts of :data:`proxysr.explorer.state.START`."""
+        self.tree["start"] = self.tree.get("start", {}) | state
+
     def packed(self) -> tuple[dict[str, Any], bytes]:
         """The payload as JSON and bytes, with the names as they are now."""
         for proxy, entry in enumerate(self.tree["proxies"]):

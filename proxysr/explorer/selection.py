@@ -242,7 +242,7 @@ def _table(data: bytes, kind: str, name: str) -> pd.DataFrame:
 def _mapped(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
     """The table with its texts, and the names of its columns, changed."""
     texts = {
-        name: table[name].map(lambda x: change(x) if isinstance(x, str) else x)
+        str(name): table[name].map(lambda x: change(x) if isinstance(x, str) else x)
         for name in table
         if not pd.api.types.is_numeric_dtype(table[name])
     }

@@ -190,9 +190,7 @@ def _inside(sessions: dict[str, Any], polygon: list[Any], progress: float) -> Ma
 
 
 def _is_number(value: object) -> bool:
-    return (
-        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    )
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_whole(value: object, n: int) -> bool:

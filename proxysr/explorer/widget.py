@@ -20,7 +20,7 @@ from proxysr.explorer.state import NO_SELECTION, START, listed, merged
 from proxysr.runs import RunDir
 
 
-class ProxyExplorer(anywidget.AnyWidget):  # type: ignore[misc]
+class ProxyExplorer(anywidget.AnyWidget):
     """The explorer of a run, as a widget: the last expression of a cell shows it.
 
     What it shows is :attr:`state`, a plain dict that can be read and set, whether or not it is
