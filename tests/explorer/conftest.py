@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from proxysr.explorer import ProxyExplorer
+from proxysr.explorer.scene import Scene
 from proxysr.runs import RunDir
-from tests.explorer.small import Wire, run_of, view_of
+from tests.explorer.small import run_of, view_of
 
 
 @pytest.fixture(scope="session")
@@ -19,12 +20,11 @@ def view(run: RunDir) -> Any:
     return view_of(run)
 
 
+@pytest.fixture(scope="session")
+def scene(view: Any) -> Scene:
+    return Scene(view)
+
+
 @pytest.fixture
 def explorer(view: Any) -> ProxyExplorer:
     return ProxyExplorer(view)
-
-
-@pytest.fixture
-def wire(explorer: ProxyExplorer, monkeypatch: pytest.MonkeyPatch) -> Wire:
-    """What is sent to the browser from here on."""
-    return Wire(monkeypatch)

@@ -1,4 +1,4 @@
-"""A small trained run, its view with a made-up map, and what the explorer sends to the browser."""
+"""A small trained run, and its view with a made-up map."""
 
 from __future__ import annotations
 
@@ -78,29 +78,3 @@ def made_up_layout(view: RunView) -> RunView:
     pair = ProjectionPair(made_up(), made_up(), 0.1, 0.5, 0.2)
     view.__dict__["layout"] = pair.full if view.half_model is None else pair
     return view
-
-
-class Wire:
-    """Counts what a widget sends, and how large it is."""
-
-    def __init__(self, monkeypatch: Any) -> None:
-        from ipywidgets import Widget
-
-        self.sent: list[tuple[Widget, dict[str, Any], int]] = []
-        wire = self
-
-        def send(widget: Any, message: Any, buffers: Any = None) -> None:
-            size = len(repr(message)) + sum(memoryview(b).nbytes for b in buffers or [])
-            wire.sent.append((widget, message, size))
-
-        monkeypatch.setattr(Widget, "_send", send)
-
-    def clear(self) -> None:
-        self.sent.clear()
-
-    def to(self, widget: Any, key: str = "") -> list[int]:
-        """Sizes of the states sent to a widget that name ``key``."""
-        return [
-            size for target, message, size in self.sent
-            if target is widget and key in message.get("state", {})
-        ]  # fmt: skip

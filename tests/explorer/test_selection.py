@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import csv
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -15,14 +18,10 @@ from hypothesis import strategies as st
 
 from proxysr.config import ConfigError
 from proxysr.explorer import ProxyExplorer, Selection
+from proxysr.explorer.requests import answer
 from proxysr.explorer.scene import Scene
 from proxysr.runs import RunDir
 from tests.explorer.small import HOSTILE, run_of, view_of
-
-
-@pytest.fixture(scope="module")
-def scene(view: Any) -> Scene:
-    return Scene(view)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".json", ".parquet"])
@@ -31,13 +30,12 @@ def test_what_leaves_comes_back(scene: Scene, tmp_path: Path, suffix: str) -> No
     selection = Selection.of(scene, rows)
     path = selection.save(tmp_path / f"some{suffix}")
     back = Selection.load(path)
-    assert back.session_ids == scene.table["session_id"].iloc[rows].tolist()
+    assert back.session_ids == [scene.tree["sessions"]["id"][row] for row in rows]
     assert back.provenance == selection.provenance
     assert back.clicks["item_id"].tolist() == selection.clicks["item_id"].tolist()
     assert back.clicks["title"].tolist() == selection.clicks["title"].tolist()
     assert back.clicks["position"].tolist() == selection.clicks["position"].tolist()
-    found, notes = back.in_scene(scene)
-    assert (found.tolist(), notes) == (rows.tolist(), [])
+    assert back.on_page(scene) == (rows.tolist(), [])
     assert [p.name for p in tmp_path.iterdir()] == [path.name], "no temporary is left"
 
 
@@ -45,9 +43,9 @@ def test_what_leaves_comes_back(scene: Scene, tmp_path: Path, suffix: str) -> No
 def test_one_row_a_click_as_they_were_clicked(scene: Scene, rows: set[int]) -> None:
     clicks = Selection.of(scene, sorted(rows)).clicks
     expected = [
-        (scene.table["session_id"].iloc[row], place, scene.item_id(item), scene.label(item))
+        (scene.tree["sessions"]["id"][row], place, item["id"], item["title"])
         for row in sorted(rows)
-        for place, item in enumerate(scene.clicks(row), start=1)
+        for place, item in enumerate(map(scene.item, scene.clicks(row)), start=1)
     ]
     names = ["session_id", "position", "item_id", "title"]
     assert list(clicks[names].itertuples(index=False, name=None)) == expected
@@ -64,12 +62,12 @@ def test_a_file_tells_run_checkpoint_and_data(scene: Scene, tmp_path: Path) -> N
     assert found["format"] == "proxysr-selection"
     assert found["provenance"]["epoch"] == run.best_epoch
     assert [click["item_id"] for click in found["sessions"][0]["clicks"]] == [
-        scene.item_id(item) for item in scene.clicks(0)
+        scene.item(item)["id"] for item in scene.clicks(0)
     ]
 
 
 def test_titles_leave_as_they_are(scene: Scene, tmp_path: Path) -> None:
-    rows = scene.sessions_with(np.array([1]))
+    rows = [row for row in range(len(scene.rows)) if 1 in scene.clicks(row)]
     path = Selection.of(scene, rows).save(tmp_path / "odd.csv")
     assert HOSTILE in set(Selection.load(path).clicks["title"]), "escaping is for pages, not files"
 
@@ -77,20 +75,20 @@ def test_titles_leave_as_they_are(scene: Scene, tmp_path: Path) -> None:
 def test_a_table_of_session_ids_will_do(scene: Scene, tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     path.write_text("session_id,why\ns3,liked\ns999,gone\n")
-    rows, notes = Selection.load(path).in_scene(scene)
-    assert scene.table["session_id"].iloc[rows].tolist() == ["s3"]
+    rows, notes = Selection.load(path).on_page(scene)
+    assert [scene.tree["sessions"]["id"][row] for row in rows] == ["s3"]
     assert notes == ["1 of 2 selected sessions are not here."]
 
 
 def test_what_does_not_fit_is_said(scene: Scene, tmp_path: Path) -> None:
     selection = Selection.of(scene, [0, 1])
     other = replace(selection, provenance=selection.provenance | {"data": "else"})
-    assert other.in_scene(scene)[1] == ["The selection was saved from other data."]
+    assert other.on_page(scene)[1] == ["The selection was saved from other data."]
     other = replace(selection, provenance=selection.provenance | {"epoch": 7})
-    assert "was saved from epoch 7 of run" in other.in_scene(scene)[1][0]
+    assert "was saved from epoch 7 of run" in other.on_page(scene)[1][0]
     gone = replace(selection, clicks=selection.clicks.assign(session_id="zzz"))
     with pytest.raises(ConfigError, match="None of the 1 sessions of the selection is in part"):
-        gone.in_scene(scene)
+        gone.on_page(scene)
 
 
 def test_files_that_are_none_are_refused_in_words(scene: Scene, tmp_path: Path) -> None:
@@ -114,38 +112,52 @@ def test_files_that_are_none_are_refused_in_words(scene: Scene, tmp_path: Path) 
     assert not (tmp_path / "a.csv").exists()
 
 
-def test_the_explorer_saves_what_is_listed_and_begins_with_it(view: Any, tmp_path: Path) -> None:
+def test_formulas_leave_as_texts(scene: Scene, tmp_path: Path) -> None:
+    formulas = ["=1+1", "+1", "-1", "@x", "\t=1", "'=1", "''-2", "'quoted'", "lamp"]
+    selection = Selection.of(scene, range(9))
+    ids = dict(zip(selection.session_ids, formulas, strict=True))
+    clicks = selection.clicks.assign(session_id=selection.clicks["session_id"].map(ids))
+    clicks = clicks.assign(title="=cmd|' /C calc'!A0").rename(columns={"user": "-user"})
+    path = replace(selection, clicks=clicks).save(tmp_path / "odd.csv")
+    for line in csv.reader(io.StringIO(path.read_text())):
+        assert not [cell for cell in line[:4] if cell[:1] in "=+-@\t\r" and cell]
+    back = Selection.load(path)
+    assert back.session_ids == formulas
+    assert set(back.clicks["title"]) == {"=cmd|' /C calc'!A0"}
+
+
+def test_the_widget_saves_what_is_listed_and_begins_with_it(view: Any, tmp_path: Path) -> None:
     explorer = ProxyExplorer(view)
-    explorer.store.choose_proxy(int(explorer.scene.by_size[0]))
-    listed = explorer.store.state.listed
+    explorer.choose_interest(int(view.proxy_sizes.argmax()))
     for name in ("mine.csv", "mine.json", "mine.parquet"):
-        explorer.export.path.value = str(tmp_path / name)
-        explorer.export.save.click()
-        assert f"Saved {len(listed):,} sessions" in explorer.export.said.html
-        assert "data:application/octet-stream;base64," in explorer.export.said.html
-        again = ProxyExplorer(view, selection=tmp_path / name)
-        assert again.store.state.listed.tolist() == listed.tolist()
-        assert f"that are of {name}" in again.sessions.rows.html
-    assert explorer.selection.session_ids == again.selection.session_ids
+        again = ProxyExplorer(view, selection=explorer.save_selection(tmp_path / name))
+        assert again.selection["session_id"].tolist() == (
+            explorer.selection["session_id"].tolist()
+        )
+        assert (again.state["why"], again.notes) == (f"of {name}", [])
 
 
-def test_problems_with_files_are_sentences_on_the_page(explorer: ProxyExplorer) -> None:
-    explorer.export.path.value = "nowhere/none.csv"
-    explorer.export.load.click()
-    assert "Not loaded. There is no selection at nowhere/none.csv." in explorer.export.said.html
-    explorer.export.path.value = "none.doc"
-    explorer.export.save.click()
-    assert "Not saved. &#x27;.doc&#x27; is not a known kind of file" in explorer.export.said.html
-    explorer.store.filter("n_clicks", 90, 99)
-    explorer.export.path.value = "none.csv"
-    explorer.export.save.click()
-    assert "Not saved. No session is selected" in explorer.export.said.html
+def test_a_page_saves_and_loads(scene: Scene) -> None:
+    saved = answer(scene, {"id": 1, "kind": "save", "rows": [3, 1], "format": "parquet"})["answer"]
+    found = answer(scene, {"id": 2, "kind": "load", **saved})["answer"]
+    assert found == {"rows": [1, 3], "notes": []}
+    text = base64.b64encode(b"session_id\nzzz\n").decode()
+    for args, message in (
+        ({"name": "a.csv", "base64": text}, "None of the 1 sessions of the selection is in part"),
+        ({"name": "a.csv", "base64": "%"}, "did not arrive whole: it is no base64"),
+        ({"name": "a.exe", "base64": text}, "'.exe' is not a known kind of file"),
+        ({"name": "a.json", "base64": base64.b64encode(b"[" * 99_999).decode()}, "not valid JSON"),
+        ({"name": "a.parquet", "base64": text}, "cannot be read as a table"),
+    ):
+        assert message in answer(scene, {"id": 3, "kind": "load", **args})["error"]
 
 
 def test_without_titles_and_users_ids_leave(tmp_path: Path) -> None:
     run: RunDir = run_of(tmp_path, known=False)
     selection = Selection.of(Scene(view_of(run)), [0, 1])
-    assert list(selection.clicks) == ["session_id", "position", "item_id", "proxy", "probability"]
+    assert list(selection.clicks) == [
+        "session_id", "position", "item_id", "proxy", "probability", "interest",
+    ]  # fmt: skip
     assert Selection.load(selection.save(tmp_path / "x.csv")).session_ids == ["s0", "s1"]
 
 

@@ -1,148 +1,114 @@
-"""One state, changed by actions; everybody who follows is told once."""
+"""What a state lists, and what is no state."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxysr.analysis.run_view import RunView
 from proxysr.config import ConfigError
 from proxysr.explorer.scene import Scene
-from proxysr.explorer.state import NONE, Edit, State, Store
+from proxysr.explorer.state import START, listed, merged
 
 
-@pytest.fixture(scope="module")
-def scene(view: object) -> Scene:
-    return Scene(view)  # type: ignore[arg-type]
+def rows(scene: Scene, **changes: Any) -> list[int]:
+    return [int(row) for row in listed(scene.tree, merged(START, changes, scene.tree))]
 
 
-def test_at_first_all_sessions_are_listed(scene: Scene) -> None:
-    state = Store(scene).state
-    assert state.listed.tolist() == list(range(len(scene.table)))
-    assert (state.proxy, state.session, state.chosen) == (NONE, NONE, None)
+def test_everything_is_listed_at_first(scene: Scene) -> None:
+    assert rows(scene) == list(range(30))
 
 
-def test_a_proxy_lists_the_sessions_that_chose_it(scene: Scene) -> None:
-    store = Store(scene)
-    for proxy in range(scene.n_proxies):
-        store.choose_proxy(proxy)
-        expected = [row for row, p in enumerate(scene.table["proxy"]) if p == proxy]
-        assert store.state.listed.tolist() == expected
-    store.choose_proxy(scene.n_proxies)
-    assert (store.state.proxy, store.state.chosen) == (NONE, None)
+def test_parts_of_a_selection_narrow_it_together(scene: Scene) -> None:
+    sessions = scene.tree["sessions"]
+    k = int(sessions["proxy"][0])
+    own = np.flatnonzero(sessions["proxy"] == k).tolist()
+    assert rows(scene, interest=k) == own
+    assert rows(scene, interest=k, rows=[0, 1, 2]) == [row for row in own if row < 3]
+    assert rows(scene, user=1) == np.flatnonzero(sessions["user"] == 1).tolist()
+    long = np.flatnonzero(sessions["n_clicks"] >= 4).tolist()
+    assert rows(scene, filters=[{"by": "n_clicks", "low": 4}]) == long
+    assert rows(scene, filters=[{"by": "n_clicks", "low": 4, "high": 3}]) == []
+    taste = scene.tree["columns"][0]["values"]
+    chosen = {"by": "column:taste", "values": [1]}
+    assert rows(scene, filters=[chosen]) == np.flatnonzero(taste == 1).tolist()
+    ranked = rows(scene, filters=[{"by": "rank", "low": None, "high": None}])
+    assert ranked == np.flatnonzero(np.isfinite(sessions["rank"])).tolist()
+    assert rows(scene, filters=[{"by": "proxy", "values": [k, 99]}]) == own
 
 
-def test_filters_are_met_together_and_ends_count(scene: Scene) -> None:
-    store = Store(scene)
-    clicks, probability = scene.table["n_clicks"], scene.table["probability"]
-    low = float(probability.median())
-    store.filter("n_clicks", 3, 4)
-    store.filter("probability", low, 1)
-    expected = clicks.between(3, 4) & (probability >= low)
-    assert store.state.shown.tolist() == expected.tolist()
-    store.choose_rows([0, 1, 2, 3, 4, 5], "are a few")
-    assert store.state.listed.tolist() == [r for r in range(6) if expected[r]]
-    store.filter("n_clicks", 100, 200)
-    assert len(store.state.listed) == 0
+def test_merged_interests_are_one(scene: Scene) -> None:
+    proxies = [proxy | {"merged_into": -1} for proxy in scene.tree["proxies"]]
+    one, two = np.unique(scene.tree["sessions"]["proxy"])[:2].tolist()
+    proxies[two]["merged_into"] = one
+    tree = scene.tree | {"proxies": proxies}
+    of_both = np.flatnonzero(np.isin(tree["sessions"]["proxy"], [one, two])).tolist()
+    for k in (one, two):
+        state = merged(START, {"interest": k, "merged": True}, tree)
+        assert listed(tree, state).tolist() == of_both
+        state = merged(START, {"filters": [{"by": "proxy", "values": [k]}], "merged": True}, tree)
+        assert listed(tree, state).tolist() == of_both
 
 
-def test_an_action_is_told_once_and_only_to_who_follows_it(scene: Scene) -> None:
-    store = Store(scene)
-    told: dict[str, list[State]] = {"both": [], "theme": []}
-    store.follow(told["both"].append, "proxy", "listed", "session")
-    store.follow(told["theme"].append, "theme")
-    assert [len(calls) for calls in told.values()] == [1, 1]
-    store.choose_proxy(int(scene.by_size[0]))
-    assert [len(calls) for calls in told.values()] == [2, 1]
-    store.change(theme="dark")
-    store.change(theme="dark")
-    assert [len(calls) for calls in told.values()] == [2, 2]
-    same = (2, 5)
-    store.filter("n_clicks", *same)
-    n = len(told["both"])
-    store.filter("n_clicks", *same)
-    assert len(told["both"]) == n
+def test_an_outline_holds_what_lies_in_it_then(scene: Scene) -> None:
+    square = [[0.2, 0.2], [0.8, 0.2], [0.8, 0.8], [0.2, 0.8]]
+    for name, at in (("xy", 100), ("half_xy", 50)):
+        x, y = scene.tree["sessions"][name].T
+        inside = (x > 0.2) & (x < 0.8) & (y > 0.2) & (y < 0.8)
+        assert rows(scene, lasso=square, lasso_at=at) == np.flatnonzero(inside).tolist()
+    assert rows(scene, lasso=[[0, 0], [1, 1]]) == []
+    # a star whose arms cross: its middle is outside by the even-odd rule
+    angles = 2 * np.pi * 2 * np.arange(5) / 5
+    star = np.stack([0.5 + np.cos(angles), 0.5 + np.sin(angles)], axis=1).tolist()
+    middle = scene.tree["sessions"] | {
+        "xy": np.array([[0.5, 0.5], [0.5 + 0.9, 0.5]]), "half_xy": None, "id": ["a", "b"],
+    }  # fmt: skip
+    state = START | {"lasso": star}
+    assert listed(scene.tree | {"sessions": middle}, state).tolist() == [1]
 
 
-def test_a_session_brings_its_clicks_to_be_edited(scene: Scene) -> None:
-    store = Store(scene)
-    store.choose_session(3)
-    assert store.state.edit == Edit(tuple(scene.clicks(3).tolist()))
-    store.choose_session(10**6)
-    assert store.state.session == NONE
-    assert store.state.edit == Edit()
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"intrest": 1}, "'intrest' is not a known part of the explorer's state. Did you mean 'in"),
+        ({"version": 2}, "This state is of version 2; this explorer reads version 1"),
+        ({"view": "maps"}, "view is one of map, flow, matrix; received 'maps'"),
+        ({"progress": 40}, "progress is a number from 50 to 100; received 40"),
+        ({"interest": 6}, "interest is a number from 0 to 5, or None; received 6"),
+        ({"session": -1}, "session is a number from 0 to 29, or None; received -1"),
+        ({"user": 3}, "user is a number from 0 to 2, or None; received 3"),
+        ({"rows": [30]}, r"rows are numbers from 0 to 29, or None; received \[30\]"),
+        ({"lasso": [[0, "x"]]}, "lasso is a list of points"),
+        ({"filters": {}}, "filters is a list"),
+        ({"filters": [{"by": "clicks"}]}, "'clicks' is not a known value of sessions. Did you me"),
+        ({"filters": [{"by": "rank", "lower": 1}]}, r"low, high and values; received \['lower'\]"),
+        ({"filters": [{"by": "rank", "low": "1"}]}, "low of a filter is a number or None"),
+        ({"filters": [{"by": "proxy", "values": 1}]}, "values of a filter are numbers"),
+    ],
+)
+def test_what_is_no_state_is_refused(scene: Scene, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        merged(START, changes, scene.tree)
 
 
-def test_clicks_are_added_replaced_moved_and_dropped(scene: Scene) -> None:
-    store = Store(scene)
-    store.choose_session(0)
-    first = list(scene.clicks(0))
-    store.take(12)
-    assert store.state.edit.clicks == (*first, 12)
-    store.edit(replacing=0)
-    store.take(11)
-    assert store.state.edit.clicks == (11, *first[1:], 12)
-    assert store.state.edit.replacing == NONE
-    store.move(0, 1)
-    assert store.state.edit.clicks[:2] == (first[1], 11)
-    store.drop(0)
-    assert store.state.edit.clicks == (11, *first[2:], 12)
-    store.reset()
-    assert store.state.edit.clicks == tuple(first)
-    with pytest.raises(ConfigError, match="There is no item of index 49"):
-        store.take(49)
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 40) | st.floats() | st.text(max_size=4)
+    | st.sampled_from(["proxy", "column:taste"]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from(["by", "low", "high", "values"]), inner),
+    max_leaves=6,
+)  # fmt: skip
 
 
-@given(st.lists(st.tuples(st.sampled_from(["drop", "move", "take"]), st.integers(-2, 9))))
-def test_no_edit_goes_out_of_bounds(scene: Scene, edits: list[tuple[str, int]]) -> None:
-    store = Store(scene)
-    store.choose_session(1)
-    for kind, at in edits:
-        clicks = store.state.edit.clicks
-        if kind == "take":
-            store.take(at % 12 + 1)
-            assert len(store.state.edit.clicks) == len(clicks) + 1
-        elif kind == "move":
-            store.move(at, 1)
-            assert sorted(store.state.edit.clicks) == sorted(clicks)
-        else:
-            store.drop(at)
-            lost = 0 <= at < len(clicks)
-            assert len(store.state.edit.clicks) == len(clicks) - lost
-
-
-def test_a_search_finds_by_title_id_and_proxy(scene: Scene) -> None:
-    assert scene.session(str(scene.table["session_id"].iloc[2])) == 2
-    assert scene.session("nobody") is None
-    assert (scene.proxy("proxy 3"), scene.proxy("3"), scene.proxy("proxy 99")) == (3, 3, None)
-    assert scene.items_like("LAMP 21").tolist() == [21]
-    assert scene.items_like("sku-12").tolist() == [12]
-    assert len(scene.items_like("lamp", 5)) == 5
-    assert len(scene.items_like("  ")) == 0
-    found = scene.found("lamp 23")
-    expected = [row for row in range(len(scene.table)) if 23 in scene.clicks(row)]
-    assert expected
-    assert found.rows.tolist() == expected
-
-
-def test_searching_is_the_slow_way_made_fast(scene: Scene) -> None:
-    for items in ([1], [2, 9], list(range(1, 49)), []):
-        slow = [r for r in range(len(scene.table)) if set(items) & set(scene.clicks(r).tolist())]
-        assert scene.sessions_with(np.array(items, dtype=np.int64)).tolist() == slow
-
-
-def test_a_range_of_all_values_hides_no_session_of_unknown_value(view: RunView) -> None:
-    scene = Scene(view)
-    scene.table = scene.table.copy()
-    scene.table.loc[2, "started_at"] = pd.NaT
-    values = scene.values("started_at")
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    store = Store(scene)
-    store.filter("started_at", low, high - 1)
-    assert not store.state.shown[2]
-    store.filter("started_at", low, high)
-    assert store.state.shown.all()
-    assert store.state.filters == ()
+@given(st.dictionaries(st.sampled_from(list(START)), anything))
+def test_a_state_from_outside_is_taken_or_refused_in_words(
+    scene: Scene, changes: dict[str, Any]
+) -> None:
+    try:
+        state = merged(START, changes, scene.tree)
+    except ConfigError:
+        return
+    assert set(listed(scene.tree, state)) <= set(range(30))
