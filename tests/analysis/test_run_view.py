@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxysr.analysis import run_view
 from proxysr.analysis.assignments import assignments_from_model
 from proxysr.analysis.projection import MapConfig, Projection, ProjectionPair
 from proxysr.analysis.representations import item_vectors, representations
@@ -222,14 +221,19 @@ def test_names_of_items_and_proxies(run: RunDir) -> None:
     proxy = int(view.table["proxy"][0])
     assert view.proxy_label(proxy).startswith(f"{proxy} · ")
     unused = next(k for k in range(4) if k not in set(view.table["proxy"]))
-    assert view.proxy_label(unused) == f"{unused} · chosen by no session"
+    assert view.proxy_label(unused) == f"{unused} · empty"
     with pytest.raises(ConfigError, match="Proxies are 0 to 3; received 4"):
         view.proxy_label(4)
     assert (view.table["proxy"].to_numpy()[view.rows_of(proxy)] == proxy).all()
     assert view.proxy_sizes.tolist() == [len(view.rows_of(k)) for k in range(4)]
-    long = run_view._short("a very long title of an item")
-    assert len(long) <= run_view.LABEL_LENGTH
-    assert long.endswith("…")
+    assert view.rename(proxy, "Hot drinks") == ("Hot drinks", "hand")
+    try:
+        assert view.proxy_label(proxy) == f"{proxy} · Hot drinks"
+        assert RunView.of(run, part="valid").proxy_label(proxy) == f"{proxy} · Hot drinks"
+        with pytest.raises(ConfigError, match="Proxies are 0 to 3; received -1"):
+            view.rename(-1, "x")
+    finally:
+        assert view.rename(proxy, "").by != "hand"
 
 
 def test_variants_without_proxies(train: Train) -> None:

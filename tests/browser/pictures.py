@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import sync_playwright
+from proxysr.explorer.serving import HOST, serve
 
 from proxysr import paths
 from proxysr.__main__ import main as proxysr
 from proxysr.analysis.run_view import RunView
 from proxysr.explorer.report import write_report
-from proxysr.explorer.serving import HOST, serve
 from proxysr.files import replacing, write_json
 from tests.browser.conftest import BROWSERS, FLAGS, free_port, wait_until_answered
 from tests.conftest import ROOT

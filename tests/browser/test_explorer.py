@@ -11,9 +11,9 @@ from typing import Any
 
 import nbformat
 import pytest
+from proxysr.explorer.serving import serve
 
 from proxysr.explorer.selection import Selection
-from proxysr.explorer.serving import serve
 from proxysr.runs import RunDir
 from tests.browser.conftest import PATIENCE, ended, free_port, wait_until_answered
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -142,9 +143,7 @@ def test_the_other_model_s_are_too(view: RunView) -> None:
     assert "proxysr does not travel in a file" in tree["meta"]["offline_what_if"]
 
 
-def test_ranks_and_recommendations_are_the_model_s(
-    made: dict[str, Any], latent: RunView
-) -> None:
+def test_ranks_and_recommendations_are_the_model_s(made: dict[str, Any], latent: RunView) -> None:
     ranks = evaluate(latent.model, latent.sessions, task="unseen").ranks
     known = ranks.set_index(["session_id", "position"])["rank"].to_dict()
     recommender, sessions = Recommender(latent.model, latent.items), made["sessions"]
@@ -194,7 +193,9 @@ def test_interests_are_of_all_sessions(made: dict[str, Any], latent: RunView) ->
         own = table[(table["proxy"] == k) & (table["user"] != "")]
         assert proxy["n_users"] == own["user"].nunique()
         every = table["user"].isin(own["user"]).sum()
-        assert proxy["faithful"] == pytest.approx(len(own) / every if every else np.nan, nan_ok=True)
+        assert proxy["faithful"] == pytest.approx(
+            len(own) / every if every else np.nan, nan_ok=True
+        )
         for near in proxy["nearest"]:
             second = (table["proxy"] == k) & (table["runner_up"] == near["proxy"])
             assert near["overlap"] == pytest.approx(second.sum() / max(proxy["n"], 1))
@@ -213,7 +214,7 @@ def test_flow_is_counted(made: dict[str, Any], latent: RunView) -> None:
     offsets = sessions["offsets"].astype(int)
     for row in range(len(sessions["id"])):
         path = [k for k in sessions["path"][offsets[row] : offsets[row + 1]].tolist() if k >= 0]
-        for one, two in zip(path, path[1:], strict=False):
+        for one, two in pairwise(path):
             if one != two:
                 within[one, two] = within.get((one, two), 0) + 1
     assert {(one, two): n for one, two, n in flow["within"]} == within
@@ -330,6 +331,7 @@ def literal() -> Callable[[dict[str, Any], list[int], str], tuple[np.ndarray, np
         clicks = clicks[-m["max_length"] :]
         items, p = m["items"].astype(float), m["proxies"].astype(float)
         x, n = items[clicks], len(clicks)
+        q, log_z, bias, latest = np.zeros(0), np.zeros(0), list[float](), dict[int, int]()
         evidence = m["trained_temperature"] * m["log_weights"].astype(float)
         pull = p @ items.T  # (K, V)
         for step in range(n):

@@ -11,7 +11,7 @@ import pytest
 from proxysr.__main__ import main
 from proxysr.runs import RunDir, train_run
 from tests.explorer.standin import hostile_run
-from tests.explorer.test_report import Elements, data_of
+from tests.explorer.test_report import payload_of
 
 
 @pytest.fixture(scope="module")
@@ -26,20 +26,20 @@ def test_a_run_becomes_a_page(
     words = ["report", str(run_dir), str(file), "--max-sessions", "30", "--json"]
     assert main(words) == 0
     answer = json.loads(capsys.readouterr().out)
-    text = file.read_text(encoding="utf-8")
-    data = data_of(text)
+    tree = payload_of(file.read_text(encoding="utf-8"))
     assert (answer["file"], answer["bytes"]) == (str(file), file.stat().st_size)
-    assert len(data["sessions"]["id"]) == 30
-    assert answer["n_sessions"] == sum(proxy["n"] for proxy in data["proxies"]) == 40
-    assert data["half"] is not None
-    prose = Elements(text).prose
+    assert len(tree["sessions"]["id"]) == 30
+    assert answer["n_sessions"] == sum(proxy["n"] for proxy in tree["proxies"]) == 40
+    assert tree["sessions"]["half_xy"] is not None
+    meta = tree["meta"]
     command = f"proxysr report '{run_dir}' {file} --split test --max-sessions 30"
-    assert command in prose
-    assert [note for note in answer["notes"] if note not in prose] == []
-    assert "Procrustes disparity" in prose
+    assert {"name": "Command", "pairs": [["made by", command]]} in meta["origin"]
+    told = {meta["finding"], *meta["notes"]}
+    assert [note for note in answer["notes"] if note not in told] == []
+    assert any("Procrustes disparity" in said for said in meta["quality"]["said"])
     assert main([*words[:-1], "--split", "valid"]) == 0  # an earlier report is replaced
     assert capsys.readouterr().out.startswith(f"{file}: ")
-    assert "valid sessions" in Elements(file.read_text(encoding="utf-8")).prose
+    assert payload_of(file.read_text(encoding="utf-8"))["meta"]["part"] == "valid"
 
 
 def test_a_run_without_a_snapshot_half_way_is_shown_without(run_dir: Path, tmp_path: Path) -> None:
@@ -48,9 +48,9 @@ def test_a_run_without_a_snapshot_half_way_is_shown_without(run_dir: Path, tmp_p
     run = RunDir(copy)
     (copy / f"checkpoints/epoch-{run.half_epoch:04d}.safetensors").unlink()
     assert main(["report", str(copy), str(tmp_path / "page.html")]) == 0
-    text = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert data_of(text)["half"] is None
-    assert "There is no half-way snapshot to compare with." in Elements(text).prose
+    tree = payload_of((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert tree["sessions"]["half_xy"] is None
+    assert "There is no half-way snapshot to compare with." in tree["meta"]["quality"]["said"]
 
 
 def test_what_cannot_be_reported_is_one_line(
@@ -68,11 +68,13 @@ def test_what_cannot_be_reported_is_one_line(
         ([str(run_dir), str(tmp_path / "page")], "A report is an HTML file, such as report.html"),
         ([str(counting), page], "chooses no proxies"),
         ([str(run_dir), page, "--max-sessions", "0"], "--max-sessions is at least 1; received 0."),
+        ([str(run_dir), page, "--compare", str(counting)], "has no ranks for test under 'unseen'"),
     ):
         assert main(["report", *words]) == 2
         captured = capsys.readouterr()
-        assert (captured.out, captured.err.count("\n")) == ("", 1)
-        assert captured.err.startswith("proxysr report: error: ")
-        assert message in captured.err
+        assert captured.out == ""
+        last = captured.err.strip().splitlines()[-1]
+        assert last.startswith("proxysr report: error: ")
+        assert message in last
     assert mine.read_text() == "mine"
     assert not Path(page).exists()

@@ -131,9 +131,7 @@ def test_the_widget_saves_what_is_listed_and_begins_with_it(view: Any, tmp_path:
     explorer.choose_interest(int(view.proxy_sizes.argmax()))
     for name in ("mine.csv", "mine.json", "mine.parquet"):
         again = ProxyExplorer(view, selection=explorer.save_selection(tmp_path / name))
-        assert again.selection["session_id"].tolist() == (
-            explorer.selection["session_id"].tolist()
-        )
+        assert again.selection["session_id"].tolist() == (explorer.selection["session_id"].tolist())
         assert (again.state["why"], again.notes) == (f"of {name}", [])
 
 

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from ipywidgets import Widget
 
@@ -14,7 +13,7 @@ from proxysr.config import ConfigError
 from proxysr.explorer import ProxyExplorer
 from proxysr.explorer.packing import unpack
 from proxysr.runs import RunDir
-from tests.explorer.small import HOSTILE, run_of
+from tests.explorer.small import HOSTILE, run_of, view_of
 
 
 def test_its_text_is_the_same_in_every_run(view: Any) -> None:
@@ -81,11 +80,10 @@ def test_messages_are_answered(explorer: ProxyExplorer, monkeypatch: pytest.Monk
 
 
 def test_a_name_reaches_the_page(tmp_path: Path) -> None:
-    explorer = ProxyExplorer(run_of(tmp_path), part="train", max_drawn=5)
+    explorer = ProxyExplorer(view_of(run_of(tmp_path), max_drawn=5))
     explorer._handle_custom_msg({"id": 1, "kind": "rename", "proxy": 1, "name": "Desks"}, [])
     assert explorer.header["proxies"][1]["name"] == "Desks"
     assert len(explorer.header["sessions"]["id"]) == 5
-    again = ProxyExplorer(RunDir(explorer.scene.view.run.path), part="train", theme="dark")
+    again = ProxyExplorer(view_of(RunDir(explorer.scene.view.run.path)), theme="dark")
     assert again.header["proxies"][1]["name"] == "Desks"
     assert again.state["theme"] == "dark"
-    assert np.isfinite(again.scene.tree["sessions"]["xy"]).all()

@@ -14,9 +14,6 @@ import pytest
 from proxysr.notebooks.running import chosen_notebooks
 from tests.conftest import ROOT
 
-# the explorer's page has one cell, which asks the server that runs it what to show
-NOT_TO_RUN_ALONE = {Path("proxysr/explorer/page.ipynb")}
-
 
 def tracked() -> set[Path]:
     """The notebooks of the project: not those that tools leave in folders git ignores."""
@@ -24,7 +21,7 @@ def tracked() -> set[Path]:
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:  # no checkout of git
         return {path.relative_to(ROOT) for path in (ROOT / "notebooks").glob("**/*.ipynb")}
-    return {Path(line) for line in done.stdout.splitlines()} - NOT_TO_RUN_ALONE
+    return {Path(line) for line in done.stdout.splitlines()}
 
 
 def test_none_is_left_out(pytestconfig: pytest.Config) -> None:
