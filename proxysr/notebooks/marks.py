@@ -35,7 +35,10 @@ def read_mark(executed: Path) -> dict[str, Any] | None:
 
 
 def finish(executed: Path, mark: Mapping[str, Any] | None) -> None:
-    """Drop what shows nothing without its kernel, such as progress bars, and leave the mark."""
+    """Drop what shows nothing without its kernel, such as progress bars, and leave the mark.
+
+    Of a cell's own value, its text stays.
+    """
     import nbformat
 
     content = nbformat.read(executed, as_version=4)
@@ -44,6 +47,11 @@ def finish(executed: Path, mark: Mapping[str, Any] | None) -> None:
         content.metadata[KEY] = dict(mark)
     for cell in content.cells:
         if cell.cell_type == "code":
-            cell.outputs = [out for out in cell.outputs if WIDGET not in out.get("data", {})]
+            cell.outputs = [
+                out for out in cell.outputs
+                if WIDGET not in out.get("data", {}) or out.output_type == "execute_result"
+            ]  # fmt: skip
+            for out in cell.outputs:
+                out.get("data", {}).pop(WIDGET, None)
     with replacing(executed) as temporary:
         nbformat.write(content, temporary)

@@ -1,25 +1,30 @@
-"""How long the explorer's kernel takes for each action, and how much it sends to the browser.
+"""How long an analyst waits for the explorer, on the side that computes.
 
     python -m tests.benchmarks.explorer_latency RUN_DIR [--data-dir DIR] [--part train]
 
-Places on the map are made up, since how long an action takes does not depend on them: a run of
-any size can be measured without the minutes that its map would take. Medians of several
-sessions and proxies are printed as milliseconds, with the bytes of all messages of an action.
+Places on the map are made up, since nothing here depends on them: a run of any size can be measured
+without the minutes that its map would take. Printed are seconds and bytes of the payload and of the
+report, and for each kind of request the median of several, with the longest, in milliseconds.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pytest
 
 from proxysr.analysis.run_view import RunView
-from proxysr.explorer import ProxyExplorer
-from tests.explorer.small import Wire, made_up_layout
+from proxysr.explorer import write_report
+from proxysr.explorer.requests import answer
+from proxysr.explorer.scene import Scene
+from tests.explorer.small import made_up_layout
 
 ROUNDS = 9
 
@@ -37,51 +42,40 @@ def main() -> None:
     )
     made_up_layout(view)
     opened = time.perf_counter()
-    explorer = ProxyExplorer(view)
+    scene = Scene(view)
+    made = time.perf_counter()
+    header, blob = scene.packed()
     print(
-        f"{len(view.table):,} sessions, {len(view.drawn):,} drawn, {len(view.items):,} items, "
-        f"{view.n_proxies} proxies; view {opened - start:.1f} s, "
-        f"explorer {time.perf_counter() - opened:.1f} s"
+        f"{len(view.table):,} sessions, {len(scene.rows):,} shown, {len(view.items):,} items, "
+        f"{view.n_proxies} proxies; view {opened - start:.1f} s, payload {made - opened:.1f} s, "
+        f"{(len(json.dumps(header)) + len(blob)) / 1e6:.1f} MB"
     )
-    store, scene = explorer.store, explorer.scene
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        size = write_report(view, Path(folder) / "report.html").stat().st_size
+        print(f"report {time.perf_counter() - start:.1f} s, {size / 1e6:.1f} MB")
     random = np.random.default_rng(0)
-    sessions = random.choice(np.flatnonzero(scene.table["n_clicks"] >= 4), ROUNDS)
-    some = random.choice(len(scene.table), min(2000, len(scene.table)), replace=False)
-    popular = np.argsort(-scene.counts.total)[:ROUNDS]
-    tints = ["probability", "proxy", "n_clicks"] * ROUNDS
-    actions: dict[str, Callable[[int], object]] = {
-        "choose a proxy": lambda i: store.choose_proxy(int(scene.by_size[i])),
-        "choose a session": lambda i: store.choose_session(int(sessions[i])),
-        "what if: add an item": lambda i: store.take(int(popular[i])),
-        "what if: drop a click": lambda i: store.drop(0),
-        "what if: force a proxy": lambda i: store.edit(proxy=int(scene.by_size[i])),
-        "what if: temperature": lambda i: store.edit(temperature=0.1 * (i + 1), proxy=-1),
-        "smallest change of proxy": lambda i: explorer.what_if.smallest.click(),
-        "recolour": lambda i: store.change(colour=tints[i]),
-        "choose 2,000 sessions": lambda i: store.choose_rows(some[i:], "are some"),
-        "filter": lambda i: store.filter("probability", 0.5 + 0.01 * i, 1.0),
-        "search a title": lambda i: setattr(
-            explorer.toolbar.search, "value", scene.label(int(popular[i]))
-        ),
-        "sort the table": lambda i: explorer.sessions.sort_by("probability"),
-        "move to 50 … 90 %": lambda i: store.change(progress=50 + 10 * (i % 5)),
+    sessions = random.choice(np.flatnonzero(scene.tree["sessions"]["n_clicks"] >= 4), ROUNDS)
+    some = random.choice(len(scene.rows), min(2000, len(scene.rows)), replace=False).tolist()
+    popular = np.argsort(-view.item_counts.total)[:ROUNDS].tolist()
+    clicks = [scene.clicks(row) for row in sessions]
+    asked: dict[str, Callable[[int], dict[str, Any]]] = {
+        "session": lambda i: {"row": int(sessions[i])},
+        "next": lambda i: {"row": int(sessions[i]), "after": 2},
+        "what_if": lambda i: {"clicks": [*clicks[i], popular[i]]},
+        "smallest": lambda i: {"clicks": clicks[i]},
+        "profile": lambda i: {"rows": some[i:]},
+        "items": lambda i: {"text": view.label(popular[i])[:4]},
+        "save": lambda i: {"rows": some[i:], "format": ("csv", "json", "parquet")[i % 3]},
     }
-    with pytest.MonkeyPatch.context() as patch:
-        wire = Wire(patch)
-        for name, action in actions.items():
-            if name == "sort the table":
-                store.choose_all()
-            times, sizes = [], []
-            for i in range(ROUNDS):
-                wire.clear()
-                start = time.perf_counter()
-                action(i)
-                times.append(1000 * (time.perf_counter() - start))
-                sizes.append(sum(size for *_, size in wire.sent))
-            print(
-                f"{name:26} {statistics.median(times):7.0f} ms (most {max(times):.0f}) "
-                f"{statistics.median(sizes) / 1000:9,.0f} kB"
-            )
+    for kind, arguments in asked.items():
+        times = []
+        for i in range(ROUNDS):
+            start = time.perf_counter()
+            found = answer(scene, {"id": i, "kind": kind, **arguments(i)})
+            times.append(1000 * (time.perf_counter() - start))
+            assert "answer" in found, found["error"]
+        print(f"{kind:10} {statistics.median(times):7.0f} ms (most {max(times):.0f})")
 
 
 if __name__ == "__main__":

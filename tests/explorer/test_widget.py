@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 from ipywidgets import Widget
 
@@ -13,6 +17,7 @@ from proxysr.config import ConfigError
 from proxysr.explorer import ProxyExplorer
 from proxysr.explorer.packing import unpack
 from proxysr.runs import RunDir
+from tests.conftest import ROOT
 from tests.explorer.small import HOSTILE, run_of, view_of
 
 
@@ -87,3 +92,29 @@ def test_a_name_reaches_the_page(tmp_path: Path) -> None:
     again = ProxyExplorer(view_of(RunDir(explorer.scene.view.run.path)), theme="dark")
     assert again.header["proxies"][1]["name"] == "Desks"
     assert again.state["theme"] == "dark"
+
+
+def test_a_notebook_that_shows_it_passes_strict_comparison(run: RunDir, tmp_path: Path) -> None:
+    """Executed by papermill, stored, then run again by nbval, which compares all outputs."""
+    code = [
+        "from proxysr.explorer import ProxyExplorer",
+        "from tests.explorer.small import view_of",
+        "from proxysr import RunDir",
+        f"explorer = ProxyExplorer(view_of(RunDir({str(run.path)!r})))",
+        "explorer",
+    ]
+    cells = [nbformat.v4.new_code_cell("\n".join(code))]
+    cells += [nbformat.v4.new_code_cell('explorer.choose_interest(0); explorer.state["interest"]')]
+    path = tmp_path / "shown.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = tmp_path / "done.ipynb"
+    words = [sys.executable, "-m", "papermill", "--kernel", "python3", "--no-progress-bar"]
+    subprocess.run([*words, str(path), str(done)], env=environment, check=True, capture_output=True)
+    words = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-o", "addopts="]
+    words += ["-p", "no:cacheprovider", "-q", str(done), "--rootdir", str(tmp_path)]
+    found = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
+    assert "2 passed" in found.stdout
+    (shown,) = nbformat.read(done, 4).cells[0].outputs
+    assert shown["data"]["text/plain"] == "ProxyExplorer(part='train', 30 sessions)"

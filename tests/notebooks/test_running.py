@@ -139,11 +139,15 @@ def test_widgets_leave_an_executed_notebook(tmp_path: Path) -> None:
     view = "application/vnd.jupyter.widget-view+json"
     bar = nbformat.v4.new_output("display_data", data={view: {"model_id": "1"}, "text/plain": "#"})
     text = nbformat.v4.new_output("stream", text="kept")
-    notebook.cells[2].outputs, notebook.cells[3].outputs = [bar], [text]
+    own = {view: {"model_id": "2"}, "text/plain": "Explorer()"}
+    value = nbformat.v4.new_output("execute_result", data=own)
+    notebook.cells[2].outputs, notebook.cells[3].outputs = [bar], [text, value]
     notebook.metadata["widgets"] = {"state": {}}
     nbformat.write(notebook, path)
     finish(path, None)
-    assert ["".join(out["text"]) for out in outputs(path)] == ["kept"]
+    assert "".join(outputs(path)[0]["text"]) == "kept"
+    assert outputs(path)[1]["data"] == {"text/plain": ["Explorer()"]}
+    assert len(outputs(path)) == 2
     assert "widgets" not in json.loads(path.read_text())["metadata"]
 
 
