@@ -324,10 +324,12 @@ class RunView:
         ConfigError
             If there is no such proxy.
         """
-        top = self.items_of(proxy)
-        if proxy in self.hand_names.names:
-            return InterestName(self.hand_names.names[proxy], "hand")
-        return name_from_items(top, int(self.proxy_sizes[proxy]), self.label)
+        names = self._names_by_items
+        if proxy not in names:
+            top, n_sessions = self.items_of(proxy), int(self.proxy_sizes[proxy])
+            names[proxy] = name_from_items(top, n_sessions, self.label)
+        by_hand = self.hand_names.names
+        return InterestName(by_hand[proxy], "hand") if proxy in by_hand else names[proxy]
 
     def rename(self, proxy: int, name: str) -> InterestName:
         """Name a proxy by hand, for good; an empty name goes back to the one made of its items.
@@ -360,6 +362,10 @@ class RunView:
 
     @cached_property
     def _items_of(self) -> dict[int, pd.DataFrame]:
+        return {}
+
+    @cached_property
+    def _names_by_items(self) -> dict[int, InterestName]:
         return {}
 
 

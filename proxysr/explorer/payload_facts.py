@@ -19,7 +19,8 @@ from proxysr.plots.theme import TASK_NAMES
 
 LIST = 20
 COUNTS = ("interactions", "items", "sessions", "users")
-CURVES = {"R@20": "R@20", "MRR@20": "MRR@20", "loss": "loss"}
+DRAWS = 50
+"""For the interval of an agreement: its spread alone is used."""
 
 
 def meta_of(view: RunView, notes: list[str], command: str | None) -> dict[str, Any]:
@@ -117,7 +118,8 @@ def _quality(view: RunView) -> dict[str, Any]:
     if view.half_table is None:
         said.append("There is no half-way snapshot to compare with.")
     elif len(view.table) > 1:
-        agreed = flow_agreement(view.half_table["proxy"], view.table["proxy"])
+        half_choice, choice = view.half_table["proxy"], view.table["proxy"]
+        agreed = flow_agreement(half_choice, choice, n_resamples=DRAWS)
         epochs = f"epoch {view.run.half_epoch} (50 %) and epoch {view.run.best_epoch} (100 %)"
         said.append(f"Between {epochs}, {agreed}, with its 95 % interval.")
     return {"half": of(half), "full": of(full), "said": said}
