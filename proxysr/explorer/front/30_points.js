@@ -11,7 +11,7 @@ void main() {
   if (turn == 0u) ink.a = .22;
 }`
 const FRAGMENT = `#version 300 es
-precision mediump float; in vec4 ink; out vec4 colour; uniform float size;
+precision highp float; in vec4 ink; out vec4 colour; uniform float size;
 void main() {
   float r = distance(gl_PointCoord, vec2(.5)) * 2.;
   float a = ink.a * (size < 3. ? 1. : 1. - smoothstep(1. - 2. / size, 1., r));

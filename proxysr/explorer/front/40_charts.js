@@ -15,7 +15,7 @@ function bars(title, labels, values, whole, colour) {
   own.forEach((v, i) => chart.append(svg('rect', { x: i * w + w * 0.1, y: y(v), width: w * 0.8, height: 36 - y(v), style: { '--c': colour } },
     svg('title', {}, `${labels[i]}: ${count(values[i])} (${percent(v)}${all ? `, all ${percent(all[i])}` : ''})`))))
   if (all) chart.append(svg('polyline', { class: 'all', points: all.map((v, i) => `${(i + 0.5) * w},${y(v)}`).join(' ') }))
-  const every = Math.ceil(n / 7)
+  const every = Math.ceil(n / (labels[0].length > 4 ? 4 : 7))
   const under = h('div.axis', { 'aria-hidden': 'true' }, labels.map((text, i) => (i % every ? null : h('span', { style: { left: `${(i + 0.5) * w}%` } }, text))))
   return h('figure', {}, h('figcaption', {}, title), chart, under)
 }

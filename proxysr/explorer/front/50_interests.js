@@ -61,7 +61,7 @@ function makeInterests(app) {
   const differences = (k) => d.compare?.by_proxy[k]?.difference
   const orders = {
     n: (k) => -app.size(k), name: null, recall: (k) => -(servedOf(app, k).recall ?? -1), worst: (k) => servedOf(app, k).recall ?? 2,
-    b: (k) => -(differences(k) ?? -9), a: (k) => differences(k) ?? 9,
+    a: (k) => -(differences(k) ?? -9), b: (k) => differences(k) ?? 9,
   }
   let rows = new Map()
 
@@ -87,7 +87,7 @@ function makeInterests(app) {
   }
 
   function columnHead() {
-    return h('div.row.names', { 'aria-hidden': 'true' }, h('span', {}, 'interest'), h('span.n', {}, 'sessions'), h('span.served', {}, `R@${d.meta.k}`), h('span.delta', {}, d.compare ? 'B − A' : 'Δ all'))
+    return h('div.row.names', { 'aria-hidden': 'true' }, h('span', {}, 'interest'), h('span.n', {}, 'sessions'), h('span.served', {}, `R@${d.meta.k}`), h('span.delta', {}, d.compare ? 'A − B' : 'Δ all'))
   }
 
   function drawLine(k, most, domain) {
@@ -103,7 +103,7 @@ function makeInterests(app) {
     const line = h('div.row', { role: 'listitem' }, button,
       h('span.n', { style: { '--w': `${100 * app.size(k) / most}%`, '--c': app.colour(k) } }, h('i'), inList, h('b', {}, count(app.size(k)))),
       h('span.served', { title: said }, whisker({ value: served.recall, low: served.low, high: served.high }, d.meta.recall?.value, domain, said)),
-      h('span.delta', { class: sure ? `delta ${delta > 0 ? 'above' : 'below'}` : 'delta', title: b ? `run B − run A: ${signed(delta)} (${range(low, high)}), ${small(b.p)}` : said }, signed(delta)))
+      h('span.delta', { class: sure ? `delta ${delta > 0 ? 'above' : 'below'}` : 'delta', title: b ? `run A − run B: ${signed(delta)} (${range(low, high)}), ${small(b.p)}` : said }, signed(delta)))
     return { el: line, button, inList, most, k }
   }
 

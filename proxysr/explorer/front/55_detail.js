@@ -72,7 +72,7 @@ function makeDetail(app) {
         ['sessions', `${count(app.size(k))} (${percent(app.size(k) / d.meta.n_sessions, 1)})`], ['half-way', p.n_half == null ? null : count(p.n_half)],
         [`R@${d.meta.k}`, h('b', {}, rate(served.recall)), ` ${range(served.low, served.high)}`],
         ['against all', h('b', { class: served.difference_low > 0 ? 'above' : served.difference_high < 0 ? 'below' : null }, signed(served.difference)), known(served.difference_low) ? ` ${range(served.difference_low, served.difference_high)}` : ''],
-        d.compare && !merged ? ['run B − run A', ...versus(d.compare.by_proxy[k])] : ['', null],
+        d.compare && !merged ? ['run A − run B', ...versus(d.compare.by_proxy[k])] : ['', null],
         ['followed by', d.users ? `${plural(p.n_users ?? own.users.size, 'customer')}, ${percent(p.faithful)} of whose sessions it has` : null],
       ]),
       section('Items it has more than others', items.length ? itemList(items) : h('p.soft', {}, 'None that is significant.')),
@@ -159,7 +159,7 @@ function makeDetail(app) {
       facts([
         ['model', meta.model], ['task', meta.task], ['part', meta.part], ['sessions', d.n < meta.n_sessions ? `${count(d.n)} shown of ${count(meta.n_sessions)}` : count(d.n)], ['items', count(meta.n_items)],
         [`R@${meta.k}`, h('b', {}, rate(meta.recall?.value)), ` ${range(meta.recall?.low, meta.recall?.high)}`], ['epoch', meta.epoch],
-        d.compare ? ['run B − run A', ...versus(d.compare.overall)] : ['', null]]),
+        d.compare ? ['run A − run B', ...versus(d.compare.overall)] : ['', null]]),
       d.compare ? section(`Run B: ${d.compare.title}`, h('p.soft', {}, d.compare.note), comparisonFilters()) : null,
       section('Rank of the last click', rankFilters()),
       curves.length ? section('Training', h('div.charts', {}, curves.slice(0, 4).map(([name, values], i) => lines(name, meta.curves.epoch.map((e) => `epoch ${e}`), [{ name, values, colour: HUES[i] }])))) : null,

@@ -76,17 +76,18 @@ function makeSession(app) {
     const T = top.length / d.n
     const items = Array.from(top.subarray(row * T, (row + 1) * T)).filter(Boolean).map((index) => ({ index, title: app.titleOf(index) }))
     const target = d.items.index[d.clicks(row).at(-1)]
-    refill(nextBox, h('p.soft', {}, `After click ${L - 1} of ${L}; ${cameText(target, d.sessions.rank[row])}`), recommended(items, target))
+    refill(nextBox, h('p.soft', {}, `After click ${L - 1} of ${L}. ${cameText(target, d.sessions.rank[row])}`), recommended(items, target))
   }
 
-  const cameText = (target, rank) => `what came is ${app.titleOf(target)}${known(rank) ? `, ranked ${count(rank)}` : ''}.`
+  const cameText = (target, rank) => `What came is ${app.titleOf(target)}${known(rank) ? `, ranked ${count(rank)}` : ''}.`
 
   async function ask(row) {
     nextBox.querySelector('.after').textContent = `after click ${after}`
     const answer = await app.ask('next', { row, after })
     if (!answer || app.state.session !== row) return
-    const came = answer.target == null ? 'the session ends here.' : cameText(answer.target, answer.rank)
-    refill(nextBox.lastChild, h('p.soft', {}, came), recommended(answer.items, answer.target))
+    const target = answer.target?.index
+    const came = target === undefined ? 'The session ends here.' : cameText(target, answer.rank)
+    refill(nextBox.lastChild, h('p.soft', {}, came), recommended(answer.items.slice(0, 10), target))
   }
 
   function recommended(items, target) {

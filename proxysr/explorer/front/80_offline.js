@@ -18,17 +18,8 @@ function latentProxy(m, d) {
   const tables = lazily(() => {
     const length = Float64Array.from({ length: K }, (_, k) => Math.sqrt(dot(m.proxies, k, m.proxies, k)))
     const byProxy = new Float32Array(K * V) // exp(p_k.ê_i − ||p_k||)
-    const first = new Float64Array(K)
-    for (let k = 0; k < K; k++) {
-      let sum = 0
-      for (let i = 1; i < V; i++) {
-        const pull = dot(m.proxies, k, m.items, i)
-        byProxy[k * V + i] = Math.exp(pull - length[k])
-        sum += Math.exp(m.log_popularity[i] + pull - length[k])
-      }
-      first[k] = Math.log(sum) + length[k]
-    }
-    return { length, byProxy, first }
+    for (let k = 0; k < K; k++) for (let i = 1; i < V; i++) byProxy[k * V + i] = Math.exp(dot(m.proxies, k, m.items, i) - length[k])
+    return { length, byProxy }
   })
 
   /** Equation 1, times the scale: what the clicks up to `n` ask for. */
@@ -82,16 +73,16 @@ function latentProxy(m, d) {
   /** Equations 2 to 4: the addends of each click, those before the first, and the posterior after each. */
   function read(given, temperature) {
     const clicks = given.slice(-m.max_length)
-    const prior = centred(Float64Array.from(m.log_weights, (w) => m.temperature * w))
+    const prior = centred(Float64Array.from(m.log_weights, (w) => m.trained_temperature * w))
     const addends = clicks.map((item, n) => {
       const pull = Float64Array.from({ length: K }, (_, k) => dot(m.proxies, k, m.items, item))
-      if (!n) return centred(pull.map((v, k) => v - tables().first[k]))
+      if (!n) return centred(pull.map((v, k) => v - m.log_z_first[k]))
       const { logZ } = after(clicks, n)
       return centred(pull.map((v, k) => v - logZ[k]))
     })
     const logits = prior.slice()
     const posterior = addends.map((one) => { for (let k = 0; k < K; k++) logits[k] += one[k]; return softmax(logits.map((x) => x / temperature)) })
-    return { clicks, prior, addends, posterior }
+    return { clicks, prior, addends, posterior, logits }
   }
 
   const order = (xs) => [...xs.keys()].sort((a, b) => xs[b] - xs[a])
@@ -110,19 +101,22 @@ function latentProxy(m, d) {
     return found
   }
 
-  function best(found, n = 10) {
+  /** The best items; those clicked already are left out where the task is of new ones. */
+  function best(found, clicks, n = 10) {
+    if (d.meta.task === 'unseen') for (const item of clicks) found[item] = -Infinity
     return order(found).slice(0, n).map((index) => { const item = d.byIndex.get(index); return { index, id: item === undefined ? String(index) : d.items.id[item], title: item === undefined ? `item ${index}` : d.title(item), score: found[index] } })
   }
 
   const force = (weights, proxy) => (proxy == null ? weights : weights.map((_, k) => Number(k === proxy)))
 
   function whatIf({ clicks, temperature, proxy }) {
-    const { posterior, addends, clicks: kept } = read(clicks, temperature ?? m.temperature)
+    const { posterior, addends, logits, clicks: kept } = read(clicks, temperature ?? m.temperature)
     const weights = force(posterior.at(-1), proxy)
     const ranked = order(weights)
-    const [first, second] = ranked
+    const first = proxy ?? ranked[0]
+    const second = order(logits).find((k) => k !== first)
     return {
-      weights: ranked.slice(0, 8).map((k) => ({ proxy: k, weight: weights[k] })), proxy: first, runner_up: second ?? -1, items: best(scores(kept, weights)),
+      weights: ranked.slice(0, 8).map((k) => ({ proxy: k, weight: weights[k] })), proxy: first, runner_up: second ?? -1, items: best(scores(kept, weights), kept),
       path: posterior.map((p) => order(p)[0]), path_p: posterior.map((p) => Math.max(...p)), evidence: addends.map((a) => (second === undefined ? 0 : a[first] - a[second])),
     }
   }
@@ -141,8 +135,9 @@ function latentProxy(m, d) {
       const seen = clicks.slice(0, n).slice(-m.max_length)
       const found = scores(seen, read(seen, m.temperature).posterior.at(-1))
       const target = clicks[n] ?? null
-      const rank = target === null ? null : 1 + found.reduce((sum, score, i) => sum + (i > 0 && score > found[target]), 0)
-      return { items: best(found), target, rank }
+      const isAsked = target !== null && !(d.meta.task === 'unseen' && seen.includes(target))
+      const rank = !isAsked ? null : 1 + found.reduce((sum, score, i) => sum + (i > 0 && score > found[target]), 0)
+      return { items: best(found, seen), target: target === null ? null : { index: target }, rank }
     },
     /** The one dropped click that changes the leading interest, the latest first; replacing all by all takes too long here. */
     smallest({ clicks }) {

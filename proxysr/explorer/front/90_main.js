@@ -4,7 +4,9 @@ const ALL = { has: () => true }
 
 /** Draw the explorer into an element. Whatever goes wrong is told there, in words. */
 function mount(el, payload, host) {
-  const root = h('div.proxysr', { 'data-testid': 'proxysr', 'data-host': host.name })
+  const own = host.name !== 'widget' // the whole page is ours
+  const root = h(own ? 'main.proxysr' : 'div.proxysr', { 'data-testid': 'proxysr', 'data-host': host.name })
+  if (own) document.body.style.margin = 0
   el.replaceChildren(root)
   try {
     const start = performance.now()
@@ -24,7 +26,7 @@ function makeApp(root, d, host) {
   const offline = host.ask ? null : offlineOf(d)
   const latest = {}
   const app = { d, host, root, stats: {}, titles: new Map(), state: null, mask: null, rows: null, dots: null }
-  const { state, notes } = checked(host.get_state?.() ?? {}, d)
+  const { state, notes } = checked(host.get_state() ?? d.start ?? {}, d)
   app.state = state
 
   // -- interests: merged or not, their sizes and colours ----------------------------------------
@@ -192,7 +194,7 @@ function asker(send) {
 /** The state in the address of a page. */
 function linkedState() {
   return {
-    get_state: () => stateOf(location.hash) ?? {},
+    get_state: () => stateOf(location.hash),
     on_state: (tell) => window.addEventListener('hashchange', () => { const state = stateOf(location.hash); if (state) tell(state) }),
   }
 }
