@@ -82,9 +82,10 @@ function listedRows(d, state) {
     keep((row) => inside[row])
   }
   for (const filter of state.filters) keep(testOf(d, filter, state.merged))
-  const rows = new Uint32Array(mask.reduce((a, b) => a + b, 0))
-  for (let row = 0, at = 0; row < d.n; row++) if (mask[row]) rows[at++] = row
-  return { mask, rows }
+  const rows = new Uint32Array(d.n)
+  let n = 0
+  for (let row = 0; row < d.n; row++) if (mask[row]) rows[n++] = row
+  return { mask, rows: rows.slice(0, n) }
 }
 
 function testOf(d, filter, merged) {

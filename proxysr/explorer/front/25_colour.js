@@ -27,6 +27,12 @@ function diverging(t, dark) {
   return mixed(middle, t < 0 ? '#0072B2' : '#D55E00', Math.min(1, Math.abs(t)) * 0.9)
 }
 
+/** Black or white, whichever is read better on a colour. */
+function inkOn(colour) {
+  const [r, g, b] = rgb(colour).map((v) => (v / 255) ** 2.2)
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.18 ? '#111111' : '#ffffff'
+}
+
 /** A shade of each interest: of the large first, each the one farthest from what its neighbours have. */
 function proxyColours(d) {
   const order = [...d.proxies.keys()].sort((a, b) => d.proxies[b].n - d.proxies[a].n)

@@ -2,13 +2,14 @@
 
 const VERTEX = `#version 300 es
 layout(location=0) in vec2 full; layout(location=1) in vec2 half_way; layout(location=2) in uint code; layout(location=3) in uint on;
-uniform float t, size; uniform vec2 scale, shift; uniform uint turn; uniform sampler2D palette; out vec4 ink;
+uniform float t, size; uniform vec2 scale, shift; uniform sampler2D palette; out vec4 ink;
 void main() {
   vec2 at = mix(half_way, full, t) * scale + shift;
-  gl_Position = on == turn ? vec4(at, 0, 1) : vec4(9, 9, 9, 1);
-  gl_PointSize = turn == 1u ? size : size * .8;
-  ink = texelFetch(palette, ivec2(turn == 1u ? int(code) : 255, 0), 0);
-  if (turn == 0u) ink.a = .22;
+  bool listed = on == 1u;
+  gl_Position = vec4(at, listed ? 0. : .5, 1); // listed dots lie in front
+  gl_PointSize = listed ? size : size * .8;
+  ink = texelFetch(palette, ivec2(listed ? int(code) : 255, 0), 0);
+  if (!listed) ink.a = .22;
 }`
 const FRAGMENT = `#version 300 es
 precision highp float; in vec4 ink; out vec4 colour; uniform float size;
@@ -35,7 +36,7 @@ function makePoints(full, half, onfallback) {
   gl.useProgram(program)
   const n = full.length / 2
   const at = (name) => gl.getUniformLocation(program, name)
-  const uniforms = { t: at('t'), size: at('size'), scale: at('scale'), shift: at('shift'), turn: at('turn') }
+  const uniforms = { t: at('t'), size: at('size'), scale: at('scale'), shift: at('shift') }
   const buffer = (index, array, size) => {
     const made = gl.createBuffer()
     gl.bindBuffer(gl.ARRAY_BUFFER, made)
@@ -55,8 +56,9 @@ function makePoints(full, half, onfallback) {
   gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.NEAREST)
   gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, gl.NEAREST)
   gl.enable(gl.BLEND)
+  gl.enable(gl.DEPTH_TEST)
+  gl.depthFunc(gl.LEQUAL)
   gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA)
-  let narrowed = false
   return {
     canvas, kind: 'webgl2',
     paint(array, palette) {
@@ -65,20 +67,17 @@ function makePoints(full, half, onfallback) {
       for (let i = 0; i < 256; i++) texture.set([...rgb(palette[i] ?? GREY), 235], 4 * i)
       gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, 256, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, texture)
     },
-    choose(mask, all) { send(on, mask); narrowed = !all },
+    choose(mask) { send(on, mask) },
     draw({ scale, x, y, width, height, size, t }) {
       const ratio = devicePixelRatio || 1
       gl.viewport(0, 0, canvas.width, canvas.height)
       gl.clearColor(0, 0, 0, 0)
-      gl.clear(gl.COLOR_BUFFER_BIT)
+      gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT)
       gl.uniform2f(uniforms.scale, 2 * scale / width, 2 * scale / height)
       gl.uniform2f(uniforms.shift, 2 * x / width - 1, 1 - 2 * y / height)
       gl.uniform1f(uniforms.size, size * ratio)
       gl.uniform1f(uniforms.t, t)
-      for (const turn of narrowed ? [0, 1] : [1]) {
-        gl.uniform1ui(uniforms.turn, turn)
-        gl.drawArrays(gl.POINTS, 0, n)
-      }
+      gl.drawArrays(gl.POINTS, 0, n)
     },
   }
 }

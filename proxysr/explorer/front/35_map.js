@@ -64,11 +64,21 @@ function makeMap(app) {
     draw()
   }
 
+  /** All dots and rings, at any progress, with room for names. */
+  const extent = lazily(() => {
+    const box = [Infinity, -Infinity, Infinity, -Infinity]
+    const take = (x, y) => { if (x < box[0]) box[0] = x; if (x > box[1]) box[1] = x; if (y < box[2]) box[2] = y; if (y > box[3]) box[3] = y }
+    for (const xy of [d.sessions.xy, d.sessions.half_xy]) for (let i = 0; xy && i < xy.length; i += 2) take(xy[i], xy[i + 1])
+    for (const p of d.proxies) for (const xy of [p.xy, p.half_xy]) if (xy) take(...xy)
+    return box[0] < box[1] ? box : [0, 1, 0, 1]
+  })
+
   function fit() {
-    view.scale = Math.min(view.width, view.height) * 0.9
+    const [x0, x1, y0, y1] = extent()
+    view.scale = Math.max(20, Math.min((view.width - 90) / (x1 - x0), (view.height - 70) / (y1 - y0)))
     view.zoom = 1
-    view.x = (view.width - view.scale) / 2
-    view.y = (view.height + view.scale) / 2
+    view.x = view.width / 2 - view.scale * (x0 + x1) / 2
+    view.y = view.height / 2 + view.scale * (y0 + y1) / 2
     draw()
   }
 
@@ -97,11 +107,12 @@ function makeMap(app) {
     const { state } = app
     const lines = []
     placeRings()
+    placeLabels()
+    const named = new Set(labels.map((label) => label.k))
     for (const ring of rings) {
       const chosen = state.interest !== null && app.lead(state.interest) === ring.k
-      lines.push(svg('circle', { class: chosen ? 'ring chosen' : 'ring', cx: ring.x, cy: ring.y, r: ring.r, style: { '--c': app.colour(ring.k) } }))
+      lines.push(svg('circle', { class: chosen ? 'ring chosen' : named.has(ring.k) ? 'ring' : 'ring faint', cx: ring.x, cy: ring.y, r: ring.r, style: { '--c': app.colour(ring.k) } }))
     }
-    placeLabels()
     for (const label of labels) {
       const chosen = state.interest !== null && app.lead(state.interest) === label.k
       lines.push(svg('text', { class: chosen ? 'label chosen' : 'label', x: label.x + 2, y: label.y + 11 }, label.text))
@@ -141,7 +152,8 @@ function makeMap(app) {
     const chosen = state().interest
     const order = chosen === null ? rings : [...rings].sort((a, b) => (b.k === app.lead(chosen)) - (a.k === app.lead(chosen)))
     for (const { k, x, y, r } of order) {
-      const name = d.proxies[k].name
+      const { name, by } = d.proxies[k]
+      if (by === 'mixed' && rings.length > 40 && k !== chosen) continue
       const text = name.length > 26 ? `${name.slice(0, 25)}…` : name
       const width = text.length * 6.1 + 6
       for (const [left, top] of [[x - width / 2, y - r - 16], [x - width / 2, y + r + 2], [x + r + 3, y - 7], [x - r - 3 - width, y - 7]]) {
@@ -291,7 +303,7 @@ function makeMap(app) {
   function update(changed) {
     const repaint = changed.has('colour') || changed.has('merged') || changed === ALL
     if (repaint) points.paint(app.dots.codes, app.dots.palette)
-    if (changed.has('listed')) points.choose(app.mask, app.rows.length === d.n)
+    if (changed.has('listed')) points.choose(app.mask)
     if (app.state.view !== 'map') return
     if (changed.has('listed') || repaint || ['progress', 'session', 'view', 'interest', 'names'].some((key) => changed.has(key))) draw()
   }

@@ -76,5 +76,6 @@ function strip(app, rows) {
     })
   })
   const ends = app.d.hasDates ? [day(first), day(last)] : ['first', 'last']
-  return h('figure', {}, h('div.strip', {}, dots), h('div.axis.ends', { 'aria-hidden': 'true' }, h('span', {}, ends[0]), h('span', {}, ends[1])))
+  const height = `${26 + 15 * Math.min(4, Math.max(...seats.values()) - 1)}px`
+  return h('figure', {}, h('div.strip', { style: { height } }, dots), h('div.axis.ends', { 'aria-hidden': 'true' }, h('span', {}, ends[0]), h('span', {}, ends[1])))
 }

@@ -159,7 +159,7 @@ function makeMatrix(app) {
         if (filter) return app.set({ ...NO_SELECTION, interest: k, session: null, filters: [...app.state.filters.filter((f) => f.by !== filter(i).by), filter(i)] })
         app.go.rows(Array.from(app.rows.filter((row) => app.lead(d.sessions.proxy[row]) === k && of(row) === i)), `${d.proxies[k].name}, ${labels[i]}`)
       }
-      return { n, colour: diverging(shade, app.dark()), strong: Math.abs(shade) > 0.55, label: `${d.proxies[k].name}, ${labels[i]}: ${plural(n, 'session')}, ${lift.toFixed(1)} times what all have`, pick }
+      return { n, colour: diverging(shade, app.dark()), label: `${d.proxies[k].name}, ${labels[i]}: ${plural(n, 'session')}, ${lift.toFixed(1)} times what all have`, pick }
     }))
     return { table: grid(ks, labels.slice(0, width), cells), said: 'Sessions of each interest. Orange: more than all sessions have there; blue: fewer.' }
   }
@@ -185,8 +185,7 @@ function makeMatrix(app) {
     return ks.map((k, i) => ks.map((other, j) => {
       const share = counts[i][j] / (sums[i] || 1)
       return {
-        n: counts[i][j], colour: diverging(Math.min(1, share * 2), app.dark()), strong: share > 0.3,
-        label: `${d.proxies[k].name} before ${d.proxies[other].name}: ${plural(counts[i][j], 'session')}, ${percent(share)}`,
+        n: counts[i][j], colour: diverging(Math.min(1, share * 2), app.dark()), label: `${d.proxies[k].name} before ${d.proxies[other].name}: ${plural(counts[i][j], 'session')}, ${percent(share)}`,
         pick: () => app.set({ ...NO_SELECTION, interest: k, session: null, filters: [...app.state.filters.filter((f) => f.by !== 'runner_up'), { by: 'runner_up', values: [other] }] }),
       }
     }))
@@ -196,7 +195,7 @@ function makeMatrix(app) {
     return ks.map((k) => ks.map((other) => {
       const found = d.proxies[k].nearest.find((x) => x.proxy === other)
       return {
-        text: found ? found.cosine.toFixed(2).replace('0.', '.') : '', colour: found ? diverging(Math.max(0, found.cosine), app.dark()) : 'transparent', strong: found?.cosine > 0.6,
+        text: found ? found.cosine.toFixed(2).replace('0.', '.') : '', colour: diverging(Math.max(0, found?.cosine ?? 0), app.dark()),
         label: `${d.proxies[k].name} and ${d.proxies[other].name}: ${found ? `cosine ${found.cosine.toFixed(2)}, runner-up of ${percent(found.overlap)}` : 'not among the nearest'}`,
         pick: () => app.set({ pins: { a: { kind: 'interest', proxy: k }, b: { kind: 'interest', proxy: other } } }),
       }
@@ -205,7 +204,7 @@ function makeMatrix(app) {
 
   /** A table of buttons; one is in the tab order, arrows move. */
   function grid(ks, labels, cells) {
-    const slanted = labels.some((text) => text.length > 7)
+    const slanted = labels.some((text) => text.length > 7) || labels.length * 52 > el.clientWidth - 190
     const move = (event) => {
       const step = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] }[event.key]
       const from = event.target.dataset.cell?.split(',').map(Number)
@@ -215,7 +214,7 @@ function makeMatrix(app) {
     }
     const head = h('tr', {}, h('td'), labels.map((text) => h('th', { scope: 'col', class: slanted ? 'slant' : null, title: text }, h('span', {}, text))))
     const body = ks.map((k, i) => h('tr', {}, h('th', { scope: 'row' }, interestButton(app, k)), cells[i].map((cell, j) => h('td', {}, h('button.cell', {
-      'aria-label': cell.label, title: cell.label, tabindex: i || j ? -1 : 0, 'data-cell': `${i},${j}`, onclick: cell.pick, class: cell.strong ? 'cell strong' : 'cell', style: { '--c': cell.colour },
+      'aria-label': cell.label, title: cell.label, tabindex: i || j ? -1 : 0, 'data-cell': `${i},${j}`, onclick: cell.pick, style: { '--c': cell.colour, '--t': inkOn(cell.colour) },
     }, cell.text ?? (cell.n ? count(cell.n) : ''))))))
     return h('div.gridbox', {}, h('table.grid', { onkeydown: move }, h('thead', {}, head), h('tbody', {}, body)))
   }

@@ -1,5 +1,7 @@
 // DETAIL: the run, an interest, a selection, a customer or a session; and what two of them differ in.
 
+const CURVES = ['R@20', 'MRR@20', 'loss', 'effective_proxies', 'proxies_in_use', 'largest_share']
+
 function makeDetail(app) {
   const { d } = app
   const el = h('aside.detail', { 'aria-label': 'Detail', 'data-testid': 'detail' })
@@ -153,7 +155,7 @@ function makeDetail(app) {
 
   function overview() {
     const { meta } = d
-    const curves = Object.entries(meta.curves?.series ?? {}).filter(([, values]) => values.some(known))
+    const curves = CURVES.flatMap((name) => (meta.curves?.series[name]?.some(known) ? [[name.replaceAll('_', ' '), meta.curves.series[name]]] : []))
     return h('div.panel', { 'data-testid': 'overview' },
       title('run', meta.title),
       facts([
@@ -162,7 +164,7 @@ function makeDetail(app) {
         d.compare ? ['run A − run B', ...versus(d.compare.overall)] : ['', null]]),
       d.compare ? section(`Run B: ${d.compare.title}`, h('p.soft', {}, d.compare.note), comparisonFilters()) : null,
       section('Rank of the last click', rankFilters()),
-      curves.length ? section('Training', h('div.charts', {}, curves.slice(0, 4).map(([name, values], i) => lines(name, meta.curves.epoch.map((e) => `epoch ${e}`), [{ name, values, colour: HUES[i] }])))) : null,
+      curves.length ? section('Training', h('div.charts', {}, curves.map(([name, values], i) => lines(name, meta.curves.epoch.map((e) => `epoch ${e}`), [{ name, values, colour: HUES[i] }])))) : null,
       meta.quality?.said?.length ? section('How far to trust the map', meta.quality.said.map((text) => h('p', {}, text))) : null,
       meta.notes?.length ? section('Notes', meta.notes.map((text) => h('p', {}, text))) : null,
       (meta.origin ?? []).map((part) => h('details.fold', {}, h('summary', {}, part.name), facts(part.pairs.map(([name, text]) => [name, String(text)])))))

@@ -58,7 +58,7 @@ function makeSession(app) {
       h('span.at', {}, String(i + 1)), h('button.go', { onclick: () => app.go.item(item), title: d.title(item) }, h('span', {}, d.title(item))), strength(evidence[i]),
       h('button.go.lead', { title: `then ${d.proxies[s.path[from + i]]?.name ?? 'none'} leads, ${percent(s.path_p[from + i] / 255)}`, onclick: () => app.go.interest(s.path[from + i]), 'aria-label': `after click ${i + 1} ${d.proxies[s.path[from + i]]?.name ?? 'none'} leads` },
         swatch(app.colour(s.path[from + i])), h('span', {}, percent(s.path_p[from + i] / 255))))
-    return h('ol.clicks', {}, h('li.before', {}, h('span.at', {}, ''), h('span.soft', {}, 'before the first click'), strength(s.prior[row])), some(clicks, 14, line))
+    return h('ol.clicks', {}, h('li.before', {}, h('span.at', {}, ''), h('span.soft', {}, 'at first'), strength(s.prior[row])), some(clicks, 14, line))
   }
 
   // -- what would be recommended --------------------------------------------------------------
@@ -165,6 +165,7 @@ function makeWhatIf(app) {
     if (!answer) return
     drawResult(answer)
     app.stats.what_if = performance.now() - start
+    result.dataset.ms = Math.round(app.stats.what_if)
   }
 
   async function smallest() {

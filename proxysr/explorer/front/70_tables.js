@@ -10,25 +10,35 @@ function virtualTable({ label, columns, testid, isPicked, onpick, first }) {
   const template = columns.map((c) => c.width).join(' ')
   let [rows, sort, down] = [[], first, true]
   let given = []
+  let within = null
+  const orders = new Map() // of all rows, made once for each column: a selection only leaves some out
 
   function drawHead() {
-    refill(head, columns.map((c) => h('span', { role: 'columnheader', 'aria-sort': sort === c.key ? (down ? 'descending' : 'ascending') : 'none' },
+    refill(head, columns.map((c) => h('span', { role: 'columnheader', class: c.number ? 'num' : null, 'aria-sort': sort === c.key ? (down ? 'descending' : 'ascending') : 'none' },
       c.sortBy ? h('button', { 'data-key': `${label} by ${c.key}`, 'aria-label': `Sort by ${c.title}`, onclick: () => { down = sort === c.key ? !down : true; sort = c.key; order(); drawHead() } }, c.title, sort === c.key ? (down ? ' ↓' : ' ↑') : '') : c.title)))
   }
 
   function order() {
-    const by = columns.find((c) => c.key === sort).sortBy
-    const keys = new Map()
-    const text = typeof (given.length ? by(given[0]) : 0) === 'string'
-    if (text) rows = Array.from(given).sort((a, b) => by(a).localeCompare(by(b)) * (down ? 1 : -1))
-    else {
-      // numbers: sorted by a typed copy, unknown ones last
-      const values = Float64Array.from(given, (row) => { const v = by(row); return known(v) ? (down ? -v : v) : Infinity })
-      rows = Uint32Array.from(given.keys()).sort((a, b) => values[a] - values[b] || a - b).map((i) => given[i])
-    }
-    keys.clear()
+    if (within) {
+      const key = `${sort} ${down}`
+      if (!orders.has(key)) orders.set(key, sorted(Uint32Array.from(within.keys())))
+      rows = orders.get(key).filter((row) => within[row])
+    } else rows = sorted(given)
     table.scrollTop = 0
     draw()
+  }
+
+  function sorted(given) {
+    const by = columns.find((c) => c.key === sort).sortBy
+    const text = typeof (given.length ? by(given[0]) : 0) === 'string'
+    if (text) {
+      const words = new Map(Array.from(given, (row) => [row, by(row)]))
+      const { compare } = new Intl.Collator('en', { numeric: true })
+      return Array.from(given).sort((a, b) => compare(words.get(a), words.get(b)) * (down ? 1 : -1))
+    }
+    // numbers: sorted by a typed copy, unknown ones last
+    const values = Float64Array.from(given, (row) => { const v = by(row); return known(v) ? (down ? -v : v) : Infinity })
+    return Array.from(Uint32Array.from(given.keys()).sort((a, b) => values[a] - values[b] || a - b), (i) => given[i])
   }
 
   function draw() {
@@ -61,7 +71,7 @@ function virtualTable({ label, columns, testid, isPicked, onpick, first }) {
   head.style.setProperty('grid-template-columns', template)
   drawHead()
   new ResizeObserver(draw).observe(table)
-  return { el: table, fill(list) { given = list; order() }, draw, rows: () => rows }
+  return { el: table, fill(list, mask = null) { [given, within] = [list, mask]; order() }, draw, rows: () => rows }
 }
 
 function makeTables(app) {
@@ -127,7 +137,7 @@ function makeTables(app) {
       const people = isCustomers ? customerRows() : null
       drawHead(people)
       if (people) customers.fill(people)
-      else sessions.fill(app.rows)
+      else sessions.fill(app.rows, app.mask)
     } else if (['session', 'names', 'theme'].some((key) => changed.has(key))) (isCustomers ? customers : sessions).draw()
     brushes.update(changed)
   }

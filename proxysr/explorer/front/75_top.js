@@ -21,7 +21,7 @@ function makeTop(app) {
     h('div.line', {}, h('p.finding', { role: 'heading', 'aria-level': 2, 'data-testid': 'finding' }, meta.finding || meta.title), search.el,
       menu('Selection', formats.map((format) => h('button', { onclick: () => save(format), 'data-testid': `save-${format}` }, `save as ${format.toUpperCase()}`)), h('button', { onclick: () => file.click() }, 'load …'), file),
       app.host.can.link ? h('button', { onclick: copyLink, 'data-testid': 'copy-link' }, 'Copy link') : null, menu('Theme', theme)),
-    h('div.line', {}, h('p.facts', {}, [meta.title, meta.model, meta.task, meta.subtitle, meta.epoch == null ? null : `epoch ${meta.epoch}`, meta.recall ? `R@${meta.k} ${rate(meta.recall.value)} (${range(meta.recall.low, meta.recall.high)})` : null].filter(Boolean).join(' · ')), chips),
+    h('div.line', {}, h('p.facts', {}, [meta.title, meta.subtitle, meta.task, meta.recall ? `R@${meta.k} ${rate(meta.recall.value)} (${range(meta.recall.low, meta.recall.high)})` : null].filter(Boolean).join(' · ')), chips),
     notices)
 
   function drawChips() {

@@ -12,6 +12,10 @@ function mount(el, payload, host) {
     const start = performance.now()
     const app = makeApp(root, dataOf(payload.header, payload.buffer), host)
     app.stats.mount = performance.now() - start
+    requestAnimationFrame(() => setTimeout(() => {
+      app.stats.drawn = performance.now() - start
+      root.dataset.drawn = Math.round(app.stats.drawn)
+    }))
     el.__proxysr = app
     return app
   } catch (error) {
@@ -100,7 +104,7 @@ function makeApp(root, d, host) {
     if (changed.has('theme')) dress_()
     for (const part of parts) part.update(changed)
     app.stats[what ?? [...changed][0]] = performance.now() - start
-    app.stats.sets = (app.stats.sets ?? 0) + 1
+    if (what === 'lasso') app.stats.lassos = (app.stats.lassos ?? 0) + 1
     host.set_state?.(app.state)
   }
   app.refresh = (key) => { for (const part of parts) part.update(new Set([key])) }
@@ -117,6 +121,7 @@ function makeApp(root, d, host) {
   root.append(top.el, interests.el, middle.el, detail.el, tables.el)
   for (const part of parts) part.update(ALL)
   app.map = map.debug
+  app.parts = parts
   if (notes.length) top.tell(notes.join(' '))
 
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { dress_(); app.refresh('theme') })
