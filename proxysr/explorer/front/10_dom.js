@@ -73,16 +73,16 @@ function shown(value, by) {
 
 // -- small controls ---------------------------------------------------------------------------
 
-/** The first `n` of a list, and a button for the rest. */
+/** The first `n` items of a list, and a button for the rest. */
 function some(list, n, draw) {
   if (list.length <= n + 1) return list.map(draw)
-  const more = h('button.more', {
+  const more = h('li', {}, h('button.more', {
     onclick: () => {
       const rest = list.slice(n).map(draw)
       more.replaceWith(...rest)
-      rest[0].querySelector?.('button')?.focus()
+      rest[0].querySelector('button')?.focus()
     },
-  }, `and ${count(list.length - n)} more`)
+  }, `and ${count(list.length - n)} more`))
   return [...list.slice(0, n).map(draw), more]
 }
 
@@ -100,9 +100,10 @@ function choice(label, options, value, onpick, role = 'tab') {
     if (!step) return
     const at = options.findIndex(([key]) => key === value)
     const next = options[(at + step + options.length) % options.length][0]
+    const root = el.getRootNode() // what is pressed may be drawn anew
     event.preventDefault()
     onpick(next)
-    el.getRootNode().querySelector(`[data-key="${label}-${next}"]`)?.focus()
+    root.querySelector(`[data-key="${label}-${next}"]`)?.focus()
   }
   const el = h('div.choice', { role: role === 'tab' ? 'tablist' : 'radiogroup', 'aria-label': label, onkeydown: move })
   for (const [key, text] of options) {
@@ -116,7 +117,7 @@ function choice(label, options, value, onpick, role = 'tab') {
 }
 
 const swatch = (colour) => h('i.swatch', { 'aria-hidden': 'true', style: { '--c': colour } })
-const section = (title, ...kids) => h('section.block', {}, h('h4', {}, title), ...kids)
+const section = (title, ...kids) => h('section.block', {}, h('h3', {}, title), ...kids)
 
 /** Save bytes as a file of the visitor. */
 function download(name, parts, type) {

@@ -17,28 +17,32 @@ function checked(given, d) {
     return { state: { ...START }, notes }
   }
   const state = { ...START }
-  const among = (n) => (x) => x === null || (Number.isInteger(x) && x >= 0 && x < n)
-  const fits = {
-    progress: (x) => x >= 50 && x <= 100, view: (x) => ['map', 'flow', 'matrix'].includes(x), tab: (x) => ['sessions', 'customers'].includes(x),
-    colour: (x) => valuesOf(d, x) != null, interest: among(d.K), session: among(d.n), user: among(d.users?.id.length ?? 0),
-    rows: (x) => x === null || Array.isArray(x) && x.every((row) => row !== null && among(d.n)(row)),
-    lasso: (x) => x === null || Array.isArray(x) && x.every((p) => p?.length === 2 && p.every(Number.isFinite)),
-    filters: (x) => Array.isArray(x) && x.every((f) => valuesOf(d, f?.by ?? '') != null), theme: (x) => ['auto', 'light', 'dark'].includes(x),
-    edit: (x) => x === null || Array.isArray(x.clicks), pins: (x) => x && 'a' in x && 'b' in x && [x.a, x.b].every((pin) => pinFits(d, pin)),
-  }
+  const fits = checksOf(d)
   for (const [key, value] of Object.entries(given)) {
-    if (key in START && key !== 'version' && (!fits[key] || fits[key](value))) state[key] = value
+    if (fits[key]?.(value)) state[key] = value
     else if (key !== 'version') notes.push(`“${key}” of the link does not fit these data and is left out.`)
   }
   return { state, notes }
 }
 
-function pinFits(d, pin) {
+/** What each part of a state may be: it can come from anywhere. */
+function checksOf(d) {
   const within = (x, n) => Number.isInteger(x) && x >= 0 && x < n
-  if (pin === null) return true
-  if (pin.kind === 'interest') return within(pin.proxy, d.K)
-  if (pin.kind === 'session') return within(pin.row, d.n)
-  return pin.kind === 'group' && Array.isArray(pin.rows) && pin.rows.every((row) => within(row, d.n))
+  const among = (n) => (x) => x === null || within(x, n)
+  const oneOf = (...list) => (x) => list.includes(x)
+  const listOf = (x, test) => Array.isArray(x) && x.every(test)
+  const number = (x) => x == null || Number.isFinite(x)
+  const text = (x) => typeof x === 'string'
+  const isRow = (x) => within(x, d.n)
+  const pin = (x) => x === null || x?.kind === 'interest' && within(x.proxy, d.K) || x?.kind === 'session' && isRow(x.row) || x?.kind === 'group' && listOf(x.rows, isRow)
+  const filter = (f) => text(f?.by) && valuesOf(d, f.by) != null && (f.values ? listOf(f.values, Number.isFinite) : number(f.low) && number(f.high))
+  return {
+    progress: (x) => x >= 50 && x <= 100, view: oneOf('map', 'flow', 'matrix'), tab: oneOf('sessions', 'customers'), theme: oneOf('auto', 'light', 'dark'),
+    colour: (x) => text(x) && colourChoices(d).some(([key]) => key === x), interest: among(d.K), session: among(d.n), user: among(d.users?.id.length ?? 0),
+    rows: (x) => x === null || listOf(x, isRow), lasso: (x) => x === null || listOf(x, (p) => p?.length === 2 && p.every(Number.isFinite)), lasso_at: (x) => x >= 50 && x <= 100,
+    why: text, search: text, merged: oneOf(true, false), filters: (x) => listOf(x, filter), pins: (x) => pin(x?.a ?? null) && pin(x?.b ?? null) && typeof x === 'object' && x !== null,
+    edit: (x) => x === null || listOf(x?.clicks, (item) => within(item, d.meta.n_items + 1)) && number(x.temperature) && among(d.K)(x.proxy ?? null),
+  }
 }
 
 function linkOf(state) {

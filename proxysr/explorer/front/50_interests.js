@@ -53,7 +53,7 @@ function renamer(app, k) {
 function makeInterests(app) {
   const { d } = app
   const el = h('section.interests', { 'aria-label': 'Interests', 'data-testid': 'interests' })
-  const list = h('div.scroll', { role: 'list' })
+  const list = h('div.scroll')
   const head = h('header')
   el.append(head, list)
   let sort = 'n'
@@ -73,7 +73,7 @@ function makeInterests(app) {
     full.sort(key ? (a, b) => key(a) - key(b) : (a, b) => d.proxies[a].name.localeCompare(d.proxies[b].name))
     const joined = d.leads.filter((lead, k) => lead !== k).length
     refill(head,
-      h('h3', {}, 'Interests'),
+      h('h2', {}, 'Interests'),
       h('p.soft', {}, `${full.length} in use, ${known(d.meta.effective) ? `as many as ${d.meta.effective.toFixed(1)} of equal size` : ''}${empty.length ? `, ${empty.length} empty` : ''}`),
       h('div.line', {}, select('Sort interests', sorts, sort, (next) => { sort = next; build(); update(ALL) }),
         h('label.tick', {}, h('input', { type: 'checkbox', checked: app.state.merged, disabled: !joined && !app.state.merged, 'data-testid': 'merged', onchange: (event) => app.set({ merged: event.target.checked }) }),
@@ -83,7 +83,7 @@ function makeInterests(app) {
     const most = Math.max(...full.map(app.size), 1)
     rows = new Map()
     const lines = full.map((k) => { const line = drawLine(k, most, domain); rows.set(k, line); return line.el })
-    refill(list, columnHead(), lines, empty.length ? h('details.fold', {}, h('summary', {}, `${empty.length} empty`), empty.map((k) => h('div', { role: 'listitem' }, interestButton(app, k, `${d.proxies[k].name} ${k}`)))) : null)
+    refill(list, columnHead(), h('div', { role: 'list', 'aria-label': 'Interests in use' }, lines), empty.length ? h('details.fold', {}, h('summary', {}, `${empty.length} empty`), empty.map((k) => h('div', {}, interestButton(app, k, `${d.proxies[k].name} ${k}`)))) : null)
   }
 
   function columnHead() {

@@ -54,7 +54,7 @@ function makeDetail(app) {
     subjectNow = key
   }
 
-  const title = (kind, text, ...kids) => h('header', {}, h('span.kind', {}, kind), h('h3', {}, text), kids)
+  const title = (kind, text, ...kids) => h('header', {}, h('span.kind', {}, kind), h('h2', {}, text), kids)
   const facts = (pairs) => h('dl', {}, pairs.filter(([, value]) => value != null).map(([name, ...value]) => [h('dt', {}, name), h('dd', {}, value)]))
   const close = (label, patch) => h('button.icon', { 'aria-label': label, title: label, onclick: () => app.set(patch) }, '×')
 
@@ -206,7 +206,7 @@ function makeDetail(app) {
       h('table.facts', {},
         h('thead', {}, h('tr', {}, h('td'), h('th', { scope: 'col', title: a.name }, swatch(blue), `A ${a.name}`), h('th', { scope: 'col', title: b.name }, swatch(orange), `B ${b.name}`))),
         h('tbody', {}, row('sessions', count(one.n), count(two.n)), d.users ? row('customers', count(one.users.size), count(two.users.size)) : null,
-          row(`R@${d.meta.k}`, rate(one.recall.value), rate(two.recall.value)), row('', range(one.recall.low, one.recall.high), range(two.recall.low, two.recall.high)),
+          row(`R@${d.meta.k}`, rate(one.recall.value), rate(two.recall.value)), row('interval', range(one.recall.low, one.recall.high), range(two.recall.low, two.recall.high)),
           row('clicks', mean(a.rows, d.sessions.n_clicks).toFixed(1), mean(b.rows, d.sessions.n_clicks).toFixed(1)),
           row('probability', percent(mean(a.rows, d.sessions.probability)), percent(mean(b.rows, d.sessions.probability))))),
       h('ul.items.sides', {}, some(items.slice(0, 60), 8, (x) => h('li', {}, h('button.go', { onclick: () => app.go.item(x.item), title: d.title(x.item) }, h('span', {}, d.title(x.item))),

@@ -17,7 +17,7 @@ function makeSession(app) {
     nextBox = h('div', { 'data-testid': 'next' })
     const steady = s.since[row] <= 1
     refill(el,
-      h('header', {}, h('span.kind', {}, 'session'), h('h3', {}, s.id[row]),
+      h('header', {}, h('span.kind', {}, 'session'), h('h2', {}, s.id[row]),
         h('button.icon', { 'aria-label': 'Previous session', title: 'Previous', onclick: () => app.stepSession(-1) }, '‹'),
         h('button.icon', { 'aria-label': 'Next session', title: 'Next', onclick: () => app.stepSession(1) }, '›'),
         h('button.icon', { 'aria-label': 'Close the session', onclick: () => app.set({ session: null, edit: null }) }, '×')),
@@ -56,7 +56,7 @@ function makeSession(app) {
     const strength = (v) => [bar(v / most, v < 0 ? '#D55E00' : '#0072B2', true), h('span.num', {}, `${v < 0 ? '−' : '+'}${Math.abs(v).toFixed(2)}`)]
     const line = (item, i) => h('li', { class: i + 1 === s.since[row] ? 'since' : null },
       h('span.at', {}, String(i + 1)), h('button.go', { onclick: () => app.go.item(item), title: d.title(item) }, h('span', {}, d.title(item))), strength(evidence[i]),
-      h('button.go.lead', { title: `then ${d.proxies[s.path[from + i]]?.name ?? 'none'} leads, ${percent(s.path_p[from + i] / 255)}`, onclick: () => app.go.interest(s.path[from + i]), 'aria-label': `after click ${i + 1} ${d.proxies[s.path[from + i]]?.name ?? 'none'} leads` },
+      h('button.go.lead', { title: `then ${d.proxies[s.path[from + i]]?.name ?? 'none'} leads, ${percent(s.path_p[from + i] / 255)}`, onclick: () => app.go.interest(s.path[from + i]), 'aria-label': `${percent(s.path_p[from + i] / 255)} for ${d.proxies[s.path[from + i]]?.name ?? 'none'} after click ${i + 1}` },
         swatch(app.colour(s.path[from + i])), h('span', {}, percent(s.path_p[from + i] / 255))))
     return h('ol.clicks', {}, h('li.before', {}, h('span.at', {}, ''), h('span.soft', {}, 'at first'), strength(s.prior[row])), some(clicks, 14, line))
   }
@@ -91,7 +91,7 @@ function makeSession(app) {
   }
 
   function recommended(items, target) {
-    return h('ol.recommended', {}, items.map((x) => h('li', { class: x.index === target ? 'came' : null }, x.title ?? app.titleOf(x.index), x.index === target ? h('b', {}, ' came') : null)))
+    return h('ol.recommended', {}, items.map((x) => h('li', { class: x.index === target ? 'came' : null }, recommendedItem(app, x), x.index === target ? h('b', {}, ' came') : null)))
   }
 
   function update(changed) {
@@ -100,6 +100,13 @@ function makeSession(app) {
     else if (changed.has('edit')) whatIf.draw()
   }
   return { el, update }
+}
+
+/** An item of the model: a button where sessions on the page have it. */
+function recommendedItem(app, { index, title }) {
+  const item = app.d.byIndex.get(index)
+  const text = title ?? app.titleOf(index)
+  return item === undefined ? text : h('button.go', { onclick: () => app.go.item(item), title: `Sessions that have ${text}` }, h('span', {}, text))
 }
 
 /** Other clicks, another interest, another temperature: what then? */
@@ -132,12 +139,12 @@ function makeWhatIf(app) {
 
   function draw() {
     const why = app.cannot('what_if')
-    if (why) return refill(el, h('h4', {}, 'What if'), h('p.soft', { 'data-testid': 'what-if-why' }, why))
+    if (why) return refill(el, h('h3', {}, 'What if'), h('p.soft', { 'data-testid': 'what-if-why' }, why))
     const now = edit()
     const options = [['', 'what the clicks say'], ...app.leading().map((k) => [String(k), d.proxies[k].name])]
     const t = now.temperature ?? d.meta.temperature
     const slider = h('input', { type: 'range', min: -2, max: 2, step: 0.1, value: Math.log2(t / d.meta.temperature), 'aria-label': 'Temperature', onchange: () => change({ temperature: Number(slider.value) === 0 ? null : d.meta.temperature * 2 ** Number(slider.value) }) })
-    refill(el, h('h4', {}, 'What if'),
+    refill(el, h('h3', {}, 'What if'),
       h('ol.edits', {}, some(now.clicks.map((index, i) => [index, i]), 10, editLine)),
       itemPicker(app, replaced >= 0 ? `Item in place of click ${replaced + 1}` : 'Add an item', (index) => withClicks((clicks) => { if (replaced >= 0) clicks[replaced] = index; else clicks.push(index); replaced = -1 })),
       h('div.line', {}, h('label', {}, 'interest ', select('Force an interest', options, now.proxy === null ? '' : String(now.proxy), (value) => change({ proxy: value === '' ? null : Number(value) })))),
@@ -153,7 +160,7 @@ function makeWhatIf(app) {
     const n = edit().clicks.length
     const swap = (j) => withClicks((clicks) => { [clicks[i], clicks[j]] = [clicks[j], clicks[i]] })
     const icon = (text, label, onclick, off) => h('button.icon', { 'aria-label': `${label} click ${i + 1}`, title: label, onclick, disabled: off }, text)
-    const isNew = index !== original()[i]
+    const isNew = !original().includes(index)
     return h('li', { class: replaced === i ? 'replaced' : isNew ? 'new' : null }, h('span.title', { title }, title),
       icon('↑', 'Move up', () => swap(i - 1), i === 0), icon('↓', 'Move down', () => swap(i + 1), i === n - 1),
       icon('⇄', 'Replace', () => { replaced = replaced === i ? -1 : i; draw(); el.querySelector('input[role=combobox]').focus() }), icon('×', 'Drop', () => withClicks((clicks) => clicks.splice(i, 1)), n < 2))
@@ -187,9 +194,9 @@ function makeWhatIf(app) {
   }
 
   function side(name, answer, known) {
-    return h('div', {}, h('h5', {}, name),
+    return h('div', {}, h('h4', {}, name),
       h('ul.items', {}, answer.weights.slice(0, 4).map((x) => h('li', {}, interestButton(app, x.proxy), bar(x.weight, app.colour(x.proxy)), h('span.num', {}, percent(x.weight))))),
-      h('ol.recommended', {}, answer.items.map((x) => h('li', { class: known && !known.has(x.index) ? 'new' : null }, x.title ?? app.titleOf(x.index)))))
+      h('ol.recommended', {}, answer.items.map((x) => h('li', { class: known && !known.has(x.index) ? 'new' : null }, recommendedItem(app, x)))))
   }
   return { el, begin, draw }
 }

@@ -4,7 +4,7 @@ function makeTop(app) {
   const { d } = app
   const { meta } = d
   const search = makeSearch(app)
-  const chips = h('div.chips', { role: 'list', 'aria-label': 'What narrows the list', 'data-testid': 'chips' })
+  const chips = h('div.chips', { role: 'group', 'aria-label': 'What narrows the list', 'data-testid': 'chips' })
   const notices = h('div.notices', { role: 'status', 'data-testid': 'notices' })
   const file = h('input', { type: 'file', hidden: true, 'aria-label': 'Selection file', accept: '.csv,.json,.parquet', 'data-testid': 'load-file', onchange: () => { load(file.files[0]); file.value = '' } })
   const formats = app.cannot('save') ? ['csv', 'json'] : ['csv', 'json', 'parquet']
@@ -18,7 +18,7 @@ function makeTop(app) {
   const themes = [['auto', 'system'], ['light', 'light'], ['dark', 'dark']]
   const theme = h('div')
   const el = h('header.top', {},
-    h('div.line', {}, h('p.finding', { role: 'heading', 'aria-level': 2, 'data-testid': 'finding' }, meta.finding || meta.title), search.el,
+    h('div.line', {}, h('p.finding', { role: 'heading', 'aria-level': app.host.name === 'widget' ? 2 : 1, 'data-testid': 'finding' }, meta.finding || meta.title), search.el,
       menu('Selection', formats.map((format) => h('button', { onclick: () => save(format), 'data-testid': `save-${format}` }, `save as ${format.toUpperCase()}`)), h('button', { onclick: () => file.click() }, 'load …'), file),
       app.host.can.link ? h('button', { onclick: copyLink, 'data-testid': 'copy-link' }, 'Copy link') : null, menu('Theme', theme)),
     h('div.line', {}, h('p.facts', {}, [meta.title, meta.subtitle, meta.task, meta.recall ? `R@${meta.k} ${rate(meta.recall.value)} (${range(meta.recall.low, meta.recall.high)})` : null].filter(Boolean).join(' · ')), chips),
@@ -26,7 +26,7 @@ function makeTop(app) {
 
   function drawChips() {
     const list = chipsOf(d, app.state)
-    refill(chips, list.map((chip) => h('button.chip', { role: 'listitem', 'aria-label': `Take away: ${chip.text}`, onclick: () => app.set(chip.patch) }, h('span', {}, chip.text), ' ×')),
+    refill(chips, list.map((chip) => h('button.chip', { 'aria-label': `${chip.text} ×: take away`, onclick: () => app.set(chip.patch) }, h('span', {}, chip.text), ' ×')),
       list.length ? h('button.reset', { 'data-testid': 'reset', onclick: () => app.reset() }, 'reset all') : null)
   }
 

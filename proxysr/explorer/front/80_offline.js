@@ -74,15 +74,11 @@ function latentProxy(m, d) {
   function read(given, temperature) {
     const clicks = given.slice(-m.max_length)
     const prior = centred(Float64Array.from(m.log_weights, (w) => m.trained_temperature * w))
-    const addends = clicks.map((item, n) => {
-      const pull = Float64Array.from({ length: K }, (_, k) => dot(m.proxies, k, m.items, item))
-      if (!n) return centred(pull.map((v, k) => v - m.log_z_first[k]))
-      const { logZ } = after(clicks, n)
-      return centred(pull.map((v, k) => v - logZ[k]))
-    })
+    const logZ = clicks.map((_, n) => (n ? after(clicks, n).logZ : m.log_z_first))
+    const addends = clicks.map((item, n) => centred(Float64Array.from({ length: K }, (_, k) => dot(m.proxies, k, m.items, item) - logZ[n][k])))
     const logits = prior.slice()
     const posterior = addends.map((one) => { for (let k = 0; k < K; k++) logits[k] += one[k]; return softmax(logits.map((x) => x / temperature)) })
-    return { clicks, prior, addends, posterior, logits }
+    return { clicks, addends, posterior, logits, logZ }
   }
 
   const order = (xs) => [...xs.keys()].sort((a, b) => xs[b] - xs[a])
@@ -121,6 +117,45 @@ function latentProxy(m, d) {
     }
   }
 
+  /** The click to drop, or to replace by a common item, that most clearly changes the leading interest. */
+  function smallest({ clicks: given }) {
+    const now = read(given, m.temperature)
+    const { clicks } = now
+    const [before] = order(now.logits)
+    const lead = (logits) => Math.max(...logits.filter((_, k) => k !== before)) - logits[before]
+    const edits = clicks.length > 1 ? clicks.map((_, at) => ({ at, item: null })) : []
+    edits.push(...promising(now, lead))
+    let best = { lead: 0 }
+    for (const edit of edits) {
+      const edited = clicks.flatMap((x, i) => (i !== edit.at ? [x] : edit.item === null ? [] : [edit.item]))
+      const found = read(edited, m.temperature)
+      if (lead(found.logits) > best.lead) best = { ...edit, edited, lead: lead(found.logits), weights: found.posterior.at(-1) }
+    }
+    if (!best.edited) return { clicks: null, sentence: 'No change of a single click makes it follow another interest.' }
+    const [after] = order(best.weights)
+    const title = (index) => `“${d.byIndex.has(index) ? d.title(d.byIndex.get(index)) : `item ${index}`}”`
+    const what = `${title(clicks[best.at])} (click ${given.length - clicks.length + best.at + 1})`
+    return {
+      clicks: [...given.slice(0, given.length - clicks.length), ...best.edited],
+      sentence: `${best.item === null ? `Dropping ${what}` : `Replacing ${what} by ${title(best.item)}`} makes it follow ${d.proxies[after].name} in place of ${d.proxies[before].name}, with probability ${best.weights[after].toFixed(2)}.`,
+    }
+  }
+
+  /** Replacements that promise most, as if the normalisers of later clicks stayed as they are. */
+  function promising({ clicks, addends, logits, logZ }, lead) {
+    const common = [...d.items.index.keys()].sort((a, b) => d.items.count[b] - d.items.count[a]).slice(0, 1000).map((item) => d.items.index[item])
+    const found = []
+    for (const item of common) {
+      const pull = Float64Array.from({ length: K }, (_, k) => dot(m.proxies, k, m.items, item))
+      clicks.forEach((_, at) => {
+        const addend = centred(pull.map((v, k) => v - logZ[at][k]))
+        const gain = lead(logits.map((v, k) => v - addends[at][k] + addend[k]))
+        if (gain > 0) found.push({ at, item, gain })
+      })
+    }
+    return found.sort((x, y) => y.gain - x.gain).slice(0, 20)
+  }
+
   const clicksOf = (row) => Array.from(d.clicks(row), (item) => d.items.index[item])
 
   return {
@@ -139,17 +174,7 @@ function latentProxy(m, d) {
       const rank = !isAsked ? null : 1 + found.reduce((sum, score, i) => sum + (i > 0 && score > found[target]), 0)
       return { items: best(found, seen), target: target === null ? null : { index: target }, rank }
     },
-    /** The one dropped click that changes the leading interest, the latest first; replacing all by all takes too long here. */
-    smallest({ clicks }) {
-      const leader = (list) => order(read(list, m.temperature).posterior.at(-1))[0]
-      const now = leader(clicks)
-      for (let at = clicks.length - 1; at >= 0 && clicks.length > 1; at--) {
-        const rest = clicks.filter((_, i) => i !== at)
-        const then = leader(rest)
-        if (then !== now) return { clicks: rest, sentence: `Without click ${at + 1} it follows ${d.proxies[then].name}.` }
-      }
-      return { clicks: null, sentence: 'No single click that is dropped changes the interest. (Replacing clicks is tried only with proxysr explore.)' }
-    },
+    smallest,
   }
 }
 
