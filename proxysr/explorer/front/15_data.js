@@ -37,9 +37,15 @@ function dataOf(header, buffer) {
   d.months = lazily(() => monthsOf(s.started))
   d.weekdays = lazily(() => s.started.map((t) => (known(t) ? (Math.floor(t / 86400) + 3) % 7 : NaN)))
   d.userRows = lazily(() => grouped(s.user, d.users.id.length))
+  d.proxies.forEach((_, k) => rename(d, k))
   d.leads = leadsOf(d.proxies)
   d.whole = lazily(() => profile(d, Uint32Array.from({ length: d.n }, (_, i) => i)))
   return d
+}
+
+/** Give an interest its name; those without words of their own are told apart by number. */
+function rename(d, k, { name, by } = d.proxies[k]) {
+  Object.assign(d.proxies[k], { name: by === 'mixed' || by === 'empty' ? `${name} ${k}` : name, by })
 }
 
 function lazily(make) {

@@ -1,7 +1,7 @@
 // The list of interests: how large, in words, how well served. And buttons that go to an interest, a session, a customer.
 
-function interestButton(app, k, text) {
-  const name = text ?? app.d.proxies[k]?.name
+function interestButton(app, k) {
+  const name = app.d.proxies[k]?.name
   if (name == null) return h('span', {}, '–')
   return h('button.go', { onclick: () => app.go.interest(k), title: name }, swatch(app.colour(k)), h('span', {}, name))
 }
@@ -37,7 +37,7 @@ function renamer(app, k) {
         done()
         const answer = await app.ask('rename', { proxy: k, name: field.value.trim() })
         if (!answer) return
-        Object.assign(app.d.proxies[answer.proxy], { name: answer.name, by: answer.by })
+        rename(app.d, answer.proxy, answer)
         app.refresh('names')
       },
       onkeydown: (event) => { if (event.key === 'Escape') { event.stopPropagation(); done(); button.focus() } },
@@ -83,7 +83,7 @@ function makeInterests(app) {
     const most = Math.max(...full.map(app.size), 1)
     rows = new Map()
     const lines = full.map((k) => { const line = drawLine(k, most, domain); rows.set(k, line); return line.el })
-    refill(list, columnHead(), h('div', { role: 'list', 'aria-label': 'Interests in use' }, lines), empty.length ? h('details.fold', {}, h('summary', {}, `${empty.length} empty`), empty.map((k) => h('div', {}, interestButton(app, k, `${d.proxies[k].name} ${k}`)))) : null)
+    refill(list, columnHead(), h('div', { role: 'list', 'aria-label': 'Interests in use' }, lines), empty.length ? h('details.fold', {}, h('summary', {}, `${empty.length} empty`), empty.map((k) => h('div', {}, interestButton(app, k)))) : null)
   }
 
   function columnHead() {
