@@ -50,7 +50,7 @@ const known = (x) => x != null && !Number.isNaN(x)
 const count = (n) => Math.round(n).toLocaleString('en')
 const plural = (n, word) => `${count(n)} ${word}${n === 1 ? '' : 's'}`
 const percent = (x, digits = 0) => (known(x) ? `${(100 * x).toFixed(digits)} %` : '–')
-const rate = (x) => (known(x) ? x.toFixed(3).replace(/^(-?)0\./, '$1.') : '–')
+const rate = (x) => (known(x) ? x.toFixed(3).replace('-', '−').replace(/^(−?)0\./, '$1.') : '–')
 const signed = (x) => (known(x) ? (x >= 0 ? '+' : '−') + rate(Math.abs(x)) : '–')
 const range = (low, high) => (known(low) && known(high) ? `${rate(low)} to ${rate(high)}` : 'no interval')
 const small = (p) => (!known(p) ? '' : p < 0.001 ? 'p < .001' : `p ${rate(p)}`)

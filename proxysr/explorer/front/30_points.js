@@ -2,14 +2,14 @@
 
 const VERTEX = `#version 300 es
 layout(location=0) in vec2 full; layout(location=1) in vec2 half_way; layout(location=2) in uint code; layout(location=3) in uint on;
-uniform float t, size; uniform vec2 scale, shift; uniform sampler2D palette; out vec4 ink;
+uniform float t, size, faint; uniform vec2 scale, shift; uniform sampler2D palette; out vec4 ink;
 void main() {
   vec2 at = mix(half_way, full, t) * scale + shift;
   bool listed = on == 1u;
   gl_Position = vec4(at, listed ? 0. : .5, 1); // listed dots lie in front
   gl_PointSize = listed ? size : size * .8;
   ink = texelFetch(palette, ivec2(listed ? int(code) : 255, 0), 0);
-  if (!listed) ink.a = .22;
+  if (!listed) ink.a = faint;
 }`
 const FRAGMENT = `#version 300 es
 precision highp float; in vec4 ink; out vec4 colour; uniform float size;
@@ -18,6 +18,9 @@ void main() {
   float a = ink.a * (size < 3. ? 1. : 1. - smoothstep(1. - 2. / size, 1., r));
   colour = vec4(ink.rgb * a, a);
 }`
+
+/** How much of the dots that are not listed is seen: the more lie on each other, the less. */
+const faintOf = (n) => Math.min(0.25, Math.max(0.06, 5 / Math.sqrt(n)))
 
 /** A layer of `n` dots: places (2n) once, then `paint`, `choose` and `draw`. */
 function makePoints(full, half, onfallback) {
@@ -47,6 +50,7 @@ function makePoints(full, half, onfallback) {
     return made
   }
   const away = (xy) => xy.map((v) => (v === v ? v : 1e6))
+  gl.uniform1f(at('faint'), faintOf(n))
   buffer(0, away(full), 2)
   buffer(1, away(half ?? full), 2)
   const codes = buffer(2, new Uint8Array(n), 1)
@@ -96,7 +100,7 @@ function plainPoints(canvas, full, half) {
       context.setTransform(ratio, 0, 0, ratio, 0, 0)
       context.clearRect(0, 0, canvas.width, canvas.height)
       for (const turn of [0, 1]) {
-        context.globalAlpha = turn ? 0.92 : 0.22
+        context.globalAlpha = turn ? 0.92 : faintOf(n)
         for (let row = 0; row < n; row++) {
           if (mask[row] !== turn) continue
           const other = half ?? full

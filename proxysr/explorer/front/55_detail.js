@@ -80,7 +80,7 @@ function makeDetail(app) {
       section('Items it has more than others', items.length ? itemList(items) : h('p.soft', {}, 'None that is significant.')),
       when(own, app.colour(k)),
       d.users ? section('Who follows it', followers(own)) : null,
-      section('Nearest interests', p.nearest.length ? h('ul.plain', {}, p.nearest.map((x) => h('li', {}, interestButton(app, x.proxy), h('span.soft', {}, `cosine ${x.cosine.toFixed(2)}, runner-up of ${percent(x.overlap)}`)))) : h('p.soft', {}, 'None.')))
+      section('Nearest interests', p.nearest.length ? h('ul.plain', {}, p.nearest.map((x) => h('li', {}, interestButton(app, x.proxy), h('span.soft', {}, `cosine ${rate(x.cosine)}, 2nd of ${percent(x.overlap)}`)))) : h('p.soft', {}, 'None.')))
   }
 
   function versus(b) {

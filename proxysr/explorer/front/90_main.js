@@ -121,7 +121,6 @@ function makeApp(root, d, host) {
   root.append(top.el, interests.el, middle.el, detail.el, tables.el)
   for (const part of parts) part.update(ALL)
   app.map = map.debug
-  app.parts = parts
   if (notes.length) top.tell(notes.join(' '))
 
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { dress_(); app.refresh('theme') })
