@@ -34,19 +34,27 @@ function checksOf(d) {
   const number = (x) => x == null || Number.isFinite(x)
   const text = (x) => typeof x === 'string'
   const isRow = (x) => within(x, d.n)
-  const pin = (x) => x === null || x?.kind === 'interest' && within(x.proxy, d.K) || x?.kind === 'session' && isRow(x.row) || x?.kind === 'group' && listOf(x.rows, isRow)
-  const filter = (f) => text(f?.by) && valuesOf(d, f.by) != null && (f.values ? listOf(f.values, Number.isFinite) : number(f.low) && number(f.high))
+  const pin = (x) => x === null || x?.kind === 'interest' && within(x.proxy, d.K) || x?.kind === 'session' && isRow(x.row)
+    || x?.kind === 'group' && listOf(x.rows, isRow)
+  const filter = (f) => text(f?.by) && valuesOf(d, f.by) != null
+    && (f.values ? listOf(f.values, Number.isFinite) : number(f.low) && number(f.high))
   return {
-    progress: (x) => x >= 50 && x <= 100, view: oneOf('map', 'flow', 'matrix'), tab: oneOf('sessions', 'customers'), theme: oneOf('auto', 'light', 'dark'),
-    colour: (x) => text(x) && colourChoices(d).some(([key]) => key === x), interest: among(d.K), session: among(d.n), user: among(d.users?.id.length ?? 0),
-    rows: (x) => x === null || listOf(x, isRow), lasso: (x) => x === null || listOf(x, (p) => p?.length === 2 && p.every(Number.isFinite)), lasso_at: (x) => x >= 50 && x <= 100,
-    why: text, search: text, merged: oneOf(true, false), filters: (x) => listOf(x, filter), pins: (x) => pin(x?.a ?? null) && pin(x?.b ?? null) && typeof x === 'object' && x !== null,
-    edit: (x) => x === null || listOf(x?.clicks, (item) => within(item, d.meta.n_items + 1)) && number(x.temperature) && among(d.K)(x.proxy ?? null),
+    progress: (x) => x >= 50 && x <= 100, view: oneOf('map', 'flow', 'matrix'), tab: oneOf('sessions', 'customers'),
+      theme: oneOf('auto', 'light', 'dark'),
+    colour: (x) => text(x) && colourChoices(d).some(([key]) => key === x), interest: among(d.K), session: among(d.n),
+      user: among(d.users?.id.length ?? 0),
+    rows: (x) => x === null || listOf(x, isRow), lasso: (x) => x === null
+      || listOf(x, (p) => p?.length === 2 && p.every(Number.isFinite)), lasso_at: (x) => x >= 50 && x <= 100,
+    why: text, search: text, merged: oneOf(true, false), filters: (x) => listOf(x, filter),
+      pins: (x) => pin(x?.a ?? null) && pin(x?.b ?? null) && typeof x === 'object' && x !== null,
+    edit: (x) => x === null || listOf(x?.clicks, (item) => within(item, d.meta.n_items + 1)) && number(x.temperature)
+      && among(d.K)(x.proxy ?? null),
   }
 }
 
 function linkOf(state) {
-  const changed = Object.fromEntries(Object.entries(state).filter(([key, x]) => key === 'version' || JSON.stringify(x) !== JSON.stringify(START[key])))
+  const changed = Object.fromEntries(Object.entries(state).filter(([key, x]) => key === 'version'
+    || JSON.stringify(x) !== JSON.stringify(START[key])))
   const bytes = new TextEncoder().encode(JSON.stringify(changed))
   let text = ''
   for (const byte of bytes) text += String.fromCharCode(byte)

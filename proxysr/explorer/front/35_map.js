@@ -32,7 +32,8 @@ function makeMap(app) {
   }
 
   function drawTools() {
-    const button = (text, label, onclick, on) => h('button', { onclick, 'aria-label': label, title: label, 'aria-pressed': on == null ? null : String(on) }, text)
+    const button = (text, label, onclick, on) => h('button',
+      { onclick, 'aria-label': label, title: label, 'aria-pressed': on == null ? null : String(on) }, text)
     const turn = (name) => () => { tool = name; surface.classList.toggle('pan', name === 'pan'); drawTools() }
     refill(tools,
       button('⬠', 'Lasso: drag around sessions (Shift adds, Alt takes away)', turn('lasso'), tool === 'lasso'),
@@ -111,7 +112,8 @@ function makeMap(app) {
     const named = new Set(labels.map((label) => label.k))
     for (const ring of rings) {
       const chosen = state.interest !== null && app.lead(state.interest) === ring.k
-      lines.push(svg('circle', { class: chosen ? 'ring chosen' : named.has(ring.k) ? 'ring' : 'ring faint', cx: ring.x, cy: ring.y, r: ring.r, style: { '--c': app.colour(ring.k) } }))
+      lines.push(svg('circle', { class: chosen ? 'ring chosen' : named.has(ring.k) ? 'ring' : 'ring faint', cx: ring.x, cy: ring.y,
+        r: ring.r, style: { '--c': app.colour(ring.k) } }))
     }
     for (const label of labels) {
       const chosen = state.interest !== null && app.lead(state.interest) === label.k
@@ -126,7 +128,8 @@ function makeMap(app) {
   function marker(row) {
     const [x, y] = toPixels(placeOf(d, row, state().progress))
     if (!known(x)) return []
-    return [svg('circle', { class: 'halo', cx: x, cy: y, r: 9 }), svg('circle', { class: 'picked', cx: x, cy: y, r: 9, 'data-testid': 'picked' })]
+    return [svg('circle', { class: 'halo', cx: x, cy: y, r: 9 }),
+      svg('circle', { class: 'picked', cx: x, cy: y, r: 9, 'data-testid': 'picked' })]
   }
   const state = () => app.state
 
@@ -187,7 +190,8 @@ function makeMap(app) {
       if (t < 1) { x = half[2 * row] + t * (x - half[2 * row]); y = half[2 * row + 1] + t * (y - half[2 * row + 1]) }
       const far = (view.x + view.scale * x - px) ** 2 + (view.y - view.scale * y - py) ** 2
       const listed = app.mask[row] // a listed dot goes before one that is filtered out
-      if (far <= REACH * REACH && (listed > bestListed || (listed === bestListed && far < best))) [best, found, bestListed] = [far, row, listed]
+      if (far > REACH * REACH || listed < bestListed || (listed === bestListed && far >= best)) continue
+      [best, found, bestListed] = [far, row, listed]
     }
     return found < 0 ? null : { row: found, distance: Math.sqrt(best) }
   }
@@ -276,7 +280,8 @@ function makeMap(app) {
     const inside = insideOf(d, polygon, at)
     const rows = []
     for (let row = 0; row < d.n; row++) if (event.shiftKey ? app.mask[row] || inside[row] : app.mask[row] && !inside[row]) rows.push(row)
-    app.set({ ...NO_SELECTION, filters: event.shiftKey ? [] : app.state.filters, rows, why: event.shiftKey ? 'several lassos' : 'a lasso taken away', session: null }, 'lasso')
+    app.set({ ...NO_SELECTION, filters: event.shiftKey ? [] : app.state.filters, rows,
+      why: event.shiftKey ? 'several lassos' : 'a lasso taken away', session: null }, 'lasso')
   }
 
   function chooseInView() {
@@ -307,12 +312,14 @@ function makeMap(app) {
     if (app.state.view !== 'map') return
     if (changed.has('listed') || repaint || ['progress', 'session', 'view', 'interest', 'names'].some((key) => changed.has(key))) draw()
   }
-  return { el, update, debug: { view, toPixels, placeOf: (row) => toPixels(placeOf(d, row, app.state.progress)), rings: () => rings, labels: () => labels, kind: () => points.kind } }
+  return { el, update, debug: { view, toPixels, placeOf: (row) => toPixels(placeOf(d, row, app.state.progress)), rings: () => rings,
+    labels: () => labels, kind: () => points.kind } }
 }
 
 function interestWords(app, k) {
   const p = app.d.proxies[k]
-  return [p.name, `${plural(app.size(k), 'session')}, R@${app.d.meta.k} ${rate(p.recall)}`, p.n_half == null ? null : `${count(p.n_half)} half-way`].filter(Boolean)
+  return [p.name, `${plural(app.size(k), 'session')}, R@${app.d.meta.k} ${rate(p.recall)}`,
+    p.n_half == null ? null : `${count(p.n_half)} half-way`].filter(Boolean)
 }
 
 function sessionWords(app, row) {

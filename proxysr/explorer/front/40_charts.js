@@ -12,11 +12,13 @@ function bars(title, labels, values, whole, colour) {
     class: 'bars', viewBox: '0 0 100 36', preserveAspectRatio: 'none', role: 'img',
     'aria-label': `${title}: most at ${labels[top]}, ${percent(own[top])}${all ? `; of all sessions ${percent(all[top])}` : ''}`,
   })
-  own.forEach((v, i) => chart.append(svg('rect', { x: i * w + w * 0.1, y: y(v), width: w * 0.8, height: 36 - y(v), style: { '--c': colour } },
+  own.forEach((v, i) => chart.append(svg('rect', { x: i * w + w * 0.1, y: y(v), width: w * 0.8, height: 36 - y(v),
+    style: { '--c': colour } },
     svg('title', {}, `${labels[i]}: ${count(values[i])} (${percent(v)}${all ? `, all ${percent(all[i])}` : ''})`))))
   if (all) chart.append(svg('polyline', { class: 'all', points: all.map((v, i) => `${(i + 0.5) * w},${y(v)}`).join(' ') }))
   const every = Math.ceil(n / (labels[0].length > 4 ? 4 : 7))
-  const under = h('div.axis', { 'aria-hidden': 'true' }, labels.map((text, i) => (i % every ? null : h('span', { style: { left: `${(i + 0.5) * w}%` } }, text))))
+  const under = h('div.axis', { 'aria-hidden': 'true' },
+    labels.map((text, i) => (i % every ? null : h('span', { style: { left: `${(i + 0.5) * w}%` } }, text))))
   return h('figure', {}, h('figcaption', {}, title), chart, under)
 }
 
@@ -28,7 +30,8 @@ function lines(title, labels, series, { low = null, high = null, format = rate, 
   const x = (i) => (n > 1 ? 2 + 96 * i / (n - 1) : 50)
   const y = (v) => 38 - 36 * (v - from) / (to - from || 1)
   const said = series.map((s) => `${s.name} ends at ${format(s.values.at(-1))}`).join(', ')
-  const chart = svg('svg', { class: 'lines', viewBox: '0 0 100 40', preserveAspectRatio: 'none', role: 'img', 'aria-label': `${title}: ${said}` })
+  const chart = svg('svg', { class: 'lines', viewBox: '0 0 100 40', preserveAspectRatio: 'none', role: 'img',
+    'aria-label': `${title}: ${said}` })
   if (mark !== null) chart.append(svg('line', { class: 'mark', x1: x(mark), x2: x(mark), y1: 0, y2: 40 }))
   for (const s of series) {
     chart.append(svg('polyline', { points: Array.from(s.values, (v, i) => `${x(i)},${y(v)}`).join(' '), style: { '--c': s.colour } }))
@@ -41,7 +44,8 @@ function lines(title, labels, series, { low = null, high = null, format = rate, 
 /** A value, its interval, and where the whole is. */
 function whisker({ value, low, high }, whole, [from, to], text) {
   const x = (v) => Math.min(100, Math.max(0, 100 * (v - from) / (to - from || 1)))
-  const el = svg('svg', { class: 'whisker', viewBox: '0 0 100 12', preserveAspectRatio: 'none', role: 'img', 'aria-label': text }, svg('title', {}, text))
+  const el = svg('svg', { class: 'whisker', viewBox: '0 0 100 12', preserveAspectRatio: 'none', role: 'img', 'aria-label': text },
+    svg('title', {}, text))
   if (known(whole)) el.append(svg('line', { class: 'whole', x1: x(whole), x2: x(whole), y1: 0, y2: 12 }))
   if (known(low) && known(high)) el.append(svg('line', { class: 'interval', x1: x(low), x2: x(high), y1: 6, y2: 6 }))
   if (known(value)) {
@@ -55,7 +59,8 @@ function whisker({ value, low, high }, whole, [from, to], text) {
 function bar(share, colour, sign = false) {
   const width = `${Math.min(100, Math.abs(share) * (sign ? 50 : 100))}%`
   const left = !sign ? '0' : share < 0 ? `calc(50% - ${width})` : '50%'
-  return h(sign ? 'span.bar.signed' : 'span.bar', { 'aria-hidden': 'true' }, h('i', { style: { '--w': width, '--l': left, '--c': colour } }))
+  return h(sign ? 'span.bar.signed' : 'span.bar', { 'aria-hidden': 'true' },
+    h('i', { style: { '--w': width, '--l': left, '--c': colour } }))
 }
 
 /** Sessions of one person over time, each a button. */
@@ -72,10 +77,12 @@ function strip(app, rows) {
     const label = `${sessionWords(app, row).join(', ')}`
     return h('button.dot', {
       'aria-label': label, title: label, onclick: () => app.go.session(row), 'aria-pressed': String(app.state.session === row),
-      style: { left: `${left}%`, bottom: `${4 + 15 * (level % 5)}px`, '--c': app.colour(proxy[row]), '--s': `${8 + Math.min(8, Math.sqrt(clicks[row]) * 1.4)}px` },
+      style: { left: `${left}%`, bottom: `${4 + 15 * (level % 5)}px`, '--c': app.colour(proxy[row]),
+        '--s': `${8 + Math.min(8, Math.sqrt(clicks[row]) * 1.4)}px` },
     })
   })
   const ends = app.d.hasDates ? [day(first), day(last)] : ['first', 'last']
   const height = `${26 + 15 * Math.min(4, Math.max(...seats.values()) - 1)}px`
-  return h('figure', {}, h('div.strip', { style: { height } }, dots), h('div.axis.ends', { 'aria-hidden': 'true' }, h('span', {}, ends[0]), h('span', {}, ends[1])))
+  return h('figure', {}, h('div.strip', { style: { height } }, dots),
+    h('div.axis.ends', { 'aria-hidden': 'true' }, h('span', {}, ends[0]), h('span', {}, ends[1])))
 }

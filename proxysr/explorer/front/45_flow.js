@@ -29,7 +29,9 @@ function makeFlow(app) {
     const same = (a, b) => app.lead(a) === b
     return Array.from(app.rows.filter((row) => {
       if (kind === 'training') return same(half[row], from) && same(proxy[row], to)
-      for (let at = offsets[row] + 1; at < offsets[row + 1]; at++) if (path[at] !== path[at - 1] && same(path[at - 1], from) && same(path[at], to)) return true
+      for (let at = offsets[row] + 1; at < offsets[row + 1]; at++) {
+        if (path[at] !== path[at - 1] && same(path[at - 1], from) && same(path[at], to)) return true
+      }
       return false
     }))
   }
@@ -76,7 +78,11 @@ function makeFlow(app) {
       const spare = tall.reduce((a, b) => a + b, 0) + 6 * sizes.length
       const shrink = Math.min(1, height / spare)
       let y = 0
-      return new Map(sizes.map(([k, n], i) => { const at = { y: y * shrink, tall: tall[i] * shrink, n, used: 0 }; y += tall[i] + 6; return [k, at] }))
+      return new Map(sizes.map(([k, n], i) => {
+        const at = { y: y * shrink, tall: tall[i] * shrink, n, used: 0 }
+        y += tall[i] + 6
+        return [k, at]
+      }))
     })
     const chart = svg('svg', { class: 'sankey', width, height, role: 'group', 'aria-label': 'Flows between interests' })
     for (const [from, to, n] of list) {
@@ -89,18 +95,22 @@ function makeFlow(app) {
       const path = `M${x0},${ya}C${middle},${ya} ${middle},${yb} ${x1},${yb}V${yb + hb}C${middle},${yb + hb} ${middle},${ya + ha} ${x0},${ya + ha}Z`
       const label = `${d.proxies[from].name} to ${d.proxies[to].name}: ${count(n)}`
       const pick = () => app.go.rows(rowsOf(from, to), `${d.proxies[from].name} → ${d.proxies[to].name}`)
-      chart.append(svg('path', { class: 'ribbon', d: path, tabindex: 0, role: 'button', 'aria-label': label, style: { '--c': app.colour(from) }, onclick: pick,
-        onkeydown: (event) => { if (event.key === 'Enter' || event.key === ' ') { event.preventDefault(); pick() } } }, svg('title', {}, label)))
+      chart.append(svg('path', { class: 'ribbon', d: path, tabindex: 0, role: 'button', 'aria-label': label,
+        style: { '--c': app.colour(from) }, onclick: pick,
+        onkeydown: (event) => { if (event.key === 'Enter' || event.key === ' ') { event.preventDefault(); pick() } } },
+          svg('title', {}, label)))
     }
     const names = nodes.flatMap((side, right) => [...side].map(([k, at]) => h('button.node', {
       title: d.proxies[k].name, onclick: () => app.go.interest(k),
-      style: { top: `${at.y}px`, height: `${at.tall}px`, [right ? 'right' : 'left']: '0', width: `${labelWidth}px`, '--c': app.colour(k) }, 'data-side': right ? 'right' : 'left',
+      style: { top: `${at.y}px`, height: `${at.tall}px`, [right ? 'right' : 'left']: '0', width: `${labelWidth}px`,
+        '--c': app.colour(k) }, 'data-side': right ? 'right' : 'left',
     }, h('span', {}, d.proxies[k].name), h('b', {}, count(at.n)))))
     return h('div.alluvial', { style: { width: `${width}px`, height: `${height}px` } }, chart, names)
   }
 
   new ResizeObserver(() => { if (app.state.view === 'flow') draw() }).observe(el)
-  return { el, update: (changed) => { if (app.state.view === 'flow' && ['listed', 'view', 'merged', 'names', 'all'].some((key) => changed.has(key))) draw() } }
+  return { el, update: (changed) => { if (app.state.view === 'flow'
+    && ['listed', 'view', 'merged', 'names', 'all'].some((key) => changed.has(key))) draw() } }
 }
 
 function makeMatrix(app) {
@@ -135,8 +145,10 @@ function makeMatrix(app) {
     const ks = order.slice(0, most)
     const made = kind === 'rival' || kind === 'near' ? between(ks) : byAxis(ks)
     refill(el,
-      h('div.bar-of-tools', {}, choice('matrix', kinds, kind, (next) => { kind = next; draw() }, 'radio'), h('p', {}, made.said)), made.table,
-      order.length > most ? h('button.more', { onclick: () => { most += 60; draw() } }, `and ${count(order.length - most)} more interests`) : null)
+      h('div.bar-of-tools', {}, choice('matrix', kinds, kind, (next) => { kind = next; draw() }, 'radio'), h('p', {}, made.said)),
+        made.table,
+      order.length > most ? h('button.more', { onclick: () => { most += 60; draw() } },
+        `and ${count(order.length - most)} more interests`) : null)
   }
 
   function byAxis(ks) {
@@ -156,12 +168,15 @@ function makeMatrix(app) {
       const lift = sums.get(k) ? (n + 0.5) / (sums.get(k) * totals[i] / all + 0.5) : 1
       const shade = Math.log2(lift) / 3
       const pick = () => {
-        if (filter) return app.set({ ...NO_SELECTION, interest: k, session: null, filters: [...app.state.filters.filter((f) => f.by !== filter(i).by), filter(i)] })
-        app.go.rows(Array.from(app.rows.filter((row) => app.lead(d.sessions.proxy[row]) === k && of(row) === i)), `${d.proxies[k].name}, ${labels[i]}`)
+        if (filter) return app.set({ ...NO_SELECTION, interest: k, session: null,
+          filters: [...app.state.filters.filter((f) => f.by !== filter(i).by), filter(i)] })
+        app.go.rows(Array.from(app.rows.filter((row) => app.lead(d.sessions.proxy[row]) === k && of(row) === i)),
+          `${d.proxies[k].name}, ${labels[i]}`)
       }
       return { n, colour: diverging(shade, app.dark()), label: `${d.proxies[k].name}, ${labels[i]}: ${plural(n, 'session')}, ${lift.toFixed(1)} times what all have`, pick }
     }))
-    return { table: grid(ks, labels.slice(0, width), cells), said: 'Sessions of each interest. Orange: more than all sessions have there; blue: fewer.' }
+    return { table: grid(ks, labels.slice(0, width), cells),
+      said: 'Sessions of each interest. Orange: more than all sessions have there; blue: fewer.' }
   }
 
   function between(ks) {
@@ -185,8 +200,10 @@ function makeMatrix(app) {
     return ks.map((k, i) => ks.map((other, j) => {
       const share = counts[i][j] / (sums[i] || 1)
       return {
-        n: counts[i][j], colour: diverging(Math.min(1, share * 2), app.dark()), label: `${d.proxies[k].name} before ${d.proxies[other].name}: ${plural(counts[i][j], 'session')}, ${percent(share)}`,
-        pick: () => app.set({ ...NO_SELECTION, interest: k, session: null, filters: [...app.state.filters.filter((f) => f.by !== 'runner_up'), { by: 'runner_up', values: [other] }] }),
+        n: counts[i][j], colour: diverging(Math.min(1, share * 2), app.dark()),
+          label: `${d.proxies[k].name} before ${d.proxies[other].name}: ${plural(counts[i][j], 'session')}, ${percent(share)}`,
+        pick: () => app.set({ ...NO_SELECTION, interest: k, session: null,
+          filters: [...app.state.filters.filter((f) => f.by !== 'runner_up'), { by: 'runner_up', values: [other] }] }),
       }
     }))
   }
@@ -212,11 +229,15 @@ function makeMatrix(app) {
       event.preventDefault()
       el.querySelector(`[data-cell="${from[0] + step[0]},${from[1] + step[1]}"]`)?.focus()
     }
-    const head = h('tr', {}, h('td'), labels.map((text) => h('th', { scope: 'col', class: slanted ? 'slant' : null, title: text }, h('span', {}, text))))
-    const body = ks.map((k, i) => h('tr', {}, h('th', { scope: 'row' }, interestButton(app, k)), cells[i].map((cell, j) => h('td', {}, h('button.cell', {
-      'aria-label': cell.label, title: cell.label, tabindex: i || j ? -1 : 0, 'data-cell': `${i},${j}`, onclick: cell.pick, style: { '--c': cell.colour, '--t': inkOn(cell.colour) },
+    const head = h('tr', {}, h('td'), labels.map((text) => h('th', { scope: 'col', class: slanted ? 'slant' : null, title: text },
+      h('span', {}, text))))
+    const body = ks.map((k, i) => h('tr', {}, h('th', { scope: 'row' }, interestButton(app, k)),
+      cells[i].map((cell, j) => h('td', {}, h('button.cell', {
+      'aria-label': cell.label, title: cell.label, tabindex: i || j ? -1 : 0, 'data-cell': `${i},${j}`, onclick: cell.pick,
+        style: { '--c': cell.colour, '--t': inkOn(cell.colour) },
     }, cell.text ?? (cell.n ? count(cell.n) : ''))))))
     return h('div.gridbox', {}, h('table.grid', { onkeydown: move }, h('thead', {}, head), h('tbody', {}, body)))
   }
-  return { el, update: (changed) => { if (app.state.view === 'matrix' && ['listed', 'view', 'merged', 'names', 'theme', 'all'].some((key) => changed.has(key))) draw() } }
+  return { el, update: (changed) => { if (app.state.view === 'matrix'
+    && ['listed', 'view', 'merged', 'names', 'theme', 'all'].some((key) => changed.has(key))) draw() } }
 }

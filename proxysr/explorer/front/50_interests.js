@@ -29,7 +29,8 @@ function servedOf(app, k) {
 function renamer(app, k) {
   if (!app.host.can.rename) return null
   const open = () => {
-    const field = h('input', { value: app.d.proxies[k].name, 'aria-label': `New name of ${app.d.proxies[k].name}; empty: the one from its items`, maxlength: 80 })
+    const field = h('input', { value: app.d.proxies[k].name,
+      'aria-label': `New name of ${app.d.proxies[k].name}; empty: the one from its items`, maxlength: 80 })
     const done = () => { if (form.isConnected) form.replaceWith(button) }
     const form = h('form.rename', {
       onsubmit: async (event) => {
@@ -57,7 +58,8 @@ function makeInterests(app) {
   const head = h('header')
   el.append(head, list)
   let sort = 'n'
-  const sorts = [['n', 'by size'], ['name', 'by name'], ['recall', `best R@${d.meta.k}`], ['worst', `worst R@${d.meta.k}`], ...(d.compare ? [['b', 'run B better'], ['a', 'run A better']] : [])]
+  const sorts = [['n', 'by size'], ['name', 'by name'], ['recall', `best R@${d.meta.k}`], ['worst', `worst R@${d.meta.k}`],
+    ...(d.compare ? [['b', 'run B better'], ['a', 'run A better']] : [])]
   const differences = (k) => d.compare?.by_proxy[k]?.difference
   const orders = {
     n: (k) => -app.size(k), name: null, recall: (k) => -(servedOf(app, k).recall ?? -1), worst: (k) => servedOf(app, k).recall ?? 2,
@@ -76,18 +78,22 @@ function makeInterests(app) {
       h('h2', {}, 'Interests'),
       h('p.soft', {}, `${full.length} in use, ${known(d.meta.effective) ? `as many as ${d.meta.effective.toFixed(1)} of equal size` : ''}${empty.length ? `, ${empty.length} empty` : ''}`),
       h('div.line', {}, select('Sort interests', sorts, sort, (next) => { sort = next; build(); update(ALL) }),
-        h('label.tick', {}, h('input', { type: 'checkbox', checked: app.state.merged, disabled: !joined && !app.state.merged, 'data-testid': 'merged', onchange: (event) => app.set({ merged: event.target.checked }) }),
+        h('label.tick', {}, h('input', { type: 'checkbox', checked: app.state.merged, disabled: !joined && !app.state.merged,
+          'data-testid': 'merged', onchange: (event) => app.set({ merged: event.target.checked }) }),
           `join alike${joined ? ` (${joined})` : ': none'}`)))
     const values = full.flatMap((k) => { const s = servedOf(app, k); return [s.low, s.high] }).filter(known)
     const domain = [Math.min(...values, d.meta.recall?.low ?? 1), Math.max(...values, d.meta.recall?.high ?? 0)]
     const most = Math.max(...full.map(app.size), 1)
     rows = new Map()
     const lines = full.map((k) => { const line = drawLine(k, most, domain); rows.set(k, line); return line.el })
-    refill(list, columnHead(), h('div', { role: 'list', 'aria-label': 'Interests in use' }, lines), empty.length ? h('details.fold', {}, h('summary', {}, `${empty.length} empty`), empty.map((k) => h('div', {}, interestButton(app, k)))) : null)
+    refill(list, columnHead(), h('div', { role: 'list', 'aria-label': 'Interests in use' }, lines),
+      empty.length ? h('details.fold', {}, h('summary', {}, `${empty.length} empty`),
+      empty.map((k) => h('div', {}, interestButton(app, k)))) : null)
   }
 
   function columnHead() {
-    return h('div.row.names', { 'aria-hidden': 'true' }, h('span', {}, 'interest'), h('span.n', {}, 'sessions'), h('span.served', {}, `R@${d.meta.k}`), h('span.delta', {}, d.compare ? 'A − B' : 'Δ all'))
+    return h('div.row.names', { 'aria-hidden': 'true' }, h('span', {}, 'interest'), h('span.n', {}, 'sessions'),
+      h('span.served', {}, `R@${d.meta.k}`), h('span.delta', {}, d.compare ? 'A − B' : 'Δ all'))
   }
 
   function drawLine(k, most, domain) {
@@ -99,11 +105,16 @@ function makeInterests(app) {
     const sure = known(low) && (low > 0 || high < 0)
     const said = `${rate(served.recall)} (${range(served.low, served.high)}), ${signed(served.difference)} against all; ${plural(served.n_targets ?? 0, 'target')}`
     const inList = h('i.part')
-    const button = h('button.name', { 'aria-pressed': 'false', title: p.name, 'data-proxy': k, onclick: () => (app.state.interest === k ? app.set(NO_SELECTION) : app.go.interest(k)) }, swatch(app.colour(k)), h('span', {}, p.name))
+    const button = h('button.name', { 'aria-pressed': 'false', title: p.name, 'data-proxy': k,
+      onclick: () => (app.state.interest === k ? app.set(NO_SELECTION) : app.go.interest(k)) }, swatch(app.colour(k)),
+      h('span', {}, p.name))
     const line = h('div.row', { role: 'listitem' }, button,
-      h('span.n', { style: { '--w': `${100 * app.size(k) / most}%`, '--c': app.colour(k) } }, h('i'), inList, h('b', {}, count(app.size(k)))),
-      h('span.served', { title: said }, whisker({ value: served.recall, low: served.low, high: served.high }, d.meta.recall?.value, domain, said)),
-      h('span.delta', { class: sure ? `delta ${delta > 0 ? 'above' : 'below'}` : 'delta', title: b ? `run A − run B: ${signed(delta)} (${range(low, high)}), ${small(b.p)}` : said }, signed(delta)))
+      h('span.n', { style: { '--w': `${100 * app.size(k) / most}%`, '--c': app.colour(k) } }, h('i'), inList,
+        h('b', {}, count(app.size(k)))),
+      h('span.served', { title: said }, whisker({ value: served.recall, low: served.low, high: served.high }, d.meta.recall?.value,
+        domain, said)),
+      h('span.delta', { class: sure ? `delta ${delta > 0 ? 'above' : 'below'}` : 'delta',
+        title: b ? `run A − run B: ${signed(delta)} (${range(low, high)}), ${small(b.p)}` : said }, signed(delta)))
     return { el: line, button, inList, most, k }
   }
 

@@ -24,9 +24,12 @@ function makeSession(app) {
       h('p.verdict', {}, 'Follows ', interestButton(app, app.lead(k)), ` with ${percent(s.probability[row])}`,
         steady ? ' from the first click on' : `, since click ${s.since[row]} of ${L}`,
         s.runner_up[row] >= 0 ? ['; next is ', interestButton(app, app.lead(s.runner_up[row]))] : null, '.'),
-      h('p.soft', {}, [d.users && s.user[row] >= 0 ? ['customer ', userButton(app, s.user[row]), ', '] : null, d.hasDates ? `${day(s.started[row])}, ` : null, plural(L, 'click'),
-        s.met[row] > 1 ? `, ${s.met[row]} leading interests on the way` : null, known(s.rank[row]) ? `, last click ranked ${count(s.rank[row])}${s.repeat[row] ? ' (a repeat)' : ''}` : null]),
-      pathBox, section('Clicks, and what each adds to the lead', clickTable(row)), section('What it would be recommended', nextBox), whatIf.el)
+      h('p.soft', {}, [d.users && s.user[row] >= 0 ? ['customer ', userButton(app, s.user[row]), ', '] : null,
+        d.hasDates ? `${day(s.started[row])}, ` : null, plural(L, 'click'),
+        s.met[row] > 1 ? `, ${s.met[row]} leading interests on the way` : null,
+          known(s.rank[row]) ? `, last click ranked ${count(s.rank[row])}${s.repeat[row] ? ' (a repeat)' : ''}` : null]),
+      pathBox, section('Clicks, and what each adds to the lead', clickTable(row)), section('What it would be recommended', nextBox),
+        whatIf.el)
     drawPath(row)
     drawNext(row)
     whatIf.begin(row)
@@ -38,12 +41,15 @@ function makeSession(app) {
     const [from, to] = [s.offsets[row], s.offsets[row + 1]]
     if (to - from < 2) return
     const labels = Array.from({ length: to - from }, (_, i) => `click ${i + 1}`)
-    const show = (series, title) => refill(pathBox, lines(title, labels, series, { low: 0, high: 1, format: percent, mark: Math.max(0, s.since[row] - 1) }))
-    show([{ name: 'leading', values: Array.from(s.path_p.subarray(from, to), (p) => p / 255), colour: app.colour(s.proxy[row]) }], 'Probability of the leading interest after each click')
+    const show = (series, title) => refill(pathBox, lines(title, labels, series,
+      { low: 0, high: 1, format: percent, mark: Math.max(0, s.since[row] - 1) }))
+    show([{ name: 'leading', values: Array.from(s.path_p.subarray(from, to), (p) => p / 255), colour: app.colour(s.proxy[row]) }],
+      'Probability of the leading interest after each click')
     if (app.cannot('session')) return
     const answer = await app.ask('session', { row })
     if (!answer || app.state.session !== row) return
-    const series = answer.proxies.slice(0, 4).map((k, i) => ({ name: d.proxies[k].name, values: answer.posterior_by_click.map((weights) => weights[i]), colour: app.colour(k) }))
+    const series = answer.proxies.slice(0, 4).map((k, i) => ({ name: d.proxies[k].name,
+      values: answer.posterior_by_click.map((weights) => weights[i]), colour: app.colour(k) }))
     show(series, 'Probability after each click')
   }
 
@@ -53,12 +59,15 @@ function makeSession(app) {
     const clicks = Array.from(d.clicks(row))
     const evidence = s.evidence.subarray(from, from + clicks.length)
     const most = Math.max(Math.abs(s.prior[row]), ...evidence.map(Math.abs), 1e-9)
-    const strength = (v) => [bar(v / most, v < 0 ? '#D55E00' : '#0072B2', true), h('span.num', {}, `${v < 0 ? '−' : '+'}${Math.abs(v).toFixed(2)}`)]
+    const strength = (v) => [bar(v / most, v < 0 ? '#D55E00' : '#0072B2', true),
+      h('span.num', {}, `${v < 0 ? '−' : '+'}${Math.abs(v).toFixed(2)}`)]
     const line = (item, i) => h('li', { class: i + 1 === s.since[row] ? 'since' : null },
-      h('span.at', {}, String(i + 1)), h('button.go', { onclick: () => app.go.item(item), title: d.title(item) }, h('span', {}, d.title(item))), strength(evidence[i]),
+      h('span.at', {}, String(i + 1)), h('button.go', { onclick: () => app.go.item(item), title: d.title(item) },
+        h('span', {}, d.title(item))), strength(evidence[i]),
       h('button.go.lead', { title: `then ${d.proxies[s.path[from + i]]?.name ?? 'none'} leads, ${percent(s.path_p[from + i] / 255)}`, onclick: () => app.go.interest(s.path[from + i]), 'aria-label': `${percent(s.path_p[from + i] / 255)} for ${d.proxies[s.path[from + i]]?.name ?? 'none'} after click ${i + 1}` },
         swatch(app.colour(s.path[from + i])), h('span', {}, percent(s.path_p[from + i] / 255))))
-    return h('ol.clicks', {}, h('li.before', {}, h('span.at', {}, ''), h('span.soft', {}, 'at first'), strength(s.prior[row])), some(clicks, 14, line))
+    return h('ol.clicks', {}, h('li.before', {}, h('span.at', {}, ''), h('span.soft', {}, 'at first'), strength(s.prior[row])),
+      some(clicks, 14, line))
   }
 
   // -- what would be recommended --------------------------------------------------------------
@@ -66,7 +75,8 @@ function makeSession(app) {
   function drawNext(row) {
     const L = d.sessions.n_clicks[row]
     if (!app.cannot('next')) {
-      const slider = h('input', { type: 'range', min: 1, max: L, value: after, 'aria-label': 'Recommend after click', oninput: () => { after = Number(slider.value); ask(row) } })
+      const slider = h('input', { type: 'range', min: 1, max: L, value: after, 'aria-label': 'Recommend after click',
+        oninput: () => { after = Number(slider.value); ask(row) } })
       const list = h('div')
       refill(nextBox, h('label.line', {}, h('span.after', {}), slider), list)
       return ask(row)
@@ -91,7 +101,8 @@ function makeSession(app) {
   }
 
   function recommended(items, target) {
-    return h('ol.recommended', {}, items.map((x) => h('li', { class: x.index === target ? 'came' : null }, recommendedItem(app, x), x.index === target ? h('b', {}, ' came') : null)))
+    return h('ol.recommended', {}, items.map((x) => h('li', { class: x.index === target ? 'came' : null }, recommendedItem(app, x),
+      x.index === target ? h('b', {}, ' came') : null)))
   }
 
   function update(changed) {
@@ -106,7 +117,8 @@ function makeSession(app) {
 function recommendedItem(app, { index, title }) {
   const item = app.d.byIndex.get(index)
   const text = title ?? app.titleOf(index)
-  return item === undefined ? text : h('button.go', { onclick: () => app.go.item(item), title: `Sessions that have ${text}` }, h('span', {}, text))
+  return item === undefined ? text : h('button.go', { onclick: () => app.go.item(item), title: `Sessions that have ${text}` },
+    h('span', {}, text))
 }
 
 /** Other clicks, another interest, another temperature: what then? */
@@ -135,7 +147,8 @@ function makeWhatIf(app) {
     if (row === of) drawResult(before)
   }
 
-  const args = (e) => ({ clicks: e.clicks, user: d.users && d.sessions.user[row] >= 0 ? d.sessions.user[row] : null, temperature: e.temperature, proxy: e.proxy })
+  const args = (e) => ({ clicks: e.clicks, user: d.users && d.sessions.user[row] >= 0 ? d.sessions.user[row] : null,
+    temperature: e.temperature, proxy: e.proxy })
 
   function draw() {
     const why = app.cannot('what_if')
@@ -143,13 +156,18 @@ function makeWhatIf(app) {
     const now = edit()
     const options = [['', 'what the clicks say'], ...app.leading().map((k) => [String(k), d.proxies[k].name])]
     const t = now.temperature ?? d.meta.temperature
-    const slider = h('input', { type: 'range', min: -2, max: 2, step: 0.1, value: Math.log2(t / d.meta.temperature), 'aria-label': 'Temperature', onchange: () => change({ temperature: Number(slider.value) === 0 ? null : d.meta.temperature * 2 ** Number(slider.value) }) })
+    const slider = h('input', { type: 'range', min: -2, max: 2, step: 0.1, value: Math.log2(t / d.meta.temperature),
+      'aria-label': 'Temperature', onchange: () => change({ temperature: Number(slider.value) === 0
+      ? null : d.meta.temperature * 2 ** Number(slider.value) }) })
     refill(el, h('h3', {}, 'What if'),
       h('ol.edits', {}, some(now.clicks.map((index, i) => [index, i]), 10, editLine)),
-      itemPicker(app, replaced >= 0 ? `Item in place of click ${replaced + 1}` : 'Add an item', (index) => withClicks((clicks) => { if (replaced >= 0) clicks[replaced] = index; else clicks.push(index); replaced = -1 })),
-      h('div.line', {}, h('label', {}, 'interest ', select('Force an interest', options, now.proxy === null ? '' : String(now.proxy), (value) => change({ proxy: value === '' ? null : Number(value) })))),
+      itemPicker(app, replaced >= 0 ? `Item in place of click ${replaced + 1}` : 'Add an item',
+        (index) => withClicks((clicks) => { if (replaced >= 0) clicks[replaced] = index; else clicks.push(index); replaced = -1 })),
+      h('div.line', {}, h('label', {}, 'interest ', select('Force an interest', options,
+        now.proxy === null ? '' : String(now.proxy), (value) => change({ proxy: value === '' ? null : Number(value) })))),
       h('div.line', {}, h('label', {}, `temperature ${t.toPrecision(2)} `, slider)),
-      h('div.line', {}, app.cannot('smallest') ? null : h('button', { onclick: smallest }, 'smallest change that flips it'), h('button', { disabled: !app.state.edit, onclick: () => { told = ''; replaced = -1; app.set({ edit: null }) } }, 'as it was')),
+      h('div.line', {}, app.cannot('smallest') ? null : h('button', { onclick: smallest }, 'smallest change that flips it'),
+        h('button', { disabled: !app.state.edit, onclick: () => { told = ''; replaced = -1; app.set({ edit: null }) } }, 'as it was')),
       result)
     if (app.state.edit) ask()
     else drawResult(before)
@@ -159,11 +177,13 @@ function makeWhatIf(app) {
     const title = app.titleOf(index)
     const n = edit().clicks.length
     const swap = (j) => withClicks((clicks) => { [clicks[i], clicks[j]] = [clicks[j], clicks[i]] })
-    const icon = (text, label, onclick, off) => h('button.icon', { 'aria-label': `${label} click ${i + 1}`, title: label, onclick, disabled: off }, text)
+    const icon = (text, label, onclick, off) => h('button.icon',
+      { 'aria-label': `${label} click ${i + 1}`, title: label, onclick, disabled: off }, text)
     const isNew = !original().includes(index)
     return h('li', { class: replaced === i ? 'replaced' : isNew ? 'new' : null }, h('span.title', { title }, title),
       icon('↑', 'Move up', () => swap(i - 1), i === 0), icon('↓', 'Move down', () => swap(i + 1), i === n - 1),
-      icon('⇄', 'Replace', () => { replaced = replaced === i ? -1 : i; draw(); el.querySelector('input[role=combobox]').focus() }), icon('×', 'Drop', () => withClicks((clicks) => clicks.splice(i, 1)), n < 2))
+      icon('⇄', 'Replace', () => { replaced = replaced === i ? -1 : i; draw(); el.querySelector('input[role=combobox]').focus() }),
+        icon('×', 'Drop', () => withClicks((clicks) => clicks.splice(i, 1)), n < 2))
   }
 
   async function ask() {
@@ -189,14 +209,19 @@ function makeWhatIf(app) {
     const flips = changed && before && answer.proxy !== before.proxy
     refill(result,
       told ? h('p', {}, told) : null,
-      h('p.verdict', { 'data-testid': 'what-if-leader' }, changed ? (flips ? 'It would follow ' : 'It would still follow ') : 'It follows ', interestButton(app, answer.proxy), ` with ${percent(answer.weights[0]?.weight)}.`),
-      h('div.beside', {}, changed && before ? side('now', before, null) : null, side(changed ? 'then' : 'now', answer, changed && before ? new Set(before.items.map((x) => x.index)) : null)))
+      h('p.verdict', { 'data-testid': 'what-if-leader' },
+        changed ? (flips ? 'It would follow ' : 'It would still follow ') : 'It follows ', interestButton(app, answer.proxy),
+        ` with ${percent(answer.weights[0]?.weight)}.`),
+      h('div.beside', {}, changed && before ? side('now', before, null) : null,
+        side(changed ? 'then' : 'now', answer, changed && before ? new Set(before.items.map((x) => x.index)) : null)))
   }
 
   function side(name, answer, known) {
     return h('div', {}, h('h4', {}, name),
-      h('ul.items', {}, answer.weights.slice(0, 4).map((x) => h('li', {}, interestButton(app, x.proxy), bar(x.weight, app.colour(x.proxy)), h('span.num', {}, percent(x.weight))))),
-      h('ol.recommended', {}, answer.items.map((x) => h('li', { class: known && !known.has(x.index) ? 'new' : null }, recommendedItem(app, x)))))
+      h('ul.items', {}, answer.weights.slice(0, 4).map((x) => h('li', {}, interestButton(app, x.proxy),
+        bar(x.weight, app.colour(x.proxy)), h('span.num', {}, percent(x.weight))))),
+      h('ol.recommended', {}, answer.items.map((x) => h('li', { class: known && !known.has(x.index) ? 'new' : null },
+        recommendedItem(app, x)))))
   }
   return { el, begin, draw }
 }
@@ -205,7 +230,8 @@ function makeWhatIf(app) {
 function itemPicker(app, label, onpick) {
   return combo({
     label, placeholder: `${label} …`,
-    find: (text) => searchItems(app, text, 12).map((item) => ({ group: '', text: app.d.title(item), pick: () => onpick(app.d.items.index[item]) })),
+    find: (text) => searchItems(app, text, 12).map((item) => ({ group: '', text: app.d.title(item),
+      pick: () => onpick(app.d.items.index[item]) })),
     later: app.cannot('items') ? null : async (text) => (await app.ask('items', { text }) ?? []).map((x) => {
       app.titles.set(x.index, x.title || x.id)
       return { group: '', text: x.title || x.id, pick: () => onpick(x.index) }

@@ -10,7 +10,8 @@ function combo({ label, placeholder, find, later, onclear, testid }) {
   const id = `proxysr-list-${combos++}`
   const list = h('ul', { id, role: 'listbox', 'aria-label': `${label}: found`, hidden: true })
   const field = h('input', {
-    type: 'search', role: 'combobox', 'aria-label': label, placeholder, autocomplete: 'off', 'aria-expanded': 'false', 'aria-controls': id, 'aria-autocomplete': 'list', 'data-testid': testid,
+    type: 'search', role: 'combobox', 'aria-label': label, placeholder, autocomplete: 'off', 'aria-expanded': 'false',
+      'aria-controls': id, 'aria-autocomplete': 'list', 'data-testid': testid,
     oninput: () => { if (!field.value) onclear?.(); seek() }, onfocus: () => { if (field.value) seek() }, onkeydown: keys,
   })
   const el = h('div.combo', { onfocusout: (event) => { if (!el.contains(event.relatedTarget)) close() } }, field, list)
@@ -36,7 +37,9 @@ function combo({ label, placeholder, find, later, onclear, testid }) {
     const lines = []
     found.forEach((entry, i) => {
       if (entry.group !== group) lines.push(h('li.group', { role: 'presentation' }, group = entry.group))
-      lines.push(h('li', { role: 'option', id: `${id}-${i}`, 'aria-selected': String(i === at), onpointerdown: (event) => { event.preventDefault(); pick(i) } }, h('span', {}, entry.text), entry.note ? h('span.soft', {}, entry.note) : null))
+      lines.push(h('li', { role: 'option', id: `${id}-${i}`, 'aria-selected': String(i === at),
+        onpointerdown: (event) => { event.preventDefault(); pick(i) } }, h('span', {}, entry.text),
+        entry.note ? h('span.soft', {}, entry.note) : null))
     })
     refill(list, lines.length ? lines : h('li.group', { role: 'presentation' }, 'Nothing has this text.'))
     list.hidden = false
@@ -47,7 +50,8 @@ function combo({ label, placeholder, find, later, onclear, testid }) {
   function mark() {
     for (const option of list.querySelectorAll('[role=option]')) option.setAttribute('aria-selected', String(option.id === `${id}-${at}`))
     const now = at < 0 ? null : list.querySelector(`#${id}-${at}`)
-    if (now) { field.setAttribute('aria-activedescendant', now.id); now.scrollIntoView({ block: 'nearest' }) } else field.removeAttribute('aria-activedescendant')
+    if (now) { field.setAttribute('aria-activedescendant',
+      now.id); now.scrollIntoView({ block: 'nearest' }) } else field.removeAttribute('aria-activedescendant')
   }
 
   function keys(event) {
@@ -103,23 +107,29 @@ function makeSearch(app) {
     const entries = []
     const group = (name, found, draw, all) => {
       for (const one of found.slice(0, 5)) entries.push({ group: name, ...draw(one) })
-      if (found.length > 5 && all) entries.push({ group: name, text: `all ${count(found.length)} of them`, note: 'their sessions', pick: () => all(found) })
+      if (found.length > 5 && all) entries.push({ group: name, text: `all ${count(found.length)} of them`, note: 'their sessions',
+        pick: () => all(found) })
     }
     const pickRows = (rows, why) => app.go.rows(rows, why, box.field.value)
-    group('Interests', having(d.proxies.map((p) => p.name), text), (k) => ({ text: d.proxies[k].name, note: plural(d.proxies[k].n, 'session'), pick: () => app.go.interest(k) }))
-    group('Items', searchItems(app, text, Infinity), (item) => ({ text: d.title(item), note: plural(d.items.count[item], 'session'), pick: () => app.go.item(item, box.field.value) }),
+    group('Interests', having(d.proxies.map((p) => p.name), text),
+      (k) => ({ text: d.proxies[k].name, note: plural(d.proxies[k].n, 'session'), pick: () => app.go.interest(k) }))
+    group('Items', searchItems(app, text, Infinity), (item) => ({ text: d.title(item), note: plural(d.items.count[item], 'session'),
+      pick: () => app.go.item(item, box.field.value) }),
       (items) => pickRows(rowsWith(d, new Set(items)), `items with “${text}”`))
-    group('Sessions', having(d.sessions.id, text), (row) => ({ text: d.sessions.id[row], note: d.proxies[d.sessions.proxy[row]]?.name, pick: () => app.go.session(row) }),
+    group('Sessions', having(d.sessions.id, text), (row) => ({ text: d.sessions.id[row],
+      note: d.proxies[d.sessions.proxy[row]]?.name, pick: () => app.go.session(row) }),
       (rows) => pickRows(rows, `sessions with “${text}”`))
     if (d.users) {
-      group('Customers', having(d.users.id, text), (user) => ({ text: d.users.id[user], note: plural(d.userRows()(user).length, 'session'), pick: () => app.go.user(user) }),
+      group('Customers', having(d.users.id, text), (user) => ({ text: d.users.id[user],
+        note: plural(d.userRows()(user).length, 'session'), pick: () => app.go.user(user) }),
         (users) => pickRows(users.flatMap((user) => Array.from(d.userRows()(user))), `customers with “${text}”`))
     }
     return entries
   }
 
   const box = combo({
-    label: 'Search items, sessions, customers and interests', placeholder: `Search items, sessions${d.users ? ', customers' : ''} …`, testid: 'search', find,
+    label: 'Search items, sessions, customers and interests',
+      placeholder: `Search items, sessions${d.users ? ', customers' : ''} …`, testid: 'search', find,
     onclear: () => { if (app.state.search) app.set({ rows: null, why: '', search: '' }) },
   })
   return { el: box.el, update: (changed) => { if (changed.has('listed') || changed.has('search')) box.field.value = app.state.search } }

@@ -6,7 +6,8 @@ const ROW = 26 // pixels
 function virtualTable({ label, columns, testid, isPicked, onpick, first }) {
   const body = h('div.vbody', { role: 'presentation' })
   const head = h('div.vrow.vhead', { role: 'row' })
-  const table = h('div.vtable', { role: 'table', 'aria-label': label, 'data-testid': testid, tabindex: 0, onscroll: () => draw(), onkeydown: keys }, head, body)
+  const table = h('div.vtable', { role: 'table', 'aria-label': label, 'data-testid': testid, tabindex: 0, onscroll: () => draw(),
+    onkeydown: keys }, head, body)
   const template = columns.map((c) => c.width).join(' ')
   let [rows, sort, down] = [[], first, true]
   let given = []
@@ -14,8 +15,11 @@ function virtualTable({ label, columns, testid, isPicked, onpick, first }) {
   const orders = new Map() // of all rows, made once for each column: a selection only leaves some out
 
   function drawHead() {
-    refill(head, columns.map((c) => h('span', { role: 'columnheader', class: c.number ? 'num' : null, 'aria-sort': sort === c.key ? (down ? 'descending' : 'ascending') : 'none' },
-      c.sortBy ? h('button', { 'data-key': `${label} by ${c.key}`, 'aria-label': `Sort by ${c.title}`, onclick: () => { down = sort === c.key ? !down : true; sort = c.key; order(); drawHead() } }, c.title, sort === c.key ? (down ? ' ↓' : ' ↑') : '') : c.title)))
+    refill(head, columns.map((c) => h('span', { role: 'columnheader', class: c.number ? 'num' : null,
+      'aria-sort': sort === c.key ? (down ? 'descending' : 'ascending') : 'none' },
+      c.sortBy ? h('button', { 'data-key': `${label} by ${c.key}`, 'aria-label': `Sort by ${c.title}`,
+        onclick: () => { down = sort === c.key ? !down : true; sort = c.key; order(); drawHead() } }, c.title,
+        sort === c.key ? (down ? ' ↓' : ' ↑') : '') : c.title)))
   }
 
   function order() {
@@ -50,7 +54,8 @@ function virtualTable({ label, columns, testid, isPicked, onpick, first }) {
     for (let i = from; i < to; i++) {
       const row = rows[i]
       lines.push(h('div.vrow', {
-        role: 'row', 'aria-rowindex': i + 2, class: isPicked(row) ? 'vrow picked' : 'vrow', style: { transform: `translateY(${i * ROW}px)`, 'grid-template-columns': template },
+        role: 'row', 'aria-rowindex': i + 2, class: isPicked(row) ? 'vrow picked' : 'vrow',
+          style: { transform: `translateY(${i * ROW}px)`, 'grid-template-columns': template },
         onclick: (event) => { if (!event.target.closest('button')) onpick(row) },
       }, columns.map((c) => h('span', { role: 'cell', class: c.number ? 'num' : null }, c.cell(row)))))
     }
@@ -84,28 +89,36 @@ function makeTables(app) {
   const sure = (row) => [bar(s.probability[row], app.colour(s.proxy[row])), percent(s.probability[row])]
   const column = (key, title, width, cell, more = {}) => ({ key, title, width, cell, number: true, sortBy: (row) => s[key][row], ...more })
   const sessions = virtualTable({
-    label: 'Sessions', testid: 'sessions-table', first: 'probability', isPicked: (row) => row === app.state.session, onpick: (row) => app.go.session(row),
+    label: 'Sessions', testid: 'sessions-table', first: 'probability', isPicked: (row) => row === app.state.session,
+      onpick: (row) => app.go.session(row),
     columns: [
       column('id', 'session', 'minmax(70px,1fr)', (row) => sessionButton(app, row), { number: false, sortBy: (row) => String(s.id[row]) }),
-      ...(d.users ? [column('user', 'customer', 'minmax(60px,.9fr)', (row) => userButton(app, s.user[row]), { number: false, sortBy: (row) => d.users.id[s.user[row]] ?? '' })] : []),
+      ...(d.users ? [column('user', 'customer', 'minmax(60px,.9fr)', (row) => userButton(app, s.user[row]),
+        { number: false, sortBy: (row) => d.users.id[s.user[row]] ?? '' })] : []),
       ...(d.hasDates ? [column('started', 'date', '86px', (row) => day(s.started[row]))] : []),
-      column('proxy', 'interest', 'minmax(110px,1.8fr)', (row) => interestButton(app, app.lead(s.proxy[row])), { number: false, sortBy: (row) => d.proxies[s.proxy[row]]?.name ?? '' }),
+      column('proxy', 'interest', 'minmax(110px,1.8fr)', (row) => interestButton(app, app.lead(s.proxy[row])),
+        { number: false, sortBy: (row) => d.proxies[s.proxy[row]]?.name ?? '' }),
       column('probability', 'how sure', '92px', sure), column('n_clicks', 'clicks', '54px', (row) => count(s.n_clicks[row])),
       column('since', 'since click', '76px', (row) => count(s.since[row])), column('met', 'met', '46px', (row) => count(s.met[row])),
       column('rank', 'rank', '60px', (row) => shown(s.rank[row])),
-      { key: 'what', title: 'clicks on', width: 'minmax(120px,3fr)', cell: (row) => Array.from(d.clicks(row).subarray(0, 4), d.title).join(' → ') },
+      { key: 'what', title: 'clicks on', width: 'minmax(120px,3fr)',
+        cell: (row) => Array.from(d.clicks(row).subarray(0, 4), d.title).join(' → ') },
     ],
   })
   const customers = d.users ? virtualTable({
-    label: 'Customers', testid: 'customers-table', first: 'n', isPicked: (u) => u.user === app.state.user, onpick: (u) => app.go.user(u.user),
+    label: 'Customers', testid: 'customers-table', first: 'n', isPicked: (u) => u.user === app.state.user,
+      onpick: (u) => app.go.user(u.user),
     columns: [
       { key: 'id', title: 'customer', width: 'minmax(80px,1fr)', cell: (u) => userButton(app, u.user), sortBy: (u) => d.users.id[u.user] },
       { key: 'n', title: 'sessions', width: '76px', number: true, cell: (u) => count(u.n), sortBy: (u) => u.n },
       { key: 'met', title: 'interests', width: '76px', number: true, cell: (u) => count(u.met), sortBy: (u) => u.met },
-      { key: 'faithful', title: 'faithful', width: '104px', number: true, cell: (u) => [bar(u.faithful, app.colour(u.top)), percent(u.faithful)], sortBy: (u) => u.faithful },
+      { key: 'faithful', title: 'faithful', width: '104px', number: true,
+        cell: (u) => [bar(u.faithful, app.colour(u.top)), percent(u.faithful)], sortBy: (u) => u.faithful },
       { key: 'changes', title: 'changes', width: '76px', number: true, cell: (u) => count(u.changes), sortBy: (u) => u.changes },
-      { key: 'top', title: 'mostly', width: 'minmax(120px,2fr)', cell: (u) => interestButton(app, u.top), sortBy: (u) => d.proxies[u.top].name },
-      { key: 'line', title: 'sessions in order', width: 'minmax(90px,2fr)', cell: (u) => h('span.beads', { 'aria-hidden': 'true' }, u.line.slice(-30).map((k) => swatch(app.colour(k)))) },
+      { key: 'top', title: 'mostly', width: 'minmax(120px,2fr)', cell: (u) => interestButton(app, u.top),
+        sortBy: (u) => d.proxies[u.top].name },
+      { key: 'line', title: 'sessions in order', width: 'minmax(90px,2fr)',
+        cell: (u) => h('span.beads', { 'aria-hidden': 'true' }, u.line.slice(-30).map((k) => swatch(app.colour(k)))) },
     ],
   }) : null
 
@@ -119,7 +132,8 @@ function makeTables(app) {
       const sizes = new Map()
       for (const k of line) sizes.set(k, (sizes.get(k) ?? 0) + 1)
       const [top, n] = [...sizes].reduce((a, b) => (b[1] > a[1] ? b : a))
-      return { user, n: rows.length, met: sizes.size, faithful: n / rows.length, top, line, changes: line.filter((k, i) => i && k !== line[i - 1]).length }
+      return { user, n: rows.length, met: sizes.size, faithful: n / rows.length, top, line,
+        changes: line.filter((k, i) => i && k !== line[i - 1]).length }
     })
   }
 
@@ -149,7 +163,8 @@ function makeBrushes(app) {
   const { d } = app
   const BINS = 32
   const el = h('div.brushes')
-  const made = ['n_clicks', 'started', 'probability', 'rank'].filter((by) => valuesOf(d, by) && (by !== 'started' || d.hasDates)).map(makeBrush)
+  const made = ['n_clicks', 'started', 'probability',
+    'rank'].filter((by) => valuesOf(d, by) && (by !== 'started' || d.hasDates)).map(makeBrush)
   el.append(...made.map((one) => one.el))
 
   function makeBrush(by) {
@@ -171,9 +186,11 @@ function makeBrushes(app) {
     const window_ = svg('rect', { class: 'window', y: 0, height: 26 })
     chart.append(...back_, ...front, window_)
     const text = h('span.soft')
-    const slider = (name) => h('input', { type: 'range', min: 0, max: 100, step: 0.5, 'aria-label': `${name} ${nameOf(by)}`, oninput: bySlider })
+    const slider = (name) => h('input', { type: 'range', min: 0, max: 100, step: 0.5, 'aria-label': `${name} ${nameOf(by)}`,
+      oninput: bySlider })
     const [from, to] = [slider('Least'), slider('Most')]
-    const box = h('div.brush', { 'data-testid': `brush-${by}` }, h('div.line', {}, h('b', {}, nameOf(by)), text), chart, h('div.sliders', {}, from, to))
+    const box = h('div.brush', { 'data-testid': `brush-${by}` }, h('div.line', {}, h('b', {}, nameOf(by)), text), chart,
+      h('div.sliders', {}, from, to))
 
     /** At the ends, a brush leaves its side open, so that unknown values of the other side stay as they are. */
     function filter(a, b) {
@@ -184,9 +201,11 @@ function makeBrushes(app) {
     }
     function bySlider() { filter(from.value / 100, to.value / 100) }
     let start = null
-    const share = (event) => { const r = chart.getBoundingClientRect(); return Math.min(1, Math.max(0, (event.clientX - r.left) / r.width)) }
+    const share = (event) => { const r = chart.getBoundingClientRect(); return Math.min(1,
+      Math.max(0, (event.clientX - r.left) / r.width)) }
     chart.addEventListener('pointerdown', (event) => { start = share(event); chart.setPointerCapture(event.pointerId) })
-    chart.addEventListener('pointermove', (event) => { if (start !== null) place(Math.min(start, share(event)), Math.max(start, share(event))) })
+    chart.addEventListener('pointermove', (event) => { if (start !== null) place(Math.min(start, share(event)),
+      Math.max(start, share(event))) })
     chart.addEventListener('pointerup', (event) => {
       if (start === null) return
       const end = share(event)

@@ -6,7 +6,8 @@ function makeTop(app) {
   const search = makeSearch(app)
   const chips = h('div.chips', { role: 'group', 'aria-label': 'What narrows the list', 'data-testid': 'chips' })
   const notices = h('div.notices', { role: 'status', 'data-testid': 'notices' })
-  const file = h('input', { type: 'file', hidden: true, 'aria-label': 'Selection file', accept: '.csv,.json,.parquet', 'data-testid': 'load-file', onchange: () => { load(file.files[0]); file.value = '' } })
+  const file = h('input', { type: 'file', hidden: true, 'aria-label': 'Selection file', accept: '.csv,.json,.parquet',
+    'data-testid': 'load-file', onchange: () => { load(file.files[0]); file.value = '' } })
   const formats = app.cannot('save') ? ['csv', 'json'] : ['csv', 'json', 'parquet']
   const menu = (label, ...kids) => {
     const el = h('details.menu', {
@@ -18,15 +19,19 @@ function makeTop(app) {
   const themes = [['auto', 'system'], ['light', 'light'], ['dark', 'dark']]
   const theme = h('div')
   const el = h('header.top', {},
-    h('div.line', {}, h('p.finding', { role: 'heading', 'aria-level': app.host.name === 'widget' ? 2 : 1, 'data-testid': 'finding' }, meta.finding || meta.title), search.el,
-      menu('Selection', formats.map((format) => h('button', { onclick: () => save(format), 'data-testid': `save-${format}` }, `save as ${format.toUpperCase()}`)), h('button', { onclick: () => file.click() }, 'load …'), file),
+    h('div.line', {}, h('p.finding', { role: 'heading', 'aria-level': app.host.name === 'widget' ? 2 : 1,
+      'data-testid': 'finding' }, meta.finding || meta.title), search.el,
+      menu('Selection', formats.map((format) => h('button', { onclick: () => save(format), 'data-testid': `save-${format}` },
+        `save as ${format.toUpperCase()}`)), h('button', { onclick: () => file.click() }, 'load …'), file),
       app.host.can.link ? h('button', { onclick: copyLink, 'data-testid': 'copy-link' }, 'Copy link') : null, menu('Theme', theme)),
-    h('div.line', {}, h('p.facts', {}, [meta.title, meta.subtitle, meta.task, meta.recall ? `R@${meta.k} ${rate(meta.recall.value)} (${range(meta.recall.low, meta.recall.high)})` : null].filter(Boolean).join(' · ')), chips),
+    h('div.line', {}, h('p.facts', {}, [meta.title, meta.subtitle, meta.task,
+      meta.recall ? `R@${meta.k} ${rate(meta.recall.value)} (${range(meta.recall.low, meta.recall.high)})` : null].filter(Boolean).join(' · ')), chips),
     notices)
 
   function drawChips() {
     const list = chipsOf(d, app.state)
-    refill(chips, list.map((chip) => h('button.chip', { 'aria-label': `${chip.text} ×: take away`, onclick: () => app.set(chip.patch) }, h('span', {}, chip.text), ' ×')),
+    refill(chips, list.map((chip) => h('button.chip', { 'aria-label': `${chip.text} ×: take away`,
+      onclick: () => app.set(chip.patch) }, h('span', {}, chip.text), ' ×')),
       list.length ? h('button.reset', { 'data-testid': 'reset', onclick: () => app.reset() }, 'reset all') : null)
   }
 
@@ -54,7 +59,8 @@ function makeTop(app) {
       return
     }
     const rows = Array.from(app.rows, (row) => sessionRecord(d, row))
-    const text = format === 'json' ? JSON.stringify({ format: 'proxysr-selection', version: VERSION, sessions: rows }, null, 1) : csvOf(rows)
+    const text = format === 'json' ? JSON.stringify({ format: 'proxysr-selection', version: VERSION, sessions: rows }, null,
+      1) : csvOf(rows)
     download(`selection.${format}`, [text], format === 'json' ? 'application/json' : 'text/csv')
   }
 
@@ -92,8 +98,10 @@ function makeTop(app) {
 function sessionRecord(d, row) {
   const s = d.sessions
   return {
-    session_id: s.id[row], user: d.users && s.user[row] >= 0 ? d.users.id[s.user[row]] : '', started_at: d.hasDates && known(s.started[row]) ? new Date(s.started[row] * 1000).toISOString() : '',
-    proxy: s.proxy[row], interest: d.proxies[s.proxy[row]]?.name ?? '', probability: Number(s.probability[row].toFixed(4)), n_clicks: s.n_clicks[row], since: s.since[row], rank: known(s.rank[row]) ? s.rank[row] : '',
+    session_id: s.id[row], user: d.users && s.user[row] >= 0 ? d.users.id[s.user[row]] : '',
+      started_at: d.hasDates && known(s.started[row]) ? new Date(s.started[row] * 1000).toISOString() : '',
+    proxy: s.proxy[row], interest: d.proxies[s.proxy[row]]?.name ?? '', probability: Number(s.probability[row].toFixed(4)),
+      n_clicks: s.n_clicks[row], since: s.since[row], rank: known(s.rank[row]) ? s.rank[row] : '',
   }
 }
 

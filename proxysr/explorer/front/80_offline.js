@@ -68,14 +68,16 @@ function latentProxy(m, d) {
   }
 
   const centred = (xs) => { const mean = xs.reduce((a, b) => a + b, 0) / K; return xs.map((x) => x - mean) }
-  const softmax = (xs) => { const most = Math.max(...xs); const e = xs.map((x) => Math.exp(x - most)); const sum = e.reduce((a, b) => a + b, 0); return e.map((x) => x / sum) }
+  const softmax = (xs) => { const most = Math.max(...xs); const e = xs.map((x) => Math.exp(x - most)); const sum = e.reduce((a,
+    b) => a + b, 0); return e.map((x) => x / sum) }
 
   /** Equations 2 to 4: the addends of each click, those before the first, and the posterior after each. */
   function read(given, temperature) {
     const clicks = given.slice(-m.max_length)
     const prior = centred(Float64Array.from(m.log_weights, (w) => m.trained_temperature * w))
     const logZ = clicks.map((_, n) => (n ? after(clicks, n).logZ : m.log_z_first))
-    const addends = clicks.map((item, n) => centred(Float64Array.from({ length: K }, (_, k) => dot(m.proxies, k, m.items, item) - logZ[n][k])))
+    const addends = clicks.map((item, n) => centred(Float64Array.from({ length: K },
+      (_, k) => dot(m.proxies, k, m.items, item) - logZ[n][k])))
     const logits = prior.slice()
     const posterior = addends.map((one) => { for (let k = 0; k < K; k++) logits[k] += one[k]; return softmax(logits.map((x) => x / temperature)) })
     return { clicks, addends, posterior, logits, logZ }
@@ -100,7 +102,9 @@ function latentProxy(m, d) {
   /** The best items; those clicked already are left out where the task is of new ones. */
   function best(found, clicks, n = 10) {
     if (d.meta.task === 'unseen') for (const item of clicks) found[item] = -Infinity
-    return order(found).slice(0, n).map((index) => { const item = d.byIndex.get(index); return { index, id: item === undefined ? String(index) : d.items.id[item], title: item === undefined ? `item ${index}` : d.title(item), score: found[index] } })
+    return order(found).slice(0, n).map((index) => { const item = d.byIndex.get(index); return { index,
+      id: item === undefined ? String(index) : d.items.id[item], title: item === undefined ? `item ${index}` : d.title(item),
+      score: found[index] } })
   }
 
   const force = (weights, proxy) => (proxy == null ? weights : weights.map((_, k) => Number(k === proxy)))
@@ -112,8 +116,10 @@ function latentProxy(m, d) {
     const first = proxy ?? ranked[0]
     const second = order(logits).find((k) => k !== first)
     return {
-      weights: ranked.slice(0, 8).map((k) => ({ proxy: k, weight: weights[k] })), proxy: first, runner_up: second ?? -1, items: best(scores(kept, weights), kept),
-      path: posterior.map((p) => order(p)[0]), path_p: posterior.map((p) => Math.max(...p)), evidence: addends.map((a) => (second === undefined ? 0 : a[first] - a[second])),
+      weights: ranked.slice(0, 8).map((k) => ({ proxy: k, weight: weights[k] })), proxy: first, runner_up: second ?? -1,
+        items: best(scores(kept, weights), kept),
+      path: posterior.map((p) => order(p)[0]), path_p: posterior.map((p) => Math.max(...p)),
+        evidence: addends.map((a) => (second === undefined ? 0 : a[first] - a[second])),
     }
   }
 
@@ -143,7 +149,8 @@ function latentProxy(m, d) {
 
   /** Replacements that promise most, as if the normalisers of later clicks stayed as they are. */
   function promising({ clicks, addends, logits, logZ }, lead) {
-    const common = [...d.items.index.keys()].sort((a, b) => d.items.count[b] - d.items.count[a]).slice(0, 1000).map((item) => d.items.index[item])
+    const common = [...d.items.index.keys()].sort((a, b) => d.items.count[b] - d.items.count[a]).slice(0,
+      1000).map((item) => d.items.index[item])
     const found = []
     for (const item of common) {
       const pull = Float64Array.from({ length: K }, (_, k) => dot(m.proxies, k, m.items, item))

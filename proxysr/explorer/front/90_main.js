@@ -40,7 +40,8 @@ function makeApp(root, d, host) {
   app.size = (k) => app.members(k).reduce((sum, j) => sum + d.proxies[j].n, 0)
   app.colour = (k) => (k >= 0 ? SHADES[d.shade[app.lead(k)]] : GREY)
   app.dark = () => root.dataset.theme === 'dark'
-  app.titleOf = (index) => { const item = d.byIndex.get(index); return item === undefined ? app.titles.get(index) ?? `item ${index}` : d.title(item) }
+  app.titleOf = (index) => { const item = d.byIndex.get(index); return item === undefined
+    ? app.titles.get(index) ?? `item ${index}` : d.title(item) }
 
   // -- asking -----------------------------------------------------------------------------------
   /** '' if a kind of request is answered here, else why not. */
@@ -69,12 +70,12 @@ function makeApp(root, d, host) {
     rows: (rows, why, search = '') => app.set({ ...none, rows: Array.from(rows), why, search }),
     item: (item, search = '') => app.go.rows(rowsWith(d, new Set([item])), `have “${d.title(item)}”`, search),
   }
+  app.filtered = (filter) => app.state.filters.some((f) => JSON.stringify(f) === JSON.stringify(filter))
   /** Put a filter on, or off again if it is there. */
   app.filter = (filter) => {
     const same = (f) => JSON.stringify(f) === JSON.stringify(filter)
-    const on = app.state.filters.some(same)
     const rest = app.state.filters.filter((f) => (filter.values && f.values ? !same(f) && f.by !== filter.by : f.by !== filter.by))
-    app.set({ filters: on ? app.state.filters.filter((f) => !same(f)) : [...rest, filter] })
+    app.set({ filters: app.filtered(filter) ? app.state.filters.filter((f) => !same(f)) : [...rest, filter] })
   }
   app.reset = () => app.set({ ...none, filters: [], merged: false })
   app.stepSession = (step) => {
@@ -127,7 +128,8 @@ function makeApp(root, d, host) {
   host.on_state?.((given) => {
     const next = checked(given, d)
     if (next.notes.length) top.tell(next.notes.join(' '))
-    const differs = Object.fromEntries(Object.entries(next.state).filter(([key, x]) => JSON.stringify(x) !== JSON.stringify(app.state[key])))
+    const differs = Object.fromEntries(Object.entries(next.state).filter(([key,
+      x]) => JSON.stringify(x) !== JSON.stringify(app.state[key])))
     app.set(differs, 'from outside')
   })
   return app
@@ -140,7 +142,8 @@ function makeMiddle(app, views) {
   const legend = h('div.legend', { 'data-testid': 'legend', role: 'group', 'aria-label': 'Legend' })
   const panel = h('div.view', { role: 'tabpanel', 'aria-label': 'View' })
   const el = h('section.middle', { 'aria-label': 'Views' }, tools, panel, legend)
-  const slider = h('input', { type: 'range', min: 50, max: 100, 'aria-label': 'Progress of training', 'data-testid': 'progress', oninput: () => app.set({ progress: Number(slider.value) }) })
+  const slider = h('input', { type: 'range', min: 50, max: 100, 'aria-label': 'Progress of training', 'data-testid': 'progress',
+    oninput: () => app.set({ progress: Number(slider.value) }) })
   let moving = 0
 
   /** Dots move to where they are at another progress. */
@@ -159,15 +162,18 @@ function makeMiddle(app, views) {
   function drawTools() {
     const { state } = app
     refill(tools, choice('view', [['map', 'Map'], ['flow', 'Flow'], ['matrix', 'Matrix']], state.view, (view) => app.set({ view })),
-      state.view === 'map' ? [h('label', {}, 'colour ', select('Colour by', colourChoices(d), state.colour, (colour) => app.set({ colour }, 'recolour'))),
-        d.hasHalf ? h('div.progress', {}, h('button', { onclick: () => moveTo(50), title: `epoch ${d.meta.half_epoch ?? ''}` }, 'half'), slider, h('button', { onclick: () => moveTo(100), title: `epoch ${d.meta.epoch ?? ''}` }, 'end')) : null] : null)
+      state.view === 'map' ? [h('label', {}, 'colour ', select('Colour by', colourChoices(d), state.colour,
+        (colour) => app.set({ colour }, 'recolour'))),
+        d.hasHalf ? h('div.progress', {}, h('button', { onclick: () => moveTo(50), title: `epoch ${d.meta.half_epoch ?? ''}` },
+          'half'), slider, h('button', { onclick: () => moveTo(100), title: `epoch ${d.meta.epoch ?? ''}` }, 'end')) : null] : null)
   }
 
   function drawLegend() {
     const entries = app.state.view === 'map' ? app.dots.legend : []
     legend.hidden = !entries.length
-    const on = (filter) => app.state.filters.some((f) => JSON.stringify(f) === JSON.stringify(filter))
-    refill(legend, entries.length ? h('span.soft', {}, nameOf(app.state.colour)) : null, entries.map((entry) => h('button', { 'aria-pressed': String(on(entry.filter)), onclick: () => app.filter(entry.filter), title: filterText(d, entry.filter) }, swatch(entry.colour), h('span', {}, entry.text))))
+    refill(legend, entries.length ? h('span.soft', {}, nameOf(app.state.colour)) : null,
+      entries.map((entry) => h('button', { 'aria-pressed': String(app.filtered(entry.filter)),
+      onclick: () => app.filter(entry.filter), title: filterText(d, entry.filter) }, swatch(entry.colour), h('span', {}, entry.text))))
   }
 
   function update(changed) {

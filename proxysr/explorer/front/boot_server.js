@@ -13,7 +13,8 @@ async function bootServer() {
     ask: async (kind, args) => {
       let answer
       try {
-        answer = await (await fetched('request', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ ...args, id: ++id, kind }) })).json()
+        answer = await (await fetched('request', { method: 'POST', headers: { 'Content-Type': 'application/json' },
+          body: JSON.stringify({ ...args, id: ++id, kind }) })).json()
       } catch (error) {
         throw new Error(error instanceof TypeError ? 'The server does not answer any more. Start proxysr explore again.' : error.message)
       }
@@ -22,7 +23,8 @@ async function bootServer() {
     },
   }
   try {
-    const [header, buffer] = await Promise.all([fetched('payload.json').then((x) => x.json()), fetched('payload.bin').then((x) => x.arrayBuffer())])
+    const [header, buffer] = await Promise.all([fetched('payload.json').then((x) => x.json()),
+      fetched('payload.bin').then((x) => x.arrayBuffer())])
     mount(el, { header, buffer }, host)
   } catch (error) {
     el.textContent = error.message
