@@ -1,0 +1,179 @@
+// The payload, unpacked, and what is worked out from it.
+
+/** @typedef {{n: number, K: number, meta, sessions, items, users, columns, proxies, compare, flow, offline}} Data */
+
+const VERSION = 1
+const ARRAYS = {
+  f4: Float32Array, f8: Float64Array, i4: Int32Array, u4: Uint32Array,
+  i2: Int16Array, u2: Uint16Array, u1: Uint8Array, i1: Int8Array,
+}
+
+/** The tree whose typed arrays lie in `buffer`; 2-d arrays stay flat. */
+function unpack(header, buffer) {
+  if (Array.isArray(header)) return header.map((x) => unpack(x, buffer))
+  if (header === null || typeof header !== 'object') return header
+  if ('$' in header) {
+    return new ARRAYS[header.$](buffer, header.at, header.n.reduce((a, b) => a * b, 1))
+  }
+  return Object.fromEntries(Object.entries(header).map(([key, x]) => [key, unpack(x, buffer)]))
+}
+
+/** @returns {Data} */
+function dataOf(header, buffer) {
+  if (header?.format !== 'proxysr-explorer') throw new Error('These are not data of the explorer.')
+  if (header.version !== VERSION) {
+    throw new Error(`The data are of version ${header.version}, this page reads version ${VERSION}. `
+      + 'Make the file again, or open the run with the proxysr that wrote it.')
+  }
+  const d = unpack(header, buffer)
+  const s = d.sessions
+  d.n = s.id.length
+  d.K = d.proxies.length
+  d.title = (item) => d.items.title[item] || d.items.id[item]
+  d.byIndex = new Map(Array.from(d.items.index, (index, item) => [index, item]))
+  d.clicks = (row) => s.clicks.subarray(s.offsets[row], s.offsets[row + 1])
+  d.hasDates = Boolean(s.started) && s.started.some(known)
+  d.hasHalf = Boolean(s.half_xy)
+  d.months = lazily(() => monthsOf(s.started))
+  d.weekdays = lazily(() => s.started.map((t) => (known(t) ? (Math.floor(t / 86400) + 3) % 7 : NaN)))
+  d.userRows = lazily(() => grouped(s.user, d.users.id.length))
+  d.proxies.forEach((_, k) => rename(d, k))
+  d.leads = leadsOf(d.proxies)
+  d.whole = lazily(() => profile(d, Uint32Array.from({ length: d.n }, (_, i) => i)))
+  return d
+}
+
+/** Give an interest its name; those without words of their own are told apart by number. */
+function rename(d, k, { name, by } = d.proxies[k]) {
+  Object.assign(d.proxies[k], { name: by === 'mixed' || by === 'empty' ? `${name} ${k}` : name, by })
+}
+
+function lazily(make) {
+  let made
+  return () => (made ??= make())
+}
+
+/** Month of each session, counted from the first one's. */
+function monthsOf(started) {
+  const at = started.map((t) => {
+    if (!known(t)) return NaN
+    const date = new Date(t * 1000)
+    return date.getUTCFullYear() * 12 + date.getUTCMonth()
+  })
+  let [first, last] = [Infinity, -Infinity]
+  for (const m of at) { if (m < first) first = m; if (m > last) last = m }
+  const labels = []
+  for (let m = first; m <= last; m++) labels.push(`${MONTHS[m % 12]} ${String(Math.floor(m / 12)).slice(2)}`)
+  return { at: at.map((m) => m - first), labels }
+}
+
+/** Rows of each group, as one array with offsets. */
+function grouped(codes, n) {
+  const offsets = new Uint32Array(n + 1)
+  for (const c of codes) if (c >= 0) offsets[c + 1]++
+  for (let c = 0; c < n; c++) offsets[c + 1] += offsets[c]
+  const rows = new Uint32Array(offsets[n])
+  const next = offsets.slice()
+  codes.forEach((c, row) => { if (c >= 0) rows[next[c]++] = row })
+  return (c) => rows.subarray(offsets[c], offsets[c + 1])
+}
+
+/** The interest that stands for each in the merged view. */
+function leadsOf(proxies) {
+  return Int16Array.from(proxies, (_, k) => {
+    for (let step = 0; step < 9 && proxies[k].merged_into >= 0; step++) k = proxies[k].merged_into
+    return k
+  })
+}
+
+/** Values by which sessions are coloured, filtered and sorted; null if there are none. */
+function valuesOf(d, by) {
+  if (by.startsWith('column:')) return d.columns.find((c) => `column:${c.name}` === by)?.values ?? null
+  if (by === 'compare') {
+    return d.compare && (d.compare.sign ??= Float32Array.from(d.compare.rank, (b, row) => Math.sign(d.sessions.rank[row] - b)))
+  }
+  return d.sessions[by] ?? null
+}
+
+const NAMES = {
+  proxy: 'interest', half_proxy: 'interest half-way', runner_up: 'runner-up', user: 'customer', n_clicks: 'clicks',
+  started: 'date', probability: 'probability', margin: 'margin', rank: 'rank of the last click', since: 'led since click',
+  met: 'interests on the way', repeat: 'last click is a repeat', compare: 'better run',
+}
+const nameOf = (by) => (by.startsWith('column:') ? by.slice(7) : NAMES[by] ?? by)
+
+// -- what a set of sessions is like -----------------------------------------------------------
+
+/** Sessions that have each item. */
+function itemCounts(d, rows) {
+  const counts = new Uint32Array(d.items.id.length)
+  const last = new Uint32Array(counts.length)
+  const { clicks, offsets } = d.sessions
+  for (const row of rows) {
+    for (let at = offsets[row]; at < offsets[row + 1]; at++) {
+      const item = clicks[at]
+      if (last[item] !== row + 1) { last[item] = row + 1; counts[item]++ }
+    }
+  }
+  return counts
+}
+
+function histogram(values, rows, n) {
+  const counts = new Float64Array(n)
+  for (const row of rows) if (values[row] >= 0) counts[Math.min(n - 1, values[row])]++
+  return counts
+}
+
+/** Recall at k of the last clicks, with Wilson's interval. */
+function recallOf(d, rows) {
+  let [n, hits] = [0, 0]
+  for (const row of rows) {
+    const rank = d.sessions.rank[row]
+    if (known(rank)) { n++; hits += rank <= d.meta.k }
+  }
+  return wilson(hits, n)
+}
+
+function wilson(hits, n) {
+  if (!n) return { value: NaN, low: NaN, high: NaN, n }
+  const [p, z] = [hits / n, 1.96]
+  const middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+  const half = z * Math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+  return { value: p, low: middle - half, high: middle + half, n }
+}
+
+/** Counts, dates, lengths and recall of some sessions; items by {@link typical}. */
+function profile(d, rows) {
+  const users = new Set()
+  if (d.users) for (const row of rows) if (d.sessions.user[row] >= 0) users.add(d.sessions.user[row])
+  return {
+    rows, n: rows.length, users, counts: itemCounts(d, rows), recall: recallOf(d, rows),
+    months: d.hasDates ? histogram(d.months().at, rows, d.months().labels.length) : null,
+    weekdays: d.hasDates ? histogram(d.weekdays(), rows, 7) : null,
+    lengths: histogram(d.sessions.n_clicks, rows, 16),
+  }
+}
+
+/** Items that sessions `a` have more often than the others, tested for each and corrected for their number. */
+function typical(d, a, whole = d.whole()) {
+  const rest = whole.n - a.n
+  const found = []
+  let tested = 0
+  a.counts.forEach((x, item) => {
+    const total = whole.counts[item]
+    if (total < 5 || !rest) return
+    tested++
+    const p = total / whole.n
+    const z = (x - 0.5 - a.n * p) / Math.sqrt(a.n * p * (1 - p) * rest / Math.max(1, whole.n - 1) + 1e-9)
+    if (x >= Math.min(5, a.n) && z > 2) found.push({ item, share: x / a.n, lift: x / a.n / p, z })
+  })
+  for (const one of found) one.p = Math.min(1, tested * tail(one.z))
+  return found.filter((one) => one.p < 0.05).sort((x, y) => y.z - x.z)
+}
+
+/** Upper tail of the normal distribution. */
+function tail(z) {
+  const t = 1 / (1 + 0.2316419 * z)
+  const poly = t * (0.31938153 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))))
+  return poly * Math.exp(-z * z / 2) / Math.sqrt(2 * Math.PI)
+}

@@ -1,0 +1,132 @@
+// The bar above: the finding, what is shown, what narrows it, search, and what leaves the page.
+
+function makeTop(app) {
+  const { d } = app
+  const { meta } = d
+  const search = makeSearch(app)
+  const chips = h('div.chips', { role: 'group', 'aria-label': 'What narrows the list', 'data-testid': 'chips' })
+  const notices = h('div.notices', { role: 'status', 'data-testid': 'notices' })
+  const file = h('input', { type: 'file', hidden: true, 'aria-label': 'Selection file', accept: '.csv,.json,.parquet',
+    'data-testid': 'load-file', onchange: () => { load(file.files[0]); file.value = '' } })
+  const formats = app.cannot('save') ? ['csv', 'json'] : ['csv', 'json', 'parquet']
+  const menu = (label, ...kids) => {
+    const el = h('details.menu', {
+      onfocusout: (event) => { if (!el.contains(event.relatedTarget)) el.open = false },
+      onkeydown: (event) => { if (event.key === 'Escape' && el.open) { event.stopPropagation(); el.open = false; el.firstChild.focus() } },
+    }, h('summary', {}, label), h('div', {}, kids))
+    return el
+  }
+  const themes = [['auto', 'system'], ['light', 'light'], ['dark', 'dark']]
+  const theme = h('div')
+  const el = h('header.top', {},
+    h('div.line', {}, h('p.finding', { role: 'heading', 'aria-level': app.host.name === 'widget' ? 2 : 1,
+      'data-testid': 'finding' }, meta.finding || meta.title), search.el,
+      menu('Selection', formats.map((format) => h('button', { onclick: () => save(format), 'data-testid': `save-${format}` },
+        `save as ${format.toUpperCase()}`)), h('button', { onclick: () => file.click() }, 'load …'), file),
+      app.host.can.link ? h('button', { onclick: copyLink, 'data-testid': 'copy-link' }, 'Copy link') : null, menu('Theme', theme)),
+    h('div.line', {}, h('p.facts', {}, [meta.title, meta.subtitle, meta.task,
+      meta.recall ? `R@${meta.k} ${rate(meta.recall.value)} (${range(meta.recall.low, meta.recall.high)})` : null].filter(Boolean).join(' · ')), chips),
+    notices)
+
+  function drawChips() {
+    const list = chipsOf(d, app.state)
+    refill(chips, list.map((chip) => h('button.chip', { 'aria-label': `${chip.text} ×: take away`,
+      onclick: () => app.set(chip.patch) }, h('span', {}, chip.text), ' ×')),
+      list.length ? h('button.reset', { 'data-testid': 'reset', onclick: () => app.reset() }, 'reset all') : null)
+  }
+
+  function tell(text) {
+    const note = h('p', {}, text, h('button.icon', { 'aria-label': 'Close the message', onclick: () => note.remove() }, '×'))
+    notices.replaceChildren(note)
+  }
+
+  async function copyLink() {
+    const link = location.href.split('#')[0] + linkOf(app.state)
+    if (link.length > 30000) return tell('The selection is too large for a link. Save it as a file instead.')
+    history.replaceState(null, '', linkOf(app.state))
+    try {
+      await navigator.clipboard.writeText(link)
+      tell('The link is copied.')
+    } catch {
+      tell('The browser lets nothing be copied; the link is now in the address bar.')
+    }
+  }
+
+  async function save(format) {
+    if (!app.cannot('save')) {
+      const answer = await app.ask('save', { rows: Array.from(app.rows), format })
+      if (answer) download(answer.name, [Uint8Array.from(atob(answer.base64), (c) => c.charCodeAt(0))], 'application/octet-stream')
+      return
+    }
+    const rows = Array.from(app.rows, (row) => sessionRecord(d, row))
+    const text = format === 'json' ? JSON.stringify({ format: 'proxysr-selection', version: VERSION, sessions: rows }, null,
+      1) : csvOf(rows)
+    download(`selection.${format}`, [text], format === 'json' ? 'application/json' : 'text/csv')
+  }
+
+  async function load(chosen) {
+    if (!chosen) return
+    try {
+      if (!app.cannot('load')) {
+        const bytes = new Uint8Array(await chosen.arrayBuffer())
+        let text = ''
+        for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192))
+        const answer = await app.ask('load', { name: chosen.name, base64: btoa(text) })
+        if (answer) loaded(answer.rows, answer.notes, chosen.name)
+        return
+      }
+      const { rows, notes } = rowsOfFile(d, chosen.name, await chosen.text())
+      loaded(rows, notes, chosen.name)
+    } catch (error) {
+      tell(`${chosen.name} could not be read: ${error.message}`)
+    }
+  }
+
+  function loaded(rows, notes, name) {
+    if (rows.length) app.go.rows(rows, `from ${name}`)
+    tell([`${plural(rows.length, 'session')} of ${name}.`, ...(notes ?? [])].join(' '))
+  }
+
+  function update(changed) {
+    if (['listed', 'names', 'all'].some((key) => changed.has(key))) drawChips()
+    if (changed.has('theme')) refill(theme, choice('theme', themes, app.state.theme, (next) => app.set({ theme: next }), 'radio'))
+    search.update(changed)
+  }
+  return { el, update, tell }
+}
+
+function sessionRecord(d, row) {
+  const s = d.sessions
+  return {
+    session_id: s.id[row], user: d.users && s.user[row] >= 0 ? d.users.id[s.user[row]] : '',
+      started_at: d.hasDates && known(s.started[row]) ? new Date(s.started[row] * 1000).toISOString() : '',
+    proxy: s.proxy[row], interest: d.proxies[s.proxy[row]]?.name ?? '', probability: Number(s.probability[row].toFixed(4)),
+      n_clicks: s.n_clicks[row], since: s.since[row], rank: known(s.rank[row]) ? s.rank[row] : '',
+  }
+}
+
+/** CSV whose text starts no formula in a spreadsheet. */
+function csvOf(rows) {
+  const cell = (x) => {
+    let text = String(x)
+    if (typeof x === 'string' && /^[=+\-@\t\r]/.test(text)) text = `'${text}`
+    return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+  }
+  return `${[Object.keys(rows[0] ?? { session_id: '' }), ...rows.map(Object.values)].map((line) => line.map(cell).join(',')).join('\r\n')}\r\n`
+}
+
+/** Rows that a saved selection names. */
+function rowsOfFile(d, name, text) {
+  const ids = name.endsWith('.json') ? JSON.parse(text).sessions?.map((x) => x.session_id) : idsOfCsv(text)
+  if (!ids) throw new Error('it names no sessions (a column “session_id” is needed).')
+  const at = new Map(d.sessions.id.map((id, row) => [String(id), row]))
+  const rows = [...new Set(ids.map((id) => at.get(String(id))).filter((row) => row !== undefined))]
+  const unknown = ids.filter((id) => !at.has(String(id)))
+  return { rows, notes: unknown.length ? [`${count(unknown.length)} of ${count(ids.length)} are not among these sessions, such as ${String(unknown[0]).slice(0, 60)}.`] : [] }
+}
+
+function idsOfCsv(text) {
+  const lines = text.split(/\r?\n/).filter(Boolean).map((line) => (line.match(/("([^"]|"")*"|[^,]*)(,|$)/g) ?? []).map((x) => x.replace(/,$/, '').replace(/^"([^]*)"$/, '$1').replaceAll('""', '"')))
+  const column = lines[0]?.indexOf('session_id') ?? -1
+  return column < 0 ? null : lines.slice(1).map((line) => (line[column] ?? '').replace(/^'(?=[=+\-@])/, ''))
+}

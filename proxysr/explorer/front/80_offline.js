@@ -1,0 +1,203 @@
+// What if, in a file that nothing answers: equations 1 to 5 of latent_proxy once more, held to those of Python by a test.
+
+const OFFLINE = {
+  latent_proxy: (model, d) => latentProxy(model, d),
+}
+
+/** Answers of a payload's small model: {session, next, what_if, smallest}; null if none travels. */
+function offlineOf(d) {
+  const make = d.offline && OFFLINE[d.offline.kind]
+  return make ? make(d.offline, d) : null
+}
+
+function latentProxy(m, d) {
+  const { dim: D, scale } = m
+  const V = m.items.length / D
+  const K = m.proxies.length / D
+  const dot = (a, i, b, j) => { let sum = 0; for (let x = 0; x < D; x++) sum += a[i * D + x] * b[j * D + x]; return sum }
+  const tables = lazily(() => {
+    const length = Float64Array.from({ length: K }, (_, k) => Math.sqrt(dot(m.proxies, k, m.proxies, k)))
+    const byProxy = new Float32Array(K * V) // exp(p_k.ê_i − ||p_k||)
+    for (let k = 0; k < K; k++) for (let i = 1; i < V; i++) byProxy[k * V + i] = Math.exp(dot(m.proxies, k, m.items, i) - length[k])
+    return { length, byProxy }
+  })
+
+  /** Equation 1, times the scale: what the clicks up to `n` ask for. */
+  function query(clicks, n) {
+    const weights = new Float64Array(n)
+    for (let u = 0; u < n; u++) {
+      weights[u] = m.places[Math.min(n - 1 - u, m.places.length - 1)]
+      if (!m.attention) continue
+      for (let x = 0; x < D; x++) {
+        let row = 0
+        for (let y = 0; y < D; y++) row += m.attention[x * D + y] * m.items[clicks[u] * D + y]
+        weights[u] += m.items[clicks[n - 1] * D + x] * row
+      }
+    }
+    const most = Math.max(...weights)
+    const q = new Float64Array(D)
+    for (let u = 0; u < n; u++) { const w = Math.exp(weights[u] - most); for (let x = 0; x < D; x++) q[x] += w * m.items[clicks[u] * D + x] }
+    const norm = Math.sqrt(q.reduce((sum, v) => sum + v * v, 0)) || 1
+    return q.map((v) => scale * v / norm)
+  }
+
+  /** The bias of items clicked already, by the place from the end of their latest click. */
+  function repeats(clicks, n) {
+    const bias = new Map()
+    for (let u = 0; u < n; u++) bias.set(clicks[u], m.repeat_bias[Math.min(n - 1 - u, m.repeat_bias.length - 1)])
+    return bias
+  }
+
+  /** Equation 2 after `n` clicks: each item's cosine part, its bias, and the normaliser of each proxy. */
+  function after(clicks, n) {
+    const q = query(clicks, n)
+    const bias = repeats(clicks, n)
+    const { byProxy, length } = tables()
+    const own = new Float64Array(V)
+    const grown = new Float64Array(V)
+    for (let i = 1; i < V; i++) {
+      own[i] = dot(q, 0, m.items, i)
+      grown[i] = Math.exp(own[i] - scale + (bias.get(i) ?? 0))
+    }
+    const logZ = Float64Array.from({ length: K }, (_, k) => {
+      let sum = 0
+      for (let i = 1; i < V; i++) sum += grown[i] * byProxy[k * V + i]
+      return Math.log(sum) + scale + length[k]
+    })
+    return { own, bias, logZ }
+  }
+
+  const centred = (xs) => { const mean = xs.reduce((a, b) => a + b, 0) / K; return xs.map((x) => x - mean) }
+  const softmax = (xs) => { const most = Math.max(...xs); const e = xs.map((x) => Math.exp(x - most)); const sum = e.reduce((a,
+    b) => a + b, 0); return e.map((x) => x / sum) }
+
+  /** Equations 2 to 4: the addends of each click, those before the first, and the posterior after each. */
+  function read(given, temperature) {
+    const clicks = given.slice(-m.max_length)
+    const prior = centred(Float64Array.from(m.log_weights, (w) => m.trained_temperature * w))
+    const logZ = clicks.map((_, n) => (n ? after(clicks, n).logZ : m.log_z_first))
+    const addends = clicks.map((item, n) => centred(Float64Array.from({ length: K },
+      (_, k) => dot(m.proxies, k, m.items, item) - logZ[n][k])))
+    const logits = prior.slice()
+    const posterior = addends.map((one) => { for (let k = 0; k < K; k++) logits[k] += one[k]; return softmax(logits.map((x) => x / temperature)) })
+    return { clicks, addends, posterior, logits, logZ }
+  }
+
+  const order = (xs) => [...xs.keys()].sort((a, b) => xs[b] - xs[a])
+
+  /** Equation 5: scores of all items under weights of the proxies. */
+  function scores(clicks, weights) {
+    const { own, bias, logZ } = after(clicks, clicks.length)
+    const { byProxy, length } = tables()
+    const share = weights.map((w, k) => w * Math.exp(length[k] - logZ[k]))
+    const found = new Float64Array(V).fill(-Infinity)
+    for (let i = 1; i < V; i++) {
+      let sum = 0
+      for (let k = 0; k < K; k++) sum += share[k] * byProxy[k * V + i]
+      found[i] = own[i] + Math.log(sum) + (bias.has(i) ? bias.get(i) + m.repeat_level : 0)
+    }
+    return found
+  }
+
+  /** The best items; those clicked already are left out where the task is of new ones. */
+  function best(found, clicks, n = 10) {
+    if (d.meta.task === 'unseen') for (const item of clicks) found[item] = -Infinity
+    return order(found).slice(0, n).map((index) => { const item = d.byIndex.get(index); return { index,
+      id: item === undefined ? String(index) : d.items.id[item], title: item === undefined ? `item ${index}` : d.title(item),
+      score: found[index] } })
+  }
+
+  const force = (weights, proxy) => (proxy == null ? weights : weights.map((_, k) => Number(k === proxy)))
+
+  function whatIf({ clicks, temperature, proxy }) {
+    const { posterior, addends, logits, clicks: kept } = read(clicks, temperature ?? m.temperature)
+    const weights = force(posterior.at(-1), proxy)
+    const ranked = order(weights)
+    const first = proxy ?? ranked[0]
+    const second = order(logits).find((k) => k !== first)
+    return {
+      weights: ranked.slice(0, 8).map((k) => ({ proxy: k, weight: weights[k] })), proxy: first, runner_up: second ?? -1,
+        items: best(scores(kept, weights), kept),
+      path: posterior.map((p) => order(p)[0]), path_p: posterior.map((p) => Math.max(...p)),
+        evidence: addends.map((a) => (second === undefined ? 0 : a[first] - a[second])),
+    }
+  }
+
+  /** The click to drop, or to replace by a common item, that most clearly changes the leading interest. */
+  function smallest({ clicks: given }) {
+    const now = read(given, m.temperature)
+    const { clicks } = now
+    const [before] = order(now.logits)
+    const lead = (logits) => Math.max(...logits.filter((_, k) => k !== before)) - logits[before]
+    const edits = clicks.length > 1 ? clicks.map((_, at) => ({ at, item: null })) : []
+    edits.push(...promising(now, lead))
+    let best = { lead: 0 }
+    for (const edit of edits) {
+      const edited = clicks.flatMap((x, i) => (i !== edit.at ? [x] : edit.item === null ? [] : [edit.item]))
+      const found = read(edited, m.temperature)
+      if (lead(found.logits) > best.lead) best = { ...edit, edited, lead: lead(found.logits), weights: found.posterior.at(-1) }
+    }
+    if (!best.edited) return { clicks: null, sentence: 'No change of a single click makes it follow another interest.' }
+    const [after] = order(best.weights)
+    const title = (index) => `“${d.byIndex.has(index) ? d.title(d.byIndex.get(index)) : `item ${index}`}”`
+    const what = `${title(clicks[best.at])} (click ${given.length - clicks.length + best.at + 1})`
+    return {
+      clicks: [...given.slice(0, given.length - clicks.length), ...best.edited],
+      sentence: `${best.item === null ? `Dropping ${what}` : `Replacing ${what} by ${title(best.item)}`} makes it follow ${d.proxies[after].name} in place of ${d.proxies[before].name}, with probability ${best.weights[after].toFixed(2)}.`,
+    }
+  }
+
+  /** Replacements that promise most, as if the normalisers of later clicks stayed as they are. */
+  function promising({ clicks, addends, logits, logZ }, lead) {
+    const common = [...d.items.index.keys()].sort((a, b) => d.items.count[b] - d.items.count[a]).slice(0,
+      1000).map((item) => d.items.index[item])
+    const found = []
+    for (const item of common) {
+      const pull = Float64Array.from({ length: K }, (_, k) => dot(m.proxies, k, m.items, item))
+      clicks.forEach((_, at) => {
+        const addend = centred(pull.map((v, k) => v - logZ[at][k]))
+        const gain = lead(logits.map((v, k) => v - addends[at][k] + addend[k]))
+        if (gain > 0) found.push({ at, item, gain })
+      })
+    }
+    return found.sort((x, y) => y.gain - x.gain).slice(0, 20)
+  }
+
+  const clicksOf = (row) => Array.from(d.clicks(row), (item) => d.items.index[item])
+
+  return {
+    what_if: whatIf,
+    session({ row }) {
+      const { posterior } = read(clicksOf(row), m.temperature)
+      const proxies = order(posterior.at(-1)).slice(0, 6)
+      return { proxies, posterior_by_click: posterior.map((p) => proxies.map((k) => p[k])) }
+    },
+    next({ row, after: n }) {
+      const clicks = clicksOf(row)
+      const seen = clicks.slice(0, n).slice(-m.max_length)
+      const found = scores(seen, read(seen, m.temperature).posterior.at(-1))
+      const target = clicks[n] ?? null
+      const isAsked = target !== null && !(d.meta.task === 'unseen' && seen.includes(target))
+      const rank = !isAsked ? null : 1 + found.reduce((sum, score, i) => sum + (i > 0 && score > found[target]), 0)
+      return { items: best(found, seen), target: target === null ? null : { index: target }, rank }
+    },
+    smallest,
+  }
+}
+
+/** Largest differences of the twin from Python's answers, for the test: [{args, answer}] → {weight, score, items}. */
+function compareTwin(d, cases) {
+  const twin = offlineOf(d)
+  const worst = { weight: 0, evidence: 0, leaders: 0, items: 0, cases: cases.length }
+  for (const { args, answer } of cases) {
+    const own = twin.what_if(args)
+    for (const x of answer.weights) {
+      const y = own.weights.find((z) => z.proxy === x.proxy)
+      worst.weight = Math.max(worst.weight, Math.abs(x.weight - (y?.weight ?? 0)))
+    }
+    own.evidence.forEach((v, i) => { worst.evidence = Math.max(worst.evidence, Math.abs(v - (answer.evidence[i] ?? 0))) })
+    worst.leaders += own.proxy !== answer.proxy
+    worst.items += own.items.filter((x, i) => x.index !== answer.items[i]?.index).length
+  }
+  return worst
+}
