@@ -15,9 +15,8 @@ from typing import Any
 
 import pytest
 
-from proxysr.runs import RunDir
 from tests.conftest import ROOT
-from tests.explorer.small import run_of
+from tests.explorer.shop import Shop, shop_of
 
 FLAGS = [
     "--no-sandbox",
@@ -48,8 +47,9 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
-    return run_of(tmp_path_factory.mktemp("browser"))
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A run with interests that are there, and another of the same data to compare it with."""
+    return shop_of(tmp_path_factory.mktemp("shop"))
 
 
 @pytest.fixture(scope="session")
