@@ -48,7 +48,7 @@ ACTIONS = {
 def worked(session: CDPSession) -> float:
     """Milliseconds that the page's thread has worked so far."""
     metrics = session.send("Performance.getMetrics")["metrics"]
-    return 1000 * next(x["value"] for x in metrics if x["name"] == "TaskDuration")
+    return 1000 * float(next(x["value"] for x in metrics if x["name"] == "TaskDuration"))
 
 
 def timed(page: Page, session: CDPSession, action: str) -> tuple[float, float]:
@@ -88,7 +88,7 @@ def what_if(page: Page) -> float | None:
               .concat({APP}.d.items.index[{row}]) }} }})"""
         )
         page.wait_for_selector("[data-testid=what-if-result][data-ms]")
-        times.append(page.evaluate(f"{APP}.stats.what_if"))
+        times.append(float(page.evaluate(f"{APP}.stats.what_if")))
     page.evaluate(f"{APP}.set({{ session: null, edit: null }})")
     return statistics.median(times)
 
