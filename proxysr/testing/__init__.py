@@ -2,7 +2,7 @@
 
 >>> from proxysr.models import Popularity
 >>> len(check_model(Popularity, finds="nothing"))
-14
+10
 """
 
 from proxysr.testing.case import TRAIN, Case, Check, Finds

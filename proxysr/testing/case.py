@@ -11,9 +11,8 @@ from torch import Tensor
 
 from proxysr.config import Settings
 from proxysr.data.batches import SessionBatch, TrainingBatches
-from proxysr.data.sessions import Sessions
 from proxysr.models.base import LearnedModel, SessionModel
-from proxysr.testing.planted import N_ITEMS, cycles
+from proxysr.testing.planted import N_ITEMS, TRAINING
 from proxysr.training import TrainConfig
 
 Finds = Literal["order", "cycle", "nothing"]
@@ -39,21 +38,18 @@ class Case:
             return self.model(N_ITEMS, self.config)
 
     def prepared(self) -> SessionModel:
-        """The model in evaluation mode, after it has seen training sessions."""
+        """The model in evaluation mode, after it has seen the training sessions."""
         model = self.build()
-        model.prepare(cycles(50, seed=1))
+        model.prepare(TRAINING)
         return model.eval()
 
     def learner(self) -> tuple[LearnedModel, SessionBatch]:
-        """The model in training mode, and a batch to train on; each session of another user."""
-        model, walks = self.build(), cycles(32, seed=2)
-        lists = [*(list(walks[row]) for row in range(32)), [4, 2, 4, 7, 7]]
-        sessions = Sessions.from_lists(lists, user_index=list(range(33)))
-        model.prepare(sessions)
+        """The model in training mode, and a batch of all training sessions."""
+        model = self.prepared().train()
         if not isinstance(model, LearnedModel):
             raise TypeError(f"{type(model).__name__} is not a LearnedModel.")
         batches = TrainingBatches(
-            sessions, task="repeat", min_prefix=1, max_length=model.max_length, batch_size=33,
+            TRAINING, task="repeat", min_prefix=1, max_length=model.max_length, batch_size=99,
             seed=0, device="cpu",
         )  # fmt: skip
         return model, next(batches.epoch(0))

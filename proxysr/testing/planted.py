@@ -41,3 +41,10 @@ def planted_split(*, shuffled: bool = False) -> SessionSplit:
     """A split to learn the order from, or to find nothing in."""
     test = cycles(150, seed=3, shuffled=shuffled)
     return split_of(cycles(600, seed=1, shuffled=shuffled), cycles(80, seed=2), test)
+
+
+_walks = cycles(32, seed=2)
+TRAINING = Sessions.from_lists(
+    [*(_walks[row].tolist() for row in range(32)), [4, 2, 4, 7, 7]], user_index=list(range(33))
+)
+"""A few walks and a session that comes back to its items, each of another user."""

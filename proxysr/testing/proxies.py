@@ -28,12 +28,12 @@ def disturbed(case: Case, seed: int = 0) -> tuple[ProxyModel, SessionBatch]:
             noise = 0.3 * torch.randn(parameter.shape, generator=random)
             if parameter.dim() == 2 and len(parameter) == N_ITEMS + 1:
                 noise[PAD] = 0
-            parameter += noise
+            parameter.add_(noise)
     model.after_step()
     return model.double().eval(), batch_of(SESSIONS)
 
 
-def close(found: Tensor, wanted: Tensor, what: str) -> None:
+def close(found: Tensor, wanted: Tensor, what: str = "found, beside wanted") -> None:
     """The same in double precision."""
     expect(found.shape == wanted.shape, f"{what}: {(*found.shape,)} beside {(*wanted.shape,)}")
     same(found, wanted, what, rtol=1e-9, atol=1e-9)
@@ -59,21 +59,16 @@ def traces_have_their_shapes(case: Case) -> None:
         close(model.represent(batch), trace.proxy, "represent, beside trace.proxy")
 
 
-def sessions_are_for_different_proxies(case: Case) -> None:
-    """What a session is for depends on its clicks."""
-    model, _ = disturbed(case)
-    weights = model.weigh(batch_of([[i, i + 1] for i in range(1, N_ITEMS)]))[1]
-    expect(len(weights.argmax(dim=1).unique()) > 1, "all sessions are for the same proxy")
-
-
 def logits_are_the_prior_and_the_addends(case: Case) -> None:
-    """proxy_logits = prior_logits + position_logits.sum(dim=1), which are 0 at the padding."""
+    """proxy_logits = prior_logits + position_logits.sum(dim=1), and differ between sessions."""
     model, batch = disturbed(case)
     trace, is_click = model.trace(batch), batch.items != PAD
     sums = trace.prior_logits + trace.position_logits.sum(dim=1)
     close(sums, trace.proxy_logits, "prior and addends, beside the logits")
     expect((trace.position_logits[~is_click] == 0).all(), "addends of the padding")
     expect(trace.position_logits[is_click].any(dim=1).all(), "a click without addends")
+    logits = model.weigh(batch_of([[i, i + 1] for i in range(1, N_ITEMS)]))[0]
+    expect(len({*logits.argmax(dim=1).tolist()}) > 1, "all sessions are for the same proxy")
 
 
 def weights_are_the_softmax_at_the_temperature(case: Case) -> None:
@@ -87,49 +82,44 @@ def weights_are_the_softmax_at_the_temperature(case: Case) -> None:
     expect(torch.equal(choices["proxy"], best.indices), "choices are other proxies")
     expect(torch.equal(choices["probability"], best.values), "choices have other probabilities")
     before, softer = model.score(batch), model.score(batch, temperature=20.0)
-    close(
-        model.score(batch, temperature=model.temperature), before, "asked for its own, beside none"
-    )
+    close(model.score(batch, temperature=model.temperature), before, "its own, beside none")
     expect(not torch.allclose(before[:, 1:], softer[:, 1:]), "temperature=20.0 changes no score")
-    asked = model.trace(batch, temperature=20.0)
-    close(asked.proxy_weights, torch.softmax(logits / 20, dim=1), "weights at a temperature of 20")
+    asked = model.trace(batch, temperature=20.0).proxy_weights
+    close(asked, torch.softmax(logits / 20, dim=1), "weights at a temperature of 20")
     model.temperature.fill_(20.0)
-    close(model.score(batch), softer, "temperature 20 in the buffer, beside the argument")
-    close(model.weigh(batch)[1], asked.proxy_weights, "weights at 20 in the buffer")
+    close(model.score(batch), softer, "scores at 20 in the buffer, beside the argument")
+    close(model.weigh(batch)[1], asked, "weights at 20 in the buffer, beside the argument")
 
 
 def a_forced_proxy_takes_all_weight(case: Case) -> None:
-    """force_proxy=k acts as if the clicks had chosen k for certain, one for all or one a row."""
+    """force_proxy=k, for all or one a row, acts as if the clicks had chosen it for certain."""
     model, batch = disturbed(case)
     logits, k = model.weigh(batch)[0], model.n_proxies
     for proxy in (0, k - 1):
         forced = model.trace(batch, force_proxy=proxy)
-        expect((forced.proxy_weights == torch.eye(k)[proxy]).all(), f"weights not all on {proxy}")
+        expect((forced.proxy_weights == torch.eye(k)[proxy]).all(), f"not all weight on {proxy}")
         close(forced.proxy_logits, logits, "logits of a forced proxy, beside none")
         if model.represents_by_proxies:
             own = model.proxy_vectors()[proxy].detach().expand(len(SESSIONS), -1)
             close(forced.proxy, own, f"trace.proxy, beside proxy vector {proxy}")
-    sure, chosen = model.score(batch, temperature=1e-6), logits.argmax(dim=1)
-    close(model.score(batch, force_proxy=chosen), sure, "the chosen ones forced, beside chosen")
-    rows = [model.score(batch, force_proxy=int(p))[row] for row, p in enumerate(chosen)]
-    close(torch.stack(rows), sure, "the chosen ones forced one by one, beside chosen")
-    scores = [model.score(batch, force_proxy=proxy)[:, 1:] for proxy in range(k)]
-    expect(not torch.allclose(scores[0], scores[1]), "scores are the same under proxies 0 and 1")
+    forced_scores = model.score(batch, force_proxy=logits.argmax(dim=1))
+    close(forced_scores, model.score(batch, temperature=1e-6), "forced, beside chosen for certain")
+    first, second = (model.score(batch, force_proxy=proxy)[:, 1:] for proxy in (0, 1))
+    expect(not torch.allclose(first, second), "scores are the same under proxies 0 and 1")
 
 
-def given_weights_take_the_place_of_the_models(case: Case) -> None:
+def given_weights_replace_the_models(case: Case) -> None:
     """force_proxy may be weights (B, K), in trace, score and answer."""
     model, batch = disturbed(case)
-    own = model.weigh(batch)[1]
-    close(model.score(batch, force_proxy=own), model.score(batch), "own weights given, beside none")
-    others, k = own.flip(0), model.n_proxies
+    own, before, k = model.weigh(batch)[1], model.score(batch), model.n_proxies
+    close(model.score(batch, force_proxy=own), before, "own weights given, beside none")
+    alone, last = torch.eye(k)[[k - 1] * len(own)].to(own), model.score(batch, force_proxy=k - 1)
+    close(model.score(batch, force_proxy=alone), last, "all weight on one, beside its number")
+    others = own.flip(0)
     wanted = model.score(batch, force_proxy=others)
     weights = model.trace(batch, force_proxy=others).proxy_weights
     expect(torch.equal(weights, others), "trace has other weights than those given")
-    expect(not torch.allclose(wanted[:, 1:], model.score(batch)[:, 1:]), "weights change no score")
-    alone = torch.eye(k, dtype=own.dtype)[[k - 1] * len(SESSIONS)]
-    last = model.score(batch, force_proxy=k - 1)
-    close(model.score(batch, force_proxy=alone), last, "all weight on one, beside its number")
+    expect(not torch.allclose(wanted[:, 1:], before[:, 1:]), "weights change no score")
     found = model.answer(batch, force_proxy=others)
     tiles = side_by_side(found.tiles, N_ITEMS + 1)[:, 1:]
     close(tiles.diff(), wanted[:, 1:].diff(), "differences of scores of answer, beside score")
@@ -151,22 +141,19 @@ def traces_depend_on_the_read_clicks_alone(case: Case) -> None:
     """Company, padding, and clicks before the latest max_length change nothing in a trace."""
     model, batch = disturbed(case)
     clicks = [1 + i % N_ITEMS for i in range(model.max_length + 5)]
-    pairs = [(padded(batch), batch, slice(None))]
-    pairs += [(batch, batch_of([own]), slice(r, r + 1)) for r, own in enumerate(SESSIONS)]
-    pairs += [(batch_of([clicks]), batch_of([clicks[-model.max_length :]]), slice(None))]
-    for more, batch, rows in pairs:
-        n = min(batch.items.shape[1], model.max_length)
-        found, wanted = model.trace(more)._asdict(), model.trace(batch)._asdict()
-        found["path"], wanted["path"] = model.path(more), model.path(batch)
+    pairs = [(batch, batch_of([own]), [row]) for row, own in enumerate(SESSIONS)]
+    pairs.append((padded(batch), batch, [*range(len(SESSIONS))]))
+    pairs.append((batch_of([clicks]), batch_of([clicks[-model.max_length :]]), [0]))
+    for more, less, rows in pairs:
+        found, wanted = model.trace(more)._asdict(), model.trace(less)._asdict()
+        found["path"], wanted["path"] = model.path(more), model.path(less)
         for name, value in wanted.items():
             if value is not None:
                 other = found[name][rows]
                 if name in ("position_logits", "path"):
-                    expect(
-                        not other[:, :-n].any() or len(other) < len(found[name]),
-                        f"{name} of the padding",
-                    )
-                    other = other[:, -n:]
+                    n = other.shape[1] - value.shape[1]
+                    expect(not other[:, :n].any(), f"{name} of the padding is not 0")
+                    other = other[:, n:]
                 close(other, value, f"{name} with padding, company or older clicks, beside without")
 
 
@@ -188,11 +175,10 @@ def replaced_addends_are_those_of_the_edited_session(case: Case) -> None:
 
 
 CHECKS = [
-    traces_have_their_shapes, sessions_are_for_different_proxies,
-    logits_are_the_prior_and_the_addends, weights_are_the_softmax_at_the_temperature,
-    a_forced_proxy_takes_all_weight, given_weights_take_the_place_of_the_models,
-    the_path_is_what_each_prefix_is_weighed_by, traces_depend_on_the_read_clicks_alone,
-    replaced_addends_are_those_of_the_edited_session,
+    traces_have_their_shapes, logits_are_the_prior_and_the_addends,
+    weights_are_the_softmax_at_the_temperature, a_forced_proxy_takes_all_weight,
+    given_weights_replace_the_models, the_path_is_what_each_prefix_is_weighed_by,
+    traces_depend_on_the_read_clicks_alone, replaced_addends_are_those_of_the_edited_session,
 ]  # fmt: skip
 
 
@@ -202,7 +188,7 @@ def without_proxies_none_is_forced(case: Case) -> None:
     expect(model.choices(batch) == {}, "choices of a model that chooses nothing")
     for asked in ({"force_proxy": 0}, {"temperature": 1.0}):
         try:
-            model.score(batch, **asked)  # type: ignore[arg-type]
+            model.score(batch, **asked)
         except ConfigError:
             continue
         expect(False, f"no ConfigError when asked for {asked}")
