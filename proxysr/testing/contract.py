@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from proxysr.config import Settings
 from proxysr.models import LearnedModel, ProxyModel, SessionModel
 from proxysr.testing import learning, proxies, scores
@@ -72,7 +74,8 @@ def check_model(
     checks, failures = checks_of(case, quick=quick), {}
     for check in checks:
         try:
-            check(case)
+            with torch.random.fork_rng(devices=[]):
+                check(case)
         except Exception as error:
             kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
             failures[check.__name__] = f"{kind}{error}"

@@ -22,9 +22,9 @@ def disturbed(case: Case, seed: int = 0) -> tuple[ProxyModel, SessionBatch]:
     model = case.prepared()
     if not isinstance(model, ProxyModel):
         raise TypeError(f"{type(model).__name__} is not a ProxyModel.")
+    random = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
-            random = torch.Generator().manual_seed(seed)
             noise = 0.3 * torch.randn(parameter.shape, generator=random)
             if parameter.dim() == 2 and len(parameter) == N_ITEMS + 1:
                 noise[PAD] = 0
