@@ -15,7 +15,6 @@ import platform
 import resource
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from proxysr.config import Settings, require
+from proxysr.config import Count, Settings, Whole
 from proxysr.costs import Machine, Sizes, clock, measure, one_session, ranking, training_step
 from proxysr.data.batches import SessionBatch, TrainingBatches
 from proxysr.data.sessions import PAD, Sessions
@@ -40,38 +39,27 @@ PARTS = 8
 """Parts of the sessions that are ranked, each timed beside its products."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class BenchConfig(Settings):
     """What to time; defaults are the size of Diginetica and the authors' settings."""
 
-    n_items: int = 34_000
+    n_items: Count = 34_000
     """Items N."""
-    embedding_dim: int = 128
+    embedding_dim: Count = 128
     """Embedding size d."""
-    n_proxies: int = 300
+    n_proxies: Count = 300
     """Proxies K."""
-    batch_size: int = 64
+    batch_size: Count = 64
     """Sessions of a training step."""
-    steps: int = 30
+    steps: Count = 30
     """Training steps to time."""
-    eval_sessions: int = 800
+    eval_sessions: Count = 800
     """Sessions whose prefixes are ranked."""
-    single_sessions: int = 100
+    single_sessions: Count = 100
     """Sessions that are answered one by one, for the time a visitor waits."""
-    literal_sessions: int = 4
+    literal_sessions: Whole = 4
     """Sessions for the literal implementation, which is slow; 0 leaves it out."""
     seed: int = 0
     """Seed of sessions and weights."""
-
-    def check(self) -> None:
-        """Check ranges."""
-        for name in self.to_dict().keys() - {"literal_sessions", "seed"}:
-            value = getattr(self, name)
-            require(value >= 1, f"{name} is at least 1; received {value}.")
-        require(
-            self.literal_sessions >= 0,
-            f"literal_sessions is not negative; received {self.literal_sessions}.",
-        )
 
 
 def bench(config: BenchConfig | None = None, *, progress: bool = True) -> dict[str, Any]:

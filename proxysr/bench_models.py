@@ -10,7 +10,6 @@ If PyTorch has one thread, all are times of the processor, so that other program
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -72,7 +71,7 @@ def bench_models(
     found = {}
     with tqdm(total=len(names), desc="bench", leave=False, disable=not progress) as bar:
         for name in names:
-            knows = {field.name for field in fields(model_class(name).Config)}
+            knows = set(model_class(name).Config.model_fields)
             sized = {"embedding_dim": embedding_dim} if "embedding_dim" in knows else {}
             model = cast(LearnedModel, create(name, split.n_items, sized, seed=seed))
             model.prepare(split.train)

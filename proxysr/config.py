@@ -1,60 +1,114 @@
-"""Settings: frozen dataclasses that refuse what they don't know.
+"""Settings: one class for each group of options, checked by pydantic, refused in plain words.
 
-Every group of options in the project (how to prepare data, a model's
-hyper-parameters, how to train) is a subclass of :class:`Settings`. A field is
-declared once, with its type, default and docstring; the command line, the
-notebooks and the JSON files of a run are all derived from that declaration.
+How to prepare data, a model's hyper-parameters, how to train: each is a subclass of
+:class:`Settings`. A field is declared once, with its type, range, default and docstring; the
+command line, YAML and JSON files and Python all go through that declaration.
 """
 
 from __future__ import annotations
 
-import ast
-import dataclasses
 import difflib
-import inspect
 import itertools
-import math
-import textwrap
-import types
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+from functools import cache
+from types import NoneType
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+Count = Annotated[int, Field(ge=1)]
+"""A whole number from 1 on."""
+Whole = Annotated[int, Field(ge=0)]
+"""A whole number from 0 on."""
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+AtLeastOne = Annotated[float, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+"""A part of a whole, such as what dropout leaves out; not all of it."""
+Part = Annotated[float, Field(ge=0, le=1)]
+"""A part of a whole, or all of it."""
 
 
 class ConfigError(ValueError):
     """A setting that does not exist, has the wrong type or is out of range."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings:
-    """Base of every options class: typed, checked, and plain data on request."""
+class Settings(BaseModel):
+    """Base of every class of options: typed, in range, frozen, and plain data on request."""
 
-    def __post_init__(self) -> None:
-        hints = field_types(type(self))
-        for field in dataclasses.fields(self):
-            value = coerce(getattr(self, field.name), hints[field.name], field.name)
-            object.__setattr__(self, field.name, value)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+    )
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigError(_sentence(error.errors()[0], type(self))) from None
         self.check()
 
     def check(self) -> None:
-        """Check ranges and rules between fields; raise :class:`ConfigError`."""
+        """Check rules between fields; raise :class:`ConfigError`."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _as_typed(cls, value: Any, info: Any) -> Any:
+        """Text of a command line as a list or as nothing; true is no number, and 1 is not true."""
+        kind, optional = plain_type(cls.model_fields[info.field_name])
+        if optional and value in ("none", "None"):
+            return None
+        if get_origin(kind) is tuple and isinstance(value, str):
+            return value.split(",") if value else ()
+        if (isinstance(value, bool) and kind in (int, float)) or (
+            kind is bool and not isinstance(value, bool | str)
+        ):
+            raise ValueError("another type")
+        return value
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Build from plain data; an unknown key is an error that names its nearest match."""
-        known = [field.name for field in dataclasses.fields(cls)]
-        for key in values:
-            if key not in known:
-                raise ConfigError(unknown(key, known, "option of " + cls.__qualname__))
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON-ready values; ``from_dict`` reverses it."""
-        plain = dataclasses.asdict(self)
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in plain.items()}
+        return self.model_dump(mode="json")
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed (checked as at construction)."""
         return self.from_dict(self.to_dict() | changes)
+
+
+def plain_type(field: FieldInfo) -> tuple[Any, bool]:
+    """The type of a field without its range and without None, and whether None is allowed."""
+    kinds = [kind for kind in get_args(field.annotation) if kind is not NoneType]
+    optional = NoneType in get_args(field.annotation)
+    kind = kinds[0] if optional else field.annotation
+    return (get_args(kind)[0] if get_origin(kind) is Annotated else kind), optional
+
+
+def coerce(value: Any, kind: Any, name: str) -> Any:
+    """``value`` as a field ``name`` of this type would have it; text is parsed.
+
+    Raises
+    ------
+    ConfigError
+        If the value cannot be that type without losing information.
+    """
+    return getattr(_only(name, kind)(**{name: value}), name)
+
+
+@cache
+def _only(name: str, kind: Any) -> type[Settings]:
+    """Settings of one field."""
+    fields: Any = {name: (kind, ...)}
+    return create_model("Value", __base__=Settings, **fields)
 
 
 def unknown(name: str, known: Iterable[str], what: str) -> str:
@@ -83,83 +137,36 @@ def require(ok: bool, message: str) -> None:
         raise ConfigError(message)
 
 
-def field_types(cls: type) -> dict[str, Any]:
-    """Resolved annotations of a settings class."""
-    return get_type_hints(cls)
+def _sentence(error: ErrorDetails, cls: type[Settings]) -> str:
+    """What was wrong, what was received and what to do, of the first thing that was wrong."""
+    name, received = str(error["loc"][0]), error["input"]
+    if error["type"] == "extra_forbidden":
+        return unknown(name, cls.model_fields, f"option of {cls.__qualname__}")
+    kind, _ = plain_type(cls.model_fields[name])
+    if get_origin(kind) is Literal:
+        allowed = ", ".join(map(repr, get_args(kind)))
+        hint = nearest(str(received), map(str, get_args(kind)))
+        return f"{name} is one of {allowed}; received {received!r}.{hint}"
+    bounds = _bounds(cls.model_fields[name], error)
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    if not bounds and get_origin(kind) is tuple:
+        kind = get_args(kind)[0] if len(error["loc"]) > 1 else tuple
+    told = kind(received) if bounds and kind in (int, float) else repr(received)
+    return f"{name} is {bounds or words.get(kind, 'a list')}; received {told}."
 
 
-def field_docs(cls: type) -> dict[str, str]:
-    """The docstring under each field, for ``--help`` and tables; bases included."""
-    docs: dict[str, str] = {}
-    for base in reversed(cls.__mro__):
-        if not dataclasses.is_dataclass(base):
-            continue
-        tree = ast.parse(textwrap.dedent(inspect.getsource(base)))
-        body = tree.body[0]
-        assert isinstance(body, ast.ClassDef)  # noqa: S101 - the source of a class is a class
-        for field, doc in zip(body.body, body.body[1:], strict=False):
-            if (
-                isinstance(field, ast.AnnAssign)
-                and isinstance(field.target, ast.Name)
-                and isinstance(doc, ast.Expr)
-                and isinstance(doc.value, ast.Constant)
-            ):
-                docs[field.target.id] = " ".join(str(doc.value.value).split())
-    return docs
-
-
-def coerce(value: Any, hint: Any, name: str) -> Any:
-    """``value`` as the annotated type of field ``name``; text (from a command line) is parsed.
-
-    Raises
-    ------
-    ConfigError
-        If the value cannot be that type without losing information.
-    """
-    origin = get_origin(hint)
-    if origin is Literal:
-        if value in get_args(hint):
-            return value
-        allowed = ", ".join(map(repr, get_args(hint)))
-        hint = nearest(str(value), get_args(hint))
-        raise ConfigError(f"{name} is one of {allowed}; received {value!r}.{hint}")
-    if origin in (Union, types.UnionType):
-        if value is None or value in ("none", "None"):
-            return None
-        inner = next(arg for arg in get_args(hint) if arg is not types.NoneType)
-        return coerce(value, inner, name)
-    if origin is tuple:
-        parts = value.split(",") if isinstance(value, str) else value
-        if not isinstance(parts, Iterable):
-            raise ConfigError(f"{name} is a list; received {value!r}.")
-        return tuple(coerce(part, get_args(hint)[0], name) for part in parts)
-    if hint is bool:
-        return _as_bool(value, name)
-    if hint is int or hint is float:
-        return _as_number(value, hint, name)
-    if not isinstance(value, hint):
-        raise ConfigError(f"{name} is a {hint.__name__}; received {value!r}.")
-    return value
-
-
-def _as_bool(value: Any, name: str) -> bool:
-    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.lower() in words:
-        return words[value.lower()]
-    raise ConfigError(f"{name} is true or false; received {value!r}.")
-
-
-def _as_number(value: Any, kind: type[int] | type[float], name: str) -> int | float:
-    word = "a whole number" if kind is int else "a number"
-    try:
-        number = kind(value)
-    except (TypeError, ValueError, OverflowError):
-        number = None
-    # int("3") is welcome, int(2.5) would lose a half, and True is not the number 1
-    if number is None or isinstance(value, bool) or not math.isfinite(number):
-        raise ConfigError(f"{name} is {word}; received {value!r}.")
-    if not isinstance(value, str) and number != value:
-        raise ConfigError(f"{name} is {word}; received {value!r}.")
-    return number
+def _bounds(field: FieldInfo, error: ErrorDetails) -> str:
+    """Words for the range that a number is out of, or nothing if it is no number at all."""
+    if not error["type"].startswith(("greater", "less")):
+        return ""
+    limits: dict[str, Any] = dict(error.get("ctx", {}))
+    for limit in field.metadata:  # both ends, whichever was passed
+        limits |= {e: getattr(limit, e) for e in ("ge", "gt", "le", "lt") if hasattr(limit, e)}
+    if len(limits) == 2:
+        low = f"[{limits['ge']:g}" if "ge" in limits else f"({limits['gt']:g}"
+        high = f"{limits['le']:g}]" if "le" in limits else f"{limits['lt']:g})"
+        return f"in {low}, {high}"
+    [(end, limit)] = limits.items()
+    words = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+    by_zero = {("ge", 0): "not negative", ("gt", 0): "positive"}
+    return by_zero.get((end, limit), f"{words[end]} {limit:g}")

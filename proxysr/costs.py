@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import torch
 
-from proxysr.config import Settings, require
+from proxysr.config import AtLeastOne, Count, Settings
 from proxysr.models.projected import BLOCK, largest
 from proxysr.models.tiles import TILE
 
@@ -37,30 +37,23 @@ FORWARD_CALLS, BACKWARD_CALLS, UPDATE_CALLS, TILE_CALLS = 150, 250, 30, 10
 """Operations asked for: once a step or batch, and once a tile of items."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class Sizes(Settings):
     """What the costs of a step depend on; defaults are those of Diginetica and the authors."""
 
-    n_items: int = 34_000
+    n_items: Count = 34_000
     """Items N."""
-    embedding_dim: int = 128
+    embedding_dim: Count = 128
     """Embedding size d."""
-    n_proxies: int = 300
+    n_proxies: Count = 300
     """Proxies K."""
-    sessions: int = 64
+    sessions: Count = 64
     """Sessions B of a batch; in evaluation, the prefixes that are ranked together."""
-    targets: float = 256
+    targets: AtLeastOne = 256
     """Targets R of a batch in training."""
-    length: float = 7
+    length: AtLeastOne = 7
     """Clicks of a session."""
-    n_negatives: int = 100
+    n_negatives: Count = 100
     """Hardest negatives of a target."""
-
-    def check(self) -> None:
-        """Check ranges."""
-        for name in self.to_dict():
-            value = getattr(self, name)
-            require(value >= 1, f"{name} is at least 1; received {value}.")
 
 
 @dataclass(frozen=True)

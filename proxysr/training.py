@@ -24,7 +24,16 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from proxysr import distributed
-from proxysr.config import ConfigError, Settings, require, unknown
+from proxysr.config import (
+    ConfigError,
+    Count,
+    NotNegative,
+    Positive,
+    Settings,
+    Whole,
+    require,
+    unknown,
+)
 from proxysr.data.batches import TrainingBatches
 from proxysr.data.sessions import SessionSplit, Task
 from proxysr.evaluation import evaluate
@@ -37,51 +46,38 @@ State = dict[str, Tensor]
 Snapshots = MutableMapping[int, State]
 
 
-@dataclass(frozen=True, kw_only=True)
 class TrainConfig(Settings):
     """How to train; the defaults serve LatentProxy on logs of unknown kinds."""
 
-    epochs: int = 20
+    epochs: Count = 20
     """Most epochs to train."""
-    patience: int = 3
+    patience: Whole = 3
     """Stop after this many epochs in a row without a better validation recall; what a model anneals
     comes to its end before they are counted."""
-    batch_size: int = 32
+    batch_size: Count = 32
     """Sessions of a step, of all processes together."""
-    learning_rate: float = 2e-3
+    learning_rate: Positive = 2e-3
     """Step size of Adam."""
-    weight_decay: float = 0.0
+    weight_decay: NotNegative = 0.0
     """L2 penalty of Adam; with sampled negatives, of those rows that a step touches."""
     task: Task = "repeat"
     """Clicks to train on: all, repeats included, or only those on an item that is new there."""
-    min_prefix: int = 1
+    min_prefix: Count = 1
     """Fewest clicks before a target of training."""
     valid_task: Task = "unseen"
     """Task that the best epoch is chosen by, and that the run is evaluated on if none is named."""
-    valid_min_prefix: int = 1
+    valid_min_prefix: Count = 1
     """Fewest clicks before a target of that task; the authors' program: 3."""
-    bucket_batches: int = 1
+    bucket_batches: Count = 1
     """Sort the sessions of this many batches by length before cutting them: less padding, but
     batches of short and of long sessions, which weigh differently in the means of the loss."""
-    half_life: float = 0.0
+    half_life: NotNegative = 0.0
     """Age after which a training session counts half, as a share of the time they span: an epoch
     takes older ones less often; 0: all count the same."""
-    seed: int = 0
+    seed: Whole = 0
     """Seed of the weights, the order of the sessions and dropout."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto takes a GPU if there is one."""
-
-    def check(self) -> None:
-        """Check ranges."""
-        for name in ("epochs", "batch_size", "min_prefix", "valid_min_prefix", "bucket_batches"):
-            value = getattr(self, name)
-            require(value >= 1, f"{name} is at least 1; received {value}.")
-        for name in ("patience", "weight_decay", "half_life", "seed"):
-            value = getattr(self, name)
-            require(value >= 0, f"{name} is not negative; received {value}.")
-        require(
-            self.learning_rate > 0, f"learning_rate is positive; received {self.learning_rate}."
-        )
 
 
 FOR_COUNTING = ("valid_task", "valid_min_prefix", "device")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +15,6 @@ from proxysr.cli.options import add_settings, given
 from proxysr.config import Settings
 
 
-@dataclass(frozen=True, kw_only=True)
 class Everything(Settings):
     """Every kind of field that becomes an option."""
 

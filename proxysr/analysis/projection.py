@@ -36,7 +36,7 @@ from proxysr.analysis.map_quality import (
     moved_apart,
     neighbour_overlap,
 )
-from proxysr.config import Settings, require
+from proxysr.config import AtLeastOne, Settings, Whole, require
 from proxysr.files import replacing
 
 VERSION = 3
@@ -47,27 +47,19 @@ NEAR = 25
 Floats = npt.NDArray[np.floating[Any]]
 
 
-@dataclass(frozen=True, kw_only=True)
 class MapConfig(Settings):
     """How a map is laid out."""
 
-    perplexity: float = 30.0
+    perplexity: AtLeastOne = 30.0
     """About how many neighbours each point is held to; at most a third of the points."""
     seed: int = 0
     """Seed of the small random move and of the search for neighbours."""
-    early_iterations: int = 250
+    early_iterations: Whole = 250
     """Steps in which attraction is 12 times as strong, so that groups find together."""
-    iterations: int = 500
+    iterations: Whole = 500
     """Steps after these. A map that continues another takes as many as both together, since it has
     further to go: on Online Retail, it keeps 0.65 of the neighbours after 250 steps, 0.93 after
     500 and 0.96 after 750."""
-
-    def check(self) -> None:
-        """Check ranges."""
-        require(self.perplexity >= 1, f"perplexity is at least 1; received {self.perplexity}.")
-        for name in ("early_iterations", "iterations"):
-            value = getattr(self, name)
-            require(value >= 0, f"{name} is at least 0; received {value}.")
 
 
 @dataclass(frozen=True, eq=False)

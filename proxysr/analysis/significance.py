@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from proxysr.config import Settings, require
+from proxysr.config import Count, Settings, Whole, require
 from proxysr.data.sessions import Task
 from proxysr.evaluation import values_of
 from proxysr.runs import RunDir
@@ -34,27 +34,24 @@ MEMORY = 2**22
 TARGET = ["session_id", "position", "target"]
 
 
-@dataclass(frozen=True, kw_only=True)
 class CompareConfig(Settings):
     """What to compare and how closely to look."""
 
     metrics: tuple[str, ...] = ("R@20", "MRR@20")
     """Metrics to compare, recall or reciprocal rank at any length of the list."""
-    resamples: int = 10_000
+    resamples: Count = 10_000
     """Draws of sessions for the intervals, and permutations for the p-values."""
     confidence: float = 0.95
     """How often the interval of a difference holds the true one."""
-    seed: int = 0
+    seed: Whole = 0
     """Seed of draws and permutations."""
 
     def check(self) -> None:
         """Check ranges."""
         require(len(self.metrics) > 0, "metrics names at least one metric; received none.")
-        require(self.resamples >= 1, f"resamples is at least 1; received {self.resamples}.")
         require(
             0 < self.confidence < 1, f"confidence is between 0 and 1; received {self.confidence}."
         )
-        require(self.seed >= 0, f"seed is not negative; received {self.seed}.")
 
 
 class Contender(NamedTuple):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import textwrap
-import types
 from collections.abc import Sequence
 from typing import Any, Literal, get_args, get_origin
 
-from proxysr.config import ConfigError, Settings, field_docs, field_types
+from pydantic.fields import FieldInfo
+
+from proxysr.config import ConfigError, Settings, plain_type
 
 
 def formatter(prog: str) -> argparse.HelpFormatter:
@@ -44,13 +44,12 @@ def add_settings(
     Values are left as text: the settings class parses and checks them, so that a run from
     the command line and one from Python are refused for the same reasons.
     """
-    hints, docs = field_types(cls), field_docs(cls)
-    for field in dataclasses.fields(cls):
-        hint = hints[field.name]
-        option = "--" + field.name.replace("_", "-")
-        doc = docs[field.name].replace("`", "").replace("%", "%%")
+    for name, field in cls.model_fields.items():
+        hint, _ = plain_type(field)
+        option = "--" + name.replace("_", "-")
+        doc = _meaning(field).replace("%", "%%")
         common: dict[str, Any] = {
-            "dest": field.name,
+            "dest": name,
             "default": argparse.SUPPRESS,
             "help": f"{doc} [{shown(field.default)}]",
         }
@@ -59,13 +58,13 @@ def add_settings(
         elif get_origin(hint) is Literal:
             parser.add_argument(option, metavar="{" + ",".join(get_args(hint)) + "}", **common)
         else:
-            parser.add_argument(option, metavar=_metavar(hint), **common)
+            parser.add_argument(option, metavar={int: "N", float: "X"}.get(hint, "TEXT"), **common)
 
 
 def given(args: argparse.Namespace, cls: type[Settings]) -> dict[str, Any]:
     """The fields of ``cls`` that the command line names."""
     named = vars(args)
-    return {f.name: named[f.name] for f in dataclasses.fields(cls) if f.name in named}
+    return {name: named[name] for name in cls.model_fields if name in named}
 
 
 def add_set(parser: argparse.ArgumentParser | argparse._ArgumentGroup, what: str) -> None:
@@ -102,13 +101,10 @@ def assigned(assignments: Sequence[str]) -> dict[str, str]:
 
 def settings_help(cls: type[Settings]) -> str:
     """The fields of a settings class with defaults and meaning, for ``--help``."""
-    docs = field_docs(cls)
     paragraphs = []
-    for field in dataclasses.fields(cls):
-        doc = docs[field.name].replace("`", "")
-        lines = textwrap.wrap(doc, width=66) or [""]
-        name = f"{field.name}={shown(field.default)}"
-        paragraphs.append(f"  {name:<30}  {lines[0]}")
+    for name, field in cls.model_fields.items():
+        lines = textwrap.wrap(_meaning(field), width=66) or [""]
+        paragraphs.append(f"  {f'{name}={shown(field.default)}':<30}  {lines[0]}")
         paragraphs += [" " * 34 + line for line in lines[1:]]
     return "\n".join(paragraphs) or "  none"
 
@@ -122,7 +118,5 @@ def shown(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def _metavar(hint: Any) -> str:
-    if get_origin(hint) is types.UnionType:
-        hint = next(arg for arg in get_args(hint) if arg is not types.NoneType)
-    return {int: "N", float: "X"}.get(hint, "TEXT")
+def _meaning(field: FieldInfo) -> str:
+    return " ".join((field.description or "").replace("`", "").split())

@@ -14,12 +14,11 @@ prepared sessions and the names of their items and users come home.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
 
-from proxysr.config import Settings, require
+from proxysr.config import Part, Positive, Settings, Share, require
 from proxysr.data.embedded import interruptible
 from proxysr.data.events import EventTable, open_events
 from proxysr.data.homecoming import facts
@@ -30,18 +29,17 @@ Events = pd.DataFrame | EventTable | Any
 """What can be prepared: an events frame, an opened log, or an Ibis table of events."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class PrepareConfig(Settings):
     """How events become sessions, and which of them stay."""
 
     sessions: Literal["auto", "given", "day", "gap"] = "auto"
     """What a session is: "given" ids, a user's "day", or a user's events without a "gap" of
     gap_minutes; "auto" takes given ids where the log has them, else days."""
-    gap_minutes: float = 30.0
+    gap_minutes: Positive = 30.0
     """Minutes without an event after which a user's next session begins (sessions = gap)."""
     day_starts_at: float = 0.0
     """Hour of the day, in UTC, at which a user's next session begins (sessions = day)."""
-    max_mixed_sessions: float = 0.05
+    max_mixed_sessions: Part = 0.05
     """Largest share of given sessions that may have events of several users (they count as of
     the first). More are refused: their ids are probably unique only within a user."""
     drop_repeats: bool = False
@@ -56,9 +54,9 @@ class PrepareConfig(Settings):
     """Whether rare items are dropped before sessions of the wrong length, or after."""
     rounds: Literal["fixpoint", "once"] = "fixpoint"
     """Whether the filters are repeated until nothing changes, or run once."""
-    valid_fraction: float = 0.1
+    valid_fraction: Share = 0.1
     """Share of sessions, in the order of their first click, that validate (paper: 8:1:1)."""
-    test_fraction: float = 0.1
+    test_fraction: Share = 0.1
     """Share of sessions, the latest ones, that test (paper: 8:1:1)."""
     recent_fraction: float = 1.0
     """Share of the training sessions that stay, the latest ones; validation and test are those of
@@ -76,17 +74,9 @@ class PrepareConfig(Settings):
             f"received {longest}.",
         )
         require(
-            0 <= self.max_mixed_sessions <= 1,
-            f"max_mixed_sessions is a share from 0 to 1; received {self.max_mixed_sessions}.",
-        )
-        require(self.gap_minutes > 0, f"gap_minutes is above 0; received {self.gap_minutes}.")
-        require(
             0 <= self.day_starts_at < 24,
             f"day_starts_at is an hour from 0 to below 24; received {self.day_starts_at}.",
         )
-        for name in ("valid_fraction", "test_fraction"):
-            value = getattr(self, name)
-            require(0 <= value < 1, f"{name} is from 0 to below 1; received {value}.")
         require(
             0 < self.recent_fraction <= 1,
             f"recent_fraction is above 0 and at most 1; received {self.recent_fraction}.",

@@ -20,14 +20,13 @@ over all clicks: the same popularity, lengths, users and times, but neither tast
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from proxysr.config import Settings, require
+from proxysr.config import Count, NotNegative, Part, Settings, Share, require
 from proxysr.data.synthetic_words import ANY_TASTE, PLAIN, TASTES, THINGS
 
 Ints = npt.NDArray[np.int64]
@@ -37,41 +36,40 @@ FIRST_DAY = 1_577_923_200  # Thursday 2 January 2020, 00:00 UTC, in seconds sinc
 DAY = 86_400
 
 
-@dataclass(frozen=True, kw_only=True)
 class SyntheticConfig(Settings):
     """What log to make up; defaults are made for training on a CPU in a minute or two."""
 
-    n_sessions: int = 6000
+    n_sessions: Count = 6000
     """Sessions."""
     n_items: int = 600
     """Items in the shop; a few of the least popular may never be clicked."""
-    n_interests: int = 10
+    n_interests: Count = 10
     """General interests (tastes)."""
     n_topics: int = 6
     """Topics that sessions drift through; every taste has items in all of them."""
-    n_users: int = 1200
+    n_users: Count = 1200
     """Users; a few may never come."""
     mean_length: float = 7.0
     """Mean number of clicks of a session, before the longest are cut."""
     max_length: int = 50
     """Clicks after which a session is cut."""
-    shared_items: float = 0.2
+    shared_items: Share = 0.2
     """Share of items that suit every taste."""
-    shared_clicks: float = 0.35
+    shared_clicks: Share = 0.35
     """Share of clicks on them: a session's first click hides its taste this often."""
-    follow: float = 0.4
+    follow: Share = 0.4
     """Share of clicks on the item that the previous one leads to."""
-    stay: float = 0.6
+    stay: Share = 0.6
     """Share of the other clicks that stay with the topic; the rest move on to the next."""
-    repeat: float = 0.1
+    repeat: Share = 0.1
     """Share of clicks on an item clicked earlier in the session."""
-    stray: float = 0.05
+    stray: Share = 0.05
     """Share of clicks on any item of the shop, whatever the taste."""
-    loyalty: float = 0.75
+    loyalty: Part = 0.75
     """Share of sessions in which users follow their own taste rather than any."""
-    popularity_exponent: float = 0.8
+    popularity_exponent: NotNegative = 0.8
     """Popularity in a pool falls with rank to this power; 0 makes all items alike."""
-    days: int = 42
+    days: Count = 42
     """Days from the first session to the last."""
     structure: bool = True
     """False for the null variant: clicked items shuffled over all clicks."""
@@ -80,13 +78,6 @@ class SyntheticConfig(Settings):
 
     def check(self) -> None:
         """Check ranges."""
-        for name in ("n_sessions", "n_interests", "n_users", "days"):
-            value = getattr(self, name)
-            require(value >= 1, f"{name} is at least 1; received {value}.")
-        for name in ("shared_items", "shared_clicks", "follow", "stay", "repeat", "stray"):
-            value = getattr(self, name)
-            require(0 <= value < 1, f"{name} is a share in [0, 1); received {value}.")
-        require(0 <= self.loyalty <= 1, f"loyalty is a share in [0, 1]; received {self.loyalty}.")
         require(
             self.follow + self.repeat + self.stray < 1,
             f"follow + repeat + stray is below 1; received {self.follow} + {self.repeat} "
@@ -109,10 +100,6 @@ class SyntheticConfig(Settings):
         )
         require(
             self.max_length >= 2, f"max_length is at least 2 clicks; received {self.max_length}."
-        )
-        require(
-            self.popularity_exponent >= 0,
-            f"popularity_exponent is not negative; received {self.popularity_exponent}.",
         )
 
     def counts(self) -> tuple[int, int]:

@@ -35,7 +35,6 @@ The same; and theirs can prune each row to its largest counts, here all pairs st
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -43,7 +42,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from proxysr.config import Settings, require
+from proxysr.config import Count, Settings
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.models.counting import (
@@ -62,11 +61,10 @@ Weighted = tuple[Ints, npt.NDArray[np.float64]]
 """Pairs of items as numbers ``first * V + second``, and their weights."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class CooccurrenceConfig(Settings):
     """How pairs are counted and looked up."""
 
-    window: int = 50
+    window: Count = 50
     """Most steps from the first to the second click of a pair."""
     direction: Literal["both", "forward"] = "both"
     """Whether a pair counts for both of its items, or only for the first."""
@@ -78,14 +76,8 @@ class CooccurrenceConfig(Settings):
     """Weight of a session's click that n clicks follow: 1/(n + 1), falling linearly, or 1."""
     self_pairs: bool = False
     """Whether two clicks on the same item are a pair, so that repeats are recommended."""
-    max_length: int = 50
+    max_length: Count = 50
     """Clicks of a session that are asked for: its latest ones."""
-
-    def check(self) -> None:
-        """Check ranges."""
-        for name in ("window", "max_length"):
-            value = getattr(self, name)
-            require(value >= 1, f"{name} is at least 1; received {value}.")
 
 
 class Cooccurrence(CountingModel):

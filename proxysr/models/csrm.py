@@ -46,7 +46,6 @@ Differences from the authors' program
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -54,7 +53,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, sigmoid, softmax
 
-from proxysr.config import require
+from proxysr.config import Count, Share
 from proxysr.data.batches import DeviceSessions, SessionBatch
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.models.base import Ends, Loss
@@ -74,28 +73,17 @@ ENCODED_TOGETHER = 1024
 """Training sessions that are encoded at a time."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class CSRMConfig(SoftmaxConfig):
     """Hyper-parameters of CSRM; states of the encoders are as wide as the embeddings."""
 
-    n_remembered: int = 10_000
+    n_remembered: Count = 10_000
     """Sessions that the outer memory holds: the latest ones."""
-    n_neighbours: int = 512
+    n_neighbours: Count = 512
     """Number k of remembered sessions that are read."""
-    dropout_items: float = 0.25
+    dropout_items: Share = 0.25
     """Share of the entries of the embedded clicks that is dropped in training."""
-    dropout: float = 0.5
+    dropout: Share = 0.5
     """Share of the entries of the final vector that is dropped in training."""
-
-    def check(self) -> None:
-        """Check ranges."""
-        super().check()
-        for name in ("n_remembered", "n_neighbours"):
-            value = getattr(self, name)
-            require(value >= 1, f"{name} is at least 1; received {value}.")
-        for name in ("dropout_items", "dropout"):
-            value = getattr(self, name)
-            require(0 <= value < 1, f"{name} is in [0, 1); received {value}.")
 
 
 class CSRM(SoftmaxModel):

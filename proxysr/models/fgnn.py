@@ -38,13 +38,11 @@ slope, the biases and the start from zero; other parts were not compared.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, relu, softmax
 
-from proxysr.config import require
+from proxysr.config import Count
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD
 from proxysr.models.session_graphs import session_graphs
@@ -53,23 +51,15 @@ from proxysr.models.softmax import Embed, PrefixModel, SoftmaxConfig
 SLOPE = 0.2
 
 
-@dataclass(frozen=True, kw_only=True)
 class FGNNConfig(SoftmaxConfig):
     """Hyper-parameters of FGNN."""
 
-    n_layers: int = 2
+    n_layers: Count = 2
     """Layers L of weighted graph attention."""
-    n_heads: int = 8
+    n_heads: Count = 8
     """Heads K of each layer."""
-    n_questions: int = 3
+    n_questions: Count = 3
     """Steps t of the readout."""
-
-    def check(self) -> None:
-        """Check ranges."""
-        super().check()
-        for name in ("n_layers", "n_heads", "n_questions"):
-            value = getattr(self, name)
-            require(value >= 1, f"{name} is at least 1; received {value}.")
 
 
 class WeightedGraphAttention(nn.Module):

@@ -46,14 +46,12 @@ Differences from the authors' program
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, embedding_bag, leaky_relu, linear, relu, softmax
 
-from proxysr.config import require
+from proxysr.config import Count, Share
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, Ints, Sessions
 from proxysr.models.session_graphs import (
@@ -73,30 +71,19 @@ SLOPE = 0.2
 KINDS = (OUT, IN, IN_OUT, SELF)
 
 
-@dataclass(frozen=True, kw_only=True)
 class GCEGNNConfig(SoftmaxConfig):
     """Hyper-parameters of GCE-GNN."""
 
-    window: int = 3
+    window: Count = 3
     """Most steps epsilon between two clicks that make their items neighbours; the paper: 3."""
-    n_neighbors: int = 12
+    n_neighbors: Count = 12
     """Global neighbours N that an item keeps: those with the highest counts; the paper: 12."""
-    n_hops: int = 1
+    n_hops: Count = 1
     """Hops k on the global graph; the paper tries 1 and 2. A hop multiplies the work by N."""
-    dropout: float = 0.5
+    dropout: Share = 0.5
     """Share of the global-level vectors' entries that is dropped in training."""
-    dropout_aggregator: float = 0.0
+    dropout_aggregator: Share = 0.0
     """Share dropped of what an aggregator reads; the authors' program: 0.2 on Diginetica."""
-
-    def check(self) -> None:
-        """Check ranges."""
-        super().check()
-        for name in ("window", "n_neighbors", "n_hops"):
-            value = getattr(self, name)
-            require(value >= 1, f"{name} is at least 1; received {value}.")
-        for name in ("dropout", "dropout_aggregator"):
-            value = getattr(self, name)
-            require(0 <= value < 1, f"{name} is in [0, 1); received {value}.")
 
 
 class GlobalAggregator(nn.Module):

@@ -41,8 +41,6 @@ Differences from the authors' program
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, gelu, pad, relu
@@ -54,7 +52,6 @@ from proxysr.models.base import Ends, Loss
 from proxysr.models.softmax import SoftmaxConfig, SoftmaxModel, prefixes
 
 
-@dataclass(frozen=True, kw_only=True)
 class GRecConfig(SoftmaxConfig):
     """Hyper-parameters of GRec; defaults are those of the authors' program."""
 

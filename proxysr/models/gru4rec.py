@@ -47,14 +47,13 @@ As above, but for the reset gate, which its PyTorch version has as it is here, a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax, logsigmoid
 
-from proxysr.config import require
+from proxysr.config import Count, NotNegative, Share, require
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD
 from proxysr.models.base import Ends, Loss
@@ -67,32 +66,23 @@ from proxysr.models.softmax import (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
 class GRU4RecConfig(SoftmaxConfig):
     """Hyper-parameters of GRU4Rec; the states of the GRU are as long as the embeddings."""
 
-    n_layers: int = 1
+    n_layers: Count = 1
     """Layers of the GRU."""
-    dropout_embedding: float = 0.0
+    dropout_embedding: Share = 0.0
     """Share of the entries of the embedded clicks that is dropped in training."""
-    dropout_hidden: float = 0.0
+    dropout_hidden: Share = 0.0
     """Share of the entries of each layer's output that is dropped in training."""
     objective: Literal["cross-entropy", "bpr-max", "top1-max"] = "cross-entropy"
     """What is minimised."""
-    lambda_scores: float = 1.0
+    lambda_scores: NotNegative = 1.0
     """Weight λ of the squared scores of negatives in BPR-max; the other two have no such term."""
 
     def check(self) -> None:
         """Check ranges."""
         super().check()
-        require(self.n_layers >= 1, f"n_layers is at least 1; received {self.n_layers}.")
-        for name in ("dropout_embedding", "dropout_hidden"):
-            value = getattr(self, name)
-            require(0 <= value < 1, f"{name} is in [0, 1); received {value}.")
-        require(
-            self.lambda_scores >= 0,
-            f"lambda_scores is not negative; received {self.lambda_scores}.",
-        )
         require(
             self.sampled_negatives == 0 or self.objective == "cross-entropy",
             "sampled_negatives are drawn for the cross-entropy, and objective="

@@ -68,14 +68,13 @@ As above, and:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from proxysr.config import require
+from proxysr.config import Share, require
 from proxysr.data.batches import GroupBatches, SessionBatch
 from proxysr.data.sessions import Sessions
 from proxysr.models.base import Ends, Loss
@@ -93,17 +92,16 @@ READ_TOGETHER = 256
 """Most training sessions that are read at a time to fill the tables for evaluation."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class HRNNConfig(SoftmaxConfig):
     """Hyper-parameters of HRNN; both states are as long as the embeddings."""
 
     variant: Literal["init", "all"] = "init"
     """Whether the user's state only sets a session's first state, or is also read at all clicks."""
-    dropout_user: float = 0.0
+    dropout_user: Share = 0.0
     """Share of the entries of the user's state that is dropped in training."""
-    dropout_session: float = 0.0
+    dropout_session: Share = 0.0
     """Share of the entries of the session's vector that is dropped in training."""
-    dropout_init: float = 0.0
+    dropout_init: Share = 0.0
     """Share of the entries of a session's first state that is dropped in training."""
     proxysr: tuple[str, ...] = ()
     """Settings of a ProxySR that chooses the group of a session to be scored, each as
@@ -112,9 +110,6 @@ class HRNNConfig(SoftmaxConfig):
     def check(self) -> None:
         """Check ranges."""
         super().check()
-        for name in ("dropout_user", "dropout_session", "dropout_init"):
-            value = getattr(self, name)
-            require(0 <= value < 1, f"{name} is in [0, 1); received {value}.")
         for setting in self.proxysr:
             require("=" in setting, f"proxysr lists settings as NAME=VALUE; received {setting!r}.")
         require(

@@ -39,7 +39,6 @@ Where they are
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple, Self
 
@@ -48,7 +47,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, normalize, pad
 
-from proxysr.config import Settings, require
+from proxysr.config import Count, Positive, Settings, Share, require
 from proxysr.data.batches import SessionBatch, whole_sessions
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.kernels.mixture import log_normalisers
@@ -68,41 +67,32 @@ CALIBRATED = 500
 """Validation sessions that it is calibrated on, at most."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class LatentProxyConfig(Settings):
     """Hyper-parameters of the latent proxies; the defaults serve logs of unknown kinds."""
 
-    embedding_dim: int = 64
+    embedding_dim: Count = 64
     """Size d of items and proxies."""
-    n_proxies: int = 64
+    n_proxies: Count = 64
     """Number K of proxies; 1 leaves the short-term interest alone."""
-    temperature: float = 4.0
+    temperature: Positive = 4.0
     """Temperature T of the posterior in training. Clicks of a session resemble each other more than
     equation 2 knows, so that at 1 each would count as too much evidence. For use, it is calibrated
     on validation."""
     scale: float = 13.0
     """Scale s of the cosine of short-term interest and item: one over the softmax's temperature."""
-    dropout: float = 0.3
+    dropout: Share = 0.3
     """Share of the entries of the clicks that the short-term interest is read from without."""
     attention: bool = True
     """Whether the latest click has a say in which clicks count (A in equation 1), beside their
     places."""
-    prior_strength: float = 1.0
+    prior_strength: Positive = 1.0
     """How many earlier sessions of a person the weights w count as (c in equation 7)."""
-    max_length: int = 1000
+    max_length: Count = 1000
     """Clicks of a session that are read: its latest ones; in training, the latest 200 of them."""
 
     def check(self) -> None:
         """Check ranges."""
-        for name in ("embedding_dim", "n_proxies", "max_length"):
-            value = getattr(self, name)
-            require(value >= 1, f"{name} is at least 1; received {value}.")
         require(0 < self.scale <= 40, f"scale is above 0 and at most 40; received {self.scale}.")
-        require(self.temperature > 0, f"temperature is above 0; received {self.temperature}.")
-        require(0 <= self.dropout < 1, f"dropout is in [0, 1); received {self.dropout}.")
-        require(
-            self.prior_strength > 0, f"prior_strength is above 0; received {self.prior_strength}."
-        )
 
 
 class Reading(NamedTuple):

@@ -37,14 +37,13 @@ Differences from the authors' program
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softmax
 
-from proxysr.config import require
+from proxysr.config import Count, Share
 from proxysr.data.batches import SessionBatch
 from proxysr.models.base import Ends
 from proxysr.models.softmax import (
@@ -56,30 +55,21 @@ from proxysr.models.softmax import (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
 class NARMConfig(SoftmaxConfig):
     """Hyper-parameters of NARM; sizes and dropout are those of the authors' program."""
 
     embedding_dim: int = 50
     """Size d of the item embeddings."""
-    hidden_dim: int = 100
+    hidden_dim: Count = 100
     """Size of the states of the encoders and of the attention between them."""
-    dropout_embedding: float = 0.25
+    dropout_embedding: Share = 0.25
     """Share of the entries of the embedded clicks that is dropped in training."""
-    dropout_session: float = 0.5
+    dropout_session: Share = 0.5
     """Share of the entries of the joint vector c that is dropped in training."""
     attention: Literal["softmax", "plain"] = "softmax"
     """Whether the weights α of a session's states are made to sum to 1, or taken as they are."""
     encoders: Literal["one", "two"] = "one"
     """Whether one GRU is both the global and the local encoder, or each is its own."""
-
-    def check(self) -> None:
-        """Check ranges."""
-        super().check()
-        require(self.hidden_dim >= 1, f"hidden_dim is at least 1; received {self.hidden_dim}.")
-        for name in ("dropout_embedding", "dropout_session"):
-            value = getattr(self, name)
-            require(0 <= value < 1, f"{name} is in [0, 1); received {value}.")
 
 
 class NARM(SoftmaxModel):

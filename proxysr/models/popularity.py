@@ -28,34 +28,26 @@ so that ranks are told apart as far down as the counts go.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from proxysr.config import Settings, require
+from proxysr.config import Count, Settings
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.models.counting import CountingModel
 from proxysr.models.softmax import recent
 
 
-@dataclass(frozen=True, kw_only=True)
 class PopularityConfig(Settings):
     """Popularity has no options."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class SessionPopularityConfig(Settings):
     """Options of the popularity within a session."""
 
-    max_length: int = 50
+    max_length: Count = 50
     """Clicks of a session that are counted: its latest ones."""
-
-    def check(self) -> None:
-        """Check ranges."""
-        require(self.max_length >= 1, f"max_length is at least 1; received {self.max_length}.")
 
 
 class Popularity(CountingModel):

@@ -31,38 +31,36 @@ dot product
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
-from proxysr.config import require
+from proxysr.config import Count, NotNegative, Positive, Share, Whole, require
 from proxysr.models.sampling import SamplingConfig
 
 
-@dataclass(frozen=True, kw_only=True)
 class ProxySRConfig(SamplingConfig):
     """Hyper-parameters of ProxySR; defaults are those the authors use on Diginetica."""
 
-    embedding_dim: int = 128
+    embedding_dim: Count = 128
     """Size d of all embeddings."""
-    n_proxies: int = 300
+    n_proxies: Count = 300
     """Number K of proxies."""
-    margin: float = 0.1
+    margin: Positive = 0.1
     """Margin m of the hinge (equation 8)."""
-    lambda_dist: float = 0.2
+    lambda_dist: NotNegative = 0.2
     """Weight of the distances to the targets (equation 9)."""
-    lambda_orthog: float = 0.0
+    lambda_orthog: NotNegative = 0.0
     """Weight of the angle between proxy and normal (equation 9)."""
     temperature_start: float = 3.0
     """Temperature T0 of the selection in epoch 0."""
-    temperature_end: float = 0.01
+    temperature_end: Positive = 0.01
     """Temperature TE that is reached in epoch E and kept."""
-    anneal_epochs: int = 10
+    anneal_epochs: Whole = 10
     """Epochs E from the first temperature to the last."""
-    dropout: float = 0.0
+    dropout: Share = 0.0
     """Share of the embedded clicks' entries that is dropped in training."""
-    max_length: int = 50
+    max_length: Count = 50
     """Clicks of a session that are read: its latest ones."""
-    n_users: int = 0
+    n_users: Whole = 0
     """Users 0..n_users - 1 of the data have a learnt bias on the choice of proxies (equation 10);
     all others count as unknown."""
     expressed_by: Literal["both", "proxy", "short-term"] = "both"
@@ -75,7 +73,7 @@ class ProxySRConfig(SamplingConfig):
     """What items are compared by: the distance of equation 7, or a dot product."""
     negatives: Literal["hardest", "all"] = "hardest"
     """The closest ``n_negatives`` items of a position (the authors' program), or all items."""
-    n_negatives: int = 100
+    n_negatives: Count = 100
     """Negatives of a position if ``negatives`` is "hardest"."""
     target_is_negative: bool = True
     """Whether a target counts among its own negatives, as in the authors' program."""
@@ -89,27 +87,18 @@ class ProxySRConfig(SamplingConfig):
     """Where the encoder counts positions from; equation 5 says "end", of each prefix anew."""
     constraints: Literal["project", "penalty"] = "project"
     """Unit ball and unit normals by projection after each step (program), or by a penalty."""
-    lambda_norm: float = 1.0
+    lambda_norm: NotNegative = 1.0
     """Weight of that penalty."""
-    init_std: float = 0.01
+    init_std: Positive = 0.01
     """Standard deviation of embeddings and of the encoder's weights at the start."""
-    init_std_selector: float = 1.0
+    init_std_selector: Positive = 1.0
     """Standard deviation of the selector's weights at the start."""
-    search_memory_mb: int = 1024
+    search_memory_mb: Count = 1024
     """Working memory for finding negatives, in MiB; more positions at once are not found faster."""
 
     def check(self) -> None:
         """Check ranges."""
         super().check()
-        for name in ("embedding_dim", "n_proxies", "max_length", "n_negatives", "search_memory_mb"):
-            value = getattr(self, name)
-            require(value >= 1, f"{name} is at least 1; received {value}.")
-        for name in ("lambda_dist", "lambda_orthog", "lambda_norm", "n_users", "anneal_epochs"):
-            value = getattr(self, name)
-            require(value >= 0, f"{name} is not negative; received {value}.")
-        for name in ("margin", "temperature_end", "init_std", "init_std_selector"):
-            value = getattr(self, name)
-            require(value > 0, f"{name} is positive; received {value}.")
         require(
             self.temperature_start >= self.temperature_end,
             f"temperature_start ({self.temperature_start}) is at least "
@@ -129,7 +118,6 @@ class ProxySRConfig(SamplingConfig):
             "n_users says how many users have a bias on the choice of proxies, and none are "
             f"chosen: it is 0 then; received {self.n_users}.",
         )
-        require(0 <= self.dropout < 1, f"dropout is in [0, 1); received {self.dropout}.")
         require(
             self.sampled_negatives == 0 or self.negatives == "hardest",
             "The hardest of sampled_negatives are searched, and negatives='all' takes all items: "

@@ -42,14 +42,13 @@ and for the sequence of states separately; here one draw serves both.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax, softmax
 
-from proxysr.config import require
+from proxysr.config import NotNegative, Share, require
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD
 from proxysr.models.base import Ends, LearnedModel, Loss
@@ -63,20 +62,17 @@ from proxysr.models.softmax import (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
 class RepeatNetConfig(SoftmaxConfig):
     """Hyper-parameters of RepeatNet; states of the encoder are as wide as the embeddings."""
 
-    dropout: float = 0.5
+    dropout: Share = 0.5
     """Share of the entries of embeddings and states that is dropped in training."""
-    lambda_mode: float = 0.0
+    lambda_mode: NotNegative = 0.0
     """Weight of the loss of the mode; 1 is the paper's joint training."""
 
     def check(self) -> None:
         """Check ranges."""
         super().check()
-        require(0 <= self.dropout < 1, f"dropout is in [0, 1); received {self.dropout}.")
-        require(self.lambda_mode >= 0, f"lambda_mode is not negative; received {self.lambda_mode}.")
         require(
             self.sampled_negatives == 0,
             "RepeatNet's probabilities are of all items: sampled_negatives is 0; "

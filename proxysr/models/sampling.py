@@ -24,31 +24,22 @@ With all items drawn, this is the whole softmax.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from proxysr.config import Settings, require
+from proxysr.config import NotNegative, Settings, Whole
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.distributed import copy_first
 
 
-@dataclass(frozen=True, kw_only=True)
 class SamplingConfig(Settings):
     """Options of models that can be trained with drawn items."""
 
-    sampled_negatives: int = 0
+    sampled_negatives: Whole = 0
     """Items drawn for each batch to be compared with, at most all; 0: all items, none is drawn."""
-    sampling_power: float = 0.75
+    sampling_power: NotNegative = 0.75
     """They are drawn in proportion to this power of their clicks in training; 0: evenly."""
-
-    def check(self) -> None:
-        """Check ranges."""
-        for name in ("sampled_negatives", "sampling_power"):
-            value = getattr(self, name)
-            require(value >= 0, f"{name} is not negative; received {value}.")
 
 
 class ItemSampler(nn.Module):

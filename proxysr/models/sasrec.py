@@ -40,14 +40,13 @@ Differences from the authors' program
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu, scaled_dot_product_attention, softplus
 
-from proxysr.config import require
+from proxysr.config import Count, Share, require
 from proxysr.data.batches import SessionBatch
 from proxysr.models.base import Ends, Loss
 from proxysr.models.softmax import (
@@ -59,13 +58,12 @@ from proxysr.models.softmax import (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
 class SASRecConfig(SoftmaxConfig):
     """Hyper-parameters of SASRec."""
 
-    n_blocks: int = 2
+    n_blocks: Count = 2
     """Number b of blocks."""
-    dropout: float = 0.5
+    dropout: Share = 0.5
     """Share of entries dropped from embeddings and from what a layer adds; the paper's for
     sparse data."""
     objective: Literal["softmax", "binary"] = "softmax"
@@ -74,8 +72,6 @@ class SASRecConfig(SoftmaxConfig):
     def check(self) -> None:
         """Check ranges."""
         super().check()
-        require(self.n_blocks >= 1, f"n_blocks is at least 1; received {self.n_blocks}.")
-        require(0 <= self.dropout < 1, f"dropout is in [0, 1); received {self.dropout}.")
         require(
             self.sampled_negatives == 0 or self.objective == "softmax",
             "sampled_negatives are drawn for the softmax, and objective='binary' draws one item "

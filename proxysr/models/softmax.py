@@ -13,13 +13,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, pad
 
-from proxysr.config import require
+from proxysr.config import Count, Positive
 from proxysr.data.batches import SessionBatch, Whole
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.models.base import Ends, LearnedModel, Loss
@@ -33,24 +32,15 @@ SPREAD = 1.5
 """Times that the longest session of a group may be longer than the shortest."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class SoftmaxConfig(SamplingConfig):
     """Hyper-parameters that all these models have."""
 
-    embedding_dim: int = 128
+    embedding_dim: Count = 128
     """Size d of the item embeddings."""
-    max_length: int = 50
+    max_length: Count = 50
     """Clicks of a session that are read: its latest ones."""
-    init_std: float = 0.1
+    init_std: Positive = 0.1
     """Standard deviation of the item embeddings at the start."""
-
-    def check(self) -> None:
-        """Check ranges."""
-        super().check()
-        for name in ("embedding_dim", "max_length"):
-            value = getattr(self, name)
-            require(value >= 1, f"{name} is at least 1; received {value}.")
-        require(self.init_std > 0, f"init_std is positive; received {self.init_std}.")
 
 
 class SoftmaxModel(LearnedModel):

@@ -36,29 +36,21 @@ Differences from the authors' program
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
-from proxysr.config import require
+from proxysr.config import Count
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD
 from proxysr.models.session_graphs import adjacency, at_clicks_of, session_graphs
 from proxysr.models.softmax import Embed, PrefixModel, SoftmaxConfig
 
 
-@dataclass(frozen=True, kw_only=True)
 class SRGNNConfig(SoftmaxConfig):
     """Hyper-parameters of SR-GNN."""
 
-    n_steps: int = 1
+    n_steps: Count = 1
     """Steps t of the gated graph network; the authors' program: 1."""
-
-    def check(self) -> None:
-        """Check ranges."""
-        super().check()
-        require(self.n_steps >= 1, f"n_steps is at least 1; received {self.n_steps}.")
 
 
 class SRGNN(PrefixModel):

@@ -39,17 +39,14 @@ Differences from the authors' program
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
-from proxysr.config import require
+from proxysr.config import Positive
 from proxysr.data.batches import SessionBatch
 from proxysr.models.softmax import Embed, PrefixModel, SoftmaxConfig
 
 
-@dataclass(frozen=True, kw_only=True)
 class STAMPConfig(SoftmaxConfig):
     """Hyper-parameters of STAMP; defaults are those of the authors' program."""
 
@@ -57,18 +54,10 @@ class STAMPConfig(SoftmaxConfig):
     """Size d of the item embeddings and of all layers."""
     init_std: float = 0.002
     """Standard deviation of the item embeddings at the start."""
-    init_std_weights: float = 0.05
+    init_std_weights: Positive = 0.05
     """Standard deviation of all weight matrices at the start."""
     add_mean: bool = True
     """Whether the mean of the clicks is added to what the attention finds."""
-
-    def check(self) -> None:
-        """Check ranges."""
-        super().check()
-        require(
-            self.init_std_weights > 0,
-            f"init_std_weights is positive; received {self.init_std_weights}.",
-        )
 
 
 class STAMP(PrefixModel):

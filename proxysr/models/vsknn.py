@@ -33,14 +33,13 @@ Differences from the authors' program
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from proxysr.config import Settings, require
+from proxysr.config import Count, Settings
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.models.counting import (
@@ -55,26 +54,19 @@ from proxysr.models.counting import (
 from proxysr.models.softmax import recent
 
 
-@dataclass(frozen=True, kw_only=True)
 class VSKNNConfig(Settings):
     """Hyper-parameters of V-SKNN."""
 
-    n_neighbours: int = 100
+    n_neighbours: Count = 100
     """Number k of neighbours."""
-    sample_size: int = 1000
+    sample_size: Count = 1000
     """Number m of latest sessions with a common item that neighbours are chosen from."""
     click_weight: Decay = "linear"
     """How the weights of the session's clicks decay from the latest one."""
     neighbour_weight: Decay = "reciprocal"
     """How a neighbour's weight decays with the clicks after the latest common one."""
-    max_length: int = 50
+    max_length: Count = 50
     """Clicks of a session that are compared: its latest ones."""
-
-    def check(self) -> None:
-        """Check ranges."""
-        for name in ("n_neighbours", "sample_size", "max_length"):
-            value = getattr(self, name)
-            require(value >= 1, f"{name} is at least 1; received {value}.")
 
 
 class Clicks(NamedTuple):

@@ -6,13 +6,14 @@ are fields of the model's ``Config`` or of :class:`~proxysr.training.TrainConfig
 
 from __future__ import annotations
 
-import types
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any
 
-from proxysr.config import ConfigError, Settings, coerce, field_types, require, unknown
+from pydantic.fields import FieldInfo
+
+from proxysr.config import ConfigError, Settings, coerce, plain_type, require, unknown
 from proxysr.files import read_json
 from proxysr.models import learns, model_class
 from proxysr.training import FOR_COUNTING, TrainConfig
@@ -179,8 +180,8 @@ def checked_space(model: str, space: Mapping[str, Any], fixed: Mapping[str, Any]
             f"{name} is not searched: values of {', '.join(NOT_TUNED)} are no better or worse "
             "than others, or not comparable. Fix it with --set.",
         )
-    hints = field_types(TrainConfig) | field_types(type(config))
-    found = {name: _typed(name, values, hints[name]) for name, values in space.items()}
+    fields = TrainConfig.model_fields | type(config).model_fields
+    found = {name: _typed(name, values, fields[name]) for name, values in space.items()}
     first = {name: _values(values)[0] for name, values in found.items()}
     for name, values in found.items():
         for value in _values(values):
@@ -210,23 +211,21 @@ def distributions(space: Space) -> dict[str, Any]:
     return {name: of(values) for name, values in space.items()}
 
 
-def _typed(name: str, values: Any, hint: Any) -> Any:
+def _typed(name: str, values: Any, field: FieldInfo) -> Any:
     """A list or a range with values of the field's type."""
     if isinstance(values, Mapping):
-        return _range(name, values, hint)
+        return _range(name, values, field)
     require(
         isinstance(values, (list, tuple)) and len(values) > 0,
         f"{name} takes a list of values, or low and high; received {values!r}.",
     )
-    typed = [_plain(coerce(value, hint, name)) for value in values]
+    typed = [_plain(coerce(value, field.annotation, name)) for value in values]
     require(len(set(typed)) == len(typed), f"{name} names a value twice: {list(values)}.")
     return typed
 
 
-def _range(name: str, values: Mapping[str, Any], hint: Any) -> dict[str, Any]:
-    kind = hint
-    if get_origin(hint) is types.UnionType:
-        kind = next(arg for arg in get_args(hint) if arg is not types.NoneType)
+def _range(name: str, values: Mapping[str, Any], field: FieldInfo) -> dict[str, Any]:
+    kind, _ = plain_type(field)
     require(kind in (int, float), f"{name} is no number: it takes a list of values, not a range.")
     for key in values:
         if key not in ("low", "high", "log"):
@@ -249,4 +248,4 @@ def _values(values: Any) -> list[Any]:
 
 
 def _names(cls: type[Settings]) -> set[str]:
-    return {field.name for field in fields(cls)}
+    return set(cls.model_fields)

@@ -15,7 +15,6 @@ from __future__ import annotations
 import multiprocessing
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ import optuna
 import pandas as pd
 import torch
 
-from proxysr.config import ConfigError, Settings, require
+from proxysr.config import ConfigError, Count, Settings, Whole, require
 from proxysr.data.sessions import SessionSplit
 from proxysr.findings import CRITERION
 from proxysr.models import DEFAULT
@@ -35,25 +34,17 @@ from proxysr.tuning.study import STOPPED, Claim, StudyDir
 STARTUP = 5
 
 
-@dataclass(frozen=True, kw_only=True)
 class TuneConfig(Settings):
     """How to search."""
 
-    trials: int = 50
+    trials: Count = 50
     """Trials of the study in all, of whatever process; more can be asked for later."""
-    seed: int = 0
+    seed: Whole = 0
     """Seed of the search; a trial is drawn from it, its number, and the trials before it."""
     prune: bool = True
     """Whether to stop a trial whose validation recall is below the median of the others."""
-    warmup: int | None = None
+    warmup: Whole | None = None
     """Epochs before a trial may be stopped; the annealing of ProxySR, or 1, if left out."""
-
-    def check(self) -> None:
-        """Check ranges."""
-        require(self.trials >= 1, f"trials is at least 1; received {self.trials}.")
-        require(self.seed >= 0, f"seed is not negative; received {self.seed}.")
-        warmup = self.warmup
-        require(warmup is None or warmup >= 0, f"warmup is not negative; received {warmup}.")
 
 
 def tune(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ class Synthetic(Source):
     )
     licence = "that of this program (MIT)"
     download_help = "Nothing to download: name 'synthetic', or a JSON file of settings."
-    options = tuple(field.name for field in fields(SyntheticConfig))
+    options = tuple(SyntheticConfig.model_fields)
     config = PrepareConfig(sessions="given", min_item_count=5, min_session_length=2)
 
     def split(
