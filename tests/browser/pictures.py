@@ -3,9 +3,10 @@
     python -m tests.browser.pictures RUN_DIR [FOLDER]
     python -m tests.browser.pictures demo [FOLDER]
 
-The first serves the explorer of the run and writes overview, what_if, map_50, map_100, flow, matrix
-and report (PNG, with JSON on how they were made) to the folder, figures/explorer by default.
-RUN_DIR may begin with $PROXYSR_RUNS. The second runs the demo and writes report, to figures/demo by default.
+The first serves the explorer of the run and writes overview, what_if, map_50, map_100, flow,
+matrix and report (PNG, with JSON on how they were made) to the folder, figures/explorer by default.
+RUN_DIR may begin with $PROXYSR_RUNS. The second runs the demo and writes report, to figures/demo
+by default.
 """
 
 from __future__ import annotations
