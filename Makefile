@@ -12,7 +12,7 @@ DATA ?= $(PROXYSR_DATA)
 RUNS ?= $(PROXYSR_RUNS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab notebooks figures lint types layers pytest format venv clean
+.PHONY: help demo test lab notebooks figures lint types layers pytest facts format venv clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ layers: $(READY)  ## which part may import which (import-linter)
 
 pytest: $(READY)  ## unit tests, examples in docstrings, and the notebooks
 	$(BIN)/pytest
+
+facts: $(READY)  ## sizes of the code, each beside its target
+	@$(BIN)/python -m tests.benchmarks.facts
 
 format: $(READY)  ## put the code in its standard form
 	$(BIN)/ruff check --fix .

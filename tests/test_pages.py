@@ -72,7 +72,7 @@ def test_commands_run_one_after_the_other(
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks_of(page, "python")])
 def test_examples_run_as_they_stand(page: str, somewhere: Path) -> None:
     for block in blocks_of(page, "python"):
-        exec(compile(block, page, "exec"), {"__name__": "example"})
+        exec(compile(block, page, "exec", dont_inherit=True), {"__name__": "example"})
 
 
 def test_the_readme_is_short_and_its_example_shows_what_it_says(

@@ -3,9 +3,10 @@
     python -m tests.browser.pictures RUN_DIR [FOLDER]
     python -m tests.browser.pictures demo [FOLDER]
 
-The first serves the explorer of the run and writes overview, what_if, map_50, map_100 and report
-(PNG, with JSON on how they were made) to the folder, figures/explorer by default. RUN_DIR may begin
-with $PROXYSR_RUNS. The second runs the demo and writes report, to figures/demo by default.
+The first serves the explorer of the run and writes overview, what_if, map_50, map_100, flow,
+matrix and report (PNG, with JSON on how they were made) to the folder, figures/explorer by default.
+RUN_DIR may begin with $PROXYSR_RUNS. The second runs the demo and writes report, to figures/demo
+by default.
 """
 
 from __future__ import annotations
@@ -14,18 +15,20 @@ import argparse
 import shutil
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import sync_playwright
-from proxysr.explorer.serving import HOST, serve
 
 from proxysr import paths
 from proxysr.__main__ import main as proxysr
 from proxysr.analysis.run_view import RunView
 from proxysr.explorer.report import write_report
+from proxysr.explorer.scene import Scene
+from proxysr.explorer.server import Server
 from proxysr.files import replacing, write_json
-from tests.browser.conftest import BROWSERS, FLAGS, free_port, wait_until_answered
+from tests.browser.conftest import BROWSERS, FLAGS
 from tests.conftest import ROOT
 
 MS = 240_000
@@ -57,8 +60,7 @@ def main() -> None:
                 view = RunView.of(args.run_dir, progress=True)
             except (ValueError, OSError) as error:
                 sys.exit(f"tests.browser.pictures: {error}")
-            _ = view.layout
-            pictures = of_explorer(browser, args.run_dir)
+            pictures = of_explorer(browser, view)
             report = Path(folder) / "report.html"
             write_report(view, report, command=f"proxysr report {args.run_dir.name} report.html")
             write(view, pictures | {"report": of_report(browser, report)}, args)
@@ -95,43 +97,40 @@ def of_report(browser: Any, file: Path) -> bytes:
     return bytes(page.screenshot())
 
 
-def of_explorer(browser: Any, run_dir: Path) -> dict[str, bytes]:
+def of_explorer(browser: Any, view: RunView) -> dict[str, bytes]:
     """The explorer of a run, served for as long as the pictures take."""
-    port = free_port()
-    address = f"http://{HOST}:{port}/"
-    server = serve({"run": str(run_dir.resolve())}, port=port)
-    try:
-        wait_until_answered(f"{address}voila/static/favicon.ico", server)
-        page = browser.new_page(viewport={"width": 1400, "height": 1560})
-        page.goto(address, wait_until="commit", timeout=MS)
-        return explorer(page)
-    finally:
-        server.terminate()
-        server.wait()
+    with Server(Scene(view)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            page = browser.new_page(viewport={"width": 1400, "height": 1000})
+            page.goto(server.link)
+            page.wait_for_selector("[data-testid=proxysr] section", timeout=MS)
+            return explorer(page, view)
+        finally:
+            server.shutdown()
+            thread.join()
 
 
-def explorer(page: Any) -> dict[str, bytes]:
+def explorer(page: Any, view: RunView) -> dict[str, bytes]:
     """Pictures of the explorer, in the order that an analyst sees them."""
+    row = int(view.table["n_clicks"].iloc[view.drawn].clip(upper=8).to_numpy().argmax())
+    clicks = view.sessions[int(view.drawn[row])].tolist()
+    edit = {"clicks": clicks[1:], "temperature": None, "proxy": None}
+    whole = {"session": None, "edit": None, "interest": None}
     taken = {}
-    page.wait_for_selector(".px-map .main-svg", timeout=MS, state="attached")
-    page.wait_for_timeout(4000)
-    page.locator(".px-card button[data-do=proxy]").first.click()
-    page.wait_for_timeout(2500)
-    page.locator(".px-rows button[data-do=session]").nth(2).click()
-    page.wait_for_timeout(3500)
-    taken["overview"] = page.screenshot(clip={"x": 0, "y": 0, "width": 1400, "height": 1560})
-    page.locator("button >> text=Smallest change of proxy").click()
-    page.wait_for_timeout(6000)
-    taken["what_if"] = page.locator(".px-whatif").first.screenshot()
-    page.locator(".px-card button[data-do=all]").click()
-    page.wait_for_timeout(1500)
-    handle = page.locator(".px-map .noUi-handle").first
-    for name, key in (("map_50", "ArrowLeft"), ("map_100", "ArrowRight")):
-        handle.focus()
-        for _ in range(12):
-            page.keyboard.press(key)
+    for name, state in (
+        ("overview", {"interest": int(view.proxy_sizes.argmax())}),
+        ("what_if", {"interest": None, "session": row, "edit": edit}),
+        ("map_50", whole | {"progress": 50}),
+        ("map_100", {"progress": 100}),
+        ("flow", {"view": "flow"}),
+        ("matrix", {"view": "matrix"}),
+    ):
+        app = "document.querySelector('#explorer').__proxysr"
+        page.evaluate(f"(state) => {app}.set(state)", state)
         page.wait_for_timeout(3000)
-        taken[name] = page.locator(".px-map").first.screenshot()
+        taken[name] = page.screenshot()
     return taken
 
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from proxysr.data.sessions import Sessions, SessionSplit
-from proxysr.models import SessionModel, create
+from proxysr.models import MODELS, SessionModel, create
 from proxysr.presets import ABLATIONS
+from proxysr.testing import N_ITEMS, Case, cycles, split_of
 
-N_ITEMS = 40
+__all__ = ["N_ITEMS", "SMALL", "case", "cycles", "small", "split_of"]
 
 SMALL: dict[str, dict[str, Any]] = {
     "latent_proxy": {
@@ -43,7 +40,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "n_neighbours": 50, "sample_size": 100, "click_weight": "reciprocal", "max_length": 12,
     },
 }  # fmt: skip
-"""Settings under which each model of ``MODELS`` learns a tiny task in seconds."""
+"""Settings under which models of ``MODELS`` learn a tiny task in seconds; else the defaults."""
 
 VARIANTS: dict[str, dict[str, Any]] = {
     **{f"proxysr, {row}": changes for row, changes in ABLATIONS.items()},
@@ -58,7 +55,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 """The ablations of ProxySR, and other variants of models, as changes of their small settings."""
 
-NAMES = [*SMALL, *VARIANTS]
+NAMES = [*MODELS, *VARIANTS]
 """All that is held to the contract."""
 
 ORDERLESS = {"mean", "proxysr, p(s) only"}
@@ -78,29 +75,11 @@ def small(name: str, n_items: int = N_ITEMS, seed: int = 0, **options: Any) -> S
     """The model or variant ``name`` at its small settings."""
     if name in VARIANTS:
         return small(name.partition(",")[0], n_items, seed, **VARIANTS[name], **options)
-    return create(name, n_items, SMALL[name] | options, seed=seed)
+    return create(name, n_items, SMALL.get(name, {}) | options, seed=seed)
 
 
-def cycles(n_sessions: int, seed: int, *, shuffled: bool = False) -> Sessions:
-    """Sessions that walk forward along one of four cycles of ten items.
-
-    Now and then a step is skipped. The walk is asymmetric: after i comes i + 1, never i - 1.
-    ``shuffled`` keeps the item counts and lengths but draws every click at random.
-    """
-    rng = np.random.default_rng(seed)
-    lists = []
-    for _ in range(n_sessions):
-        length, cycle, start = rng.integers(4, 9), rng.integers(4), rng.integers(10)
-        steps = np.cumsum(rng.choice([1, 2], size=length, p=[0.9, 0.1])) + start
-        lists.append((1 + cycle * 10 + steps % 10).tolist())
-    if shuffled:
-        flat = rng.permutation([item for clicks in lists for item in clicks])
-        bounds = np.cumsum([len(clicks) for clicks in lists])[:-1]
-        lists = [part.tolist() for part in np.split(flat, bounds)]
-    return Sessions.from_lists(lists)
-
-
-def split_of(train: Sessions, valid: Sessions, test: Sessions) -> SessionSplit:
-    """A split over the 40 items, without users."""
-    items = pd.DataFrame({"item_id": [f"item {i}" for i in range(1, N_ITEMS + 1)]})
-    return SessionSplit(train, valid, test, items, pd.DataFrame({"user_id": []}))
+def case(name: str) -> Case:
+    """What the contract is checked on: a model or variant at its small settings."""
+    finds = "cycle" if name in ORDERLESS else "nothing" if name in POPULARITY else "order"
+    model = small(name)
+    return Case(type(model), model.config, finds, BARS.get(name, 0.85))

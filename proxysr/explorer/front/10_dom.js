@@ -47,7 +47,8 @@ function refill(el, ...kids) {
 // -- words for numbers ------------------------------------------------------------------------
 
 const known = (x) => x != null && !Number.isNaN(x)
-const count = (n) => Math.round(n).toLocaleString('en')
+const NUMBER = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
+const count = (n) => NUMBER.format(n)
 const plural = (n, word) => `${count(n)} ${word}${n === 1 ? '' : 's'}`
 const percent = (x, digits = 0) => (known(x) ? `${(100 * x).toFixed(digits)} %` : '–')
 const rate = (x) => (known(x) ? x.toFixed(3).replace('-', '−').replace(/^(−?)0\./, '$1.') : '–')

@@ -2,6 +2,7 @@
 
 const REACH = 8 // pixels within which a dot is picked
 const RING = 30 // pixels of the largest ring
+const TOOLS = 40 // pixels at the left, where the buttons are
 
 function makeMap(app) {
   const { d } = app
@@ -154,14 +155,16 @@ function makeMap(app) {
     labels = []
     const chosen = state().interest
     const order = chosen === null ? rings : [...rings].sort((a, b) => (b.k === app.lead(chosen)) - (a.k === app.lead(chosen)))
+    const most = view.width * view.height / 9000 // more would hide the dots
     for (const { k, x, y, r } of order) {
+      if (labels.length >= most) break
       const { name, by } = d.proxies[k]
       if (by === 'mixed' && rings.length > 40 && k !== chosen) continue
       const text = name.length > 26 ? `${name.slice(0, 25)}…` : name
       const width = text.length * 6.1 + 6
       for (const [left, top] of [[x - width / 2, y - r - 16], [x - width / 2, y + r + 2], [x + r + 3, y - 7], [x - r - 3 - width, y - 7]]) {
         const box = { k, text, x: left, y: top, width, height: 15 }
-        const inside = left > 0 && top > 0 && left + width < view.width && top + 15 < view.height
+        const inside = left > TOOLS && top > 0 && left + width < view.width && top + 15 < view.height
         const free = labels.every((o) => left > o.x + o.width || left + width < o.x || top > o.y + 15 || top + 15 < o.y)
         if (inside && free) { labels.push(box); break }
       }

@@ -6,10 +6,11 @@ const ROW = 26 // pixels
 function virtualTable({ label, columns, testid, isPicked, onpick, first }) {
   const body = h('div.vbody', { role: 'presentation' })
   const head = h('div.vrow.vhead', { role: 'row' })
-  const table = h('div.vtable', { role: 'table', 'aria-label': label, 'data-testid': testid, tabindex: 0, onscroll: () => draw(),
+  const table = h('div.vtable', { role: 'table', 'aria-label': label, 'data-testid': testid, tabindex: 0, onscroll: () => { scrolled = table.scrollTop; draw() },
     onkeydown: keys }, head, body)
   const template = columns.map((c) => c.width).join(' ')
   let [rows, sort, down] = [[], first, true]
+  let [scrolled, tall] = [0, 260] // kept, as asking the table would lay out the page at once
   let given = []
   let within = null
   const orders = new Map() // of all rows, made once for each column: a selection only leaves some out
@@ -25,10 +26,12 @@ function virtualTable({ label, columns, testid, isPicked, onpick, first }) {
   function order() {
     if (within) {
       const key = `${sort} ${down}`
-      if (!orders.has(key)) orders.set(key, sorted(Uint32Array.from(within.keys())))
-      rows = orders.get(key).filter((row) => within[row])
+      if (!orders.has(key)) orders.set(key, Uint32Array.from(sorted(Uint32Array.from(within.keys()))))
+      rows = new Uint32Array(given.length)
+      let n = 0
+      for (const row of orders.get(key)) if (within[row]) rows[n++] = row
     } else rows = sorted(given)
-    table.scrollTop = 0
+    if (scrolled) table.scrollTop = scrolled = 0
     draw()
   }
 
@@ -48,8 +51,8 @@ function virtualTable({ label, columns, testid, isPicked, onpick, first }) {
   function draw() {
     body.style.height = `${rows.length * ROW}px`
     table.setAttribute('aria-rowcount', rows.length + 1)
-    const from = Math.max(0, Math.floor(table.scrollTop / ROW) - 4)
-    const to = Math.min(rows.length, from + Math.ceil((table.clientHeight || 260) / ROW) + 9)
+    const from = Math.max(0, Math.floor(scrolled / ROW) - 4)
+    const to = Math.min(rows.length, from + Math.ceil(tall / ROW) + 9)
     const lines = []
     for (let i = from; i < to; i++) {
       const row = rows[i]
@@ -75,7 +78,7 @@ function virtualTable({ label, columns, testid, isPicked, onpick, first }) {
 
   head.style.setProperty('grid-template-columns', template)
   drawHead()
-  new ResizeObserver(draw).observe(table)
+  new ResizeObserver(([entry]) => { tall = entry.contentRect.height; draw() }).observe(table)
   return { el: table, fill(list, mask = null) { [given, within] = [list, mask]; order() }, draw, rows: () => rows }
 }
 

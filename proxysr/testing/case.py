@@ -1,0 +1,74 @@
+"""A model and its settings, as all checks take it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from proxysr.config import Settings
+from proxysr.data.batches import SessionBatch, TrainingBatches
+from proxysr.models.base import LearnedModel, SessionModel
+from proxysr.testing.planted import N_ITEMS, TRAINING
+from proxysr.training import TrainConfig
+
+Finds = Literal["order", "cycle", "nothing"]
+TRAIN = TrainConfig(
+    epochs=12, learning_rate=1e-2, batch_size=32, task="repeat", device="cpu", seed=1
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model with its settings, and what it can find; see :func:`~proxysr.testing.check_model`."""
+
+    model: type[SessionModel]
+    config: Settings | None = None
+    finds: Finds = "order"
+    min_recall: float = 0.85
+    train: TrainConfig = TRAIN
+
+    def build(self, seed: int = 0) -> SessionModel:
+        """The model as it starts, in training mode; the caller's random state stays."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return self.model(N_ITEMS, self.config)
+
+    def prepared(self) -> SessionModel:
+        """The model in evaluation mode, after it has seen the training sessions."""
+        model = self.build()
+        model.prepare(TRAINING)
+        return model.eval()
+
+    def learner(self) -> tuple[LearnedModel, SessionBatch]:
+        """The model in training mode, and a batch of all training sessions."""
+        model = self.prepared().train()
+        if not isinstance(model, LearnedModel):
+            raise TypeError(f"{type(model).__name__} is not a LearnedModel.")
+        batches = TrainingBatches(
+            TRAINING, task="repeat", min_prefix=1, max_length=model.max_length, batch_size=99,
+            seed=0, device="cpu",
+        )  # fmt: skip
+        return model, next(batches.epoch(0))
+
+
+Check = Callable[[Case], None]
+"""Raises where a model breaks the promise that its docstring makes."""
+
+
+def expect(ok: object, received: str) -> None:
+    """Raise ``AssertionError`` that says what was received, unless ``ok``."""
+    if not ok:
+        raise AssertionError(received)
+
+
+def same(
+    found: Tensor, wanted: Tensor, what: str, *, rtol: float = 1e-5, atol: float = 1e-6
+) -> None:
+    """Raise ``AssertionError`` unless two tensors are the same but for rounding."""
+    torch.testing.assert_close(
+        found, wanted, rtol=rtol, atol=atol, msg=lambda m: f"{what}: {' '.join(m.split())}"
+    )

@@ -1,0 +1,116 @@
+"""What models that learn promise of their loss, and what they find in planted sessions."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+
+from proxysr.data.batches import SessionBatch
+from proxysr.evaluation import evaluate
+from proxysr.optimizer import RowAdam
+from proxysr.testing.case import Case, expect, same
+from proxysr.testing.planted import N_ITEMS, cycles, planted_split, split_of
+from proxysr.training import Checkpoint, History, fit
+
+
+def loss_and_parts_are_scalars(case: Case) -> None:
+    """loss(batch) is Loss(total, parts): scalars, the parts detached."""
+    model, batch = case.learner()
+    total, parts = model.loss(batch)
+    for name, value in {"total": total, **parts}.items():
+        expect(value.ndim == 0, f"{name} of shape {(*value.shape,)}")
+        expect(not value.requires_grad or name == "total", f"part {name} with a graph")
+
+
+def every_parameter_gets_a_gradient(case: Case) -> None:
+    """After some steps, each parameter that is not frozen has a finite gradient, not all zero."""
+    model, batch = case.learner()
+    for _ in range(2):  # what is carried from step to step, and was carried before, is in the third
+        model.loss(batch)
+        model.after_step()
+    model.loss(batch).total.backward()  # type: ignore[no-untyped-call]
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            expect(parameter.grad is not None, f"none of {name}")
+            gradient = parameter.grad.to_dense()  # type: ignore[union-attr]
+            expect(gradient.isfinite().all(), f"one of {name} that is not finite")
+            expect(gradient.any(), f"only zeros of {name}")
+
+
+def one_batch_is_overfitted(case: Case) -> None:
+    """150 steps on one batch halve the loss (without the order, to 60 %)."""
+    model, batch = case.learner()
+    model.start_epoch(100)
+    optimizer = RowAdam(model.parameters(), lr=case.train.learning_rate)
+    losses = []
+    for _ in range(150):
+        optimizer.zero_grad()
+        loss = model.loss(batch).total
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        model.after_step()
+        losses.append(loss.item())
+    share = 0.6 if case.finds == "cycle" else 0.5
+    expect(losses[-1] < share * losses[0], f"a loss of {losses[0]:.3f}, then {losses[-1]:.3f}")
+
+
+def resumed_training_is_the_uninterrupted_one(case: Case) -> None:
+    """What was stopped and resumed ends with the same weights, bit for bit.
+
+    Draw from torch's random state only; keep what changes in parameters and buffers.
+    """
+    split = split_of(cycles(60, seed=1), cycles(20, seed=2), cycles(20, seed=3))
+    saved: list[Checkpoint] = []
+
+    def trained(epochs: int, seed: int, resume: Checkpoint | None, before: History) -> History:
+        return fit(
+            case.build(seed), split, case.train.replace(epochs=epochs, patience=epochs),
+            snapshots=before.snapshots, resume=resume, progress=False,
+            on_epoch=lambda state: saved.append(copy.deepcopy(state.checkpoint())),
+        )  # fmt: skip
+
+    trained(3, 0, None, History())
+    whole = saved[-1].model
+    stopped = trained(2, 0, None, History())
+    trained(3, 9, saved[-1], stopped)
+    differ = [name for name in whole if not torch.equal(whole[name], saved[-1].model[name])]
+    expect(not differ, f"other values of {', '.join(differ)}")
+
+
+def later_clicks_do_not_change_earlier_losses(case: Case) -> None:
+    """The loss of a target sees the clicks before it only; else set peeks_in_training."""
+    model, losses = case.learner()[0], []
+    for last in (9, 30):
+        items, targets = torch.tensor([[4, 2, 7, last]]), torch.tensor([[2, 0, 0, 0]])
+        torch.manual_seed(0)  # both drop the same
+        losses.append(model.loss(SessionBatch(items, torch.tensor([4]), targets)).total)
+    same(losses[0], losses[1], "the loss of the first target, with two different last clicks")
+
+
+CHECKS = [
+    loss_and_parts_are_scalars, every_parameter_gets_a_gradient, one_batch_is_overfitted,
+    resumed_training_is_the_uninterrupted_one,
+]  # fmt: skip
+
+
+def recall(case: Case, *, shuffled: bool) -> tuple[float, int]:
+    """Recall at k after training on planted or shuffled sessions, and k."""
+    k = 10 if case.finds == "cycle" else 5  # a cycle has ten items
+    model, split = case.build(seed=1), planted_split(shuffled=shuffled)
+    history = fit(model, split, case.train, progress=False)
+    # not the best epoch: among 40 items, recall at 20 is perfect before the order is known
+    model.load_state_dict(history.snapshots[len(history.rows) - 1])
+    return evaluate(model, split.test, task="repeat", ks=(k,)).metrics[f"R@{k}"], k
+
+
+def planted_order_is_learnt(case: Case) -> None:
+    """Trained on walks along cycles, it finds the next item, or the cycle: see finds and train."""
+    found, k = recall(case, shuffled=False)
+    expect(found > case.min_recall, f"R@{k} is {found:.2f}, not above {case.min_recall}")
+
+
+def nothing_is_found_where_nothing_is(case: Case) -> None:
+    """Of shuffled sessions (or by popularity, where all are alike), more than chance is a leak."""
+    found, k = recall(case, shuffled=case.finds != "nothing")
+    expect(found < 1.6 * k / N_ITEMS, f"R@{k} is {found:.2f}, not below {1.6 * k / N_ITEMS:.2f}")
