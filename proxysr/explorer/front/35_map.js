@@ -2,6 +2,7 @@
 
 const REACH = 8 // pixels within which a dot is picked
 const RING = 30 // pixels of the largest ring
+const HUB = 4 // pixels of the mark in its middle
 const TOOLS = 40 // pixels at the left, where the buttons are
 
 function makeMap(app) {
@@ -114,7 +115,8 @@ function makeMap(app) {
     for (const ring of rings) {
       const chosen = state.interest !== null && app.lead(state.interest) === ring.k
       lines.push(svg('circle', { class: chosen ? 'ring chosen' : named.has(ring.k) ? 'ring' : 'ring faint', cx: ring.x, cy: ring.y,
-        r: ring.r, style: { '--c': app.colour(ring.k) } }))
+        r: ring.r, style: { '--c': app.colour(ring.k) } }),
+        svg('circle', { class: 'hub', cx: ring.x, cy: ring.y, r: HUB, style: { '--c': app.colour(ring.k) } }))
     }
     for (const label of labels) {
       const chosen = state.interest !== null && app.lead(state.interest) === label.k
@@ -173,10 +175,12 @@ function makeMap(app) {
 
   // -- what is under the pointer --------------------------------------------------------------
 
-  /** A name, a dot close by, the rim of a ring, or a dot within reach: in this order. */
+  /** A name, the middle of a ring, a dot close by, the rim of a ring, or a dot within reach: in this order. */
   function under([px, py]) {
     const label = labels.find((o) => px >= o.x && px <= o.x + o.width && py >= o.y && py <= o.y + o.height)
     if (label) return { interest: label.k }
+    const hub = rings.find((o) => Math.hypot(px - o.x, py - o.y) <= HUB + 1)
+    if (hub) return { interest: hub.k }
     const dot = nearest(px, py)
     if (dot && dot.distance <= 3.5) return { session: dot.row }
     const rim = rings.find((o) => Math.abs(Math.hypot(px - o.x, py - o.y) - o.r) <= 3)
