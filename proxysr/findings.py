@@ -6,6 +6,7 @@ Each sentence says one thing, with its numbers; if something is off, it says wha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import torch
@@ -27,11 +28,13 @@ def counted(
 ) -> dict[str, Metrics]:
     """Metrics of the :data:`COUNTERS` on the validation sessions, by name.
 
-    All processes that train together make this call.
+    Where repeats are asked for, co-occurrence counts them, too. All processes that train together
+    make this call.
     """
+    own_pairs: dict[str, dict[str, Any]] = {"cooccurrence": {"self_pairs": task == "repeat"}}
     found = {}
     for name in COUNTERS:
-        model = create(name, split.n_items).to(device)
+        model = create(name, split.n_items, own_pairs.get(name)).to(device)
         model.prepare(split.train)
         found[name] = evaluate(
             model, split.valid, task=task, ks=(20,), min_prefix=min_prefix, together=True
