@@ -266,7 +266,7 @@ def fit(
     )
     history.findings = findings(
         history.rows, history.best_epoch, history.counters,
-        model=name_of(model), n_proxies=getattr(model.config, "n_proxies", None),
+        model=name_of(model), n_proxies=getattr(model, "n_proxies", None),
     )  # fmt: skip
     return history
 

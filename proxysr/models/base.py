@@ -117,6 +117,11 @@ class SessionModel(nn.Module, ABC):
         """
         return Answer(self.score_tiles(batch), self.choices(batch))
 
+    @classmethod
+    def settled(cls, config: Settings, train: Sessions) -> Settings:
+        """The same settings, with what they leave open decided by the training sessions."""
+        return config
+
     @abstractmethod
     def represent(self, batch: SessionBatch) -> Tensor:
         """The vectors (B, D) that a map of the sessions should show."""

@@ -94,7 +94,7 @@ class Reading(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """``ê`` (V, D), 0 for the padding; ``exp(p_k.ê_i - ||p_k||)`` (K, V), ``||p_k||``, ``log_z``."""
+    """``ê`` (V, D); ``exp(p_k.ê_i - ||p_k||)`` (K, V); ``||p_k||``; first ``log_z`` (K,)."""
 
     directions: Tensor
     by_proxy: Tensor
@@ -120,6 +120,7 @@ class LatentProxy(ProxyModel):
     shares_prefixes = True
     starts_sessions = True
     uses_history = True
+    most_proxies = 64
 
     def __init__(self, n_items: int, config: LatentProxyConfig | None = None) -> None:
         super().__init__(n_items, config)
@@ -130,9 +131,10 @@ class LatentProxy(ProxyModel):
         with torch.no_grad():
             self.items[PAD] = 0
         # the larger, the sooner told apart; at a high temperature, small ones are enough
-        self.proxies = nn.Parameter(torch.randn(c.n_proxies, c.embedding_dim) / c.temperature**0.5)
-        if c.n_proxies > 1:
-            self.log_weights = nn.Parameter(torch.zeros(c.n_proxies))
+        k = self.n_proxies
+        self.proxies = nn.Parameter(torch.randn(k, c.embedding_dim) / c.temperature**0.5)
+        if k > 1:
+            self.log_weights = nn.Parameter(torch.zeros(k))
         else:
             self.register_buffer("log_weights", torch.zeros(1))
         self.places = nn.Parameter(-torch.arange(1.0, self.training_length + 1).log())
@@ -376,7 +378,7 @@ class LatentProxy(ProxyModel):
     @property
     def n_proxies(self) -> int:
         """Number K of proxies."""
-        return len(self.proxies)
+        return self.config.n_proxies or self.most_proxies
 
     # -- pieces ----------------------------------------------------------------------------
 

@@ -20,8 +20,9 @@ class LatentProxyConfig(Settings):
 
     embedding_dim: int = 64
     """Size d of items and proxies."""
-    n_proxies: int = 64
-    """Number K of proxies; 1 leaves the short-term interest alone."""
+    n_proxies: int | None = None
+    """Number K of proxies; 1 leaves the short-term interest alone. If none is named, 64, or one for
+    20 training sessions if that is fewer."""
     temperature: float = 4.0
     """Temperature T of the posterior in training. Clicks of a session resemble each other more than
     equation 2 knows, so that at 1 each would count as too much evidence. For use, it is calibrated
@@ -42,7 +43,7 @@ class LatentProxyConfig(Settings):
         """Check ranges."""
         for name in ("embedding_dim", "n_proxies", "max_length"):
             value = getattr(self, name)
-            require(value >= 1, f"{name} is at least 1; received {value}.")
+            require(value is None or value >= 1, f"{name} is at least 1; received {value}.")
         require(0 < self.scale <= 40, f"scale is above 0 and at most 40; received {self.scale}.")
         require(self.temperature > 0, f"temperature is above 0; received {self.temperature}.")
         require(0 <= self.dropout < 1, f"dropout is in [0, 1); received {self.dropout}.")

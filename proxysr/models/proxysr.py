@@ -94,7 +94,8 @@ class ProxySR(ProxyModel):
     def __init__(self, n_items: int, config: ProxySRConfig | None = None) -> None:
         super().__init__(n_items, config)
         c = self.config
-        d, hidden = c.embedding_dim, (c.embedding_dim + c.n_proxies) // 2
+        d, k = c.embedding_dim, self.n_proxies
+        hidden = (d + k) // 2
         self.max_length = c.max_length
         self.schedule_epochs = c.anneal_epochs if c.chooses else 0
         # all positions of a training session share its proxy and its hyperplane
@@ -109,22 +110,22 @@ class ProxySR(ProxyModel):
 
         self.items = table(n_items + 1)
         if c.selects_proxy:
-            self.proxies = table(c.n_proxies)
+            self.proxies = table(k)
         if c.projection:
-            self.normals = table(c.n_proxies)
+            self.normals = table(k)
         if c.has_proxy or c.projection:
             self.proxy_positions = table(c.max_length + 1)
         if c.has_short_term:
             self.short_term_positions = table(c.max_length)
         if c.chooses:
             self.w1 = table(d, hidden, c.init_std_selector)
-            self.w2 = table(hidden, c.n_proxies, c.init_std_selector)
+            self.w2 = table(hidden, k, c.init_std_selector)
         if c.has_short_term:
             self.encoder = self._new_encoder()
         if c.proxy_by == "encoding":
             self.proxy_encoder = self._new_encoder()
         self.n_known_users = c.n_users
-        self.user_bias = nn.Parameter(torch.zeros(c.n_users, c.n_proxies)) if c.n_users else None
+        self.user_bias = nn.Parameter(torch.zeros(c.n_users, k)) if c.n_users else None
         self.dropout = nn.Dropout(c.dropout)
         self.register_buffer("temperature", torch.tensor(float(c.temperature_start)))
         self.search = ProjectedSearch()
@@ -229,7 +230,7 @@ class ProxySR(ProxyModel):
     @property
     def n_proxies(self) -> int:
         """Number K of proxies."""
-        return self.config.n_proxies
+        return self.config.n_proxies or self.most_proxies
 
     @property
     def chooses(self) -> bool:

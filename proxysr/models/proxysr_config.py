@@ -44,8 +44,9 @@ class ProxySRConfig(SamplingConfig):
 
     embedding_dim: int = 128
     """Size d of all embeddings."""
-    n_proxies: int = 300
-    """Number K of proxies."""
+    n_proxies: int | None = None
+    """Number K of proxies. If none is named, 100, or one for 20 training sessions if that is
+    fewer."""
     margin: float = 0.1
     """Margin m of the hinge (equation 8)."""
     lambda_dist: float = 0.2
@@ -103,7 +104,7 @@ class ProxySRConfig(SamplingConfig):
         super().check()
         for name in ("embedding_dim", "n_proxies", "max_length", "n_negatives", "search_memory_mb"):
             value = getattr(self, name)
-            require(value >= 1, f"{name} is at least 1; received {value}.")
+            require(value is None or value >= 1, f"{name} is at least 1; received {value}.")
         for name in ("lambda_dist", "lambda_orthog", "lambda_norm", "n_users", "anneal_epochs"):
             value = getattr(self, name)
             require(value >= 0, f"{name} is not negative; received {value}.")
