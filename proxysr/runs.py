@@ -86,7 +86,8 @@ def train_run(
         run.split(data_dir)
     else:
         _check_new(path)
-        name, config = model or DEFAULT, train or TrainConfig()
+        name = model or DEFAULT
+        config = (train or TrainConfig()).settled(model_class(name))
         settings = _settings(name, model_config, split)
         check_users(split, getattr(settings, "n_users", 0))
     network = create(name, split.n_items, settings, seed=config.seed)
@@ -241,6 +242,7 @@ def _agree(
         given = model_config.to_dict() if isinstance(model_config, Settings) else model_config
         asked |= _settings(name, {**settings.to_dict(), **given}, split).to_dict()
     if train is not None:
+        train = train.settled(model_class(name))
         asked |= {k: v for k, v in train.to_dict().items() if k not in MAY_CHANGE_ON_RESUME}
         config = config.replace(**{k: getattr(train, k) for k in MAY_CHANGE_ON_RESUME})
     kept = {"model": name, **settings.to_dict(), **config.to_dict()}

@@ -48,8 +48,8 @@ class TrainConfig(Settings):
     comes to its end before they are counted."""
     batch_size: int = 32
     """Sessions of a step, of all processes together."""
-    learning_rate: float = 2e-3
-    """Step size of Adam."""
+    learning_rate: float | None = None
+    """Step size of Adam; if none is named, the model's own: 0.002, or 0.005 of proxysr."""
     weight_decay: float = 0.0
     """L2 penalty of Adam; with sampled negatives, of those rows that a step touches."""
     task: Task = "repeat"
@@ -79,9 +79,14 @@ class TrainConfig(Settings):
         for name in ("patience", "weight_decay", "half_life", "seed"):
             value = getattr(self, name)
             require(value >= 0, f"{name} is not negative; received {value}.")
-        require(
-            self.learning_rate > 0, f"learning_rate is positive; received {self.learning_rate}."
-        )
+        rate = self.learning_rate
+        require(rate is None or rate > 0, f"learning_rate is positive; received {rate}.")
+
+    def settled(self, model: type[SessionModel]) -> TrainConfig:
+        """The same settings, with what they leave to the model said by its class."""
+        if self.learning_rate is not None or not issubclass(model, LearnedModel):
+            return self
+        return self.replace(learning_rate=model.learning_rate)
 
 
 FOR_COUNTING = ("valid_task", "valid_min_prefix", "device")
@@ -240,8 +245,7 @@ def fit(
         f"of task {config.task!r} after at least {config.min_prefix} click(s).",
     )
     optimizer = RowAdam(
-        _by_step_size(model, config.learning_rate),
-        lr=config.learning_rate,
+        _by_step_size(model, config.learning_rate or model.learning_rate),
         weight_decay=config.weight_decay,
         fused=True,  # one pass over each table
     )

@@ -90,6 +90,7 @@ class ProxySR(ProxyModel):
 
     Config = ProxySRConfig
     config: ProxySRConfig
+    learning_rate = 5e-3
 
     def __init__(self, n_items: int, config: ProxySRConfig | None = None) -> None:
         super().__init__(n_items, config)
