@@ -42,14 +42,14 @@ from proxysr.models.sampling import SamplingConfig
 class ProxySRConfig(SamplingConfig):
     """Hyper-parameters of ProxySR; defaults are those the authors use on Diginetica."""
 
-    embedding_dim: int = 128
+    embedding_dim: int = 64
     """Size d of all embeddings."""
     n_proxies: int | None = None
     """Number K of proxies. If none is named, 100, or one for 20 training sessions if that is
     fewer."""
-    margin: float = 0.1
+    margin: float = 0.5
     """Margin m of the hinge (equation 8)."""
-    lambda_dist: float = 0.2
+    lambda_dist: float = 0.0
     """Weight of the distances to the targets (equation 9)."""
     lambda_orthog: float = 0.0
     """Weight of the angle between proxy and normal (equation 9)."""
@@ -57,7 +57,7 @@ class ProxySRConfig(SamplingConfig):
     """Temperature T0 of the selection in epoch 0."""
     temperature_end: float = 0.01
     """Temperature TE that is reached in epoch E and kept."""
-    anneal_epochs: int = 10
+    anneal_epochs: int = 6
     """Epochs E from the first temperature to the last."""
     dropout: float = 0.0
     """Share of the embedded clicks' entries that is dropped in training."""
@@ -76,7 +76,7 @@ class ProxySRConfig(SamplingConfig):
     """What items are compared by: the distance of equation 7, or a dot product."""
     negatives: Literal["hardest", "all"] = "hardest"
     """The closest ``n_negatives`` items of a position (the authors' program), or all items."""
-    n_negatives: int = 100
+    n_negatives: int = 1000
     """Negatives of a position if ``negatives`` is "hardest"."""
     target_is_negative: bool = True
     """Whether a target counts among its own negatives, as in the authors' program."""
@@ -92,9 +92,9 @@ class ProxySRConfig(SamplingConfig):
     """Unit ball and unit normals by projection after each step (program), or by a penalty."""
     lambda_norm: float = 1.0
     """Weight of that penalty."""
-    init_std: float = 0.01
+    init_std: float = 0.1
     """Standard deviation of embeddings and of the encoder's weights at the start."""
-    init_std_selector: float = 1.0
+    init_std_selector: float = 0.1
     """Standard deviation of the selector's weights at the start."""
     search_memory_mb: int = 1024
     """Working memory for finding negatives, in MiB; more positions at once are not found faster."""
