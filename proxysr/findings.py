@@ -142,5 +142,6 @@ def _proxies(row: Mapping[str, float], n_proxies: int, model: str) -> str:
         return f"{said}."
     tries = "more epochs (proxies part late) or a larger learning_rate"
     if model != "latent_proxy":
-        tries = "more negatives (n_negatives, negatives), a larger init_std, the model latent_proxy"
+        tries = "more negatives (n_negatives, negatives), a larger init_std, "
+        tries += "a smaller init_std_selector, the model latent_proxy"
     return f"{said}. They have collapsed. Try {tries}."

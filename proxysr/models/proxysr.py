@@ -25,12 +25,13 @@ Differences from the paper
 --------------------------
 What the paper leaves open, or states differently from the program its numbers come from, is
 an option of :class:`ProxySRConfig`, in a file of its own with the ablations of Table 5; the
-default follows the program. With the defaults, the loss uses the 100 closest items of each
-position and means instead of sums; positions count from the end in the selector and from the
-start in the encoder; a training session chooses its proxy without its last click. The norms
-in equations 2, 6 and 9 are kept above 1e-12, which the paper need not mention. With
-``sampled_negatives``, the closest items are searched among those drawn for the batch
-(:mod:`proxysr.models.sampling`), which neither the paper nor the program does.
+default follows the program where that does not collapse on other logs, which is said there.
+With the defaults, the loss uses the 1,000 closest items of each position and means instead of
+sums; positions count from the end in the selector and from the start in the encoder; a training
+session chooses its proxy without its last click. The norms in equations 2, 6 and 9 are kept
+above 1e-12, which the paper need not mention. With ``sampled_negatives``, the closest items are
+searched among those drawn for the batch (:mod:`proxysr.models.sampling`), which neither the
+paper nor the program does.
 
 Differences from the authors' program
 -------------------------------------
