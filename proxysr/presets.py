@@ -73,16 +73,23 @@ def _third(
     )
 
 
+PROGRAM: dict[str, Any] = {
+    "embedding_dim": 128, "n_proxies": 300, "margin": 0.1, "lambda_dist": 0.2,
+    "lambda_orthog": 0.0, "temperature_start": 3.0, "temperature_end": 0.01, "anneal_epochs": 10,
+    "dropout": 0.0, "max_length": 50, "negatives": "hardest", "n_negatives": 100,
+    "target_is_negative": True, "reduction": "mean", "proxy_from": "inputs",
+    "proxy_positions": "end", "short_term_positions": "start", "constraints": "project",
+    "init_std": 0.01, "init_std_selector": 1.0,
+}  # fmt: skip
+"""Settings of ProxySR in the authors' program, on Diginetica; they are no defaults here."""
+
 PRESETS: dict[str, Preset] = {
     "proxysr-diginetica": Preset(
         model="proxysr",
         description="ProxySR on Diginetica as in Tables 2 and 3 of the paper.",
         source="Defaults of the authors' program; validated after at least 3 clicks as there. That "
         "program trains on no earlier targets, either: task unseen, min_prefix 3.",
-        model_config={
-            "embedding_dim": 128, "n_proxies": 300, "dropout": 0.0, "margin": 0.1,
-            "lambda_dist": 0.2, "lambda_orthog": 0.0,
-        },
+        model_config=PROGRAM,
         train={
             "batch_size": 64, "learning_rate": 2e-4, "epochs": 50, "patience": 10,
             "valid_min_prefix": 3,
@@ -94,7 +101,8 @@ PRESETS: dict[str, Preset] = {
         source="Chosen here when trained on unseen targets, on validation R@20 as the best of six "
         "tries: in four with the 100 hardest negatives, all embeddings collapsed (0.026 at most); "
         "with 1,000 they did not, and 12 epochs gave 0.328, in the last of them.",
-        model_config={
+        model_config=PROGRAM
+        | {
             "embedding_dim": 64, "n_proxies": 60, "n_negatives": 1000, "margin": 0.5,
             "lambda_dist": 0.0, "anneal_epochs": 6, "init_std": 0.1,
         },
@@ -105,7 +113,8 @@ PRESETS: dict[str, Preset] = {
         description="A small ProxySR for synthetic data or a first look, minutes on a CPU.",
         source="Chosen here when trained on unseen targets, on validation recall of the default "
         "synthetic data.",
-        model_config={
+        model_config=PROGRAM
+        | {
             "embedding_dim": 32, "n_proxies": 30, "n_negatives": 50, "margin": 0.5,
             "init_std": 0.1,  # with so few dimensions, all embeddings collapse from 0.01
         },
@@ -140,7 +149,7 @@ PRESETS: dict[str, Preset] = {
     "mean-small": _small("mean", 1e-2, "init_std 0.1 and 0.3", init_std=0.1),
     "proxysr-third": _third(
         "proxysr", 5e-4, 0, "5e-4 gave 0.351, 1e-3 0.336, with the penalty 0.002",
-        n_proxies=100, anneal_epochs=9,
+        **PROGRAM | {"embedding_dim": 64, "n_proxies": 100, "anneal_epochs": 9},
     ),
     "latent_proxy-third": Preset(
         model="latent_proxy",

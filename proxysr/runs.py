@@ -82,12 +82,13 @@ def train_run(
     snapshots, last = SnapshotFolder(path / "checkpoints"), path / "checkpoints/last.safetensors"
     if resume:
         run = RunDir(path)
-        name, settings, config = _agree(run, model, model_config, train)
+        name, settings, config = _agree(run, model, model_config, train, split)
         run.split(data_dir)
     else:
         _check_new(path)
-        name, config = model or DEFAULT, train or TrainConfig()
-        settings = _settings(name, model_config)
+        name = model or DEFAULT
+        config = (train or TrainConfig()).settled(model_class(name))
+        settings = _settings(name, model_config, split)
         check_users(split, getattr(settings, "n_users", 0))
     network = create(name, split.n_items, settings, seed=config.seed)
     check_shares(network)
@@ -218,9 +219,13 @@ def _metrics_of(run: RunDir) -> AbstractContextManager[None]:
     return locked(run.path / ".metrics.lock", busy, wait=WAIT)
 
 
-def _settings(name: str, given: Mapping[str, Any] | Settings | None) -> Settings:
-    """Settings of a new run; an unknown key is an error."""
-    return given if isinstance(given, Settings) else model_class(name).Config.from_dict(given or {})
+def _settings(
+    name: str, given: Mapping[str, Any] | Settings | None, split: SessionSplit
+) -> Settings:
+    """Settings of a new run, nothing left open; an unknown key is an error."""
+    cls = model_class(name)
+    settings = given if isinstance(given, Settings) else cls.Config.from_dict(given or {})
+    return cls.settled(settings, split.train)
 
 
 def _agree(
@@ -228,14 +233,16 @@ def _agree(
     model: str | None,
     model_config: Mapping[str, Any] | Settings | None,
     train: TrainConfig | None,
+    split: SessionSplit,
 ) -> tuple[str, Settings, TrainConfig]:
     """Settings to resume with: the run's own, after comparing with what the caller named."""
     name, settings, config = run.model_name, run.model_config, run.train_config
     asked: dict[str, Any] = {} if model is None else {"model": model}
     if model_config is not None:
         given = model_config.to_dict() if isinstance(model_config, Settings) else model_config
-        asked |= type(settings).from_dict({**settings.to_dict(), **given}).to_dict()
+        asked |= _settings(name, {**settings.to_dict(), **given}, split).to_dict()
     if train is not None:
+        train = train.settled(model_class(name))
         asked |= {k: v for k, v in train.to_dict().items() if k not in MAY_CHANGE_ON_RESUME}
         config = config.replace(**{k: getattr(train, k) for k in MAY_CHANGE_ON_RESUME})
     kept = {"model": name, **settings.to_dict(), **config.to_dict()}

@@ -16,7 +16,8 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "proxysr": {
         "embedding_dim": 16, "n_proxies": 8, "n_negatives": 20, "max_length": 12,
-        "init_std": 0.1, "anneal_epochs": 3,
+        "init_std": 0.1, "init_std_selector": 1.0, "anneal_epochs": 3, "margin": 0.1,
+        "lambda_dist": 0.2,
     },
     "gru4rec": {"embedding_dim": 16, "max_length": 12},
     "narm": {"embedding_dim": 16, "hidden_dim": 16, "max_length": 12, "dropout_session": 0.1},
