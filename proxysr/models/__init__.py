@@ -25,8 +25,10 @@ from proxysr.models.proxysr import ProxySR
 from proxysr.models.repeatnet import RepeatNet
 from proxysr.models.sasrec import SASRec
 from proxysr.models.srgnn import SRGNN
+from proxysr.models.stan import STAN
 from proxysr.models.stamp import STAMP
 from proxysr.models.vsknn import VSKNN
+from proxysr.models.vstan import VSTAN
 
 __all__ = [
     "CSRM",
@@ -38,7 +40,9 @@ __all__ = [
     "NARM",
     "SRGNN",
     "STAMP",
+    "STAN",
     "VSKNN",
+    "VSTAN",
     "Cooccurrence",
     "GRU4Rec",
     "GRec",
@@ -79,6 +83,8 @@ MODELS: dict[str, type[SessionModel]] = {
     "session-popularity": SessionPopularity,
     "cooccurrence": Cooccurrence,
     "vsknn": VSKNN,
+    "stan": STAN,
+    "vstan": VSTAN,
 }
 """Every model by the name that the command line and a run's ``config.json`` use."""
 

@@ -42,6 +42,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "vsknn": {
         "n_neighbours": 50, "sample_size": 100, "click_weight": "reciprocal", "max_length": 12,
     },
+    "stan": {"n_neighbours": 50, "sample_size": 100, "lambda_click": 1.0, "max_length": 12},
+    "vstan": {"n_neighbours": 50, "sample_size": 100, "lambda_click": 1.0, "max_length": 12},
 }  # fmt: skip
 """Settings under which each model of ``MODELS`` learns a tiny task in seconds."""
 
