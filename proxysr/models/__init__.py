@@ -24,9 +24,10 @@ from proxysr.models.proxy_model import ProxyModel, ProxyTrace
 from proxysr.models.proxysr import ProxySR
 from proxysr.models.repeatnet import RepeatNet
 from proxysr.models.sasrec import SASRec
+from proxysr.models.slist import SLIST
 from proxysr.models.srgnn import SRGNN
-from proxysr.models.stan import STAN
 from proxysr.models.stamp import STAMP
+from proxysr.models.stan import STAN
 from proxysr.models.vsknn import VSKNN
 from proxysr.models.vstan import VSTAN
 
@@ -38,6 +39,7 @@ __all__ = [
     "HRNN",
     "MODELS",
     "NARM",
+    "SLIST",
     "SRGNN",
     "STAMP",
     "STAN",
@@ -85,6 +87,7 @@ MODELS: dict[str, type[SessionModel]] = {
     "vsknn": VSKNN,
     "stan": STAN,
     "vstan": VSTAN,
+    "slist": SLIST,
 }
 """Every model by the name that the command line and a run's ``config.json`` use."""
 

@@ -44,6 +44,7 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "stan": {"n_neighbours": 50, "sample_size": 100, "lambda_click": 1.0, "max_length": 12},
     "vstan": {"n_neighbours": 50, "sample_size": 100, "lambda_click": 1.0, "max_length": 12},
+    "slist": {"alpha": 0.2, "lambda_click": 1.0, "max_length": 12},
 }  # fmt: skip
 """Settings under which each model of ``MODELS`` learns a tiny task in seconds."""
 
