@@ -91,7 +91,11 @@ class NeighbourModel(CountingModel):
     config: NeighbourConfig
     knows_places: ClassVar[bool] = False
     """Whether it asks where in a training session an item is."""
-    sized_by_data = ("session_offsets", "session_items", "item_sessions")
+    sized_by_data: ClassVar[tuple[str, ...]] = (
+        "session_offsets",
+        "session_items",
+        "item_sessions",
+    )
     session_offsets: Tensor
     session_items: Tensor
     session_places: Tensor

@@ -49,7 +49,7 @@ class PairModel(CountingModel):
         self.register_buffer("beside", torch.zeros(0, dtype=torch.int32))
         self.register_buffer("counts", torch.zeros(0))
 
-    def keep(self, first: Ints, second: Ints, counts: npt.NDArray[np.floating]) -> None:  # type: ignore[type-arg]
+    def keep(self, first: Ints, second: Ints, counts: npt.NDArray[np.floating]) -> None:
         """Take the matrix: items ``first`` in ascending order, ``second``, and how much; (n,)."""
         self.offsets.copy_(torch.from_numpy(offsets_of(first, self.n_items + 1)))
         self.beside = torch.from_numpy(second.astype(np.int32)).to(self.beside.device)
