@@ -53,6 +53,8 @@ from proxysr.models.pairs import PairModel
 
 ROWS = 512
 """Rows of the matrix that are made at a time."""
+DENSE = 25
+"""A dense product takes less time than a sparse one if more than one entry in so many is there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +75,8 @@ class SLISTConfig(Settings):
     """Share of the training data's time by which a session counts 1/e of a new one."""
     n_kept: int = 1000
     """Entries of each row that are kept: the largest; 0 for all."""
-    memory_gb: float = 8.0
-    """Most memory that the matrix to be inverted may take, in GiB."""
+    memory_gb: float = 10.0
+    """Most memory that the matrix to be inverted and its product may take, in GiB."""
     max_length: int = 50
     """Clicks of a session that are read: its latest ones."""
 
@@ -113,33 +115,40 @@ class SLIST(PairModel):
             If it takes more memory than is allowed.
         """
         c, n = self.config, self.n_items
-        dtype = torch.zeros(0, dtype=self.counts.dtype).numpy().dtype
-        self.check_memory(dtype.itemsize)
-        gram, right = np.zeros((n, n), dtype), 0
+        self.check_memory()
+        gram = np.zeros((n, n), self.dtype)
+        right: Any = self._matrix(np.zeros(0, int), np.zeros(0, int), np.zeros(0), n)
         for inputs, outputs, weights in self.equations(train):
-            weighted = inputs.multiply(weights[:, None]).T.tocsr()
+            weighted = inputs.multiply(weights.astype(self.dtype)[:, None]).T.tocsr()
             product = (weighted @ inputs).tocoo()
             gram[product.row, product.col] += product.data
             right = right + weighted @ outputs
         gram[np.diag_indices(n)] += c.penalty
         inverse = _inverse(gram)
-        parts = []
+        is_dense = right.nnz > n**2 / DENSE
+        right = right.toarray() if is_dense else right.T.tocsr()
+        parts, kept = [], min(c.n_kept or n, n)
         for start in range(0, n, ROWS):
-            rows = (right.T @ inverse[start : start + ROWS].T).T  # type: ignore[attr-defined]
-            kept = min(c.n_kept or n, n)
+            block = inverse[start : start + ROWS]
+            rows = block @ right if is_dense else (right @ block.T).T
             items = np.argpartition(-rows, kept - 1, axis=1)[:, :kept]
             first = np.repeat(np.arange(start, start + len(rows)), kept)
             parts.append((first, items.ravel(), np.take_along_axis(rows, items, 1).ravel()))
         first, second, values = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         self.keep(first + 1, second + 1, values)
 
-    def check_memory(self, itemsize: int) -> None:
+    @property
+    def dtype(self) -> Any:
+        """Numbers of the matrix: NumPy's name for those of the buffers."""
+        return np.dtype(str(self.counts.dtype).removeprefix("torch."))
+
+    def check_memory(self) -> None:
         """Raise ``ValueError`` if the matrix is too large."""
-        needed = self.n_items**2 * itemsize / 2**30
+        needed = 2 * self.n_items**2 * self.dtype.itemsize / 2**30
         if needed > self.config.memory_gb:
             raise ValueError(
-                f"SLIST inverts a matrix of {self.n_items:,} x {self.n_items:,} items: "
-                f"{needed:,.1f} GiB, and memory_gb allows {self.config.memory_gb:g}. Raise "
+                f"SLIST inverts a matrix of {self.n_items:,} x {self.n_items:,} items and needs "
+                f"{needed:,.1f} GiB for it; memory_gb allows {self.config.memory_gb:g}. Raise "
                 "memory_gb, prepare the data without rare items, or count pairs with cooccurrence."
             )
 
@@ -189,9 +198,8 @@ class SLIST(PairModel):
         """A sparse matrix (n_rows, n_items); equal entries are added up."""
         from scipy.sparse import csr_matrix
 
-        dtype = torch.zeros(0, dtype=self.counts.dtype).numpy().dtype
         shape = (n_rows, self.n_items)
-        return csr_matrix((values.astype(dtype), (row, np.asarray(items) - 1)), shape=shape)
+        return csr_matrix((values.astype(self.dtype), (row, np.asarray(items) - 1)), shape=shape)
 
     def click_weights(self, recency: Tensor, lengths: Tensor) -> Tensor:
         """Weights (n,) of clicks that ``recency`` clicks follow, in sessions of ``lengths``."""
@@ -201,7 +209,7 @@ class SLIST(PairModel):
 def _shares(matrix: Any) -> Any:
     """The rows of a sparse matrix, divided by their sums."""
     sums = np.asarray(matrix.sum(axis=1)).ravel()
-    return matrix.multiply(1 / np.where(sums == 0, 1, sums)[:, None]).tocsr()
+    return matrix.multiply((1 / np.where(sums == 0, 1, sums))[:, None].astype(sums.dtype)).tocsr()
 
 
 def _inverse(matrix: Any) -> Any:
@@ -220,4 +228,4 @@ def _inverse(matrix: Any) -> Any:
         half[start:stop, stop:] = half[stop:, start:stop].T
         square = half[start:stop, start:stop]
         square[:] = np.tril(square) + np.tril(square, -1).T
-    return half
+    return half.T

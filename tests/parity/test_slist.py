@@ -95,6 +95,18 @@ def test_memory_budgets_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert differences(model, expected(model.config)) < 1e-9
 
 
+def test_without_training_sessions_all_scores_are_zero() -> None:
+    model = SLIST(N_ITEMS)
+    model.prepare(Sessions.from_lists([]))
+    assert differences(model, [{}] * len(ASKED)) == 0
+
+
+def test_dense_and_sparse_products_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slist, "DENSE", 0.5)  # nothing is so dense
+    model = prepared()
+    assert differences(model, expected(model.config)) < 1e-9
+
+
 def test_the_largest_entries_of_each_row_are_kept() -> None:
     model, whole = prepared(n_kept=4), matrix(SLIST.Config())
     for item in range(1, N_ITEMS + 1):
@@ -107,8 +119,9 @@ def test_the_largest_entries_of_each_row_are_kept() -> None:
 def test_too_many_items_are_told_with_the_memory_they_take() -> None:
     model = SLIST(500_000)
     message = (
-        r"inverts a matrix of 500,000 x 500,000 items: 1,862.6 GiB, and memory_gb allows 8\. "
-        "Raise memory_gb, prepare the data without rare items, or count pairs with cooccurrence"
+        "inverts a matrix of 500,000 x 500,000 items and needs 3,725.3 GiB for it; "
+        r"memory_gb allows 10\. Raise memory_gb, prepare the data without rare items, or count "
+        "pairs with cooccurrence"
     )
     with pytest.raises(ValueError, match=message):
         model.prepare(Sessions.from_lists(TRAIN))
