@@ -54,11 +54,9 @@ from proxysr.models.neighbours import NeighbourConfig, NeighbourModel, Neighbour
 class STANConfig(NeighbourConfig):
     """Hyper-parameters of STAN."""
 
-    sample_size: int = 2500
-    """Number m of latest sessions with a common item that neighbours are chosen from."""
-    lambda_click: float = 3.5
+    lambda_click: float = 2.0
     """λ1: a click of the current session weighs exp(-1/λ1) of the click after it."""
-    lambda_age: float = 0.2
+    lambda_age: float = 1.0
     """λ2: share of the time of the training data by which a neighbour weighs 1/e of a new one."""
     lambda_item: float = 3.5
     """λ3: an item weighs exp(-1/λ3) of one that is a click nearer to the last common click."""
