@@ -10,6 +10,7 @@ import torch
 from proxysr.config import ConfigError, Settings, unknown
 from proxysr.models.base import LearnedModel, Loss, SessionModel
 from proxysr.models.cooccurrence import Cooccurrence
+from proxysr.models.core import CORE
 from proxysr.models.csrm import CSRM
 from proxysr.models.fgnn import FGNN
 from proxysr.models.gcegnn import GCEGNN
@@ -32,6 +33,7 @@ from proxysr.models.vsknn import VSKNN
 from proxysr.models.vstan import VSTAN
 
 __all__ = [
+    "CORE",
     "CSRM",
     "DEFAULT",
     "FGNN",
@@ -79,6 +81,7 @@ MODELS: dict[str, type[SessionModel]] = {
     "csrm": CSRM,
     "grec": GRec,
     "gcegnn": GCEGNN,
+    "core": CORE,
     "hrnn": HRNN,
     "mean": MeanEncoder,
     "popularity": Popularity,

@@ -93,6 +93,7 @@ SPACES: dict[str, SearchSpace] = {
     "csrm": _of_paper("dropout_items", "dropout"),
     "grec": _of_paper("dropout"),
     "gcegnn": _of_paper("dropout", "dropout_aggregator"),
+    "core": _of_paper("dropout", "dropout_session", "dropout_items"),
     "hrnn": _of_paper("dropout_user", "dropout_session", "dropout_init"),
     "mean": _of_paper(),
     "cooccurrence": SearchSpace(

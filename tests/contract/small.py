@@ -34,6 +34,10 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "grec": {"embedding_dim": 16, "max_length": 12, "dilations": (1, 2)},
     "gcegnn": {"embedding_dim": 16, "max_length": 12, "n_neighbors": 6, "dropout": 0.0},
+    "core": {
+        "embedding_dim": 16, "max_length": 12, "inner_dim": 32, "dropout": 0.0,
+        "dropout_session": 0.0, "dropout_items": 0.0,
+    },
     "hrnn": {"embedding_dim": 16, "max_length": 12},
     "mean": {"embedding_dim": 16, "max_length": 12},
     "popularity": {},
@@ -56,6 +60,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "latent_proxy, attention": {"attention": True},
     "latent_proxy, one proxy": {"n_proxies": 1},
     "gru4rec, drawn negatives": {"sampled_negatives": 15},
+    "core, all clicks alike": {"weights": "alike"},
     "hrnn, all": {"variant": "all"},
     "hrnn, by proxies": {"proxysr": ("embedding_dim=4", "n_proxies=3", "init_std=0.1")},
 }
@@ -64,7 +69,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 NAMES = [*SMALL, *VARIANTS]
 """All that is held to the contract."""
 
-ORDERLESS = {"mean", "proxysr, p(s) only"}
+ORDERLESS = {"mean", "core, all clicks alike", "proxysr, p(s) only"}
 """Models that can find a session's cycle, not the next step.
 
 For them it is a bag of items, or one of so few proxies that there is none for every step.
