@@ -33,6 +33,15 @@ OF_ALL: Space = {
 }
 """What the paper tunes of every model, but for dropout, which models name in their own ways."""
 
+OF_STAN: Space = {
+    "n_neighbours": [50, 100, 200, 500, 1000],
+    "sample_size": [1000, 2500, 5000, 10000],
+    "lambda_click": [1.0, 2.0, 3.5, 7.0],
+    "lambda_age": [0.1, 0.2, 0.5, 1.0, 2.0],
+    "lambda_item": [1.0, 2.0, 3.5, 7.0],
+}
+"""What STAN and VSTAN have in common."""
+
 
 @dataclass(frozen=True)
 class SearchSpace:
@@ -83,8 +92,9 @@ SPACES: dict[str, SearchSpace] = {
     "srgnn": _of_paper(),
     "fgnn": _of_paper(),
     "csrm": _of_paper("dropout_items", "dropout"),
-    "grec": _of_paper(),
+    "grec": _of_paper("dropout"),
     "gcegnn": _of_paper("dropout", "dropout_aggregator"),
+    "core": _of_paper("dropout", "dropout_session", "dropout_items"),
     "hrnn": _of_paper("dropout_user", "dropout_session", "dropout_init"),
     "mean": _of_paper(),
     "cooccurrence": SearchSpace(
@@ -93,6 +103,7 @@ SPACES: dict[str, SearchSpace] = {
             "direction": ["both", "forward"],
             "step_weight": ["reciprocal", "none"],
             "self_pairs": [False, True],
+            "half_life": [0.0, 0.1, 0.2, 0.5, 1.0],
         },
         "Chosen here: the options of the model, and windows from the next click to all.",
     ),
@@ -104,6 +115,20 @@ SPACES: dict[str, SearchSpace] = {
             "neighbour_weight": ["linear", "reciprocal", "none"],
         },
         "Chosen here, around the default settings.",
+    ),
+    "stan": SearchSpace(OF_STAN, "Chosen here, around the default settings."),
+    "vstan": SearchSpace(
+        OF_STAN | {"lambda_neighbour": [1.0, 3.5, 10.0], "idf_weight": [0.0, 1.0, 3.0]},
+        "Chosen here, around the default settings.",
+    ),
+    "slist": SearchSpace(
+        {
+            "alpha": [0.2, 0.4, 0.6, 0.8],
+            "lambda_step": [0.25, 0.5, 1.0, 2.0, 4.0],
+            "lambda_click": [0.5, 1.0, 2.0, 4.0],
+            "lambda_age": [0.1, 0.2, 0.5, 1.0, 2.0],
+        },
+        "What the authors tune, and their values; ages chosen here, as shares of time.",
     ),
 }
 

@@ -39,7 +39,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "repeatnet": {"dropout": 0.5},
     "csrm": {},
     "fgnn": {"n_layers": 1, "n_heads": 4},
-    "grec": {"dilations": (1, 2), "init_std": 0.02},
+    "grec": {"dilations": (1, 2), "tied_items": True, "output_bias": False, "dropout": 0.3},
 }
 
 
