@@ -30,16 +30,21 @@ def environment() -> dict[str, Any]:
     }
 
 
-def write_facts(path: Path, data_dir: str | Path, split: SessionSplit, n_users: int) -> None:
+def write_facts(
+    path: Path, data_dir: str | Path, split: SessionSplit, n_users: int, run: str
+) -> None:
     """Write into a run's folder what it was made of and with.
 
     That is ``items.parquet``, ``users.parquet`` with the first ``n_users`` if any, ``data.json``
     and ``environment.json``.
     """
-    split.items.to_parquet(path / "items.parquet", index=False)
+    tables = {"items.parquet": split.items}
     if n_users:
-        split.users.head(n_users).to_parquet(path / "users.parquet", index=False)
+        tables["users.parquet"] = split.users.head(n_users)
+    for name, table in tables.items():
+        table.to_parquet(path / name, index=False)
     facts = {
+        "run": run,
         "data_dir": str(Path(data_dir).resolve()),
         "fingerprint": split.fingerprint(),
         "n_items": split.n_items,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from proxysr.leftovers import remove, scratch_folder
 
 MEMORY_LIMIT = "2GB"
 """What DuckDB may hold in memory; beyond it, intermediate tables go to a temporary folder."""
@@ -22,13 +22,13 @@ def embedded(memory_limit: str = MEMORY_LIMIT) -> Any:
     """
     import ibis
 
-    folder = Path(tempfile.mkdtemp(prefix="proxysr-"))
+    folder = scratch_folder()
     connection = ibis.duckdb.connect(
         folder / "prepare.duckdb", memory_limit=memory_limit, temp_directory=str(folder / "spill")
     )
     # a progress bar of DuckDB's own would mix with whatever the caller prints
     connection.con.execute("SET enable_progress_bar = false")
-    weakref.finalize(connection, shutil.rmtree, folder, ignore_errors=True)
+    weakref.finalize(connection, remove, folder)
     return connection
 
 

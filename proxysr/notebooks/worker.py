@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from proxysr.files import read_json, write_json
+from proxysr.stopping import end_with_parent, ending_on_sigterm
 
 
 def main(job_file: str) -> None:
@@ -65,4 +66,6 @@ def execute(job: dict[str, Any]) -> dict[str, Any] | None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    end_with_parent()
+    with ending_on_sigterm():
+        main(sys.argv[1])
