@@ -129,7 +129,10 @@ def save_weights(path: Path, tensors: State, metadata: Mapping[str, str]) -> Non
     with replacing(path) as temporary:
         whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
         about = {"format": FORMAT, "sha256": hash_of(whole), **metadata}
+        temporary.touch()
+        mode = temporary.stat().st_mode  # as the user's umask has it; safetensors has its own mind
         save_file(whole, temporary, metadata=about)
+        temporary.chmod(mode)
         with temporary.open("r+b") as file:
             _sort_header(file)
 

@@ -100,8 +100,12 @@ class RunDir:
             )
 
     def _table(self, name: str, *needed: str) -> pd.DataFrame:
-        known = self.data.get("files", {}).get(name)
-        return read_parquet(self.path / name, *needed, known=known)
+        return read_parquet(self.path / name, *needed, known=self._hashes.get(name))
+
+    @property
+    def _hashes(self) -> dict[str, str]:
+        """Hashes of the run's tables; none of older runs."""
+        return dict(self.data.get("files", {}))
 
     @property
     def model_name(self) -> str:
@@ -143,7 +147,7 @@ class RunDir:
     @property
     def users(self) -> pd.DataFrame:
         """Row ``u`` describes user index u: ``user_id``; only users that the model learns of."""
-        known = (self.path / "users.parquet").is_file() or self.data.get("n_users")
+        known = (self.path / "users.parquet").is_file() or "users.parquet" in self._hashes
         return self._table("users.parquet", "user_id") if known else pd.DataFrame({"user_id": []})
 
     def split(self, data_dir: str | Path | None = None) -> SessionSplit:
