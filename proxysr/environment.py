@@ -12,7 +12,7 @@ import torch
 
 from proxysr.data.sessions import SessionSplit
 from proxysr.distributed import world_size
-from proxysr.files import write_json
+from proxysr.files import hash_of_file, write_json
 
 PACKAGES = ("proxysr", "torch", "numpy", "pandas", "safetensors")
 
@@ -49,6 +49,7 @@ def write_facts(
         "fingerprint": split.fingerprint(),
         "n_items": split.n_items,
         "n_users": split.n_users,
+        "files": {name: hash_of_file(path / name) for name in tables},
         "provenance": split.provenance,
     }
     write_json(path / "data.json", facts)

@@ -38,6 +38,9 @@ SAID = {
 }
 """What libraries that lose the number of an error say in its place."""
 
+DEEPEST = 20
+"""How deep the values of a YAML file may lie in one another."""
+
 
 class WriteError(OSError):
     """Something could not be written; the message says what, why, how much, and what to do."""
@@ -293,10 +296,22 @@ def read_yaml(path: Path) -> Any:
     """
     import yaml
 
+    opening = (
+        yaml.FlowSequenceStartToken,
+        yaml.FlowMappingStartToken,
+        yaml.BlockSequenceStartToken,
+        yaml.BlockMappingStartToken,
+    )
+    closing = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
     try:
         text = path.read_text(encoding="utf-8")
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-            raise ValueError("it has aliases, *NAME; write the values themselves")
+        depth = 0
+        for token in yaml.scan(text):
+            depth += isinstance(token, opening) - isinstance(token, closing)
+            if isinstance(token, yaml.AliasToken):
+                raise ValueError("it has aliases, *NAME; write the values themselves")
+            if depth > DEEPEST:
+                raise ValueError(f"values lie in one another more than {DEEPEST} deep")
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is neither YAML nor JSON ({error}).") from None

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
-from proxysr.files import explained
+from proxysr.files import WriteError, explained
 
 
 class Holder(NamedTuple):
@@ -46,7 +46,9 @@ def locked(path: Path, busy: str, wait: float = 0.0) -> Iterator[Holder | None]:
         holder = _read(path)
         raise ValueError(busy if holder is None else f"{busy} It is held by {holder}.") from None
     except OSError as error:
-        raise explained(error, path) or error from None
+        reason = error.strerror or str(error)
+        told = explained(error, path) or WriteError(f"{path} cannot be locked: {reason}.")
+        raise told from None
     try:
         left = _read(path)
         _write(path, Holder(os.getpid(), socket.gethostname(), time.strftime("%Y-%m-%d %H:%M:%S")))

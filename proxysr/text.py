@@ -67,15 +67,15 @@ def without_formula(cell: Any) -> Any:
 
 
 def write_table(frame: pd.DataFrame, path: Path, *, formulas: bool = False, **options: Any) -> None:
-    """Write a frame as CSV for people, without its index.
+    """Write a frame as CSV for people, without its index; control characters as escapes.
 
     Parameters
     ----------
     frame : DataFrame
     path : Path
     formulas : bool
-        Leave cells that begin with = + - @, a tab or a carriage return as they are, where a program
-        and no spreadsheet reads the file.
+        Leave all text as it is, also cells that begin with = + - @ or a tab, where a program and
+        no spreadsheet reads the file.
     **options
         More for ``DataFrame.to_csv``.
     """
@@ -85,9 +85,13 @@ def write_table(frame: pd.DataFrame, path: Path, *, formulas: bool = False, **op
         frame = frame.rename(columns=without_formula)
         for place, kind in enumerate(frame.dtypes):
             if _is_text(kind):
-                cells = [without_formula(cell) for cell in frame.iloc[:, place]]
+                cells = [without_formula(_readable(cell)) for cell in frame.iloc[:, place]]
                 frame.isetitem(place, np.array(cells, dtype=object))
     frame.to_csv(path, index=False, **options)
+
+
+def _readable(cell: Any) -> Any:
+    return visible(cell, lines=True) if isinstance(cell, str) else cell
 
 
 def _is_text(kind: Any) -> bool:
