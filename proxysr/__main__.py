@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import io
 import itertools
@@ -172,6 +173,9 @@ def told(error: Exception) -> str:
     """What an error says to the person at the command line."""
     if isinstance(error, ModuleNotFoundError):
         return f"{error}. It comes with: pip install 'proxysr[notebooks]'"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.strerror:
+        where = error.filename or "A file"
+        return f"{where} cannot be written: the disk is full. Free some space, then do it again."
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return str(error)

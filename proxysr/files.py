@@ -38,6 +38,8 @@ SAID = {
 }
 """What libraries that lose the number of an error say in its place."""
 
+OFFLOAD = "failed to offload data block"
+"""What DuckDB says if its temporary folder is full."""
 DEEPEST = 20
 """How deep the values of a YAML file may lie in one another."""
 
@@ -204,6 +206,18 @@ def explained(error: Exception, path: Path, temporary: Path | None = None) -> Wr
     )
     known.errno = number
     return known
+
+
+def no_room(error: Exception) -> WriteError | None:
+    """What to say of a database's error if its folder for temporary files is full; else None."""
+    if _number_of(error) not in FULL and not re.search(OFFLOAD, str(error)):
+        return None
+    place = tempfile.gettempdir()
+    return WriteError(
+        f"{place}, the folder for temporary files, has no room for this log, which needs about its "
+        f"own size there ({_free(Path(place, 'log'))}). Free some space, or name another place "
+        "with TMPDIR, then run the same command again."
+    )
 
 
 def _number_of(error: Exception) -> int | None:

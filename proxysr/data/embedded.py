@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from proxysr.files import no_room
 from proxysr.leftovers import remove, scratch_folder
 
 MEMORY_LIMIT = "2GB"
@@ -34,13 +35,18 @@ def embedded(memory_limit: str = MEMORY_LIMIT) -> Any:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """An interrupt (Ctrl-C) of a query is the ``KeyboardInterrupt`` that it is elsewhere."""
+    """Errors of the database are those that they are elsewhere.
+
+    An interrupt (Ctrl-C) of a query is a ``KeyboardInterrupt``, a full disk a ``WriteError``.
+    """
     try:
         yield
     except Exception as error:
         # DuckDB's own signal check ends in a bare RuntimeError
         if type(error).__name__ == "InterruptException" or str(error) == "Query interrupted":
             raise KeyboardInterrupt from None
+        if (told := no_room(error)) is not None:
+            raise told from None
         raise
 
 

@@ -306,6 +306,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=50, help="processes killed [50]")
     parser.add_argument("--full", type=int, default=20, help="moments of full disks [20]")
     parser.add_argument("--threads", type=int, default=20, help="on one recommender [20]")
+    parser.add_argument(
+        "--tests", action=argparse.BooleanOptionalAction, default=True, help="of ended processes"
+    )
     parser.add_argument("--seed", type=int, default=None, help="of the moments [another each time]")
     args = parser.parse_args(words)
     seed = random.randrange(10**6) if args.seed is None else args.seed
@@ -327,7 +330,8 @@ def main(words: Sequence[str] | None = None) -> int:
             sys.stderr.write(f"{name} …\n")
             work(place)
     os.environ["TMPDIR"] = tempfile.tempdir = kept
-    tested(tally)
+    if args.tests:
+        tested(tally)
     sys.stdout.write(f"{tally}\n")
     return int(any(row[LOST] for row in tally.rows.values()))
 

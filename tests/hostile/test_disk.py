@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from proxysr.__main__ import main
-from proxysr.files import WriteError, exchanged, replacing
+from proxysr.files import WriteError, exchanged, no_room, replacing
 from proxysr.runs import RunDir
 from tests.hostile import shop
 from tests.hostile.disk import Faults, faulty, filled, small_disk
@@ -190,3 +190,15 @@ def test_folders_change_names_in_one_step(tmp_path: Path) -> None:
     assert [path.name for path in one.iterdir()] == ["other"]
     assert [path.name for path in other.iterdir()] == ["one"]
     assert not exchanged(one, tmp_path / "missing")
+
+
+def test_a_database_without_room_is_told() -> None:
+    for said in (
+        "IO Error: Could not write file: No space left on device",
+        "failed to offload data block of size 256",
+    ):
+        told = no_room(RuntimeError(said))
+        assert told is not None
+        assert re.search(r"the folder for temporary files, has no room for this log", str(told))
+        assert "name another place with TMPDIR" in str(told)
+    assert no_room(RuntimeError("Conversion Error")) is None
