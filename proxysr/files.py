@@ -132,6 +132,8 @@ def exchanged(one: Path, other: Path) -> bool:
     """Let two folders change names in one step; False where the system or the disk cannot."""
     import ctypes
 
+    if os.name != "posix":
+        return False
     library = ctypes.CDLL(None, use_errno=True)
     here, exchange, folder = os.fsencode(one), 2, -100  # AT_FDCWD
     if hasattr(library, "renameat2"):  # Linux

@@ -87,9 +87,11 @@ def scratch_folder() -> Path:
 
 def _left(path: Path) -> Iterator[tuple[Path, str]]:
     start = f".{path.name[:LONGEST]}."
-    if not path.parent.is_dir():
+    try:
+        names = os.listdir(path.parent)
+    except OSError:  # there is no such folder, or its names are not for us
         return
-    for name in os.listdir(path.parent):
+    for name in names:
         if name.startswith(start) and name.endswith((".tmp", ".old")):
             left = path.with_name(name)
             if _is_dead(left, name.removeprefix(start)):

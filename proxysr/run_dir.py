@@ -218,11 +218,14 @@ class RunDir:
         Raises
         ------
         ValueError
-            If one is out of date: the run was trained on since, and another epoch is the best.
+            If one is out of date: the run was trained on since, and another epoch is the best;
+            or if it is not what its ranks come to.
         """
         found = self.evaluations()
         for name in found:
             self._check_date(name, found[name])
+            if self.ranks_file(name).is_file():
+                self._ranks(name, found[name])
         return found
 
     def evaluation(self, part: str = "test", task: Task = "unseen") -> dict[str, Any]:

@@ -160,6 +160,8 @@ def test_metrics_are_those_of_the_ranks(run_dir: Path) -> None:
     change(run_dir / "metrics.json", **{"test-unseen": entry})
     with pytest.raises(ValueError, match="metrics of test-unseen are not those of the ranks in"):
         RunDir(run_dir).evaluation()
+    with pytest.raises(ValueError, match="are not those of the ranks in"):
+        RunDir(run_dir).metrics()
     shop.evaluated(run_dir)
     assert RunDir(run_dir).evaluation()["metrics"]["R@20"] < 0.99
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,11 +41,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def begun(folder: Path, *words: object) -> Iterator[subprocess.Popen[str]]:
+def begun(folder: Path, *words: object, by: Sequence[str] = ()) -> Iterator[subprocess.Popen[str]]:
     """A command of proxysr in a process of its own, with a folder of its own for what passes."""
     environment = os.environ | {"TMPDIR": str(scratch_of(folder)), "PROXYSR_HOME": str(folder)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "proxysr", *map(str, words)],
+        [sys.executable, *by, "-m", "proxysr", *map(str, words)],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
@@ -148,6 +148,25 @@ def test_workers_of_a_sweep_end_with_it(data: Path, tmp_path: Path, number: sign
         wait_for(lambda: gone(workers))
     assert process.returncode == (CODE if number == signal.SIGTERM else -number)
     assert not temporary(tmp_path)
+
+
+@pytest.mark.skipif("PROXYSR_HOSTILE" not in os.environ, reason="long; make hostile runs it")
+def test_processes_that_train_together_end(data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    by = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    with begun(tmp_path, "train", data, path, *LONG, *QUICK, "--device", "cpu", by=by) as process:
+        wait_for((path / "checkpoints" / "last.safetensors").is_file, process)
+        workers = descendants(process.pid)
+        assert len(workers) >= 2
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
+        wait_for(lambda: gone(workers))
+    assert not temporary(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "proxysr", "train", data, path, "--resume", "--patience", "0"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 SLEEPS = """\
