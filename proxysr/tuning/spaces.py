@@ -14,7 +14,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from proxysr.config import ConfigError, Settings, coerce, plain_type, require, unknown
-from proxysr.files import read_json
+from proxysr.files import read_json, read_yaml
 from proxysr.models import learns, model_class
 from proxysr.training import FOR_COUNTING, TrainConfig
 
@@ -149,15 +149,7 @@ def default_space(model: str) -> Space:
 def read_space(path: str | Path) -> Space:
     """A space from a JSON or YAML file; :func:`checked_space` checks its names and values."""
     path = Path(path)
-    if path.suffix == ".json":
-        found = read_json(path)
-    else:
-        import yaml
-
-        try:
-            found = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} is not valid YAML ({error}).") from None
+    found = read_json(path) if path.suffix == ".json" else read_yaml(path)
     require(
         isinstance(found, dict) and len(found) > 0,
         f"{path} holds no search space: lines such as 'margin: [0.1, 0.5]' are expected.",
