@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 # threads that wait for work spin briefly only, or two programs on two cores slow each other down
 export GOMP_SPINCOUNT ?= 2000
@@ -11,8 +12,13 @@ export GOMP_SPINCOUNT ?= 2000
 DATA ?= $(PROXYSR_DATA)
 RUNS ?= $(PROXYSR_RUNS)
 
+# the build of torch: cpu, or cuda for NVIDIA GPUs, which takes 3 GB more
+TORCH ?= cpu
+# how long make hostile feeds damaged files
+MINUTES ?= 10
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab notebooks figures lint types layers pytest facts format venv clean
+.PHONY: help demo test hostile lab notebooks figures lint types layers pytest facts format venv clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +30,9 @@ notebooks: $(READY)  ## run all notebooks as small runs on the CPU: pages/index.
 	$(BIN)/proxysr notebooks --out pages
 
 test: lint types layers pytest  ## everything that can be tested
+
+hostile: $(READY)  ## attack files, disks and processes for half an hour: what is lost is told
+	$(BIN)/python -m tests.hostile --minutes $(MINUTES)
 
 lab: $(READY)  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=notebooks
@@ -56,7 +65,7 @@ venv: $(READY)  ## only set up .venv
 clean:  ## remove .venv and what make demo and make notebooks made
 	rm -rf .venv demo pages
 
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock requirements-cuda.lock pyproject.toml
 	@command -v $(PYTHON) > /dev/null || { \
 	  echo "$(PYTHON) was not found. Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -65,6 +74,8 @@ $(READY): requirements.lock pyproject.toml
 	  echo "$(PYTHON) cannot make virtual environments (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
 	@echo "Setting up .venv from requirements.lock; the first time this takes a few minutes and 2 GB."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements.lock
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@test $(TORCH) != cuda && $(INSTALL) -r requirements.lock || { \
+	  test $(TORCH) = cuda || echo "No build of torch for the CPU alone can be had here; taking the one for GPUs, which works without." >&2; \
+	  $(INSTALL) -r requirements-cuda.lock; }
+	@$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $(READY)

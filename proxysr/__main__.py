@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import io
 import itertools
@@ -15,6 +16,8 @@ from typing import Any, NoReturn
 from proxysr import __version__
 from proxysr.cli.options import formatter
 from proxysr.config import nearest, unknown
+from proxysr.stopping import CODE, Terminated, ending_on_sigterm
+from proxysr.text import visible
 
 COMMANDS = {
     "demo": "make up a log, train on it, and write a page to look at, in about a minute",
@@ -48,7 +51,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the line and exit with 2."""
-        self.exit(2, f"{self.prog}: error: {message} ({self.prog} --help explains)\n")
+        said = visible(f"{self.prog}: error: {message} ({self.prog} --help explains)")
+        self.exit(2, f"{said}\n")
 
     def check_options(self, words: Sequence[str]) -> None:
         """Refuse options that do not exist, before anything that is missing because of them."""
@@ -65,8 +69,23 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, 2 for an error, 130 if interrupted."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    """Run one command and return its exit code.
+
+    It is 0, 2 for an error, 130 if interrupted, 143 if ended by SIGTERM, and 141 if who reads the
+    answer stopped reading, as ``head`` does; nothing is said of that.
+    """
+    with ending_on_sigterm():
+        try:
+            code = _main(list(sys.argv[1:] if argv is None else argv))
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # the interpreter would try again to write what is left, and complain
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141
+    return code
+
+
+def _main(arguments: list[str]) -> int:
     # A waiting thread spins briefly. Never spinning makes a training step a third slower; spinning
     # for as long as is usual, ten times, where another program is busy. Torch's import reads this.
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
@@ -75,6 +94,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     is_first = os.environ.get("RANK", "0") == "0"
     module: Any = None
     args: Any = None
+
+    def stopped(how: str, code: int) -> int:
+        told_by = getattr(module, "after_interrupt", lambda _: "No half-written file is left.")
+        if is_first:
+            sys.stderr.write(f"\n{name}: {how}. {visible(told_by(args))}\n")
+        return code
+
     try:
         with nullcontext() if is_first else redirect_stderr(io.StringIO()):
             module, args = parsed(arguments)
@@ -83,14 +109,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         if is_first:
             sys.stdout.write(answer.shown(args.json))
             sys.stdout.flush()
+    except Terminated:
+        return stopped("ended", CODE)
     except SystemExit as stop:
         return int(stop.code or 0) if is_first else 0
     except KeyboardInterrupt:
-        told_by = getattr(module, "after_interrupt", lambda _: "No half-written file is left.")
-        sys.stderr.write(f"\n{name}: interrupted. {told_by(args)}\n")
-        return 130
+        return stopped("interrupted", 130)
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError, FloatingPointError, ModuleNotFoundError) as error:
-        sys.stderr.write(f"{name}: error: {' '.join(told(error).split())}\n")
+        sys.stderr.write(f"{name}: error: {visible(' '.join(told(error).split()))}\n")
         return 2
     return 0
 
@@ -145,6 +173,11 @@ def told(error: Exception) -> str:
     """What an error says to the person at the command line."""
     if isinstance(error, ModuleNotFoundError):
         return f"{error}. It comes with: pip install 'proxysr[notebooks]'"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.strerror:
+        where = error.filename or "A file"
+        return f"{where} cannot be written: the disk is full. Free some space, then do it again."
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
     return str(error)
 
 

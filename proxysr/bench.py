@@ -77,7 +77,9 @@ def bench(config: BenchConfig | None = None, *, progress: bool = True) -> dict[s
     torch.manual_seed(config.seed)
     model = ProxySR(
         config.n_items,
-        ProxySR.Config(embedding_dim=config.embedding_dim, n_proxies=config.n_proxies),
+        ProxySR.Config(
+            embedding_dim=config.embedding_dim, n_proxies=config.n_proxies, n_negatives=100
+        ),
     )
     model.start_epoch(5)
     with tqdm(total=config.steps + 2, desc="bench", leave=False, disable=not progress) as bar:

@@ -1,16 +1,23 @@
-"""Weights of a run on disk, as safetensors: those of some epochs, and all to continue from."""
+"""Weights of a run on disk, as safetensors: those of some epochs, and all to continue from.
+
+A file tells which run it is of, after which epoch, and what its tensors hash to: weights of another
+run or epoch that took its name, and such that lost a bit, are refused.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from proxysr.files import replacing
+from proxysr.findings import CRITERION
 from proxysr.training import Checkpoint, State, TrainState
 
 FORMAT = "proxysr-run"
@@ -23,27 +30,28 @@ class SnapshotFolder(MutableMapping[int, State]):
     it the weights it names as best and half-way.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, run: str = "") -> None:
         self.folder = folder
+        self.run = run
+        """Identity of the run; see :attr:`proxysr.run_dir.RunDir.identity`."""
         self.deleted: set[int] = set()
 
     def __getitem__(self, epoch: int) -> State:
         if epoch not in set(self):
             raise KeyError(epoch)
-        return load_weights(self._file(epoch))
+        return load_weights(self._file(epoch), run=self.run, epoch=epoch)
 
     def __setitem__(self, epoch: int, state: State) -> None:
         self.deleted.discard(epoch)
-        save_weights(self._file(epoch), state, {"epoch": str(epoch)})
+        save_weights(self._file(epoch), state, {"run": self.run, "epoch": str(epoch)})
 
     def __delitem__(self, epoch: int) -> None:
         self.deleted.add(epoch)
 
     def __iter__(self) -> Iterator[int]:
         files = self.folder.glob("epoch-*.safetensors")
-        return iter(
-            sorted({int(file.stem.removeprefix("epoch-")) for file in files} - self.deleted)
-        )
+        numbers = (file.stem.removeprefix("epoch-") for file in files)
+        return iter(sorted({int(n) for n in numbers if n.isdecimal()} - self.deleted))
 
     def __len__(self) -> int:
         return len(list(iter(self)))
@@ -58,12 +66,13 @@ class SnapshotFolder(MutableMapping[int, State]):
         return self.folder / f"epoch-{epoch:04d}.safetensors"
 
 
-def write_checkpoint(path: Path, state: TrainState) -> None:
+def write_checkpoint(path: Path, state: TrainState, run: str = "") -> None:
     """Write all that :func:`read_checkpoint` and :func:`read_metadata` need."""
     saved = state.checkpoint()
     tensors = {f"model.{name}": tensor for name, tensor in saved.model.items()}
     tensors |= {f"optimizer.{name}": tensor for name, tensor in saved.optimizer.items()}
     metadata = {
+        "run": run,
         "history": json.dumps(saved.rows),
         "best_epoch": str(state.history.best_epoch),
         "half_epoch": str(state.history.half_epoch),
@@ -71,11 +80,39 @@ def write_checkpoint(path: Path, state: TrainState) -> None:
     save_weights(path, tensors, metadata)
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
+def read_checkpoint(path: Path, run: str = "") -> Checkpoint:
     """What training continues from."""
-    tensors = load_weights(path)
-    rows = json.loads(read_metadata(path, "history")["history"])
-    return Checkpoint(of_model(tensors), _sub(tensors, "optimizer."), rows)
+    tensors = load_weights(path, run=run)
+    return Checkpoint(of_model(tensors), _sub(tensors, "optimizer."), read_progress(path).rows)
+
+
+class Progress(NamedTuple):
+    """How far training got, as a checkpoint says."""
+
+    rows: list[dict[str, float]]
+    best_epoch: int
+    half_epoch: int
+
+
+def read_progress(path: Path) -> Progress:
+    """The history that a checkpoint holds, checked."""
+    found = read_metadata(path, "history", "best_epoch", "half_epoch")
+    try:
+        rows = json.loads(found["history"])
+        best, half = int(found["best_epoch"]), int(found["half_epoch"])
+        if not (isinstance(rows, list) and all(isinstance(row, dict) for row in rows)):
+            raise ValueError("it is no list of epochs")
+        for number, row in enumerate(rows):
+            values = row.values()
+            if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
+                raise ValueError(f"epoch {number} holds something that is no number")
+            if CRITERION not in row or row.get("epoch") != number:
+                raise ValueError(f"epoch {number} has no {CRITERION} or another number")
+        if not 0 <= half <= best < len(rows):
+            raise ValueError(f"{len(rows)} epochs, the best is {best}, half-way {half}")
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: its history cannot be read ({error}).") from None
+    return Progress(rows, best, half)
 
 
 def of_model(tensors: State) -> State:
@@ -91,7 +128,11 @@ def save_weights(path: Path, tensors: State, metadata: Mapping[str, str]) -> Non
     """Write tensors; equal tensors and metadata make equal bytes."""
     with replacing(path) as temporary:
         whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        save_file(whole, temporary, metadata={"format": FORMAT, **metadata})
+        about = {"format": FORMAT, "sha256": hash_of(whole), **metadata}
+        temporary.touch()
+        mode = temporary.stat().st_mode  # as the user's umask has it; safetensors has its own mind
+        save_file(whole, temporary, metadata=about)
+        temporary.chmod(mode)
         with temporary.open("r+b") as file:
             _sort_header(file)
 
@@ -106,20 +147,48 @@ def _sort_header(file: BinaryIO) -> None:
         file.write(text.ljust(size))
 
 
-def load_weights(path: Path) -> State:
+def hash_of(tensors: State) -> str:
+    """SHA-256 of names, types, shapes and values, in hexadecimal."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def load_weights(path: Path, *, run: str = "", epoch: int | None = None) -> State:
     """The tensors of a file that :func:`save_weights` wrote.
+
+    Parameters
+    ----------
+    path : Path
+    run : str
+        Identity of the run that they are to be of.
+    epoch : int, optional
+        The epoch that they are to be of.
 
     Raises
     ------
     ValueError
-        If it is missing, damaged or of another program; so, too, in :func:`read_metadata`.
+        If it is missing, damaged, of another program, run or epoch; so, too, in
+        :func:`read_metadata`.
     """
-    read_metadata(path)
+    about = read_metadata(path)
+    for key, wanted in (("run", run), ("epoch", None if epoch is None else str(epoch))):
+        if wanted and about.get(key, wanted) != wanted:  # older files do not tell
+            told = f"epoch {about[key]}, not {epoch}" if key == "epoch" else "another run"
+            raise ValueError(
+                f"{path} holds the weights of {told}. Put the right file there, or train again."
+            )
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, TypeError, RuntimeError) as error:
         raise ValueError(f"{path} is missing or damaged ({error}).") from None
+    if about.get("sha256", known := hash_of(tensors)) != known:
+        raise ValueError(f"{path} is missing or damaged (its values are not those written).")
+    return tensors
 
 
 def read_metadata(path: Path, *needed: str) -> dict[str, str]:
@@ -127,7 +196,7 @@ def read_metadata(path: Path, *needed: str) -> dict[str, str]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata: dict[str, str] = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise ValueError(f"{path} is missing or damaged ({error}).") from None
     if metadata.get("format") != FORMAT:
         raise ValueError(f"{path} was not written by proxysr.")

@@ -12,7 +12,7 @@ import torch
 
 from proxysr.data.sessions import SessionSplit
 from proxysr.distributed import world_size
-from proxysr.files import write_json
+from proxysr.files import hash_of_file, write_json
 
 PACKAGES = ("proxysr", "torch", "numpy", "pandas", "safetensors")
 
@@ -30,20 +30,26 @@ def environment() -> dict[str, Any]:
     }
 
 
-def write_facts(path: Path, data_dir: str | Path, split: SessionSplit, n_users: int) -> None:
+def write_facts(
+    path: Path, data_dir: str | Path, split: SessionSplit, n_users: int, run: str
+) -> None:
     """Write into a run's folder what it was made of and with.
 
     That is ``items.parquet``, ``users.parquet`` with the first ``n_users`` if any, ``data.json``
     and ``environment.json``.
     """
-    split.items.to_parquet(path / "items.parquet", index=False)
+    tables = {"items.parquet": split.items}
     if n_users:
-        split.users.head(n_users).to_parquet(path / "users.parquet", index=False)
+        tables["users.parquet"] = split.users.head(n_users)
+    for name, table in tables.items():
+        table.to_parquet(path / name, index=False)
     facts = {
+        "run": run,
         "data_dir": str(Path(data_dir).resolve()),
         "fingerprint": split.fingerprint(),
         "n_items": split.n_items,
         "n_users": split.n_users,
+        "files": {name: hash_of_file(path / name) for name in tables},
         "provenance": split.provenance,
     }
     write_json(path / "data.json", facts)

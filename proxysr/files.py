@@ -1,24 +1,51 @@
 """Files that are whole or absent: everything is written beside its name, then renamed.
 
-Where several processes could write the same, a new folder is claimed, or a lock is held.
+A file and its folder are on disk, not only on their way to it, before anybody sees the name. What
+a killed process leaves beside a name is removed by the next that writes there.
 """
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
+from proxysr.leftovers import mark, remove, sweep
 
 if TYPE_CHECKING:
     import pandas as pd
+
+FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "your share of the disk is used up",
+        errno.EFBIG: "files may not be that large here"}  # fmt: skip
+CLOSED = {errno.EACCES: "not permitted", errno.EPERM: "not permitted",
+          errno.EROFS: "it can only be read"}  # fmt: skip
+OTHER = {errno.EIO: "the disk reports an error", errno.EBUSY: "something is mounted there",
+         errno.EXDEV: "something is mounted there", errno.ENAMETOOLONG: "its name is too long",
+         errno.ENOTDIR: "a part of its path is no folder"}  # fmt: skip
+SAID = {
+    errno.ENOSPC: r"no space left|os error 28\b|\d+ requested and \d+ written",
+    errno.EDQUOT: r"disk quota exceeded|os error 122\b",
+    errno.EFBIG: r"file too large|os error 27\b",
+    errno.EIO: r"input/output error|os error 5\b",
+}
+"""What libraries that lose the number of an error say in its place."""
+
+OFFLOAD = "failed to offload data block"
+"""What DuckDB says if its temporary folder is full."""
+DEEPEST = 20
+"""How deep the values of a YAML file may lie in one another."""
+
+
+class WriteError(OSError):
+    """Something could not be written; the message says what, why, how much, and what to do."""
 
 
 @contextmanager
@@ -26,37 +53,25 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary path to write to; on success it takes the place of ``path``.
 
     Works for a file and for a folder. On an exception the temporary is removed
-    and whatever was at ``path`` stays as it was.
+    and whatever was at ``path`` stays as it was. At every moment, ``path`` is the old or the new.
+
+    Raises
+    ------
+    WriteError
+        If the disk is full, or nothing can be written there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    path = Path(os.path.realpath(path))  # what a link points at is replaced, not the link
+    temporary = mark(path, "tmp")
     try:
-        yield temporary
-        if temporary.is_dir() and path.is_dir():
-            old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old")
-            path.rename(old)
-            temporary.rename(path)
-            shutil.rmtree(old)
-        else:
-            os.replace(temporary, path)
+        with _explained(path, temporary):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            sweep(path)
+            yield temporary
+            flush(temporary)
+            _put(temporary, path)
+            _flush_folder(path.parent)
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
-
-
-def check_writable(path: Path) -> None:
-    """Raise ``OSError`` unless something new can be written at ``path``; nothing is left there."""
-    near = next(parent for parent in path.absolute().parents if parent.exists())
-    try:
-        with tempfile.TemporaryDirectory(prefix=".proxysr-", dir=near):
-            pass
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise OSError(
-            f"{path} cannot be written: {near} takes no new folder ({reason}). Name another place."
-        ) from None
+        remove(temporary)
 
 
 @contextmanager
@@ -69,42 +84,189 @@ def claiming(path: Path) -> Iterator[Path]:
     ------
     FileExistsError
         If ``path`` holds something at the end; the temporary folder is removed.
+    WriteError
+        If the disk is full, or nothing can be written there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    temporary.mkdir()
+    path = Path(os.path.realpath(path))
+    temporary = mark(path, "tmp")
     try:
-        yield temporary
-        try:
-            if path.is_dir():
-                path.rmdir()  # some systems rename to what is absent only
-            temporary.rename(path)
-        except OSError as error:
-            if path.is_file() or (path.is_dir() and any(path.iterdir())):
-                raise FileExistsError(f"{path} is not empty; nothing was overwritten.") from error
+        with _explained(path, temporary):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            sweep(path)
+            temporary.mkdir()
+            yield temporary
+            flush(temporary)
+            try:
+                if path.is_dir():
+                    path.rmdir()  # some systems rename to what is absent only
+                temporary.rename(path)
+            except OSError as error:
+                if path.is_file() or (path.is_dir() and any(path.iterdir())):
+                    raise FileExistsError(
+                        f"{path} is not empty; nothing was overwritten."
+                    ) from error
+                raise
+            _flush_folder(path.parent)
+    finally:
+        remove(temporary)
+
+
+def _put(temporary: Path, path: Path) -> None:
+    """Give ``temporary`` the name ``path``; the old folder, if any, is the temporary then."""
+    if not (temporary.is_dir() and path.is_dir()):
+        os.replace(temporary, path)
+        return
+    if exchanged(temporary, path):
+        return
+    old = mark(path, "old")  # if this process ends here, who comes next puts it back
+    path.rename(old)
+    try:
+        temporary.rename(path)
+    except OSError:
+        old.rename(path)
+        raise
+    remove(old)
+
+
+def exchanged(one: Path, other: Path) -> bool:
+    """Let two folders change names in one step; False where the system or the disk cannot."""
+    import ctypes
+
+    if os.name != "posix":
+        return False
+    library = ctypes.CDLL(None, use_errno=True)
+    here, exchange, folder = os.fsencode(one), 2, -100  # AT_FDCWD
+    if hasattr(library, "renameat2"):  # Linux
+        failed = library.renameat2(folder, here, folder, os.fsencode(other), exchange)
+    elif hasattr(library, "renamex_np"):  # macOS
+        failed = library.renamex_np(here, os.fsencode(other), exchange)
+    else:
+        return False
+    return not failed
+
+
+def flush(path: Path) -> None:
+    """Have a file, or a folder with all that is in it, on disk before going on."""
+    if path.is_dir():
+        for file in sorted(path.iterdir()):
+            flush(file)
+        _flush_folder(path)
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _flush_folder(path: Path) -> None:
+    """Have the names in a folder on disk, where the system lets folders be opened for that."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
             raise
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        os.close(handle)
 
 
 @contextmanager
-def locked(path: Path, busy: str, wait: float = 0.0) -> Iterator[None]:
-    """Hold the lock file ``path``, which ends with the process that holds it, however that ends.
-
-    Raises
-    ------
-    ValueError
-        With the message ``busy``, if another still holds it after ``wait`` seconds.
-    """
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=wait)
-    except Timeout:
-        raise ValueError(busy) from None
+def _explained(path: Path, temporary: Path) -> Iterator[None]:
+    """Turn what a system or library says of a failed write into words."""
     try:
         yield
-    finally:
-        lock.release()
+    except Exception as error:
+        told = explained(error, path, temporary)
+        if told is None:
+            raise
+        raise told from error
+
+
+def explained(error: Exception, path: Path, temporary: Path | None = None) -> WriteError | None:
+    """What to say of an error while ``path`` was written; None if it is about something else."""
+    number = _number_of(error)
+    reason = (FULL | CLOSED | OTHER).get(number or 0)
+    if reason is None:
+        return None
+    named = getattr(error, "filename", None)
+    near = (str(path.parent), str(temporary))
+    if named is not None and number not in FULL and not str(named).startswith(near):
+        return None  # something that was read meanwhile
+    amounts, advice = "", "Name another place, or change who may write there."
+    if number in FULL:
+        written = _size_of(temporary) if temporary is not None else 0
+        amounts = f" ({said_bytes(written)} of it were written, {_free(path)})"
+        advice = "Free some space or name another place, then run the same command again."
+    elif number in OTHER:
+        advice = "Name another place."
+    known = WriteError(
+        f"{path} cannot be written: {reason}{amounts}. What was there before is as it was. {advice}"
+    )
+    known.errno = number
+    return known
+
+
+def no_room(error: Exception) -> WriteError | None:
+    """What to say of a database's error if its folder for temporary files is full; else None."""
+    if _number_of(error) not in FULL and not re.search(OFFLOAD, str(error)):
+        return None
+    place = tempfile.gettempdir()
+    return WriteError(
+        f"{place}, the folder for temporary files, has no room for this log, which needs about its "
+        f"own size there ({_free(Path(place, 'log'))}). Free some space, or name another place "
+        "with TMPDIR, then run the same command again."
+    )
+
+
+def _number_of(error: Exception) -> int | None:
+    """The system's number of an error, also where a library has lost it."""
+    number = getattr(error, "errno", None)
+    if isinstance(number, int):
+        return number
+    said = str(error)
+    return next((n for n, words in SAID.items() if re.search(words, said, re.IGNORECASE)), None)
+
+
+def _size_of(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _free(path: Path) -> str:
+    near = next(parent for parent in path.absolute().parents if parent.exists())
+    return f"{said_bytes(shutil.disk_usage(near).free)} are free in {near}"
+
+
+def said_bytes(n: float) -> str:
+    """A number of bytes as people say it: 0 bytes, 12.5 kB, 3.1 GB."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if n < 1000 or unit == "GB":
+            break
+        n /= 1000
+    return f"{n:.0f} {unit}" if unit == "bytes" else f"{n:.1f} {unit}"
+
+
+def check_writable(path: Path) -> None:
+    """Raise ``OSError`` unless something new can be written at ``path``; nothing is left there."""
+    near = next(parent for parent in path.absolute().parents if parent.exists())
+    try:
+        with tempfile.TemporaryDirectory(prefix=".proxysr-", dir=near):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise WriteError(
+            f"{path} cannot be written: {near} takes no new folder ({reason}). Name another place."
+        ) from None
+
+
+def hash_of_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -118,7 +280,7 @@ def read_json(path: Path) -> Any:
     """Read a JSON file; a damaged one is named in the error."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: it is not valid JSON ({error}).") from None
 
 
@@ -134,23 +296,70 @@ def checked(value: Any, keys: Mapping[str, type], path: Path) -> dict[str, Any]:
     for key, kind in keys.items():
         if key not in value:
             raise ValueError(f"{path} is damaged: it has no {key!r}.")
-        if not isinstance(value[key], kind):
+        if not isinstance(value[key], kind) or (kind is int and isinstance(value[key], bool)):
             found = type(value[key]).__name__
             raise ValueError(f"{path} is damaged: {key!r} is a {kind.__name__}, not a {found}.")
     return value
 
 
-def read_parquet(path: Path) -> pd.DataFrame:
-    """A table of a run's folder.
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file, or JSON, which is YAML, too.
 
     Raises
     ------
     ValueError
-        If it is missing or damaged.
+        If it is neither, or has aliases: a few lines of them can stand for more than memory holds.
     """
-    import pandas as pd  # so that commands that read none start without it
+    import yaml
+
+    opening = (
+        yaml.FlowSequenceStartToken,
+        yaml.FlowMappingStartToken,
+        yaml.BlockSequenceStartToken,
+        yaml.BlockMappingStartToken,
+    )
+    closing = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
+    try:
+        text = path.read_text(encoding="utf-8")
+        depth = 0
+        for token in yaml.scan(text):
+            depth += isinstance(token, opening) - isinstance(token, closing)
+            if isinstance(token, yaml.AliasToken):
+                raise ValueError("it has aliases, *NAME; write the values themselves")
+            if depth > DEEPEST:
+                raise ValueError(f"values lie in one another more than {DEEPEST} deep")
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is neither YAML nor JSON ({error}).") from None
+
+
+def read_parquet(path: Path, *needed: str, known: str | None = None) -> pd.DataFrame:
+    """A table of a run or a split, with the columns ``needed``.
+
+    Parameters
+    ----------
+    path : Path
+    *needed : str
+        Columns that it must have.
+    known : str, optional
+        SHA-256 of the file that belongs there, if known.
+
+    Raises
+    ------
+    ValueError
+        If it is missing, damaged, or another file than the one that belongs there.
+    """
+    import pyarrow.parquet as pq  # so that commands that read none start without it
 
     try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} is missing or damaged ({error}).") from None
+        if known is not None and hash_of_file(path) != known:
+            raise ValueError("it is not the file that was written with what lies beside it")
+        # from a handle, since in the name of a folder pyarrow would take key=value for a column
+        with path.open("rb") as file:
+            table: pd.DataFrame = pq.ParquetFile(file).read().to_pandas()
+        if missing := [name for name in needed if name not in table]:
+            raise ValueError(f"it has no column {missing[0]!r}")
+    except Exception as error:  # of damaged files, readers raise errors of all kinds
+        said = " ".join(str(error).split())
+        raise ValueError(f"{path} is missing or damaged ({said}).") from None
+    return table

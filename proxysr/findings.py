@@ -6,6 +6,7 @@ Each sentence says one thing, with its numbers; if something is off, it says wha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import torch
@@ -27,11 +28,13 @@ def counted(
 ) -> dict[str, Metrics]:
     """Metrics of the :data:`COUNTERS` on the validation sessions, by name.
 
-    All processes that train together make this call.
+    Where repeats are asked for, co-occurrence counts them, too. All processes that train together
+    make this call.
     """
+    own_pairs: dict[str, dict[str, Any]] = {"cooccurrence": {"self_pairs": task == "repeat"}}
     found = {}
     for name in COUNTERS:
-        model = create(name, split.n_items).to(device)
+        model = create(name, split.n_items, own_pairs.get(name)).to(device)
         model.prepare(split.train)
         found[name] = evaluate(
             model, split.valid, task=task, ks=(20,), min_prefix=min_prefix, together=True
@@ -139,5 +142,6 @@ def _proxies(row: Mapping[str, float], n_proxies: int, model: str) -> str:
         return f"{said}."
     tries = "more epochs (proxies part late) or a larger learning_rate"
     if model != "latent_proxy":
-        tries = "more negatives (n_negatives, negatives), a larger init_std, the model latent_proxy"
+        tries = "more negatives (n_negatives, negatives), a larger init_std, "
+        tries += "a smaller init_std_selector, the model latent_proxy"
     return f"{said}. They have collapsed. Try {tries}."

@@ -43,6 +43,25 @@ class Recommendations:
     unknown_in_history: list[str] = field(default_factory=list)
 
 
+LISTS = (Sequence, np.ndarray, pd.Series, pd.Index)
+
+
+def id_text(value: object, what: str) -> str:
+    """A raw id as text, trimmed as in the log.
+
+    Raises
+    ------
+    ConfigError
+        If it is none: a list, a table, a truth value, or missing.
+    """
+    allowed = isinstance(value, str | int | float | np.integer | np.floating)
+    require(
+        allowed and not isinstance(value, bool) and value == value,
+        f"{what}: an id is text or a number; received {value!r}.",
+    )
+    return str(value).strip()
+
+
 class Recommender:
     """A trained model that speaks the caller's item ids.
 
@@ -116,9 +135,10 @@ class Recommender:
         FloatingPointError
             If a score is not finite.
         """
+        require(isinstance(task, str), f"task is unseen or repeat; received {task!r}.")
         check_task(task)
         require(
-            isinstance(k, int) and not isinstance(k, bool) and k >= 1,
+            isinstance(k, int | np.integer) and not isinstance(k, bool) and k >= 1,
             f"k is a whole number from 1; received {k!r}.",
         )
         known, unknown = self._known(clicks, "clicks")
@@ -126,10 +146,14 @@ class Recommender:
             len(known) + len(unknown) > 0 or self.model.starts_sessions,
             "A session needs at least one click; received none.",
         )
+        require(
+            isinstance(history, LISTS) and not isinstance(history, str | bytes),
+            f"history: a list of sessions, each a list of item ids; received {history!r}.",
+        )
         sessions = [self._known(session, "each session of history") for session in history]
         earlier = [session for session, _ in sessions if session]
         of_history = list(dict.fromkeys(name for _, names in sessions for name in names))
-        who = None if user is None else str(user).strip()
+        who = None if user is None else id_text(user, "user")
         row = -1 if who is None else self._users.get(who, -1)
         found = Recommendations(self._table([], []), unknown, who if row >= 0 else None, of_history)
         prior = self._prior(earlier) if history else None
@@ -145,11 +169,10 @@ class Recommender:
     def _known(self, clicks: Sequence[object], what: str) -> tuple[list[int], list[str]]:
         """Indices of the known items among some clicks, and the ids of the others, once each."""
         require(
-            isinstance(clicks, Sequence | np.ndarray | pd.Series)
-            and not isinstance(clicks, str | bytes),
+            isinstance(clicks, LISTS) and not isinstance(clicks, str | bytes),
             f"{what}: a list of item ids; received {clicks!r}.",
         )
-        names = [str(click).strip() for click in clicks]
+        names = [id_text(click, what) for click in clicks]
         known = [self._index[name] for name in names if name in self._index]
         return known, list(dict.fromkeys(name for name in names if name not in self._index))
 

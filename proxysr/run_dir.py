@@ -15,24 +15,30 @@ A run is a folder::
     ranks-test-unseen.parquet     rank of every target of that evaluation
 
 Every file is written under a temporary name and renamed, so an interrupted run
-can be resumed from what is there. Nothing is unpickled. Empty files ``.*.lock`` keep
+can be resumed from what is there. Nothing is unpickled. Files ``.*.lock`` keep
 processes from training or evaluating it at the same time.
+
+Files of a run are tied: ``config.json`` has an identity that data, weights and evaluations repeat,
+``data.json`` has the hashes of the tables, weights have their own, and an evaluation has that of
+its ranks. What is of another run or damaged is refused. Runs of older versions lack these
+and are read without.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import numpy as np
 import pandas as pd
 
-from proxysr.checkpoints import FORMAT, load_weights, of_model, read_metadata
+from proxysr.checkpoints import FORMAT, Progress, load_weights, of_model, read_progress
 from proxysr.config import ConfigError, Settings
 from proxysr.data.sessions import SessionSplit, Task
-from proxysr.files import checked, read_object, read_parquet, write_json
+from proxysr.evaluation import metrics_of
+from proxysr.files import checked, hash_of_file, read_object, read_parquet, write_json
 from proxysr.models import SessionModel, create, model_class
 from proxysr.training import State, TrainConfig, resolve_device
 
@@ -77,7 +83,30 @@ class RunDir:
                 f"reads version {FORMAT_VERSION}. Train again, or use the version that wrote it."
             )
         checked(self.config, IN_CONFIG, self.path / "config.json")
-        self.data: dict[str, Any] = read_object(self.path / "data.json", IN_DATA)
+        about = self.path / "data.json"
+        self.data: dict[str, Any] = read_object(about, IN_DATA)
+        checked({"files": {}} | self.data, {"files": dict}, about)
+        self._check_identity(self.data, about)
+
+    @property
+    def identity(self) -> str:
+        """What tells this run from others: a hash of its settings and data; empty of older runs."""
+        return str(self.config.get("run", ""))
+
+    def _check_identity(self, found: Mapping[str, Any], path: Path) -> None:
+        if found.get("run", self.identity) != self.identity:
+            raise ValueError(
+                f"{path} is of another run than {self.path / 'config.json'}. Put the right file "
+                "there, or train again."
+            )
+
+    def _table(self, name: str, *needed: str) -> pd.DataFrame:
+        return read_parquet(self.path / name, *needed, known=self._hashes.get(name))
+
+    @property
+    def _hashes(self) -> dict[str, str]:
+        """Hashes of the run's tables; none of older runs."""
+        return dict(self.data.get("files", {}))
 
     @property
     def model_name(self) -> str:
@@ -108,13 +137,19 @@ class RunDir:
     @property
     def items(self) -> pd.DataFrame:
         """Row ``i - 1`` describes item index i: ``item_id``, ``count``, ``title`` where known."""
-        return read_parquet(self.path / "items.parquet")
+        path, items = self.path / "items.parquet", self._table("items.parquet", "item_id")
+        n = self.data["n_items"]
+        if len(items) != n or items["item_id"].isna().any() or not items["item_id"].is_unique:
+            raise ValueError(
+                f"{path} is missing or damaged (it does not name {n} different items)."
+            )
+        return items
 
     @property
     def users(self) -> pd.DataFrame:
         """Row ``u`` describes user index u: ``user_id``; only users that the model learns of."""
-        known = self.path / "users.parquet"
-        return read_parquet(known) if known.is_file() else pd.DataFrame({"user_id": []})
+        known = (self.path / "users.parquet").is_file() or "users.parquet" in self._hashes
+        return self._table("users.parquet", "user_id") if known else pd.DataFrame({"user_id": []})
 
     def split(self, data_dir: str | Path | None = None) -> SessionSplit:
         """The prepared data of the run, from where it was or from ``data_dir``; checked."""
@@ -129,24 +164,24 @@ class RunDir:
 
     def history(self) -> pd.DataFrame:
         """One row an epoch; see :attr:`proxysr.training.History.frame`."""
-        return pd.DataFrame(json.loads(self._progress()["history"]))
+        return pd.DataFrame(self._progress().rows)
 
     @property
     def best_epoch(self) -> int:
         """The epoch with the highest recall on validation."""
-        return int(self._progress()["best_epoch"])
+        return self._progress().best_epoch
 
     @property
     def half_epoch(self) -> int:
         """The epoch half-way to the best one."""
-        return int(self._progress()["half_epoch"])
+        return self._progress().half_epoch
 
-    def _progress(self) -> dict[str, str]:
+    def _progress(self) -> Progress:
         """How far training got, as the latest checkpoint says."""
         path = self._checkpoint("last")
         if not path.is_file():
             raise ValueError(f"{self.path} has no checkpoint yet: its first epoch never ended.")
-        return read_metadata(path, "history", "best_epoch", "half_epoch")
+        return read_progress(path)
 
     def model(self, which: Which = "best", device: str = "cpu") -> SessionModel:
         """The model as it was after the best, the half-way or the last epoch.
@@ -158,13 +193,13 @@ class RunDir:
         """
         if which == "last":
             path = self._checkpoint("last")
-            return self._with(of_model(load_weights(path)), path, device)
+            return self._with(of_model(load_weights(path, run=self.identity)), path, device)
         return self.model_after(self.best_epoch if which == "best" else self.half_epoch, device)
 
     def model_after(self, epoch: int, device: str = "cpu") -> SessionModel:
         """The model as it was after an epoch whose weights are kept."""
         path = self._checkpoint(f"epoch-{epoch:04d}")
-        return self._with(load_weights(path), path, device)
+        return self._with(load_weights(path, run=self.identity, epoch=epoch), path, device)
 
     def weights_fingerprint(self) -> str:
         """Of the best epoch's weights: another training has another one."""
@@ -175,10 +210,14 @@ class RunDir:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
     def _with(self, state: State, path: Path, device: str) -> SessionModel:
-        model = create(self.model_name, int(self.data["n_items"]), self.model_config)
+        settings, n_items = self.model_config, self.data["n_items"]
         try:
+            model = create(self.model_name, n_items, settings)
             model.load_state_dict(state)
-        except RuntimeError as error:
+        except ConfigError as error:
+            raise ValueError(f"{self.path / 'config.json'}, 'model_config': {error}") from None
+        # a layer of no or of endless size is refused in many ways
+        except (RuntimeError, ValueError, TypeError, ArithmeticError, MemoryError) as error:
             raise ValueError(f"{path} does not fit the settings of {self.path}: {error}") from None
         return model.to(resolve_device(device)).eval()
 
@@ -188,11 +227,14 @@ class RunDir:
         Raises
         ------
         ValueError
-            If one is out of date: the run was trained on since, and another epoch is the best.
+            If one is out of date: the run was trained on since, and another epoch is the best;
+            or if it is not what its ranks come to.
         """
         found = self.evaluations()
         for name in found:
             self._check_date(name, found[name])
+            if self.ranks_file(name).is_file():
+                self._ranks(name, found[name])
         return found
 
     def evaluation(self, part: str = "test", task: Task = "unseen") -> dict[str, Any]:
@@ -211,12 +253,49 @@ class RunDir:
                 f"`proxysr evaluate {self.path} --split {part} --task {task}`."
             )
         self._check_date(name, found[name])
+        self._ranks(name, found[name])
         return dict(found[name])
 
     def ranks(self, part: str = "test", task: Task = "unseen") -> pd.DataFrame:
         """Rank of every target of an evaluation that was made."""
-        self.evaluation(part, task)
-        return read_parquet(self.ranks_file(f"{part}-{task}"))
+        return self._ranks(f"{part}-{task}", self.evaluation(part, task))
+
+    def _ranks(self, name: str, entry: Mapping[str, Any]) -> pd.DataFrame:
+        """The ranks of an evaluation, if they are ranks, and those its metrics are means of.
+
+        Raises
+        ------
+        ValueError
+            If they are not; the message names the file and the command that makes it again.
+        """
+        path = self.ranks_file(name)
+        again = f"Evaluate again: `{self._command(entry)}`."
+        if entry.get("ranks", known := hash_of_file(path)) != known:
+            raise ValueError(f"{path} holds other ranks than metrics.json tells of. {again}")
+        found = read_parquet(path, "session_id", "position", "target", "rank")
+        try:
+            ranks = found["rank"].to_numpy(dtype=np.float64)
+        except (ValueError, TypeError):
+            ranks = np.full(1, np.nan)
+        bad = ~((ranks >= 1) & (ranks <= self.data["n_items"]))
+        if bad.any():
+            raise ValueError(
+                f"{path} is damaged: {bad.sum():,} of {len(ranks):,} ranks are not from 1 to "
+                f"{self.data['n_items']:,}, the number of items. {again}"
+            )
+        try:
+            ks = sorted({int(key.partition("@")[2]) for key in entry["metrics"]})
+            told = {key: float(value) for key, value in entry["metrics"].items()}
+            found_again = metrics_of(ranks, ks)
+            same = all(abs(found_again[key] - value) < 1e-9 for key, value in told.items())
+        except (ValueError, TypeError, KeyError):
+            same = False
+        if not (same and len(ranks)):
+            raise ValueError(
+                f"{self.path / 'metrics.json'}: the metrics of {name} are not those of the ranks "
+                f"in {path.name}. {again}"
+            )
+        return found
 
     @property
     def findings(self) -> list[str]:
@@ -237,7 +316,8 @@ class RunDir:
 
     def keep_metrics(self, name: str, entry: Mapping[str, Any]) -> None:
         """Write an entry of ``metrics.json``; its lock is the caller's business."""
-        write_json(self.path / "metrics.json", self._metrics_file() | {name: dict(entry)})
+        entry = {"run": self.identity, **entry}
+        write_json(self.path / "metrics.json", self._metrics_file() | {name: entry})
 
     def _metrics_file(self) -> dict[str, Any]:
         path = self.path / "metrics.json"
@@ -246,23 +326,35 @@ class RunDir:
         found = read_object(path, {})
         checked(found, dict.fromkeys(found, dict), path)
         if TRAINING in found:
-            checked(found[TRAINING], IN_TRAINING, path)
+            training = checked(found[TRAINING], IN_TRAINING, path)
+            if not all(isinstance(sentence, str) for sentence in training["findings"]):
+                raise ValueError(f"{path} is damaged: 'findings' are no sentences.")
+            checked(training["counters"], dict.fromkeys(training["counters"], dict), path)
         for name in found.keys() - {TRAINING}:
             for key, kind in IN_EVALUATION.items():
                 if not isinstance(found[name].get(key), kind):
                     what = f"{key!r} of {name!r} is missing or not a {kind.__name__}"
                     raise ValueError(f"{path} is damaged: {what}.")
+            if name != f"{found[name]['part']}-{found[name]['task']}":
+                raise ValueError(f"{path} is damaged: {name!r} tells of another part or task.")
+        for entry in found.values():
+            self._check_identity(entry, path)
         return found
 
     def _check_date(self, name: str, entry: Mapping[str, Any]) -> None:
         if entry["epoch"] != (best := self.best_epoch):
-            command = f"proxysr evaluate {self.path} --split {entry['part']} --task {entry['task']}"
-            if entry["min_prefix"] != self.train_config.valid_min_prefix:
-                command += f" --min-prefix {entry['min_prefix']}"
             raise ValueError(
                 f"{self.path} was trained on since its evaluation {name}: ranks are of epoch "
-                f"{entry['epoch']}, the best is {best}. Evaluate it again: `{command}`."
+                f"{entry['epoch']}, the best is {best}. Evaluate it again: "
+                f"`{self._command(entry)}`."
             )
+
+    def _command(self, entry: Mapping[str, Any]) -> str:
+        """What makes an evaluation again."""
+        command = f"proxysr evaluate {self.path} --split {entry['part']} --task {entry['task']}"
+        if entry["min_prefix"] != self.train_config.valid_min_prefix:
+            command += f" --min-prefix {entry['min_prefix']}"
+        return command
 
     def ranks_file(self, name: str) -> Path:
         """Where the ranks of the evaluation "PART-TASK" are."""

@@ -5,6 +5,9 @@ What lies there, and how it is read, is in :mod:`proxysr.run_dir`.
 
 from __future__ import annotations
 
+import hashlib
+import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -19,8 +22,10 @@ from proxysr.data.sessions import SessionSplit, Task
 from proxysr.distributed import from_first, is_first, joined
 from proxysr.environment import write_facts
 from proxysr.evaluation import EvalResult, evaluate
-from proxysr.files import claiming, locked, replacing, write_json
+from proxysr.files import check_writable, claiming, flush, hash_of_file, replacing, write_json
 from proxysr.findings import Metrics
+from proxysr.leftovers import sweep_folder
+from proxysr.locks import Holder, locked
 from proxysr.models import DEFAULT, create, model_class
 from proxysr.run_dir import FORMAT_VERSION, TRAINING, RunDir, Which
 from proxysr.training import Checkpoint, TrainConfig, TrainState, check_shares, fit
@@ -79,16 +84,20 @@ def train_run(
     if not is_first():
         return _train_along(data_dir, path)
     split = SessionSplit.load(data_dir)
-    snapshots, last = SnapshotFolder(path / "checkpoints"), path / "checkpoints/last.safetensors"
+    last = path / "checkpoints/last.safetensors"
     if resume:
         run = RunDir(path)
-        name, settings, config = _agree(run, model, model_config, train)
+        identity = run.identity
+        name, settings, config = _agree(run, model, model_config, train, split)
         run.split(data_dir)
     else:
         _check_new(path)
-        name, config = model or DEFAULT, train or TrainConfig()
-        settings = _settings(name, model_config)
+        name = model or DEFAULT
+        config = (train or TrainConfig()).settled(model_class(name))
+        settings = _settings(name, model_config, split)
         check_users(split, getattr(settings, "n_users", 0))
+        check_writable(path)
+        identity = _identity(name, settings, config, split)
     network = create(name, split.n_items, settings, seed=config.seed)
     check_shares(network)
     if weights:
@@ -96,6 +105,7 @@ def train_run(
     header = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
+        "run": identity,
         "model": name,
         "model_config": settings.to_dict(),
         "train": config.to_dict(),
@@ -104,26 +114,36 @@ def train_run(
         try:
             with claiming(path) as temporary:
                 write_json(temporary / "config.json", header)
-                write_facts(temporary, data_dir, split, getattr(settings, "n_users", 0))
+                n_users = getattr(settings, "n_users", 0)
+                write_facts(temporary, data_dir, split, n_users, identity)
         except FileExistsError:
             _check_new(path)
             raise
 
+    snapshots = SnapshotFolder(path / "checkpoints", identity)
+
     def keep(state: TrainState) -> None:
-        write_checkpoint(last, state)
         with replacing(path / "history.csv") as temporary:
             state.history.frame.to_csv(temporary, index=False)
+        write_checkpoint(last, state, identity)  # last: from here on, the epoch counts
         snapshots.purge()
         if on_epoch is not None:
             on_epoch(state)
 
     busy = f"{path} is being trained by another process. Wait for it, or name a new folder."
-    with locked(path / ".training.lock", busy):
+    with locked(path / ".training.lock", busy) as ended:
+        if ended is not None and progress:
+            sys.stderr.write(
+                f"{path}: its training by {ended} was cut off; what that left half-written is "
+                "removed, and whole epochs are kept.\n"
+            )
+        sweep_folder(path)
         saved: Checkpoint | None = None
         counters: dict[str, Metrics] = {}
         if resume:
             write_json(path / "config.json", header)
-            saved, counters = read_checkpoint(last) if last.is_file() else None, run.counters
+            saved = read_checkpoint(last, identity) if last.is_file() else None
+            counters = run.counters
         from_first((name, settings, config, saved, counters))
         history = fit(
             network, split, config,
@@ -144,6 +164,13 @@ def _train_along(data_dir: str | Path, path: Path) -> RunDir:
     network = create(name, split.n_items, settings, seed=config.seed)
     fit(network, split, config, resume=saved, counters=counters)
     return RunDir(path)
+
+
+def _identity(name: str, settings: Settings, config: TrainConfig, split: SessionSplit) -> str:
+    """A hash of all that a run follows from: equal ones are the same run."""
+    train = {k: v for k, v in config.to_dict().items() if k not in MAY_CHANGE_ON_RESUME}
+    facts = [name, settings.to_dict(), train, split.fingerprint()]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _check_new(path: Path) -> None:
@@ -184,6 +211,8 @@ def evaluate_run(
     progress : bool
     """
     run = RunDir(run_dir)
+    if which == "best":
+        check_writable(run.path / "metrics.json")
     trained = run.train_config
     task = trained.valid_task if task is None else task
     best = run.best_epoch  # read once: training may go on meanwhile
@@ -205,22 +234,27 @@ def evaluate_run(
             "n_targets": result.n_targets,
             "metrics": result.metrics,
         }
-        with _metrics_of(run):
-            with replacing(run.ranks_file(f"{part}-{task}")) as temporary:
-                result.ranks.to_parquet(temporary, index=False)
-            run.keep_metrics(f"{part}-{task}", entry)
+        path = run.ranks_file(f"{part}-{task}")
+        with _metrics_of(run), replacing(path) as temporary:
+            result.ranks.to_parquet(temporary, index=False)
+            flush(temporary)  # a disk that fills does so before metrics tell of these ranks
+            run.keep_metrics(f"{part}-{task}", entry | {"ranks": hash_of_file(temporary)})
     return result
 
 
-def _metrics_of(run: RunDir) -> AbstractContextManager[None]:
+def _metrics_of(run: RunDir) -> AbstractContextManager[Holder | None]:
     """To be held by who writes metrics of a run."""
     busy = f"{run.path} is being evaluated by another process that does not end."
     return locked(run.path / ".metrics.lock", busy, wait=WAIT)
 
 
-def _settings(name: str, given: Mapping[str, Any] | Settings | None) -> Settings:
-    """Settings of a new run; an unknown key is an error."""
-    return given if isinstance(given, Settings) else model_class(name).Config.from_dict(given or {})
+def _settings(
+    name: str, given: Mapping[str, Any] | Settings | None, split: SessionSplit
+) -> Settings:
+    """Settings of a new run, nothing left open; an unknown key is an error."""
+    cls = model_class(name)
+    settings = given if isinstance(given, Settings) else cls.Config.from_dict(given or {})
+    return cls.settled(settings, split.train)
 
 
 def _agree(
@@ -228,14 +262,16 @@ def _agree(
     model: str | None,
     model_config: Mapping[str, Any] | Settings | None,
     train: TrainConfig | None,
+    split: SessionSplit,
 ) -> tuple[str, Settings, TrainConfig]:
     """Settings to resume with: the run's own, after comparing with what the caller named."""
     name, settings, config = run.model_name, run.model_config, run.train_config
     asked: dict[str, Any] = {} if model is None else {"model": model}
     if model_config is not None:
         given = model_config.to_dict() if isinstance(model_config, Settings) else model_config
-        asked |= type(settings).from_dict({**settings.to_dict(), **given}).to_dict()
+        asked |= _settings(name, {**settings.to_dict(), **given}, split).to_dict()
     if train is not None:
+        train = train.settled(model_class(name))
         asked |= {k: v for k, v in train.to_dict().items() if k not in MAY_CHANGE_ON_RESUME}
         config = config.replace(**{k: getattr(train, k) for k in MAY_CHANGE_ON_RESUME})
     kept = {"model": name, **settings.to_dict(), **config.to_dict()}

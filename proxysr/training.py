@@ -56,8 +56,8 @@ class TrainConfig(Settings):
     comes to its end before they are counted."""
     batch_size: Count = 32
     """Sessions of a step, of all processes together."""
-    learning_rate: Positive = 2e-3
-    """Step size of Adam."""
+    learning_rate: Positive | None = None
+    """Step size of Adam; if none is named, the model's own: 0.002, or 0.005 of proxysr."""
     weight_decay: NotNegative = 0.0
     """L2 penalty of Adam; with sampled negatives, of those rows that a step touches."""
     task: Task = "repeat"
@@ -78,6 +78,12 @@ class TrainConfig(Settings):
     """Seed of the weights, the order of the sessions and dropout."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto takes a GPU if there is one."""
+
+    def settled(self, model: type[SessionModel]) -> TrainConfig:
+        """The same settings, with what they leave to the model said by its class."""
+        if self.learning_rate is not None or not issubclass(model, LearnedModel):
+            return self
+        return self.replace(learning_rate=model.learning_rate)
 
 
 FOR_COUNTING = ("valid_task", "valid_min_prefix", "device")
@@ -236,8 +242,7 @@ def fit(
         f"of task {config.task!r} after at least {config.min_prefix} click(s).",
     )
     optimizer = RowAdam(
-        _by_step_size(model, config.learning_rate),
-        lr=config.learning_rate,
+        _by_step_size(model, config.learning_rate or model.learning_rate),
         weight_decay=config.weight_decay,
         fused=True,  # one pass over each table
     )
@@ -262,7 +267,7 @@ def fit(
     )
     history.findings = findings(
         history.rows, history.best_epoch, history.counters,
-        model=name_of(model), n_proxies=getattr(model.config, "n_proxies", None),
+        model=name_of(model), n_proxies=getattr(model, "n_proxies", None),
     )  # fmt: skip
     return history
 

@@ -104,10 +104,10 @@ def test_interrupted_it_goes_on(
     assert main(["demo", str(whole)]) == 0
     finding = capsys.readouterr().out.splitlines()[0]
 
-    def after_two_epochs(file: Path, state: TrainState) -> None:
+    def after_two_epochs(file: Path, state: TrainState, run: str) -> None:
         if len(state.history.rows) > 2:
             raise KeyboardInterrupt
-        write_checkpoint(file, state)
+        write_checkpoint(file, state, run)
 
     with monkeypatch.context() as patch:
         patch.setattr(runs, "write_checkpoint", after_two_epochs)

@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from proxysr.data.sessions import Task
 from proxysr.evaluation import evaluate
 from proxysr.findings import COUNTERS, counted, findings, use_of_proxies
-from proxysr.models import MODELS
+from proxysr.models import create
 from tests.contract.small import cycles, split_of
 
 COUNTED = {
@@ -46,16 +47,21 @@ def test_facts_are_the_literal_ones() -> None:
     assert "sessions_changing" not in alone
 
 
-def test_counters_are_those_of_the_models_that_count() -> None:
-    split = split_of(cycles(60, seed=1), cycles(20, seed=2), cycles(20, seed=3))
-    found = counted(split, task="repeat", min_prefix=2, device="cpu")
+@pytest.mark.parametrize("task", ["unseen", "repeat"])
+def test_counters_are_those_of_the_models_that_count(task: Task) -> None:
+    split = split_of(*(cycles(60, seed, shuffled=True) for seed in (1, 2, 3)))  # with repeats
+    found = counted(split, task=task, min_prefix=2, device="cpu")
     assert list(found) == list(COUNTERS) == ["cooccurrence", "popularity"]
-    for name, metrics in found.items():
-        model = MODELS[name](split.n_items)
+
+    def alone(name: str, **options: bool) -> dict[str, float]:
+        model = create(name, split.n_items, options)
         model.prepare(split.train)
-        assert (
-            metrics == evaluate(model, split.valid, task="repeat", ks=(20,), min_prefix=2).metrics
-        )
+        return evaluate(model, split.valid, task=task, ks=(20,), min_prefix=2).metrics
+
+    assert found["popularity"] == alone("popularity")
+    plain, own = (alone("cooccurrence", self_pairs=pairs) for pairs in (False, True))
+    assert plain != own
+    assert found["cooccurrence"] == (own if task == "repeat" else plain)
 
 
 def test_nothing_is_off() -> None:

@@ -16,6 +16,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from tests.conftest import ROOT
+from tools.dependencies import read_lock
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
@@ -58,24 +59,63 @@ def test_conda_users_read_about_cpu_and_gpu() -> None:
         assert f"#   - {build}{torch} " in text
 
 
-LOCKS = ("requirements.lock", "requirements-spark.lock")
+LOCKS = ("requirements.lock", "requirements-spark.lock", "requirements-cuda.lock")
 
 
 def locked(*names: str) -> dict[str, str]:
-    lines = [line for name in names for line in (ROOT / name).read_text().splitlines()]
-    pins = [line.split("==") for line in lines if not line.startswith("#")]
-    return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pins}
+    pins = [pin for name in names for pin in read_lock((ROOT / name).read_text())]
+    return {re.sub(r"[-_.]+", "-", pin.name).lower(): pin.version for pin in pins}
 
 
 @pytest.mark.parametrize("name", LOCKS)
 def test_a_lock_names_exact_versions_and_nothing_else(name: str) -> None:
-    lines = (ROOT / name).read_text().splitlines()
-    pins = [line for line in lines if not line.startswith("#")]
-    for line in pins:
-        assert re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9a-z.]*", line), line
-    assert pins == sorted(pins, key=str.lower)
-    assert len(locked(name)) == len(pins)
-    assert {"requirements.lock": "torch==2.13.0"}.get(name, "pyspark==4.3.0") in pins
+    pins = read_lock((ROOT / name).read_text())
+    for pin in pins:
+        assert re.fullmatch(r"[0-9][0-9a-z.]*", pin.version), pin
+        assert pin.hashes or name == "requirements-spark.lock", f"{pin.name} has no hash"
+    names = [re.sub(r"[-_.]+", "-", pin.name).lower() for pin in pins]
+    assert names == sorted(set(names))
+    exact = {"requirements.lock": "torch==2.13.0", "requirements-spark.lock": "pyspark==4.3.0"}
+    assert exact.get(name, "triton==3.7.1") in {f"{pin.name}=={pin.version}" for pin in pins}
+
+
+def test_the_default_build_of_torch_is_for_the_cpu_alone() -> None:
+    text = (ROOT / "requirements.lock").read_text()
+    cpu, cuda = (read_lock((ROOT / name).read_text()) for name in LOCKS[::2])
+    added = {pin.name for pin in cuda} - {pin.name for pin in cpu}
+    assert added
+    assert all(name.startswith(("nvidia", "cuda", "triton")) for name in added)
+    assert [pin for pin in cuda if pin.name not in {*added, "torch"}] == [
+        pin for pin in cpu if pin.name != "torch"
+    ]
+    torch = next(pin for pin in cpu if pin.name == "torch")
+    builds = re.findall(r"^#   ([0-9a-f]{64})  torch-(\S+?)-cp(\S+)$", text, flags=re.MULTILINE)
+    assert {digest for digest, _, _ in builds} == {*torch.hashes}
+    for _, version, build in builds:
+        assert version == f"{torch.version}+cpu" or "macosx" in build
+
+
+def test_locks_name_no_index() -> None:
+    for name in LOCKS:
+        assert "://" not in (ROOT / name).read_text()
+
+
+def test_the_list_of_licences_is_of_what_is_locked() -> None:
+    page = (ROOT / "docs" / "dependencies.md").read_text()
+    rows = re.findall(r"^\| (\S+) \| ([0-9]\S*) \|", page, flags=re.MULTILINE)
+    cpu, cuda = (read_lock((ROOT / name).read_text()) for name in LOCKS[::2])
+    pins = cpu + [pin for pin in cuda if pin.name not in {one.name for one in cpu}]
+    assert rows == [(pin.name, pin.version) for pin in pins]
+    licences = re.findall(r"^\| \S+ \| [0-9]\S* \| ([^|]+) \|", page, flags=re.MULTILINE)
+    assert not {*licences} & {"", "not installed here", "see its files"}
+
+
+def test_a_line_of_a_lock_is_read_as_it_is_written() -> None:
+    pin = read_lock(f"a-b==1.2 ; os_name == 'nt' \\\n    --hash=sha256:{'0' * 64}\n")[0]
+    assert pin == ("a-b", "1.2", "os_name == 'nt'", ("0" * 64,))
+    assert read_lock(str(pin)) == [pin]
+    with pytest.raises(ValueError, match="no line of a lock: 'a>=1'"):
+        read_lock("a>=1\n")
 
 
 @pytest.mark.parametrize("extra", [None, *EXTRAS])

@@ -17,7 +17,7 @@ from proxysr.findings import counted
 from proxysr.models import Loss, ProxySR, SessionModel
 from proxysr.models.base import LearnedModel
 from proxysr.training import Checkpoint, History, TrainConfig, TrainState, fit, resolve_device
-from tests.contract.small import N_ITEMS, cycles, small, split_of
+from tests.contract.small import N_ITEMS, SMALL, cycles, small, split_of
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_history_tells_what_happened(split: SessionSplit) -> None:
     assert frame["largest_share"].between(1 / 8, 1).all()
     assert frame["sessions_changing"].between(0, 1).all()
     assert (frame["sessions_per_second"] > 0).all()
-    weights = ProxySR.Config()
+    weights = ProxySR.Config.from_dict(SMALL["proxysr"])
     parts = frame["hinge"] + weights.lambda_dist * frame["dist"]
     np.testing.assert_allclose(frame["loss"], parts, rtol=1e-5)
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from proxysr.text import json_visible, visible
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -25,10 +27,11 @@ class Answer:
     text: str
 
     def shown(self, as_json: bool) -> str:
-        """What goes to stdout."""
+        """What goes to stdout; control characters of titles and ids as escapes."""
         if as_json:
-            return json.dumps(self.data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        return self.text.rstrip("\n") + "\n"
+            text = json.dumps(self.data, indent=2, ensure_ascii=False, allow_nan=False)
+            return json_visible(text) + "\n"
+        return visible(self.text.rstrip("\n"), lines=True) + "\n"
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -45,7 +48,7 @@ def table(frame: pd.DataFrame) -> str:
             return "–"
         if isinstance(value, float):
             return f"{value:.4f}"
-        return f"{value:,}" if isinstance(value, int) else str(value)
+        return f"{value:,}" if isinstance(value, int) else visible(str(value))
 
     columns = []
     for name in map(str, frame.columns):

@@ -18,6 +18,7 @@ from proxysr.data.rows import OnBadRows
 from proxysr.data.sessions import SessionSplit
 from proxysr.data.sources import SOURCES, Source
 from proxysr.data.synthetic import SyntheticConfig
+from proxysr.text import visible
 
 COLUMNS = {
     "item": "column of item ids [item_id]",
@@ -142,5 +143,5 @@ def _tell(bad_rows: Mapping[str, Any]) -> None:
     if bad_rows["malformed"]:
         sys.stderr.write(
             f"{bad_rows['malformed']:,} of {bad_rows['rows']:,} rows are malformed and were "
-            "dropped, such as:\n" + "".join(f"  {row}\n" for row in bad_rows["first"])
+            "dropped, such as:\n" + "".join(f"  {visible(row)}\n" for row in bad_rows["first"])
         )

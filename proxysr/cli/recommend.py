@@ -9,6 +9,7 @@ from typing import get_args
 from proxysr.cli.answer import Answer, records, table
 from proxysr.data.sessions import Task
 from proxysr.recommender import Recommender
+from proxysr.text import visible
 
 EXAMPLES = """\
 examples:
@@ -53,11 +54,11 @@ def run(args: argparse.Namespace) -> Answer:
     )
     for where, unknown in (("", found.unknown), (" (history)", found.unknown_in_history)):
         if unknown:
-            names = ", ".join(unknown)
+            names = visible(", ".join(unknown))
             sys.stderr.write(f"Not among the items of {args.run_dir}, left out{where}: {names}\n")
     if args.user is not None and found.user is None:
         of = f"is none of the {recommender.n_users} users that {args.run_dir} learnt of by name"
-        sys.stderr.write(f"User {args.user} {of}; the session counts as anonymous.\n")
+        sys.stderr.write(f"User {visible(args.user)} {of}; the session counts as anonymous.\n")
     nothing = "No click is on a known item, so there is nothing to recommend from."
     data = {
         "items": records(found.items),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from proxysr.files import no_room
+from proxysr.leftovers import remove, scratch_folder
 
 MEMORY_LIMIT = "2GB"
 """What DuckDB may hold in memory; beyond it, intermediate tables go to a temporary folder."""
@@ -22,25 +23,30 @@ def embedded(memory_limit: str = MEMORY_LIMIT) -> Any:
     """
     import ibis
 
-    folder = Path(tempfile.mkdtemp(prefix="proxysr-"))
+    folder = scratch_folder()
     connection = ibis.duckdb.connect(
         folder / "prepare.duckdb", memory_limit=memory_limit, temp_directory=str(folder / "spill")
     )
     # a progress bar of DuckDB's own would mix with whatever the caller prints
     connection.con.execute("SET enable_progress_bar = false")
-    weakref.finalize(connection, shutil.rmtree, folder, ignore_errors=True)
+    weakref.finalize(connection, remove, folder)
     return connection
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """An interrupt (Ctrl-C) of a query is the ``KeyboardInterrupt`` that it is elsewhere."""
+    """Errors of the database are those that they are elsewhere.
+
+    An interrupt (Ctrl-C) of a query is a ``KeyboardInterrupt``, a full disk a ``WriteError``.
+    """
     try:
         yield
     except Exception as error:
         # DuckDB's own signal check ends in a bare RuntimeError
         if type(error).__name__ == "InterruptException" or str(error) == "Query interrupted":
             raise KeyboardInterrupt from None
+        if (told := no_room(error)) is not None:
+            raise told from None
         raise
 
 

@@ -28,7 +28,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from proxysr.config import ConfigError, require, unknown
-from proxysr.files import check_writable, read_json, replacing, write_json
+from proxysr.files import (
+    check_writable,
+    checked,
+    hash_of_file,
+    read_object,
+    read_parquet,
+    replacing,
+    write_json,
+)
+from proxysr.leftovers import put_back
 
 Task = Literal["unseen", "repeat"]
 PAD = 0
@@ -36,6 +45,7 @@ FORMAT = "proxysr-split"
 FORMAT_VERSION = 1
 PARTS = ("train", "valid", "test")
 TABLES = ("items", "users", "session_info")
+KEYS = {"items": ("item_id",), "users": ("user_id",)}
 CLICKS_TOGETHER = 2**22
 """Clicks among which targets are found at a time."""
 
@@ -85,9 +95,14 @@ class Sessions:
     started_at: npt.NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        for name in ("items", "offsets", "user_index"):
+        for name in self.__dataclass_fields__:
+            shape = getattr(self, name).shape
+            require(len(shape) == 1, f"Sessions.{name} has one dimension; received shape {shape}.")
+        for name, kinds in (("items", "i"), ("offsets", "i"), ("user_index", "i"),
+                            ("started_at", "f")):  # fmt: skip
             kind = getattr(self, name).dtype
-            require(kind.kind == "i", f"Sessions.{name} holds whole numbers; received {kind}.")
+            word = "whole numbers" if kinds == "i" else "seconds"
+            require(kind.kind == kinds, f"Sessions.{name} holds {word}; received {kind}.")
         n = len(self.offsets) - 1
         require(n >= 0, "Sessions.offsets needs at least one entry.")
         require(
@@ -210,12 +225,22 @@ class Sessions:
             path = folder / f"{name}.npy"
             try:
                 arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
-            except (OSError, ValueError, EOFError) as error:
-                raise ValueError(f"{path} is missing or damaged ({error}).") from None
+            except Exception as error:  # of a damaged header, numpy raises errors of all kinds
+                said = " ".join(str(error).split())
+                raise ValueError(f"{path} is missing or damaged ({said}).") from None
         try:
+            ids = arrays["session_ids"].dtype
+            require(ids.kind in "iuUT", f"session_ids are text or whole numbers; received {ids}.")
+            users = int(arrays["user_index"].min(initial=-1))
+            require(users >= -1, f"user_index is -1 or a row of the users; received {users}.")
             return cls(**arrays)
         except ConfigError as error:
             raise ValueError(f"{folder} is damaged: {error}") from None
+
+
+FILES = tuple(f"{part}/{name}.npy" for part in PARTS for name in Sessions.__dataclass_fields__)
+FILES += tuple(f"{name}.parquet" for name in TABLES)
+"""Files of a split beside ``split.json``, which has their hashes."""
 
 
 def _first_occurrence(items: Ints, lengths: Ints) -> npt.NDArray[np.bool_]:
@@ -318,7 +343,12 @@ class SessionSplit:
                 self.part(name).save(temporary / name)
             for name in TABLES:
                 getattr(self, name).to_parquet(temporary / f"{name}.parquet", index=False)
-            header = {"format": FORMAT, "version": FORMAT_VERSION, "provenance": self.provenance}
+            header = {
+                "format": FORMAT,
+                "version": FORMAT_VERSION,
+                "files": {name: hash_of_file(temporary / name) for name in FILES},
+                "provenance": self.provenance,
+            }
             write_json(temporary / "split.json", header)
         return folder
 
@@ -340,10 +370,7 @@ class SessionSplit:
                     f"{folder} exists and is not a proxysr split; nothing was written. "
                     "Name a new or empty folder."
                 )
-            own = {"split.json", *(f"{name}.parquet" for name in TABLES), *PARTS}
-            own |= {
-                f"{part}/{name}.npy" for part in PARTS for name in Sessions.__dataclass_fields__
-            }
+            own = {"split.json", *PARTS, *FILES}
             entries = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
             foreign = next((name for name in entries if name not in own), None)
             if foreign is not None:
@@ -365,27 +392,33 @@ class SessionSplit:
             If the folder is not a split, is damaged, or is of a newer version.
         """
         folder = Path(folder)
-        if not (folder / "split.json").is_file():
+        put_back(folder)
+        about = folder / "split.json"
+        if not about.is_file():
             raise ValueError(
                 f"{folder} is not a proxysr split: it has no split.json. "
                 "Make one with `proxysr prepare SOURCE DATA_DIR`."
             )
-        header = read_json(folder / "split.json")
-        if not isinstance(header, dict) or header.get("format") != FORMAT:
-            raise ValueError(f"{folder / 'split.json'} was not written by proxysr.")
+        header = read_object(about, {})
+        if header.get("format") != FORMAT:
+            raise ValueError(f"{about} was not written by proxysr.")
         if header.get("version") != FORMAT_VERSION:
             raise ValueError(
                 f"{folder} is a split of version {header.get('version')}; "
                 f"this proxysr reads version {FORMAT_VERSION}. Prepare the data again."
             )
-        if "provenance" not in header:
-            raise ValueError(f"{folder / 'split.json'} is damaged: it has no provenance.")
-        train, valid, test = (Sessions.load(folder / name) for name in PARTS)
-        tables = {}
-        for name in TABLES:
-            path = folder / f"{name}.parquet"
-            try:
-                tables[name] = pd.read_parquet(path)
-            except (OSError, ValueError) as error:
-                raise ValueError(f"{path} is missing or damaged ({error}).") from None
-        return cls(train=train, valid=valid, test=test, provenance=header["provenance"], **tables)
+        checked({"files": {}} | header, {"provenance": dict, "files": dict}, about)
+        parts = {name: Sessions.load(folder / name) for name in PARTS}
+        tables = {
+            name: read_parquet(folder / f"{name}.parquet", *KEYS.get(name, ())) for name in TABLES
+        }
+        for name, known in header.get("files", {}).items():  # none in splits of older versions
+            if name in FILES and hash_of_file(folder / name) != known:
+                raise ValueError(
+                    f"{folder / name} is damaged: it is not the file that was written with "
+                    "split.json. Prepare the data again."
+                )
+        try:
+            return cls(**parts, **tables, provenance=header["provenance"])  # type: ignore[arg-type]
+        except ConfigError as error:
+            raise ValueError(f"{folder} is damaged: {error}") from None

@@ -46,6 +46,30 @@ def log_normalisers(
     return _LogNormalisers.apply(queries, proxies, items)  # type: ignore[no-any-return,no-untyped-call]
 
 
+def with_bias(
+    log_z: Tensor, queries: Tensor, proxies: Tensor, clicks: Tensor, bias: Tensor, scale: float
+) -> Tensor:
+    """The same (B, L, K) where some of the items have a bias: only their terms change.
+
+    Parameters
+    ----------
+    log_z : (B, L, K)
+        Without biases.
+    queries : (B, L, D)
+        Of length ``scale``.
+    proxies : (K, D)
+    clicks : (B, L, D)
+        Items of a session.
+    bias : (B, L, L)
+        After click l, that of the item of click u; 0 at all but one of the clicks on an item.
+    scale : float
+    """
+    length = torch.linalg.vector_norm(proxies, dim=1)
+    more = torch.expm1(bias) * torch.exp(queries @ clicks.mT - scale)
+    share = more @ torch.exp(clicks @ proxies.T - length) * torch.exp(scale + length - log_z)
+    return log_z + torch.log1p(share.clamp(min=-1 + 1e-6))
+
+
 def _sums(queries: Tensor, proxies: Tensor, items: Tensor, by_proxy: Tensor) -> Tensor:
     left = torch.linalg.vector_norm(queries, dim=1, keepdim=True)
     sums = queries.new_zeros(len(queries), len(proxies))

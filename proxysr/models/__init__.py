@@ -10,6 +10,7 @@ import torch
 from proxysr.config import ConfigError, Settings, unknown
 from proxysr.models.base import LearnedModel, Loss, SessionModel
 from proxysr.models.cooccurrence import Cooccurrence
+from proxysr.models.core import CORE
 from proxysr.models.csrm import CSRM
 from proxysr.models.fgnn import FGNN
 from proxysr.models.gcegnn import GCEGNN
@@ -24,11 +25,15 @@ from proxysr.models.proxy_model import ProxyModel, ProxyTrace
 from proxysr.models.proxysr import ProxySR
 from proxysr.models.repeatnet import RepeatNet
 from proxysr.models.sasrec import SASRec
+from proxysr.models.slist import SLIST
 from proxysr.models.srgnn import SRGNN
 from proxysr.models.stamp import STAMP
+from proxysr.models.stan import STAN
 from proxysr.models.vsknn import VSKNN
+from proxysr.models.vstan import VSTAN
 
 __all__ = [
+    "CORE",
     "CSRM",
     "DEFAULT",
     "FGNN",
@@ -36,9 +41,12 @@ __all__ = [
     "HRNN",
     "MODELS",
     "NARM",
+    "SLIST",
     "SRGNN",
     "STAMP",
+    "STAN",
     "VSKNN",
+    "VSTAN",
     "Cooccurrence",
     "GRU4Rec",
     "GRec",
@@ -73,12 +81,16 @@ MODELS: dict[str, type[SessionModel]] = {
     "csrm": CSRM,
     "grec": GRec,
     "gcegnn": GCEGNN,
+    "core": CORE,
     "hrnn": HRNN,
     "mean": MeanEncoder,
     "popularity": Popularity,
     "session-popularity": SessionPopularity,
     "cooccurrence": Cooccurrence,
     "vsknn": VSKNN,
+    "stan": STAN,
+    "vstan": VSTAN,
+    "slist": SLIST,
 }
 """Every model by the name that the command line and a run's ``config.json`` use."""
 

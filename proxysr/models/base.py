@@ -117,6 +117,11 @@ class SessionModel(nn.Module, ABC):
         """
         return Answer(self.score_tiles(batch), self.choices(batch))
 
+    @classmethod
+    def settled(cls, config: Settings, train: Sessions) -> Settings:
+        """The same settings, with what they leave open decided by the training sessions."""
+        return config
+
     @abstractmethod
     def represent(self, batch: SessionBatch) -> Tensor:
         """The vectors (B, D) that a map of the sessions should show."""
@@ -147,6 +152,8 @@ class LearnedModel(SessionModel):
     """Why several processes cannot share a batch of this model; empty if they can."""
     batches: ClassVar[type[TrainingBatches]] = TrainingBatches
     """The order that its training sessions come in."""
+    learning_rate: ClassVar[float] = 2e-3
+    """Step size of Adam if the training names none."""
     step_sizes: Mapping[str, float] = MappingProxyType({})
     """Names of parameters that take larger or smaller steps, with factors of the learning rate."""
     training_length: int | None = None

@@ -16,7 +16,7 @@ User Modeling and User-Adapted Interaction 28, 2018. https://doi.org/10.1007/s11
 Where the equations are
 -----------------------
 Counting, with weights by distance as in their sequential rules: :meth:`Cooccurrence.prepare`;
-scores: :meth:`Cooccurrence.score`.
+scores: :meth:`proxysr.models.pairs.PairModel.score`.
 
 Differences from the paper
 --------------------------
@@ -26,6 +26,7 @@ Differences from the paper
   drown the others, and by their sum, where a pair seen once weighs as much as a hundred.
 - Pairs count in both directions, or only forward as in their sequential rules
   (``direction``), and an item beside itself counts only if ``self_pairs`` says so.
+- Sessions of late can count more than old ones (``half_life``); theirs all count alike.
 
 Differences from the authors' program
 -------------------------------------
@@ -39,21 +40,13 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
-from proxysr.config import Count, Settings
-from proxysr.data.batches import SessionBatch
-from proxysr.data.sessions import PAD, Sessions
-from proxysr.models.counting import (
-    CountingModel,
-    Decay,
-    Ints,
-    add_lists,
-    decay,
-    offsets_of,
-)
-from proxysr.models.softmax import recent
+from proxysr.config import Count, NotNegative, Settings
+from proxysr.data.batches import ages
+from proxysr.data.sessions import Sessions
+from proxysr.models.counting import Decay, Ints, decay
+from proxysr.models.pairs import PairModel
 
 PENDING = 2**23
 
@@ -76,56 +69,41 @@ class CooccurrenceConfig(Settings):
     """Weight of a session's click that n clicks follow: 1/(n + 1), falling linearly, or 1."""
     self_pairs: bool = False
     """Whether two clicks on the same item are a pair, so that repeats are recommended."""
+    half_life: NotNegative = 0.0
+    """Age at which a session counts half, as a share of the training data's time; 0: all alike."""
     max_length: Count = 50
     """Clicks of a session that are asked for: its latest ones."""
 
 
-class Cooccurrence(CountingModel):
+class Cooccurrence(PairModel):
     """The model; see the module's docstring.
 
     Parameters
     ----------
     n_items : int
     config : CooccurrenceConfig, optional
-
-    Attributes
-    ----------
-    offsets : int64 (V + 1,)
-        Row ``i`` of the matrix is at ``offsets[i] : offsets[i + 1]`` of ``beside`` and ``counts``.
-    beside : int32 (n_pairs,)
-        The item that occurs beside item ``i``.
-    counts : (n_pairs,)
-        How much it does, normalised.
     """
 
     Config = CooccurrenceConfig
     config: CooccurrenceConfig
-    sized_by_data = ("beside", "counts")
-    offsets: Tensor
-    beside: Tensor
-    counts: Tensor
 
     def __init__(self, n_items: int, config: CooccurrenceConfig | None = None) -> None:
         super().__init__(n_items, config)
         self.max_length = self.config.max_length
-        self.register_buffer("offsets", torch.zeros(n_items + 2, dtype=torch.long))
-        self.register_buffer("beside", torch.zeros(0, dtype=torch.int32))
-        self.register_buffer("counts", torch.zeros(0))
 
     def prepare(self, train: Sessions) -> None:
         """Count all pairs of the training sessions."""
-        pairs = _merged(self._pairs(train))
-        first, second = np.divmod(pairs[0], self.n_items + 1)
-        counts = pairs[1]
+        keys, counts = _merged(self._pairs(train))
+        first, second = np.divmod(keys, self.n_items + 1)
         if self.config.normalisation == "sqrt":
             counts = counts / np.sqrt(np.bincount(first, counts))[first]
-        self.offsets.copy_(torch.from_numpy(offsets_of(first, self.n_items + 1)))
-        self.beside = torch.from_numpy(second.astype(np.int32)).to(self.beside.device)
-        self.counts = torch.from_numpy(counts).to(self.counts)
+        self.keep(first, second, counts)
 
     def _pairs(self, train: Sessions) -> Iterator[Weighted]:
         """Pairs of clicks 1, 2, … steps apart."""
         items, session = np.asarray(train.items, np.int64), train.session_of_click
+        half_life = self.config.half_life
+        worth = 0.5 ** (ages(train.started_at) / half_life) if half_life else np.ones(len(train))
         for step in range(1, self.config.window + 1):
             counted = session[step:] == session[:-step]
             if not counted.any():
@@ -133,22 +111,17 @@ class Cooccurrence(CountingModel):
             if not self.config.self_pairs:
                 counted &= items[step:] != items[:-step]
             first, second = items[:-step][counted], items[step:][counted]
+            weight = worth[session[step:][counted]]
+            if self.config.step_weight == "reciprocal":
+                weight = weight / step
             if self.config.direction == "both":
                 first, second = np.concatenate([first, second]), np.concatenate([second, first])
-            weight = 1 / step if self.config.step_weight == "reciprocal" else 1.0
-            yield first * (self.n_items + 1) + second, np.full(len(first), weight)
+                weight = np.tile(weight, 2)
+            yield first * (self.n_items + 1) + second, weight
 
-    @torch.no_grad()
-    def score(self, batch: SessionBatch) -> Tensor:
-        """Sums (B, V) of the rows of the session's clicks, weighted by recency."""
-        items = recent(batch, self.max_length).items
-        scores = self.counts.new_zeros(len(items), self.n_items + 1)
-        row, column = (items != PAD).nonzero(as_tuple=True)
-        recency, lengths = items.shape[1] - 1 - column, (items != PAD).sum(dim=1)[row]
-        weights = decay(self.config.recency_weight, recency, lengths)
-        add_lists(scores, row, items[row, column], weights, self.offsets, self.beside, self.counts)
-        scores[:, PAD] = -torch.inf
-        return scores
+    def click_weights(self, recency: Tensor, lengths: Tensor) -> Tensor:
+        """Weights (n,) of clicks that ``recency`` clicks follow, in sessions of ``lengths``."""
+        return decay(self.config.recency_weight, recency, lengths)
 
 
 def _merged(parts: Iterator[Weighted]) -> Weighted:

@@ -32,16 +32,20 @@ A session is one entry; in training without its last click, which is only a targ
 Differences from the paper
 --------------------------
 - The memory of evaluation is the one described above, a function of weights and training data.
-- Details are taken from the authors' program: attention weights are a softmax, and the gate is
-  a single number a session.
+- Details are taken from the authors' program: attention weights are a softmax, the gate is a
+  single number a session, and the three vectors are standardised, each over its entries, before
+  they meet in the gate; with ``standardised=False`` they meet as they are, as in the paper. What is
+  remembered and compared by cosine is never standardised, there and here.
 
 Differences from the authors' program
 -------------------------------------
 - Theirs goes on writing while it evaluates, so that a score depends on the sessions scored before.
 - It takes every prefix for a session of its own; here a session is remembered once.
-- It standardises the three vectors before they meet in the gate; here they meet as they are.
 - Neighbours as near as the last of the k, to within rounding, are read too: no order of
   summation decides which of two equal sessions counts.
+- The reset gate acts on the product of matrix and state, ``r * (U h)``, as in PyTorch's GRU; there
+  ``U (r * h)``. Its weights start as PyTorch draws them; all other matrices as there.
+- Item embeddings start with deviation ``init_std``, not with the root of 2 over their number.
 """
 
 from __future__ import annotations
@@ -84,6 +88,8 @@ class CSRMConfig(SoftmaxConfig):
     """Share of the entries of the embedded clicks that is dropped in training."""
     dropout: Share = 0.5
     """Share of the entries of the final vector that is dropped in training."""
+    standardised: bool = True
+    """Whether the vectors that the gate weighs have mean 0 and variance 1 over their entries."""
 
 
 class CSRM(SoftmaxModel):
@@ -120,6 +126,11 @@ class CSRM(SoftmaxModel):
         self.attention_out = nn.Linear(d, 1, bias=False)
         self.gate = nn.Linear(3 * d, 1, bias=False)
         self.decoder = nn.Linear(2 * d, d, bias=False)
+        for layer, rows in (
+            (self.attention_each, d), (self.attention_latest, d), (self.attention_out, 1),
+            (self.gate, d), (self.decoder, d),
+        ):  # fmt: skip
+            nn.init.normal_(layer.weight, std=(2 / rows) ** 0.5)
         self.dropout_items = nn.Dropout(c.dropout_items)
         self.dropout = nn.Dropout(c.dropout)
         self.register_buffer("memory", torch.zeros(0, d))
@@ -168,6 +179,8 @@ class CSRM(SoftmaxModel):
     def fuse(self, global_: Tensor, local: Tensor) -> Tensor:
         """Session vectors (R, D), to be compared with the items, from both memories."""
         outer = self.outer(local)
+        if self.config.standardised:
+            local, global_, outer = standard(local), standard(global_), standard(outer)
         gate = sigmoid(self.gate(torch.cat([local, global_, outer], dim=1)))
         inner = torch.cat([local, global_], dim=1)
         fused = gate * inner + (1 - gate) * torch.cat([outer, outer], dim=1)
@@ -236,3 +249,9 @@ class CSRM(SoftmaxModel):
             batch = SessionBatch(items, lengths[rows], torch.zeros_like(items))
             parts.append(self.inner(recent(batch, int(batch.lengths.max())))[1])
         self.memory = torch.cat(parts)[order.argsort()]
+
+
+def standard(vectors: Tensor) -> Tensor:
+    """Vectors (R, D), each with mean 0 and variance 1 over its entries."""
+    variance, mean = torch.var_mean(vectors, dim=1, correction=0, keepdim=True)
+    return (vectors - mean) / (variance + 1e-10).sqrt()

@@ -3,7 +3,7 @@
 Idea
 ----
 The order in which items were clicked need not be the order that matters. Layers of graph
-attention mix each item with those clicked right before it, minding how often each step
+attention mix each item with those clicked right after it, minding how often each step
 was made. A recurrent readout then asks the graph one question after another: each
 answer, an attention over all items, leads to the next question, and so an order of the
 items is learnt instead of taken from the clicks.
@@ -16,7 +16,7 @@ https://doi.org/10.1145/3357384.3358010
 
 Where the equations are
 -----------------------
-The graph with self loops: :func:`edge_weights`; the weighted graph attention of several
+The graph with self loops: :func:`with_loops`; the weighted graph attention of several
 heads (WGAT): :class:`WeightedGraphAttention`; the readout: :meth:`FGNN.read_out`; scores and
 loss: :class:`proxysr.models.softmax.SoftmaxModel`.
 
@@ -24,25 +24,36 @@ Differences from the paper
 --------------------------
 What the paper leaves open, or what can be read in more than one way, is done as follows.
 
-- A node attends to those with an edge towards it and to itself: messages run with the clicks.
+- A node attends to itself and to the items clicked right after it (``edges="after"``), as in the
+  authors' program: its attention is a softmax over the edges that leave a node. With
+  ``edges="before"`` messages run with the clicks instead.
 - Layers but the last join their heads and end in ReLU; the last one takes their mean and is
-  linear. LeakyReLU has slope 0.2, and layers have biases, as usual in graph attention.
+  linear. LeakyReLU has slope 0.2, and layers have biases, as in the program.
 - The first question is asked from zero, as in the readout of sets that the paper builds on.
-- Two layers, eight heads and three questions, the defaults, are ours and were not tuned.
 
 Differences from the authors' program
 -------------------------------------
-This was written from the paper. The published attention layer and readout were read for the
-slope, the biases and the start from zero; other parts were not compared.
+Published are the attention layer, the readout, the making of graphs and the training; the file
+that puts them together is not. What it says of itself (in the name of its logs): two layers, of 8
+heads and of one, three questions, a linear map. They are the preset ``fgnn-diginetica``; here the
+last layer has as many heads as the others unless ``n_last_heads`` says otherwise.
+
+- Nodes without an edge to themselves get one of weight 1; the function that does so there
+  is not published.
+- Matrices start as PyTorch draws them; there by Glorot's rule, those of the readout orthogonal.
+- It lowers the learning rate tenfold every three epochs, and takes each prefix for a session
+  of its own; here a training session gives all its targets in one batch.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, relu, softmax
 
-from proxysr.config import Count
+from proxysr.config import Count, Whole
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD
 from proxysr.models.session_graphs import session_graphs
@@ -58,6 +69,10 @@ class FGNNConfig(SoftmaxConfig):
     """Layers L of weighted graph attention."""
     n_heads: Count = 8
     """Heads K of each layer."""
+    n_last_heads: Whole = 0
+    """Heads of the last layer, if not as many as the others have; 0: as many."""
+    edges: Literal["after", "before"] = "after"
+    """Whether a node attends to what was clicked right after it, or right before it."""
     n_questions: Count = 3
     """Steps t of the readout."""
 
@@ -90,7 +105,7 @@ class WeightedGraphAttention(nn.Module):
         ----------
         states : (B, N, dim_in)
         weights : (B, N, N)
-            ``weights[b, i, j]`` is that of the edge from j to i, 0 if there is none.
+            ``weights[b, i, j]`` is that of the edge by which i attends to j, 0 if there is none.
         """
         values = self.w(states).unflatten(2, self.shape).transpose(1, 2)  # one matrix a head
         own = (values * self.att_own[:, None]).sum(dim=3)
@@ -119,9 +134,10 @@ class FGNN(PrefixModel):
         c = self.config
         d = c.embedding_dim
         inputs = [d] + [c.n_heads * d] * (c.n_layers - 1)
+        heads = [c.n_heads] * (c.n_layers - 1) + [c.n_last_heads or c.n_heads]
         self.layers = nn.ModuleList(
-            WeightedGraphAttention(dim, d, c.n_heads, joined=layer < c.n_layers)
-            for layer, dim in enumerate(inputs, start=1)
+            WeightedGraphAttention(dim, d, n_heads, joined=layer < c.n_layers)
+            for layer, (dim, n_heads) in enumerate(zip(inputs, heads, strict=True), start=1)
         )
         self.next_question = nn.GRUCell(2 * d, d)
         self.w_out = nn.Linear(2 * d, d, bias=False)
@@ -148,7 +164,8 @@ class FGNN(PrefixModel):
     def encode_whole(self, batch: SessionBatch, embed: Embed) -> Tensor:
         """Vectors (B, D); see :meth:`PrefixModel.encode_whole`."""
         graphs = session_graphs(batch.items, self.items.dtype)
-        weights = edge_weights(graphs.counts)
+        counts = graphs.counts if self.config.edges == "after" else graphs.counts.mT
+        weights = with_loops(counts)
         states = embed(graphs.nodes)
         for layer in self.layers[:-1]:
             states = relu(layer(states, weights))
@@ -156,8 +173,8 @@ class FGNN(PrefixModel):
         return self.w_out(self.read_out(states, graphs.nodes != PAD))  # type: ignore[no-any-return]
 
 
-def edge_weights(counts: Tensor) -> Tensor:
-    """Weights (B, N, N) of the edges to each node from each node.
+def with_loops(counts: Tensor) -> Tensor:
+    """Weights (B, N, N) of the edges between nodes.
 
     An edge weighs as much as it occurred; a node without an edge to itself gets one of weight 1,
     and so does an empty place.
@@ -165,7 +182,7 @@ def edge_weights(counts: Tensor) -> Tensor:
     Parameters
     ----------
     counts : (B, N, N)
-        See :class:`proxysr.models.session_graphs.SessionGraphs`.
+        See :class:`proxysr.models.session_graphs.SessionGraphs`; or its transpose.
     """
     no_loop = counts.diagonal(dim1=1, dim2=2) == 0
-    return counts.mT + torch.diag_embed(no_loop.to(counts.dtype))
+    return counts + torch.diag_embed(no_loop.to(counts.dtype))

@@ -30,6 +30,11 @@ Differences from the paper
 --------------------------
 - Gaps are cut where the task has a target: the share ``gap_share`` of a session's targets, at
   least one. Under the *unseen* task a repeated click is never a gap. The first click never is.
+- What the paper leaves open (initial values, the form of the activation, biases) is as in the
+  program. Three tables of items, one for the encoder, one for the decoder and one for the softmax,
+  are the program's, too; with ``tied_items`` all three are one. That, ``dropout`` on the embedded
+  clicks, and ``output_bias=False`` are not of the authors: on some ten thousands of
+  sessions, three tables are more than the gaps can teach.
 
 Differences from the authors' program
 -------------------------------------
@@ -37,6 +42,7 @@ Differences from the authors' program
   token that is read, and cut out, like an item.
 - A gap is filled with a learnt vector of its own; theirs takes the embedding of unknown items.
 - It adds a small L2 penalty on all weights; here that is the trainer's ``weight_decay``.
+- It shares one draw of initial values among convolutions of equal shape; here each has its own.
 """
 
 from __future__ import annotations
@@ -45,7 +51,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, gelu, pad, relu
 
-from proxysr.config import require
+from proxysr.config import Share, require
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD
 from proxysr.models.base import Ends, Loss
@@ -61,6 +67,14 @@ class GRecConfig(SoftmaxConfig):
     """Dilation of the first convolution of each block; that of its second is twice as wide."""
     kernel_size: int = 3
     """Clicks that a convolution reads; odd, to have as many on both sides."""
+    init_std: float = 0.02
+    """Standard deviation of all tables and weights at the start; none is larger than twice that."""
+    tied_items: bool = False
+    """Whether encoder, decoder and softmax have one table of items, or one each."""
+    output_bias: bool = True
+    """Whether each item has a bias in the softmax."""
+    dropout: Share = 0.0
+    """Share of the entries of the embedded clicks that is dropped in training."""
 
     def check(self) -> None:
         """Check ranges."""
@@ -93,7 +107,7 @@ class Block(nn.Module):
         # A convolution is a linear map of the clicks it reads, side by side; a matrix product
         # is several times as fast as Conv1d for short sessions on a CPU.
         self.convolutions = nn.ModuleList(nn.Linear(kernel_size * dim, dim) for _ in self.dilations)
-        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in self.dilations)
+        self.norms = nn.ModuleList(nn.LayerNorm(dim, eps=1e-8) for _ in self.dilations)
 
     def forward(self, x: Tensor, is_click: Tensor) -> Tensor:
         """(B, L, D) from (B, L, D), both zero where ``is_click`` (B, L, 1) is 0."""
@@ -123,7 +137,7 @@ class GRec(SoftmaxModel):
     Attributes
     ----------
     items : (V, D)
-        Weights of the softmax; encoder and decoder have item embeddings of their own.
+        Weights of the softmax; unless ``tied_items``, encoder and decoder have tables of their own.
     """
 
     Config = GRecConfig
@@ -135,10 +149,11 @@ class GRec(SoftmaxModel):
         super().__init__(n_items, config)
         c = self.config
         d = c.embedding_dim
-        self.encoder_items = nn.Parameter(torch.randn(n_items + 1, d) * c.init_std)
-        self.decoder_items = nn.Parameter(torch.randn(n_items + 1, d) * c.init_std)
-        self.gap = nn.Parameter(torch.randn(d) * c.init_std)
-        self.bias = nn.Parameter(torch.zeros(n_items + 1))
+        if not c.tied_items:
+            self.encoder_items = nn.Parameter(torch.empty(n_items + 1, d))
+            self.decoder_items = nn.Parameter(torch.empty(n_items + 1, d))
+        self.gap = nn.Parameter(torch.empty(d))
+        self.bias = nn.Parameter(torch.zeros(n_items + 1)) if c.output_bias else None
         self.encoder, self.decoder = (
             nn.ModuleList(
                 Block(d, c.kernel_size, dilation, causal=causal) for dilation in c.dilations
@@ -146,6 +161,14 @@ class GRec(SoftmaxModel):
             for causal in (False, True)
         )
         self.widen, self.narrow = nn.Linear(d, 2 * d), nn.Linear(2 * d, d)
+        self.dropout = nn.Dropout(c.dropout)
+        for name, parameter in self.named_parameters():
+            if parameter.ndim == 2 or name == "gap":
+                bound = 2 * c.init_std
+                nn.init.trunc_normal_(parameter, std=c.init_std, a=-bound, b=bound)
+            elif name.endswith("bias"):
+                nn.init.zeros_(parameter)
+        self.items.data[PAD] = 0
 
     def states(self, items: Tensor, is_gap: Tensor | None = None) -> Tensor:
         """Vector (B, L, D) at each click, to be compared with the item after it.
@@ -158,24 +181,31 @@ class GRec(SoftmaxModel):
             Which clicks the encoder must not see.
         """
         is_click = (items != PAD)[:, :, None].to(self.items.dtype)
-        context = self._embedded(items, self.encoder_items)
+        context, clicks = self.embed_twice(items)
         if is_gap is not None:
             context = torch.where(is_gap[:, :, None], self.gap, context)
         context = context * is_click
         for block in self.encoder:
             context = block(context, is_click)
-        x = context + self._embedded(items, self.decoder_items)
-        x = (x + self.narrow(gelu(self.widen(x)))) * is_click
+        x = context + clicks
+        x = (x + self.narrow(gelu(self.widen(x), approximate="tanh"))) * is_click
         for block in self.decoder:
             x = block(x, is_click)
         return relu(x)
 
-    def _embedded(self, items: Tensor, table: Tensor) -> Tensor:
-        """Rows of a table; with drawn items, no gradient is as large as the table."""
-        return embedding(items, table, sparse=self.sampler is not None)
+    def embed_twice(self, items: Tensor) -> tuple[Tensor, Tensor]:
+        """Clicks (B, L) as the encoder and as the decoder knows them, (B, L, D) each."""
+        if self.config.tied_items:
+            clicks = self.embed(items)
+            return self.dropout(clicks), self.dropout(clicks)
+        sparse = self.sampler is not None  # with drawn items, no gradient is as large as the table
+        return (
+            self.dropout(embedding(items, self.encoder_items, sparse=sparse)),
+            self.dropout(embedding(items, self.decoder_items, sparse=sparse)),
+        )
 
     @property
-    def biases(self) -> Tensor:
+    def biases(self) -> Tensor | None:
         """What is added to the scores of the items, (V,)."""
         return self.bias
 

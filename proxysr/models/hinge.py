@@ -31,6 +31,9 @@ from proxysr.models.negatives import Searched
 from proxysr.models.projected import ProjectedSearch, Queries, closeness_to_own, rows_within
 from proxysr.models.tiles import TILE
 
+DENSE = 8
+"""Gradients are products with all items if these are fewer than so many times the negatives."""
+
 
 class Hinge(NamedTuple):
     """Sum of the hinge terms of each position (R,), and how many are positive (R,), no gradient."""
@@ -146,6 +149,16 @@ class _HingeFunction(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> Any:
         items, points, normals, session, columns, along, weights = ctx.saved_tensors
         weights = weights * (2 * grad)[:, None]
+        if DENSE * columns.shape[1] > len(items):  # one product costs less than so many rows
+            of_all = items.new_zeros(2, len(points), len(items))
+            of_all[0].scatter_add_(1, columns, weights)
+            of_all[1].scatter_add_(1, columns, weights * along)
+            by_point, by_row = of_all @ items
+            for_normals = torch.zeros_like(normals).index_add_(0, session, by_row, alpha=-1)
+            for_items = -(of_all.flatten(0, 1).T @ torch.cat([points, normals[session]]))
+            if ctx.norms:
+                for_items.addcmul_(of_all[0].sum(dim=0)[:, None], items)
+            return for_items, -by_point, for_normals, None, None, None, None
         for_points = _weighted_rows(items, columns, weights).neg_()
         by_row = _weighted_rows(items, columns, weights * along)
         for_normals = torch.zeros_like(normals).index_add_(0, session, by_row, alpha=-1)

@@ -23,13 +23,8 @@ clicks ``i_1 … i_T``:
 7. a person with earlier sessions: ``w_k ∝ c w_k + sum of the posteriors of these sessions``
 
 The normaliser of 2 for all K is one matrix product (:mod:`proxysr.kernels.mixture`), and what
-the items clicked already have more or less is added to it.
-
-What was tried
---------------
-R@20 of unseen items in test, one seed, 6 epochs, other settings not all equal: one proxy for 60 or
-64 on Online Retail .467 for .470, on a third of Diginetica .425 for .424. Planted interests are
-found at temperature 1, not at 4.
+the items clicked already have more or less is added to it. What was tried of the options is said
+in :mod:`proxysr.models.latent_proxy_config`.
 
 Where they are
 --------------
@@ -40,7 +35,7 @@ Where they are
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -49,11 +44,11 @@ from torch.nn.functional import dropout, normalize, pad
 
 from proxysr.data.batches import SessionBatch, whole_sessions
 from proxysr.data.sessions import PAD, Sessions
-from proxysr.kernels.mixture import log_normalisers
+from proxysr.kernels.mixture import log_normalisers, with_bias
 from proxysr.models.base import Answer, Ends, Loss
 from proxysr.models.latent_proxy_config import LatentProxyConfig
 from proxysr.models.proxy_model import ProxyModel, ProxyTrace
-from proxysr.models.repeats import best_repeat_level, is_latest, steps_back
+from proxysr.models.repeats import best_repeat_level, is_first, is_latest, steps_back
 from proxysr.models.tiles import entries, product_tiles, side_by_side
 
 PLACES = 10
@@ -83,8 +78,10 @@ class Reading(NamedTuple):
         over the temperature, the logarithm of the posterior but for a constant.
     log_z : (B, L, K)
         Logarithm of the normaliser of equation 2 after each click.
+    latest : bool (B, L, L)
+        After click l, whether click u is the latest one on its item.
     bias : (B, L, L)
-        After click l, the bias of the item of click u where that is its latest click; else 0.
+        What this adds to that item's logit in equation 2; else 0.
     """
 
     query: Tensor
@@ -92,11 +89,12 @@ class Reading(NamedTuple):
     following: Tensor
     evidence: Tensor
     log_z: Tensor
+    latest: Tensor
     bias: Tensor
 
 
 class Tables(NamedTuple):
-    """Directions (V, D), ``exp(p_k.ê_i - ||p_k||)`` (K, V), ``||p_k||``, first ``log_z``."""
+    """``ê`` (V, D); ``exp(p_k.ê_i - ||p_k||)`` (K, V); ``||p_k||``; first ``log_z`` (K,)."""
 
     directions: Tensor
     by_proxy: Tensor
@@ -122,6 +120,7 @@ class LatentProxy(ProxyModel):
     shares_prefixes = True
     starts_sessions = True
     uses_history = True
+    most_proxies = 64
 
     def __init__(self, n_items: int, config: LatentProxyConfig | None = None) -> None:
         super().__init__(n_items, config)
@@ -132,9 +131,10 @@ class LatentProxy(ProxyModel):
         with torch.no_grad():
             self.items[PAD] = 0
         # the larger, the sooner told apart; at a high temperature, small ones are enough
-        self.proxies = nn.Parameter(torch.randn(c.n_proxies, c.embedding_dim) / c.temperature**0.5)
-        if c.n_proxies > 1:
-            self.log_weights = nn.Parameter(torch.zeros(c.n_proxies))
+        k = self.n_proxies
+        self.proxies = nn.Parameter(torch.randn(k, c.embedding_dim) / c.temperature**0.5)
+        if k > 1:
+            self.log_weights = nn.Parameter(torch.zeros(k))
         else:
             self.register_buffer("log_weights", torch.zeros(1))
         self.places = nn.Parameter(-torch.arange(1.0, self.training_length + 1).log())
@@ -152,18 +152,12 @@ class LatentProxy(ProxyModel):
         counts = torch.bincount(torch.tensor(train.items).long(), minlength=self.n_items + 1)
         self.log_popularity.copy_((counts.double() + 0.5).log())
 
-    def train(self, mode: bool = True) -> Self:
-        """Set the mode; kept tables are made again, as steps may have changed the parameters."""
-        self._kept = None
-        return super().train(mode)
-
     # -- equations -------------------------------------------------------------------------
 
     def short_term(self, clicks: Tensor, is_click: Tensor) -> Tensor:
         """Equation 1: the directions (B, L, D) after each of the clicks (B, L, D)."""
-        n = clicks.shape[1]
-        back = steps_back(n, clicks.device)
-        weights = self.places[back.clamp(0, len(self.places) - 1)].expand(len(clicks), n, n)
+        back = steps_back(is_click)
+        weights = self.places[back.clamp(0, len(self.places) - 1)].expand(len(clicks), -1, -1)
         if self.config.attention:
             weights = weights + clicks @ self.attention @ clicks.mT
         is_read = (back >= 0) & is_click[:, None] | ~is_click[:, :, None]  # no row without any
@@ -182,39 +176,34 @@ class LatentProxy(ProxyModel):
         """
         scale, is_click = self.config.scale, items != PAD
         known = None if torch.is_grad_enabled() else self._tables()
-        directions = self.directions() if known is None else known.directions
+        directions = normalize(self.items, dim=1) if known is None else known.directions
         clicks = directions[items]
         seen = dropout(clicks, self.config.dropout, self.training)
         query = scale * self.short_term(seen, is_click)
-        # equation 2 without b, then what b adds for the items clicked already
+        # equation 2
+        latest = is_latest(items)
+        bias = latest * self.repeat_bias[steps_back(items).clamp(0, PLACES - 1)]
         rows = is_click.nonzero(as_tuple=True)
-        log_z = query.new_zeros(*items.shape, len(self.proxies))
-        log_z = log_z.index_put(rows, self.log_normalisers(query[rows], directions))
-        length, pull = self.proxies.norm(dim=1), clicks @ self.proxies.T
-        bias = self.bias(items)
-        more = torch.expm1(bias) * torch.exp(query @ clicks.mT - scale)  # (B, L, L)
-        share = more @ torch.exp(pull - length) * torch.exp(scale + length - log_z)
-        log_z = log_z + torch.log1p(share.clamp(min=-1 + 1e-6))
+        log_z = query.new_zeros(*items.shape, self.n_proxies)
+        by_proxy = None if known is None else known.by_proxy[:, PAD + 1 :]
+        z = log_normalisers(query[rows], self.proxies, directions[PAD + 1 :], by_proxy)
+        log_z = log_z.index_put(rows, z)
+        log_z = with_bias(log_z, query, self.proxies, clicks, bias, scale)
         own = torch.linalg.vecdot(query, directions[following])
         own = own + (bias * (items[:, None] == following[:, :, None])).sum(dim=2)
         likelihood = own[..., None] + directions[following] @ self.proxies.T - log_z
         likelihood = likelihood * (following != PAD)[..., None]
         # equation 3 for the first click
-        is_first = (is_click & ~pad(is_click[:, :-1], (1, 0)))[..., None]
         log_z_first = self.log_z_first(directions) if known is None else known.log_z_first
-        first = self.log_popularity[items][..., None] + pull - log_z_first
-        click = torch.where(is_first, first, pad(likelihood[:, :-1], (0, 0, 1, 0)))
+        first = self.log_popularity[items][..., None] + clicks @ self.proxies.T - log_z_first
+        later = pad(likelihood[:, :-1], (0, 0, 1, 0))
+        click = torch.where(is_first(items)[..., None], first, later)
         click = click * is_click[..., None]
         # equation 4
         log_prior = self.log_weights.log_softmax(dim=0) if prior is None else prior.log()[:, None]
         addends = click - click.mean(dim=2, keepdim=True)  # small numbers: sums stay exact
         evidence = self.config.temperature * log_prior + addends.cumsum(dim=1)
-        return Reading(query, click, likelihood, evidence, log_z, bias)
-
-    def bias(self, items: Tensor) -> Tensor:
-        """``b`` (B, L, L): after click l, of the item of click u if that is its latest; else 0."""
-        back = steps_back(items.shape[1], items.device)
-        return self.repeat_bias[back.clamp(0, PLACES - 1)] * is_latest(items)
+        return Reading(query, click, likelihood, evidence, log_z, latest, bias)
 
     def log_z_first(self, directions: Tensor) -> Tensor:
         """Logarithm (K,) of the normaliser of equation 3."""
@@ -228,10 +217,8 @@ class LatentProxy(ProxyModel):
         found = self.read(items, following)
         posterior = (found.evidence / self.config.temperature).log_softmax(dim=2)
         log_p = torch.logsumexp(posterior + found.following, dim=2)[is_target]
-        is_first = (items != PAD) & ~pad(items[:, :-1] != PAD, (1, 0))
-        log_p_first = torch.logsumexp(
-            self.log_weights.log_softmax(dim=0) + found.click[is_first], dim=1
-        )
+        log_w = self.log_weights.log_softmax(dim=0)
+        log_p_first = torch.logsumexp(log_w + found.click[is_first(items)], dim=1)
         n = len(log_p) if batch.whole is None else batch.whole.n_targets
         parts = {"next": -log_p.sum() / n, "first": -log_p_first.sum() / n}
         total = parts["next"] + parts["first"]
@@ -271,7 +258,7 @@ class LatentProxy(ProxyModel):
             scores = tile[:, : by_proxy[:, some].shape[1]]
             scores += (share @ by_proxy[:, some]).log_()
             scores += begins * self.log_popularity[some]
-        latest = is_latest(items)[ends]
+        latest = found.latest[ends]
         worth = (found.bias[ends] + self.repeat_level) * latest
         clicked = entries(tiles, items[row] * latest)
         tiles.view(-1).index_add_(0, clicked.flatten(), worth.flatten())
@@ -343,7 +330,7 @@ class LatentProxy(ProxyModel):
         clicked, found = self._read(batch)
         directions = self._tables().directions
         log_z = pad(found.log_z[0, :-1], (0, 0, 1, 0))
-        log_z[(clicked[0] != PAD).int().argmax()] = self._tables().log_z_first
+        log_z[is_first(clicked)[0]] = self._tables().log_z_first
         addends = (directions[items] @ self.proxies.T)[:, None] - log_z  # (n, L, K)
         return (addends - addends.mean(dim=2, keepdim=True)) * (clicked[0] != PAD)[:, None]
 
@@ -405,18 +392,9 @@ class LatentProxy(ProxyModel):
     @property
     def n_proxies(self) -> int:
         """Number K of proxies."""
-        return len(self.proxies)
+        return self.config.n_proxies or self.most_proxies
 
     # -- pieces ----------------------------------------------------------------------------
-
-    def directions(self) -> Tensor:
-        """``ê`` (V, D) of all items; the padding's is 0."""
-        return normalize(self.items, dim=1)
-
-    def log_normalisers(self, queries: Tensor, directions: Tensor) -> Tensor:
-        """``log sum_i exp(s q.ê_i + p_k.ê_i)`` (R, K) of queries ``s q`` (R, D)."""
-        known = None if torch.is_grad_enabled() else self._tables().by_proxy[:, PAD + 1 :]
-        return log_normalisers(queries, self.proxies, directions[PAD + 1 :], known)
 
     def _read(self, batch: SessionBatch, *, cut: bool = True) -> tuple[Tensor, Reading]:
         """The clicks that are read, and what is known after each; nothing is asked of the next."""
@@ -429,7 +407,7 @@ class LatentProxy(ProxyModel):
         made_of = (self.items, self.proxies, self.log_popularity)
         state = [(x.data_ptr(), x._version) for x in made_of]
         if self._kept is None or self._kept[0] != state:
-            directions, length = self.directions(), self.proxies.norm(dim=1)
+            directions, length = normalize(self.items, dim=1), self.proxies.norm(dim=1)
             by_proxy = torch.sub(self.proxies @ directions.T, length[:, None]).exp_()
             log_z_first = self.log_z_first(directions)
             self._kept = state, Tables(directions, by_proxy, length, log_z_first)

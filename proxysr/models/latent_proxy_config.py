@@ -1,4 +1,11 @@
-"""The options of :mod:`proxysr.models.latent_proxy`."""
+"""The options of the latent proxies, and what was tried of them.
+
+What was tried
+--------------
+R@20 of unseen items in test, one seed, 6 epochs, other settings not all equal: one proxy for 60 or
+64 on Online Retail .467 for .470, on a third of Diginetica .425 for .424. Planted interests are
+found at temperature 1, not at 4.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +17,9 @@ class LatentProxyConfig(Settings):
 
     embedding_dim: Count = 64
     """Size d of items and proxies."""
-    n_proxies: Count = 64
-    """Number K of proxies; 1 leaves the short-term interest alone."""
+    n_proxies: Count | None = None
+    """Number K of proxies; 1 leaves the short-term interest alone. If none is named, 64, or one for
+    20 training sessions if that is fewer."""
     temperature: Positive = 4.0
     """Temperature T of the posterior in training. Clicks of a session resemble each other more than
     equation 2 knows, so that at 1 each would count as too much evidence. For use, it is calibrated

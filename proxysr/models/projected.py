@@ -28,7 +28,7 @@ from torch import Tensor
 from torch.nn.functional import max_pool1d
 
 from proxysr.data.sessions import PAD
-from proxysr.models.tiles import FEW, TILE, entries, fill_up, new_tiles
+from proxysr.models.tiles import FEW, TILE, entries, fill_up, new_tiles, side_by_side
 
 BLOCK = 16
 """Items per maximum that is kept of a tile: these are looked through first, for the best items."""
@@ -95,6 +95,10 @@ class Closeness(NamedTuple):
 
     def top(self, k: int) -> tuple[Tensor, Tensor]:
         """The k largest values of each row and their items, (R, k) each, in no order."""
+        if k >= self.block_max.shape[1]:  # of all blocks, there is nothing to leave out
+            found = side_by_side(self.values, self.values.shape[0] * TILE)
+            items = largest(found, k)
+            return found.gather(1, items), items
         # An item among the k best sits in one of the k blocks with the best maxima.
         blocks = largest(self.block_max, k)
         found = _look_up(self.values, blocks, BLOCK).flatten(1)

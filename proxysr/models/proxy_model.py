@@ -12,13 +12,13 @@ that are read, at most ``max_length``.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softmax
 
-from proxysr.config import ConfigError, require
+from proxysr.config import ConfigError, Settings, require
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.models.base import Answer, Ends, LearnedModel
@@ -56,6 +56,10 @@ class ProxyTrace(NamedTuple):
     projected: Tensor | None = None
 
 
+SESSIONS_EACH = 20
+"""Training sessions for each proxy, where a log is too small for more and no number is named."""
+
+
 class ProxyModel(LearnedModel):
     """A model whose sessions are for proxies.
 
@@ -69,6 +73,20 @@ class ProxyModel(LearnedModel):
 
     items: Tensor
     temperature: Tensor
+    most_proxies: ClassVar[int] = 100
+    """Number K of proxies if the settings name none, and the log is not too small for it."""
+
+    @classmethod
+    def settled(cls, config: Settings, train: Sessions) -> Settings:
+        """The same settings; if ``n_proxies`` is None, as many as the training sessions are for."""
+        if getattr(config, "n_proxies", 0) is not None:
+            return config
+        return config.replace(n_proxies=cls.proxies_for(len(train)))
+
+    @classmethod
+    def proxies_for(cls, n_sessions: int) -> int:
+        """How many proxies so many training sessions are for: at least 2, if there are as many."""
+        return min(cls.most_proxies, max(2, n_sessions // SESSIONS_EACH), max(1, n_sessions))
 
     def prepare(self, train: Sessions) -> None:
         """Refuse fewer training sessions than there are proxies.
@@ -80,8 +98,8 @@ class ProxyModel(LearnedModel):
         """
         require(
             not self.chooses or self.n_proxies <= len(train),
-            f"n_proxies is {self.n_proxies}, but there are only {len(train)} training sessions to "
-            "tell proxies apart by. Take fewer: about one for 50 sessions or more.",
+            f"n_proxies is {self.n_proxies}, but there are only {len(train)} training session(s) "
+            f"to tell proxies apart by. Take fewer, such as {self.proxies_for(len(train))}.",
         )
 
     @property

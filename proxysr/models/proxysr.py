@@ -25,12 +25,13 @@ Differences from the paper
 --------------------------
 What the paper leaves open, or states differently from the program its numbers come from, is
 an option of :class:`ProxySRConfig`, in a file of its own with the ablations of Table 5; the
-default follows the program. With the defaults, the loss uses the 100 closest items of each
-position and means instead of sums; positions count from the end in the selector and from the
-start in the encoder; a training session chooses its proxy without its last click. The norms
-in equations 2, 6 and 9 are kept above 1e-12, which the paper need not mention. With
-``sampled_negatives``, the closest items are searched among those drawn for the batch
-(:mod:`proxysr.models.sampling`), which neither the paper nor the program does.
+default follows the program where that does not collapse on other logs, which is said there.
+With the defaults, the loss uses the 1,000 closest items of each position and means instead of
+sums; positions count from the end in the selector and from the start in the encoder; a training
+session chooses its proxy without its last click. The norms in equations 2, 6 and 9 are kept
+above 1e-12, which the paper need not mention. With ``sampled_negatives``, the closest items are
+searched among those drawn for the batch (:mod:`proxysr.models.sampling`), which neither the
+paper nor the program does.
 
 Differences from the authors' program
 -------------------------------------
@@ -90,11 +91,13 @@ class ProxySR(ProxyModel):
 
     Config = ProxySRConfig
     config: ProxySRConfig
+    learning_rate = 5e-3
 
     def __init__(self, n_items: int, config: ProxySRConfig | None = None) -> None:
         super().__init__(n_items, config)
         c = self.config
-        d, hidden = c.embedding_dim, (c.embedding_dim + c.n_proxies) // 2
+        d, k = c.embedding_dim, self.n_proxies
+        hidden = (d + k) // 2
         self.max_length = c.max_length
         self.schedule_epochs = c.anneal_epochs if c.chooses else 0
         # all positions of a training session share its proxy and its hyperplane
@@ -109,22 +112,22 @@ class ProxySR(ProxyModel):
 
         self.items = table(n_items + 1)
         if c.selects_proxy:
-            self.proxies = table(c.n_proxies)
+            self.proxies = table(k)
         if c.projection:
-            self.normals = table(c.n_proxies)
+            self.normals = table(k)
         if c.has_proxy or c.projection:
             self.proxy_positions = table(c.max_length + 1)
         if c.has_short_term:
             self.short_term_positions = table(c.max_length)
         if c.chooses:
             self.w1 = table(d, hidden, c.init_std_selector)
-            self.w2 = table(hidden, c.n_proxies, c.init_std_selector)
+            self.w2 = table(hidden, k, c.init_std_selector)
         if c.has_short_term:
             self.encoder = self._new_encoder()
         if c.proxy_by == "encoding":
             self.proxy_encoder = self._new_encoder()
         self.n_known_users = c.n_users
-        self.user_bias = nn.Parameter(torch.zeros(c.n_users, c.n_proxies)) if c.n_users else None
+        self.user_bias = nn.Parameter(torch.zeros(c.n_users, k)) if c.n_users else None
         self.dropout = nn.Dropout(c.dropout)
         self.register_buffer("temperature", torch.tensor(float(c.temperature_start)))
         self.search = ProjectedSearch()
@@ -229,7 +232,7 @@ class ProxySR(ProxyModel):
     @property
     def n_proxies(self) -> int:
         """Number K of proxies."""
-        return self.config.n_proxies
+        return self.config.n_proxies or self.most_proxies
 
     @property
     def chooses(self) -> bool:

@@ -16,10 +16,17 @@ TOP = 20
 """The list that it is chosen by: MRR of so many items."""
 
 
-def steps_back(n: int, device: torch.device) -> Tensor:
-    """``l - u`` (n, n): steps back from column l to u; below 0 for later columns."""
-    column = torch.arange(n, device=device)
+def steps_back(items: Tensor) -> Tensor:
+    """``l - u`` (L, L): steps back from click l of (B, L) to u; below 0 for later ones."""
+    column = torch.arange(items.shape[1], device=items.device)
     return column[:, None] - column
+
+
+def is_first(items: Tensor) -> Tensor:
+    """Whether a click (B, L) is the first one of its session, padded on the left."""
+    is_click = items != PAD
+    is_click[:, 1:] &= items[:, :-1] == PAD
+    return is_click
 
 
 def is_latest(items: Tensor) -> Tensor:
@@ -36,7 +43,7 @@ def is_latest(items: Tensor) -> Tensor:
              [0, 1, 1]]], dtype=torch.int32)
     """
     n, is_click = items.shape[1], items != PAD
-    back = steps_back(n, items.device)
+    back = steps_back(items)
     again = (items[:, :, None] == items[:, None]) & (back < 0)  # (B, u, v): on the same, later
     next_click = torch.where(again.any(dim=2), again.int().argmax(dim=2), n)
     column = torch.arange(n, device=items.device)

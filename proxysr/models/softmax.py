@@ -101,9 +101,13 @@ class SoftmaxModel(LearnedModel):
         """
         return embedding(items, self.items, padding_idx=PAD, sparse=True)
 
+    def outputs(self, items: Tensor | None = None) -> Tensor:
+        """What sessions are compared with: vectors of items (n,), or of all, (V, D)."""
+        return self.items if items is None else self.embed(items)
+
     def logits(self, vectors: Tensor) -> Tensor:
         """Scores (R, V) of all items, column ``PAD`` -inf."""
-        scores = vectors @ self.items.T
+        scores = vectors @ self.outputs().T
         if self.biases is not None:
             scores += self.biases
         scores[:, PAD] = -torch.inf
@@ -116,14 +120,14 @@ class SoftmaxModel(LearnedModel):
         batch.
         """
         if self.sampler is None:
-            total = cross_entropy_over_all(vectors, self.items, targets, bias=self.biases)
+            total = cross_entropy_over_all(vectors, self.outputs(), targets, bias=self.biases)
         else:
             drawn = self.sampler.draw()
             some = torch.cat([drawn, targets])
             bias = -self.sampler.log_expected[some]
             if self.biases is not None:
                 bias = bias + self.biases.gather(0, some, sparse_grad=True)
-            total = sampled_cross_entropy(vectors, self.embed(some), bias, drawn, targets)
+            total = sampled_cross_entropy(vectors, self.outputs(some), bias, drawn, targets)
         return total / (len(targets) if whole is None else whole.n_targets)
 
     def loss(self, batch: SessionBatch) -> Loss:
@@ -144,7 +148,7 @@ class SoftmaxModel(LearnedModel):
     @torch.no_grad()
     def score_tiles(self, batch: SessionBatch) -> Tensor:
         """The same, a tile of items at a time."""
-        return product_tiles(self.vectors(batch), self.items, self.biases)
+        return product_tiles(self.vectors(batch), self.outputs(), self.biases)
 
     @torch.no_grad()
     def represent(self, batch: SessionBatch) -> Tensor:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,10 +16,14 @@ from tqdm.auto import tqdm
 from proxysr import paths
 from proxysr.config import ConfigError, require, unknown
 from proxysr.files import read_json, write_json
+from proxysr.leftovers import remove, scratch_folder
 from proxysr.notebooks.durations import left, said_seconds
 from proxysr.notebooks.index import Page, write_index
 from proxysr.notebooks.marks import mark_of, read_mark
 from proxysr.notebooks.parameters import fitting
+
+PATIENCE = 20.0
+"""Most seconds that a notebook's process takes to end when asked to."""
 
 
 class NotebookError(ValueError):
@@ -80,8 +82,11 @@ def run_notebooks(
     others = [path.stem for path in chosen_notebooks(None)]
     values = fitting(chosen, params or {}, others)
     out.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix="proxysr-"))  # short: sockets have a longest name
-    order = [_job(source, values[source], out, work, progress and jobs == 1) for source in chosen]
+    work = scratch_folder()
+    order = [
+        _job(source, values[source], out, work / str(number), progress and jobs == 1)
+        for number, source in enumerate(chosen)  # a short name: sockets have a longest one
+    ]
     waiting = [job for job in order if not (resume and job.is_done())]
     done = {job.source: job.kept() for job in order if job not in waiting}
     running: list[tuple[_Job, subprocess.Popen[bytes]]] = []
@@ -106,8 +111,9 @@ def run_notebooks(
     finally:
         for _, process in running:
             process.terminate()
-            process.wait()
-        shutil.rmtree(work, ignore_errors=True)
+        for _, process in running:
+            _wait(process)
+        remove(work)
     pages = [done[job.source] for job in order]
     index = write_index(
         out, sorted([*pages, *_earlier(out, chosen)], key=lambda p: p.notebook.stem)
@@ -116,6 +122,15 @@ def run_notebooks(
     if problems:
         raise NotebookError("\n".join(problems))
     return [*(page.page for page in pages), index]
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    """Wait until a process that was asked to end has ended its kernel and itself."""
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 class _Job(NamedTuple):
@@ -175,8 +190,7 @@ class _Job(NamedTuple):
         )
 
 
-def _job(source: Path, values: dict[str, Any], out: Path, work: Path, progress: bool) -> _Job:
-    folder = work / source.stem
+def _job(source: Path, values: dict[str, Any], out: Path, folder: Path, progress: bool) -> _Job:
     folder.mkdir()
     filled = {
         name: paths.placed(value) if isinstance(value, str) else value

@@ -12,12 +12,21 @@ import time
 from pathlib import Path
 from typing import Any
 
-from proxysr.files import read_json, write_json
+from proxysr.files import explained, read_json, write_json
+from proxysr.stopping import end_with_parent, ending_on_sigterm
+from proxysr.text import visible
 
 
 def main(job_file: str) -> None:
     """Execute the notebook of a job, write its page, and tell the result."""
     job = read_json(Path(job_file))
+    try:
+        _run(job)
+    except OSError as error:  # a disk that is full, and no fault of the notebook
+        sys.exit(visible(str(explained(error, Path(job["target"])) or error)))
+
+
+def _run(job: dict[str, Any]) -> None:
     started = time.perf_counter()
     problem = execute(job)
     seconds = round(time.perf_counter() - started, 1)
@@ -65,4 +74,6 @@ def execute(job: dict[str, Any]) -> dict[str, Any] | None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    end_with_parent()
+    with ending_on_sigterm():
+        main(sys.argv[1])

@@ -11,6 +11,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from proxysr.text import all_visible
+
 PATIENCE = 120  # seconds; a browser that starts on a busy machine takes its time
 
 
@@ -28,7 +30,7 @@ def draw(fig: go.Figure, scale: float = 2) -> bytes:
     """
     layout = fig.layout
     size = {"width": layout.width or 820, "height": layout.height or 420, "scale": scale}
-    return _browser().draw(fig.to_dict(), {"format": "png"} | size)
+    return _browser().draw(all_visible(fig.to_dict()), {"format": "png"} | size)
 
 
 @cache

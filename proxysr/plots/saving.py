@@ -15,6 +15,7 @@ from proxysr import __version__, paths
 from proxysr.config import require
 from proxysr.files import replacing, write_json
 from proxysr.plots.drawing import DrawingError, draw
+from proxysr.text import all_visible, write_table
 
 PLOTLY_JS = "plotly.min.js"
 
@@ -37,6 +38,7 @@ def save_figure(
     name: str,
     *,
     table: pd.DataFrame | None = None,
+    formulas: bool = False,
     folder: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
     command: str | None = None,
@@ -55,6 +57,8 @@ def save_figure(
         Letters, digits, ``-`` and ``_``.
     table : DataFrame, optional
         The numbers that the figure shows, written as CSV without the index.
+    formulas : bool
+        Leave text in the CSV that spreadsheets would compute, see :func:`proxysr.text.write_table`.
     folder : str or Path, optional
         By default the project's figures.
     settings : mapping, optional
@@ -74,7 +78,7 @@ def save_figure(
     picture = _picture(fig, png)
     if table is not None:
         with replacing(csv) as temporary:
-            table.to_csv(temporary, index=False, float_format="%.6g")
+            write_table(table, temporary, formulas=formulas, float_format="%.6g")
     about = {
         "name": name,
         "title": fig.layout.title.text or name,
@@ -88,7 +92,8 @@ def save_figure(
 
 
 def _page(fig: go.Figure, name: str) -> str:
-    return str(fig.to_html(include_plotlyjs=PLOTLY_JS, full_html=True, div_id=name))
+    shown = go.Figure(all_visible(fig.to_dict()))
+    return str(shown.to_html(include_plotlyjs=PLOTLY_JS, full_html=True, div_id=name))
 
 
 def _write_plotly_js(folder: Path) -> None:

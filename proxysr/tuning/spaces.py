@@ -14,7 +14,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from proxysr.config import ConfigError, Settings, coerce, plain_type, require, unknown
-from proxysr.files import read_json
+from proxysr.files import read_json, read_yaml
 from proxysr.models import learns, model_class
 from proxysr.training import FOR_COUNTING, TrainConfig
 
@@ -32,6 +32,15 @@ OF_ALL: Space = {
     "embedding_dim": [16, 32, 64, 128],
 }
 """What the paper tunes of every model, but for dropout, which models name in their own ways."""
+
+OF_STAN: Space = {
+    "n_neighbours": [50, 100, 200, 500, 1000],
+    "sample_size": [1000, 2500, 5000, 10000],
+    "lambda_click": [1.0, 2.0, 3.5, 7.0],
+    "lambda_age": [0.1, 0.2, 0.5, 1.0, 2.0],
+    "lambda_item": [1.0, 2.0, 3.5, 7.0],
+}
+"""What STAN and VSTAN have in common."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +92,9 @@ SPACES: dict[str, SearchSpace] = {
     "srgnn": _of_paper(),
     "fgnn": _of_paper(),
     "csrm": _of_paper("dropout_items", "dropout"),
-    "grec": _of_paper(),
+    "grec": _of_paper("dropout"),
     "gcegnn": _of_paper("dropout", "dropout_aggregator"),
+    "core": _of_paper("dropout", "dropout_session", "dropout_items"),
     "hrnn": _of_paper("dropout_user", "dropout_session", "dropout_init"),
     "mean": _of_paper(),
     "cooccurrence": SearchSpace(
@@ -93,6 +103,7 @@ SPACES: dict[str, SearchSpace] = {
             "direction": ["both", "forward"],
             "step_weight": ["reciprocal", "none"],
             "self_pairs": [False, True],
+            "half_life": [0.0, 0.1, 0.2, 0.5, 1.0],
         },
         "Chosen here: the options of the model, and windows from the next click to all.",
     ),
@@ -104,6 +115,20 @@ SPACES: dict[str, SearchSpace] = {
             "neighbour_weight": ["linear", "reciprocal", "none"],
         },
         "Chosen here, around the default settings.",
+    ),
+    "stan": SearchSpace(OF_STAN, "Chosen here, around the default settings."),
+    "vstan": SearchSpace(
+        OF_STAN | {"lambda_neighbour": [1.0, 3.5, 10.0], "idf_weight": [0.0, 1.0, 3.0]},
+        "Chosen here, around the default settings.",
+    ),
+    "slist": SearchSpace(
+        {
+            "alpha": [0.2, 0.4, 0.6, 0.8],
+            "lambda_step": [0.25, 0.5, 1.0, 2.0, 4.0],
+            "lambda_click": [0.5, 1.0, 2.0, 4.0],
+            "lambda_age": [0.1, 0.2, 0.5, 1.0, 2.0],
+        },
+        "What the authors tune, and their values; ages chosen here, as shares of time.",
     ),
 }
 
@@ -124,15 +149,7 @@ def default_space(model: str) -> Space:
 def read_space(path: str | Path) -> Space:
     """A space from a JSON or YAML file; :func:`checked_space` checks its names and values."""
     path = Path(path)
-    if path.suffix == ".json":
-        found = read_json(path)
-    else:
-        import yaml
-
-        try:
-            found = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} is not valid YAML ({error}).") from None
+    found = read_json(path) if path.suffix == ".json" else read_yaml(path)
     require(
         isinstance(found, dict) and len(found) > 0,
         f"{path} holds no search space: lines such as 'margin: [0.1, 0.5]' are expected.",

@@ -29,8 +29,10 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
-from proxysr.files import check_writable, locked, read_object, replacing, write_json
+from proxysr.files import check_writable, read_object, replacing, write_json
 from proxysr.findings import CRITERION
+from proxysr.locks import locked
+from proxysr.text import write_table
 from proxysr.tuning.spaces import Space, distributions
 
 JOURNAL = "journal.log"
@@ -199,7 +201,7 @@ class StudyDir:
     def write_table(self) -> None:
         """``trials.csv``."""
         with replacing(self.path / "trials.csv") as temporary:
-            self.table().to_csv(temporary, index=False)
+            write_table(self.table(), temporary)
 
     def table(self) -> pd.DataFrame:
         """One row a trial; see :func:`trials`."""

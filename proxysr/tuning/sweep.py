@@ -27,11 +27,14 @@ from proxysr.data.sessions import SessionSplit
 from proxysr.findings import CRITERION
 from proxysr.models import DEFAULT
 from proxysr.runs import train_run
+from proxysr.stopping import end_with_parent, ending_on_sigterm
 from proxysr.training import TrainState
 from proxysr.tuning.spaces import Space, checked_space, default_space, split_settings
 from proxysr.tuning.study import STOPPED, Claim, StudyDir
 
 STARTUP = 5
+PATIENCE = 20.0
+"""Most seconds that a worker takes to end when asked to."""
 
 
 class TuneConfig(Settings):
@@ -222,6 +225,10 @@ def _work_in_processes(jobs: int, arguments: tuple[Any, ...]) -> None:
         for worker in workers:
             if worker.pid is not None:
                 worker.terminate()  # what it leaves can be continued
+        for worker in workers:
+            if worker.pid is not None:
+                worker.join(PATIENCE)
+                worker.kill()
                 worker.join()
     if not errors.empty():
         raise ValueError(errors.get())
@@ -239,8 +246,10 @@ def _worker(
     """One of several processes: nothing on stdout, errors as text for the one that started it."""
     sys.stdout = sys.stderr
     torch.set_num_threads(threads)
+    end_with_parent()
     try:
-        _work(data_dir, StudyDir(study_dir, storage), plan, n_trials, progress, bars=False)
+        with ending_on_sigterm():
+            _work(data_dir, StudyDir(study_dir, storage), plan, n_trials, progress, bars=False)
     except KeyboardInterrupt:
         sys.exit(130)
     except (ValueError, OSError, RuntimeError) as error:

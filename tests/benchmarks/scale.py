@@ -126,7 +126,7 @@ def built(args: argparse.Namespace, name: str) -> tuple[SessionSplit, LearnedMod
     """The split, and a new model for it."""
     settings: dict[str, Any] = {"embedding_dim": args.dim, "sampled_negatives": args.sampled}
     if name == "proxysr":
-        settings["n_proxies"] = args.proxies
+        settings |= {"n_proxies": args.proxies, "n_negatives": 100}
     split = SessionSplit.load(args.folder / "split")
     model = create(name, split.n_items, settings)
     assert isinstance(model, LearnedModel)

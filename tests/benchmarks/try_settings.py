@@ -21,13 +21,14 @@ from typing import Any
 import pandas as pd
 
 from proxysr.notebooks.comparison import Variant, train_variants
+from proxysr.presets import PROGRAM
 
 EPOCHS, PATIENCE, BATCH_SIZE, DIM = 15, 3, 32, 64
 RATES = (2e-3, 6e-3)
 RATES_OF = {"proxysr": (5e-4, 1e-3), "grec": (1e-3, 2e-3)}
 PENALTY = 1e-5
 SETTINGS: dict[str, dict[str, Any]] = {
-    "proxysr": {"n_proxies": 100, "anneal_epochs": 9},
+    "proxysr": PROGRAM | {"embedding_dim": DIM, "n_proxies": 100, "anneal_epochs": 9},
     "mean": {},
     "gru4rec": {"dropout_hidden": 0.25},
     "narm": {"hidden_dim": 64},
@@ -38,7 +39,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "repeatnet": {"dropout": 0.5},
     "csrm": {},
     "fgnn": {"n_layers": 1, "n_heads": 4},
-    "grec": {"dilations": (1, 2), "init_std": 0.02},
+    "grec": {"dilations": (1, 2), "tied_items": True, "output_bias": False, "dropout": 0.3},
 }
 
 

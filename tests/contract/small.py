@@ -16,7 +16,8 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "proxysr": {
         "embedding_dim": 16, "n_proxies": 8, "n_negatives": 20, "max_length": 12,
-        "init_std": 0.1, "anneal_epochs": 3,
+        "init_std": 0.1, "init_std_selector": 1.0, "anneal_epochs": 3, "margin": 0.1,
+        "lambda_dist": 0.2,
     },
     "gru4rec": {"embedding_dim": 16, "max_length": 12},
     "narm": {"embedding_dim": 16, "hidden_dim": 16, "max_length": 12, "dropout_session": 0.1},
@@ -31,6 +32,10 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "grec": {"embedding_dim": 16, "max_length": 12, "dilations": (1, 2)},
     "gcegnn": {"embedding_dim": 16, "max_length": 12, "n_neighbors": 6, "dropout": 0.0},
+    "core": {
+        "embedding_dim": 16, "max_length": 12, "inner_dim": 32, "dropout": 0.0,
+        "dropout_session": 0.0, "dropout_items": 0.0,
+    },
     "hrnn": {"embedding_dim": 16, "max_length": 12},
     "mean": {"embedding_dim": 16, "max_length": 12},
     "popularity": {},
@@ -39,6 +44,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "vsknn": {
         "n_neighbours": 50, "sample_size": 100, "click_weight": "reciprocal", "max_length": 12,
     },
+    "stan": {"n_neighbours": 50, "sample_size": 100, "lambda_click": 1.0, "max_length": 12},
+    "vstan": {"n_neighbours": 50, "sample_size": 100, "lambda_click": 1.0, "max_length": 12},
+    "slist": {"alpha": 0.2, "lambda_click": 1.0, "max_length": 12},
 }  # fmt: skip
 """Settings under which models of ``MODELS`` learn a tiny task in seconds; else the defaults."""
 
@@ -50,6 +58,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "latent_proxy, attention": {"attention": True},
     "latent_proxy, one proxy": {"n_proxies": 1},
     "gru4rec, drawn negatives": {"sampled_negatives": 15},
+    "core, all clicks alike": {"weights": "alike"},
     "hrnn, all": {"variant": "all"},
     "hrnn, by proxies": {"proxysr": ("embedding_dim=4", "n_proxies=3", "init_std=0.1")},
 }
@@ -58,7 +67,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 NAMES = [*MODELS, *VARIANTS]
 """All that is held to the contract."""
 
-ORDERLESS = {"mean", "proxysr, p(s) only"}
+ORDERLESS = {"mean", "core, all clicks alike", "proxysr, p(s) only"}
 """Models that can find a session's cycle, not the next step.
 
 For them it is a bag of items, or one of so few proxies that there is none for every step.

@@ -293,7 +293,7 @@ def floats(path: Path) -> None:
         (
             "split.json",
             header(format="proxysr-split", version=1),
-            r"split\.json is damaged: it has no provenance",
+            r"split\.json is damaged: it has no 'provenance'",
         ),
         ("train/items.npy", Path.unlink, r"items\.npy is missing or damaged"),
         ("train/items.npy", cut, r"items\.npy is missing or damaged"),

@@ -18,7 +18,7 @@ from proxysr.training import TrainConfig
 N_ITEMS = 48
 HOSTILE = '<img src=x onerror="alert(1)">&amp;'
 SETTINGS = {"embedding_dim": 8, "n_proxies": 6, "init_std": 0.3, "n_negatives": 5, "margin": 0.5,
-            "anneal_epochs": 3}  # fmt: skip
+            "anneal_epochs": 3, "lambda_dist": 0.2, "init_std_selector": 1.0}  # fmt: skip
 
 
 def split_of(n: int = 60, *, known: bool = True) -> SessionSplit:

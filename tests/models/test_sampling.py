@@ -202,7 +202,7 @@ def test_no_gradient_is_as_large_as_a_table_of_items(name: str) -> None:
             "negatives='all' takes all items: it is 0 then; received 800",
         ),
         (
-            "proxysr", {"sampled_negatives": 201},
+            "proxysr", {"sampled_negatives": 201, "n_negatives": 100},
             "To find 100 negatives among them, sampled_negatives is at least 202, or 0 for all",
         ),
     ],

@@ -25,6 +25,8 @@ OPTIONS: list[dict[str, Any]] = [
     {"self_pairs": True},
     {"self_pairs": True, "direction": "forward", "normalisation": "none"},
     {"max_length": 4, "recency_weight": "linear"},
+    {"half_life": 0.3},
+    {"half_life": 2.0, "step_weight": "none", "direction": "forward"},
 ]
 
 
@@ -37,13 +39,15 @@ def _float64() -> Iterator[None]:
 
 def matrix(c: cooccurrence.CooccurrenceConfig) -> dict[int, dict[int, float]]:
     beside: dict[int, dict[int, float]] = defaultdict(lambda: defaultdict(float))
-    for session in TRAIN:
+    for row_number, session in enumerate(TRAIN):
+        age = 1 - row_number / (len(TRAIN) - 1)  # starts are not known: the order is the time
+        worth = 0.5 ** (age / c.half_life) if c.half_life else 1.0
         for i, first in enumerate(session):
             for j, second in enumerate(session):
                 step = j - i
                 if not 0 < step <= c.window or (first == second and not c.self_pairs):
                     continue
-                weight = 1 / step if c.step_weight == "reciprocal" else 1.0
+                weight = worth / step if c.step_weight == "reciprocal" else worth
                 beside[first][second] += weight
                 if c.direction == "both":
                     beside[second][first] += weight
@@ -91,6 +95,7 @@ def test_memory_budgets_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"window": 0}, "window is at least 1; received 0"),
         ({"max_length": 0}, "max_length is at least 1; received 0"),
+        ({"half_life": -1}, "half_life is not negative; received -1"),
         ({"direction": "back"}, "direction is one of 'both', 'forward'; received 'back'"),
         ({"recency_weight": "log"}, "recency_weight is one of 'linear', 'reciprocal', 'none'"),
     ],

@@ -58,6 +58,12 @@ def local_vector(model: CSRM, clicks: list[int]) -> Tensor:
     return weighed([v @ torch.sigmoid(a1 @ states[-1] + a2 @ h) for h in states], states)
 
 
+def standard(x: Tensor) -> Tensor:
+    mean = sum(x) / len(x)
+    variance = sum((x - mean) ** 2) / len(x)
+    return (x - mean) / torch.sqrt(variance + 1e-10)
+
+
 def vector(model: CSRM, clicks: list[int]) -> Tensor:
     local = local_vector(model, clicks)
     global_ = gru(model.global_encoder, [model.items[item] for item in clicks])[-1]
@@ -66,6 +72,8 @@ def vector(model: CSRM, clicks: list[int]) -> Tensor:
         cosines = [(local @ m / (local.norm() * m.norm()), m) for m in model.memory]
         nearest = sorted(cosines, key=lambda pair: -pair[0].item())[: model.config.n_neighbours]
         outer = weighed([cosine for cosine, _ in nearest], [m for _, m in nearest])
+    if model.config.standardised:
+        local, global_, outer = standard(local), standard(global_), standard(outer)
     gate = torch.sigmoid(model.gate.weight[0] @ torch.cat([local, global_, outer]))
     inner, outer = torch.cat([local, global_]), torch.cat([outer, outer])
     return model.decoder.weight @ (gate * inner + (1 - gate) * outer)
@@ -83,9 +91,10 @@ def literal_loss(model: CSRM) -> Tensor:
     return sum(terms) / len(terms)
 
 
+@pytest.mark.parametrize("standardised", [True, False])
 @pytest.mark.parametrize("n_in_memory", [0, 2, 6])
-def test_loss_and_gradient(n_in_memory: int) -> None:
-    model = build()
+def test_loss_and_gradient(n_in_memory: int, standardised: bool) -> None:
+    model = build(standardised=standardised)
     model.memory = torch.randn(n_in_memory, 5, dtype=torch.float64)
     expected, got = literal_loss(model), model.loss(batch()).total
     assert abs((got - expected).item()) < 1e-9

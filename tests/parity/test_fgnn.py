@@ -31,8 +31,8 @@ def literal_layer(
             attention = torch.cat([layer.att_own[k], layer.att_other[k], layer.att_weight[k, None]])
             exponentials = {}
             for j in states:
-                if edges[j, i]:
-                    weight = torch.tensor([edges[j, i]], dtype=torch.float64)
+                if edges[i, j]:
+                    weight = torch.tensor([edges[i, j]], dtype=torch.float64)
                     e = attention @ torch.cat([w @ states[i], w @ states[j], weight])
                     exponentials[j] = torch.exp(e if e > 0 else 0.2 * e)
             total = sum(exponentials.values())
@@ -54,7 +54,9 @@ def literal_gru(cell: torch.nn.GRUCell, x: Tensor, h: Tensor) -> Tensor:
 def literal_vector(model: FGNN, clicks: list[int]) -> Tensor:
     """The vector of one session."""
     c = model.config
-    edges = Counter(pairwise(clicks))
+    edges = Counter(pairwise(clicks))  # from a node to those it attends to
+    if c.edges == "before":
+        edges = Counter({(after, before): n for (before, after), n in edges.items()})
     for item in set(clicks):
         edges[item, item] = edges[item, item] or 1
     states = {item: model.items[item] for item in dict.fromkeys(clicks)}
@@ -85,7 +87,14 @@ def build(**options: Any) -> FGNN:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"n_layers": 1, "n_questions": 2}, {"n_layers": 3, "n_heads": 2}], ids=str
+    "options",
+    [
+        {},
+        {"n_layers": 1, "n_questions": 2},
+        {"n_layers": 3, "n_heads": 2, "edges": "before"},
+        {"n_last_heads": 1},
+    ],
+    ids=str,
 )
 def test_vectors_scores_loss_and_gradient(options: dict[str, Any]) -> None:
     model = build(**options)
@@ -98,6 +107,11 @@ def test_the_order_of_clicks_counts_where_it_changes_the_graph() -> None:
     assert (there - back).abs().max() > 1e-3
     same_graph = [literal_vector(model, clicks) for clicks in ([1, 2, 1, 3, 1], [1, 3, 1, 2, 1])]
     torch.testing.assert_close(*same_graph)
+
+
+def test_a_negative_number_of_heads_is_refused() -> None:
+    with pytest.raises(ConfigError, match="n_last_heads is not negative; received -1"):
+        FGNN.Config(n_last_heads=-1)
 
 
 @pytest.mark.parametrize("name", ["n_layers", "n_heads", "n_questions"])

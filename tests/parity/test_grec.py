@@ -65,18 +65,21 @@ def block(layer: Block, x: list[Tensor], dilation: int, *, causal: bool) -> list
 
 
 def gelu(x: Tensor) -> Tensor:
-    return x * (1 + torch.erf(x / math.sqrt(2))) / 2
+    return x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2
 
 
 def literal_vector(model: GRec, clicks: list[int], t: int, gaps: set[int]) -> Tensor:
     """What is known of click t + 1 of a whole session with gaps at some positions."""
-    dilations = model.config.dilations
-    x = [model.gap if j in gaps else model.encoder_items[item] for j, item in enumerate(clicks)]
+    dilations, tied = model.config.dilations, model.config.tied_items
+    of_encoder, of_decoder = (
+        (model.items, model.items) if tied else (model.encoder_items, model.decoder_items)
+    )
+    x = [model.gap if j in gaps else of_encoder[item] for j, item in enumerate(clicks)]
     for layer, dilation in zip(model.encoder, dilations, strict=True):
         x = block(layer, x, dilation, causal=False)
     y = []
     for j in range(t + 1):
-        joint = x[j] + model.decoder_items[clicks[j]]
+        joint = x[j] + of_decoder[clicks[j]]
         wide = gelu(model.widen.weight @ joint + model.widen.bias)
         y.append(joint + model.narrow.weight @ wide + model.narrow.bias)
     for layer, dilation in zip(model.decoder, dilations, strict=True):
@@ -85,7 +88,8 @@ def literal_vector(model: GRec, clicks: list[int], t: int, gaps: set[int]) -> Te
 
 
 def scores_of(model: GRec, vector: Tensor) -> list[Tensor]:
-    return [vector @ model.items[i] + model.bias[i] for i in range(1, N_ITEMS + 1)]
+    bias = torch.zeros(N_ITEMS + 1) if model.bias is None else model.bias
+    return [vector @ model.items[i] + bias[i] for i in range(1, N_ITEMS + 1)]
 
 
 def literal_loss(model: GRec, before: list[tuple[int, int]]) -> Tensor:
@@ -102,7 +106,14 @@ def literal_loss(model: GRec, before: list[tuple[int, int]]) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"gap_share": 1.0}, {"kernel_size": 5, "dilations": (3,)}], ids=str
+    "options",
+    [
+        {},
+        {"gap_share": 1.0},
+        {"kernel_size": 5, "dilations": (3,)},
+        {"tied_items": True, "output_bias": False},
+    ],
+    ids=str,
 )
 def test_loss_and_gradient(options: dict[str, Any]) -> None:
     model = build(**options)
@@ -127,6 +138,24 @@ def test_scores_come_from_the_prefix_without_gaps() -> None:
         expected = torch.stack(scores_of(model, vector))
         assert (scores[row, 1:] - expected).abs().max() < 1e-9
     torch.testing.assert_close(scores[2], scores[3])
+
+
+def test_it_starts_from_small_weights_and_no_biases() -> None:
+    model = GRec(400, GRec.Config(embedding_dim=32))
+    for name, parameter in model.named_parameters():
+        if parameter.ndim == 2:
+            assert parameter.abs().max() <= 0.04, name
+            assert 0.015 < parameter.std() < 0.02, name  # of a normal one cut at two deviations
+        elif name != "gap":
+            assert (parameter == float("norms" in name and name.endswith("weight"))).all(), name
+
+
+def test_dropped_entries_change_the_loss_but_no_score() -> None:
+    model = build(dropout=0.5, gap_share=1.0)
+    losses = {model.loss(batch()).total.item() for _ in range(3)}
+    assert len(losses) == 3
+    model.eval()
+    assert torch.equal(model.score(batch()), model.score(batch()))
 
 
 def test_encode_reads_prefixes() -> None:
@@ -179,6 +208,7 @@ def test_the_clicks_after_a_gap_are_seen_in_training() -> None:
         ({"dilations": ()}, r"dilations are one or more numbers from 1 on; received \[\]"),
         ({"dilations": (1, 0)}, r"dilations are one or more .*; received \[1, 0\]"),
         ({"kernel_size": 2}, "kernel_size is an odd number from 1 on; received 2"),
+        ({"dropout": 1}, r"dropout is in \[0, 1\); received 1"),
     ],
 )
 def test_settings_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:

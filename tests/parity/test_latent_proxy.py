@@ -16,6 +16,7 @@ from proxysr.evaluation import evaluate, rank_of
 from proxysr.history import posteriors, priors
 from proxysr.models import latent_proxy, repeats
 from proxysr.models.latent_proxy import PLACES, LatentProxy, LatentProxyConfig
+from proxysr.optimizer import RowAdam
 
 N_ITEMS, K = 9, 3
 SESSIONS = [[4, 2, 7, 2, 2, 9, 4], [9], [3, 3, 5, 1], [8, 8], [1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 5, 5]]
@@ -255,6 +256,18 @@ def test_the_item_tables_follow_the_parameters() -> None:
         model.proxies += 1.0
     after = model.score(batch_of(SESSIONS))
     assert not torch.allclose(before.exp(), after.exp())
+    torch.testing.assert_close(after[0], Literal(model).scores(SESSIONS[0]), rtol=0, atol=1e-9)
+
+
+def test_the_item_tables_follow_the_steps_of_training() -> None:
+    """In the same mode, and by an optimizer whose fused steps leave no other trace."""
+    model = model_of()
+    model.score(batch_of(SESSIONS))  # makes the tables
+    optimizer = RowAdam(model.parameters(), lr=0.1, fused=True)
+    targets = torch.tensor([[2, 7, 9]])
+    model.loss(SessionBatch(torch.tensor([[4, 2, 7]]), torch.tensor([3]), targets)).total.backward()
+    optimizer.step()
+    after = model.score(batch_of(SESSIONS))
     torch.testing.assert_close(after[0], Literal(model).scores(SESSIONS[0]), rtol=0, atol=1e-9)
 
 

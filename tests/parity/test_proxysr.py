@@ -20,8 +20,9 @@ from tests.parity import literal_proxysr as literal
 
 N_ITEMS = 23
 SMALL = {
-    "embedding_dim": 6, "n_proxies": 5, "n_negatives": 4, "max_length": 9,
-    "lambda_orthog": 0.3, "init_std": 0.3, "temperature_start": 0.7, "n_users": 2,
+    "embedding_dim": 6, "n_proxies": 5, "n_negatives": 4, "max_length": 9, "margin": 0.1,
+    "lambda_dist": 0.2, "lambda_orthog": 0.3, "init_std": 0.3, "init_std_selector": 1.0,
+    "temperature_start": 0.7, "n_users": 2,
 }  # fmt: skip
 OPTIONS: list[dict[str, Any]] = [
     {},
@@ -91,8 +92,12 @@ def batch() -> SessionBatch:
     )
 
 
+@pytest.mark.parametrize("dense", [0, 100])  # gradients row by row, or as products
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_loss_and_gradient(options: dict[str, Any]) -> None:
+def test_loss_and_gradient(
+    options: dict[str, Any], dense: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hinge_module, "DENSE", dense)
     model = build(**options)
     expected = literal.loss(model, batch())
     names = [name for name, _ in model.named_parameters()]
@@ -271,7 +276,7 @@ def test_forced_proxy_and_temperature() -> None:
 
 
 def test_annealing() -> None:
-    model = build(temperature_start=3.0)
+    model = build(temperature_start=3.0, anneal_epochs=10)
     seen = []
     for epoch in range(13):
         model.start_epoch(epoch)

@@ -178,7 +178,7 @@ def test_proxysr_is_left_alone_until_the_temperature_has_come_to_its_end(tune_da
         return sweep._plan(tune_data, model, space, fixed, TuneConfig(**options))["warmup"]
 
     space = {"margin": [0.1, 0.2]}
-    assert warmup("proxysr", space) == 10
+    assert warmup("proxysr", space) == 6
     assert warmup("proxysr", space, fixed={"anneal_epochs": 4}) == 4
     assert warmup("proxysr", {"anneal_epochs": [3, 7]}) == 7
     assert warmup("proxysr", {"anneal_epochs": {"low": 2, "high": 5, "log": False}}) == 5

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from proxysr.config import ConfigError, nearest, require
+from proxysr.files import read_yaml
 
 
 def shipped() -> dict[str, Path]:
@@ -41,12 +42,8 @@ def read_params(source: str | Path) -> dict[str, Any]:
             f"{source} is no file, and no parameters of that name come with proxysr."
             f"{nearest(str(source), shipped())} Known: {', '.join(shipped())}."
         )
-    try:
-        text = path.read_text(encoding="utf-8")
-        twice = _twice(yaml.compose(text))
-        values = yaml.safe_load(text)  # JSON is YAML, too
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is neither YAML nor JSON ({error}).") from None
+    values = read_yaml(path)
+    twice = _twice(yaml.compose(path.read_text(encoding="utf-8")))
     levels = [values] + [own for own in getattr(values, "values", list)() if isinstance(own, dict)]
     require(
         all(isinstance(level, dict) and all(isinstance(n, str) for n in level) for level in levels),

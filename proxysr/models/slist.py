@@ -1,0 +1,220 @@
+"""SLIST: the linear map from the clicks of a session to the others, in closed form.
+
+Idea
+----
+A matrix of items by items is chosen so that a session, as a vector of its clicks, is mapped on
+itself (which items go together), and each click on those after it (which follows which). Both are
+least squares with a penalty on the matrix, so one linear system gives it. Late sessions weigh
+more, and so do near clicks.
+
+Reference
+---------
+Minjin Choi, Jinhong Kim, Joonseok Lee, Hyunjung Shim, Jongwuk Lee: Session-aware Linear Item-Item
+Models for Session-based Recommendation. WWW 2021. https://doi.org/10.1145/3442381.3450005
+
+Where the equations are
+-----------------------
+Sessions as a whole (SLIS) and clicks with what follows (SLIT): :meth:`SLIST.whole` and
+:meth:`SLIST.transitions`; their joint solution ``(α XᵀWX + (1 - α) SᵀWS + λ)⁻¹ (α XᵀWX + (1 - α)
+SᵀWT)``: :meth:`SLIST.prepare`; what a session's clicks weigh: :meth:`SLIST.click_weights`.
+
+Differences from the paper
+--------------------------
+- Rows of the inputs are divided by their sum, as in the authors' program.
+- The diagonal of the matrix is free, as in the program. The paper bounds it in SLIS alone.
+- By default a click stands alone before those after it, as in all settings that the authors
+  publish (``past=click``); the paper's equations take all clicks so far (``past=clicks``).
+- Ages are shares of the time that the training data span, not days.
+- Of each row of the matrix, the ``n_kept`` largest entries are kept: all of them would be
+  gigabytes to store for some 30,000 items, nearly all of them next to zero.
+
+Differences from the authors' program
+-------------------------------------
+- Ages and what is kept, as above, and a session's time is that of its first click.
+- Sessions are cut to their latest ``max_length`` clicks in training, too.
+- Where ``alpha`` is 1, theirs can bound the diagonal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from proxysr.config import Count, Part, Positive, Settings, Whole
+from proxysr.data.batches import ages
+from proxysr.data.sessions import Sessions
+from proxysr.models.counting import portions
+from proxysr.models.pairs import PairModel
+
+ROWS = 512
+"""Rows of the matrix that are made at a time."""
+DENSE = 25
+"""A dense product takes less time than a sparse one if more than one entry in so many is there."""
+
+
+class SLISTConfig(Settings):
+    """Hyper-parameters of SLIST; defaults are the authors' for Diginetica."""
+
+    alpha: Part = 0.8
+    """Share α of sessions as a whole; the rest is for clicks with what follows them."""
+    penalty: Positive = 10.0
+    """Penalty λ on the squared entries of the matrix."""
+    past: Literal["click", "clicks"] = "click"
+    """What predicts the following clicks: a click alone, or all clicks so far."""
+    lambda_step: Positive = 1.0
+    """A click counts exp(-1/λ) of one that is a step nearer, in training."""
+    lambda_click: Positive = 2.0
+    """A click of the current session counts exp(-1/λ) of the click after it."""
+    lambda_age: Positive = 1.7
+    """Share of the training data's time by which a session counts 1/e of a new one."""
+    n_kept: Whole = 1000
+    """Entries of each row that are kept: the largest; 0 for all."""
+    memory_gb: Positive = 10.0
+    """Most memory that the matrix to be inverted and its product may take, in GiB."""
+    max_length: Count = 50
+    """Clicks of a session that are read: its latest ones."""
+
+
+class SLIST(PairModel):
+    """The model; see the module's docstring.
+
+    Parameters
+    ----------
+    n_items : int
+    config : SLISTConfig, optional
+    """
+
+    Config = SLISTConfig
+    config: SLISTConfig
+
+    def __init__(self, n_items: int, config: SLISTConfig | None = None) -> None:
+        super().__init__(n_items, config)
+        self.max_length = self.config.max_length
+
+    def prepare(self, train: Sessions) -> None:
+        """Solve for the matrix.
+
+        Raises
+        ------
+        ValueError
+            If it takes more memory than is allowed.
+        """
+        c, n = self.config, self.n_items
+        self.check_memory()
+        gram = np.zeros((n, n), self.dtype)
+        right: Any = self._matrix(np.zeros(0, int), np.zeros(0, int), np.zeros(0), n)
+        for inputs, outputs, weights in self.equations(train):
+            weighted = inputs.multiply(weights.astype(self.dtype)[:, None]).T.tocsr()
+            product = (weighted @ inputs).tocoo()
+            gram[product.row, product.col] += product.data
+            right = right + weighted @ outputs
+        gram[np.diag_indices(n)] += c.penalty
+        inverse = _inverse(gram)
+        is_dense = right.nnz > n**2 / DENSE
+        right = right.toarray() if is_dense else right.T.tocsr()
+        parts, kept = [], min(c.n_kept or n, n)
+        for start in range(0, n, ROWS):
+            block = inverse[start : start + ROWS]
+            rows = block @ right if is_dense else (right @ block.T).T
+            items = np.argpartition(-rows, kept - 1, axis=1)[:, :kept]
+            first = np.repeat(np.arange(start, start + len(rows)), kept)
+            parts.append((first, items.ravel(), np.take_along_axis(rows, items, 1).ravel()))
+        first, second, values = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        self.keep(first + 1, second + 1, values)
+
+    @property
+    def dtype(self) -> Any:
+        """Numbers of the matrix: NumPy's name for those of the buffers."""
+        return np.dtype(str(self.counts.dtype).removeprefix("torch."))
+
+    def check_memory(self) -> None:
+        """Raise ``ValueError`` if the matrix is too large."""
+        needed = 2 * self.n_items**2 * self.dtype.itemsize / 2**30
+        if needed > self.config.memory_gb:
+            raise ValueError(
+                f"SLIST inverts a matrix of {self.n_items:,} x {self.n_items:,} items and needs "
+                f"{needed:,.1f} GiB for it; memory_gb allows {self.config.memory_gb:g}. Raise "
+                "memory_gb, prepare the data without rare items, or count pairs with cooccurrence."
+            )
+
+    def equations(self, train: Sessions) -> Iterator[tuple[Any, Any, Any]]:
+        """Inputs and outputs (sparse, one column an item) and weights of rows, some at a time."""
+        c = self.config
+        lengths = np.minimum(train.lengths, c.max_length)
+        worth = np.exp(-ages(train.started_at) / c.lambda_age)
+        sizes = torch.from_numpy(lengths * lengths)
+        for some in portions(sizes):
+            rows = np.arange(some.start, some.stop)
+            starts, counts = train.offsets[rows + 1] - lengths[rows], lengths[rows]
+            if c.alpha > 0:
+                yield self.whole(train, starts, counts, c.alpha * worth[rows])
+            if c.alpha < 1:
+                yield self.transitions(train, starts, counts, (1 - c.alpha) * worth[rows])
+
+    def whole(self, train: Sessions, starts: Any, lengths: Any, worth: Any) -> tuple[Any, Any, Any]:
+        """Sessions and themselves: which items they have."""
+        row = np.repeat(np.arange(len(lengths)), lengths)
+        column = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths) + np.arange(len(row))
+        outputs = self._matrix(row, train.items[column], np.ones(len(row)), len(lengths))
+        outputs.data[:] = 1  # an item clicked twice is one item
+        return _shares(outputs), outputs, worth
+
+    def transitions(
+        self, train: Sessions, starts: Any, lengths: Any, worth: Any
+    ) -> tuple[Any, Any, Any]:
+        """Clicks and those after them: each click but a session's last has a row."""
+        steps = np.maximum(lengths - 1, 0)
+        session = np.repeat(np.arange(len(lengths)), steps)
+        last = np.arange(len(session)) - np.repeat(np.cumsum(steps) - steps, steps)
+        width = lengths[session]  # a pair for every click of the session
+        row = np.repeat(np.arange(len(session)), width)
+        place = np.arange(len(row)) - np.repeat(np.cumsum(width) - width, width)
+        distance = place - last[row]
+        weight = np.exp(-np.where(distance > 0, distance - 1, -distance) / self.config.lambda_step)
+        items = train.items[starts[session][row] + place]
+        before = distance == 0 if self.config.past == "click" else distance <= 0
+        inputs, outputs = (
+            self._matrix(row[some], items[some], weight[some], len(session))
+            for some in (before, distance > 0)
+        )
+        return _shares(inputs), outputs, worth[session]
+
+    def _matrix(self, row: Any, items: Any, values: Any, n_rows: int) -> Any:
+        """A sparse matrix (n_rows, n_items); equal entries are added up."""
+        from scipy.sparse import csr_matrix
+
+        shape = (n_rows, self.n_items)
+        return csr_matrix((values.astype(self.dtype), (row, np.asarray(items) - 1)), shape=shape)
+
+    def click_weights(self, recency: Tensor, lengths: Tensor) -> Tensor:
+        """Weights (n,) of clicks that ``recency`` clicks follow, in sessions of ``lengths``."""
+        return torch.exp(-recency / self.config.lambda_click)
+
+
+def _shares(matrix: Any) -> Any:
+    """The rows of a sparse matrix, divided by their sums."""
+    sums = np.asarray(matrix.sum(axis=1)).ravel()
+    return matrix.multiply((1 / np.where(sums == 0, 1, sums))[:, None].astype(sums.dtype)).tocsr()
+
+
+def _inverse(matrix: Any) -> Any:
+    """The inverse of a symmetric positive definite matrix, in its place."""
+    from scipy.linalg.lapack import get_lapack_funcs
+
+    factor, invert = get_lapack_funcs(("potrf", "potri"), (matrix,))
+    # the transpose of a symmetric matrix in C order is the same in LAPACK's order
+    half, failed = factor(matrix.T, lower=True, overwrite_a=True)
+    if not failed:
+        half, failed = invert(half, lower=True, overwrite_c=True)
+    if failed:
+        raise ValueError("SLIST's matrix could not be inverted; a larger penalty helps.")
+    for start in range(0, len(half), ROWS):  # LAPACK fills one half
+        stop = start + ROWS
+        half[start:stop, stop:] = half[stop:, start:stop].T
+        square = half[start:stop, start:stop]
+        square[:] = np.tril(square) + np.tril(square, -1).T
+    return half.T

@@ -1,0 +1,107 @@
+r"""Text of data where people and their programs read it: terminals, pictures, spreadsheets.
+
+Ids and titles come from logs that nobody has looked through. A terminal obeys control characters
+in them, a browser that draws a picture fails on some, and a spreadsheet computes cells
+that begin like a formula.
+
+>>> print(visible("Tea\x1b[2J"))
+Tea\x1b[2J
+>>> without_formula("=1+1")
+"'=1+1"
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CONTROL = "\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+"""Controls of terminals, of the direction of text, ends of lines, and halves of letters."""
+EVERY = re.compile(f"[{CONTROL}]")
+BUT_LINES = re.compile(f"(?![\n\t])[{CONTROL}]")
+FORMULA = re.compile(r"\s*[=+\-@]|[\t\r]")
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+
+
+def visible(text: str, *, lines: bool = False) -> str:
+    """``text`` with control characters as one would type them in Python.
+
+    Parameters
+    ----------
+    text : str
+    lines : bool
+        Leave ends of lines and tabs as they are.
+    """
+    return (BUT_LINES if lines else EVERY).sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    short = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}.get(found[0])
+    return short or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")
+
+
+def all_visible(value: Any) -> Any:
+    """The same for all text in mappings, sequences and arrays; the rest is left as it is."""
+    if isinstance(value, str):
+        return visible(value, lines=True)
+    if isinstance(value, Mapping):
+        return {key: all_visible(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [all_visible(one) for one in value]
+    if getattr(getattr(value, "dtype", None), "kind", "") in ("O", "U", "T"):
+        return all_visible(value.tolist())
+    return value
+
+
+def without_formula(cell: Any) -> Any:
+    """A cell as spreadsheets take it for text: with an apostrophe if it begins like a formula."""
+    if isinstance(cell, str) and FORMULA.match(cell) and not NUMBER.fullmatch(cell):
+        return f"'{cell}"
+    return cell
+
+
+def write_table(frame: pd.DataFrame, path: Path, *, formulas: bool = False, **options: Any) -> None:
+    """Write a frame as CSV for people, without its index; control characters as escapes.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    path : Path
+    formulas : bool
+        Leave all text as it is, also cells that begin with = + - @ or a tab, where a program and
+        no spreadsheet reads the file.
+    **options
+        More for ``DataFrame.to_csv``.
+    """
+    import numpy as np
+
+    if not formulas:
+        frame = frame.rename(columns=without_formula)
+        for place, kind in enumerate(frame.dtypes):
+            if _is_text(kind):
+                cells = [without_formula(_readable(cell)) for cell in frame.iloc[:, place]]
+                frame.isetitem(place, np.array(cells, dtype=object))
+    frame.to_csv(path, index=False, **options)
+
+
+def _readable(cell: Any) -> Any:
+    return visible(cell, lines=True) if isinstance(cell, str) else cell
+
+
+def _is_text(kind: Any) -> bool:
+    import pandas as pd
+
+    return (
+        isinstance(kind, pd.CategoricalDtype) or pd.api.types.is_string_dtype(kind) or kind == "O"
+    )
+
+
+def json_visible(text: str) -> str:
+    """JSON whose text has no character that a terminal obeys; it means the same."""
+    return BUT_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -1,0 +1,142 @@
+"""SLIST by dense matrices, one session and one click at a time, in float64."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from proxysr.config import ConfigError
+from proxysr.data.batches import batch_of
+from proxysr.data.sessions import Sessions
+from proxysr.models import SLIST, counting, slist
+from tests.parity.literal_counting import ASKED, N_ITEMS, TRAIN, differences
+
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"alpha": 1.0},
+    {"alpha": 0.0},
+    {"past": "clicks", "lambda_step": 0.6, "penalty": 0.5},
+    {"past": "clicks", "alpha": 0.0, "max_length": 4},
+    {"lambda_age": 0.2, "lambda_click": 0.5, "penalty": 2.0},
+]
+STARTS = np.cumsum(np.random.default_rng(4).exponential(size=len(TRAIN))).tolist()
+
+
+@pytest.fixture(autouse=True)
+def _float64() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def prepared(**options: Any) -> SLIST:
+    model = SLIST(N_ITEMS, SLIST.Config(**options))
+    model.prepare(Sessions.from_lists(TRAIN, started_at=STARTS))
+    return model
+
+
+def vector(weights: dict[int, float]) -> np.ndarray[Any, Any]:
+    return np.array([weights.get(item, 0.0) for item in range(1, N_ITEMS + 1)])
+
+
+def matrix(c: slist.SLISTConfig) -> np.ndarray[Any, Any]:
+    left, right = c.penalty * np.eye(N_ITEMS), np.zeros((N_ITEMS, N_ITEMS))
+
+    def add(weight: float, inputs: dict[int, float], outputs: dict[int, float]) -> None:
+        x, y = vector(inputs), vector(outputs)
+        x = x / x.sum()
+        left[:] += weight * np.outer(x, x)
+        right[:] += weight * np.outer(x, y)
+
+    for start, whole in zip(STARTS, TRAIN, strict=True):
+        session = whole[-c.max_length :]
+        worth = math.exp(-(STARTS[-1] - start) / (STARTS[-1] - STARTS[0]) / c.lambda_age)
+        ones = dict.fromkeys(session, 1.0)
+        add(c.alpha * worth, ones, ones)
+        for t in range(len(session) - 1):
+            past: dict[int, float] = defaultdict(float)
+            future: dict[int, float] = defaultdict(float)
+            for j, item in enumerate(session):
+                if j == t or (j < t and c.past == "clicks"):
+                    past[item] += math.exp(-(t - j) / c.lambda_step)
+                if j > t:
+                    future[item] += math.exp(-(j - t - 1) / c.lambda_step)
+            add((1 - c.alpha) * worth, past, future)
+    solution: np.ndarray[Any, Any] = np.linalg.solve(left, right)
+    return solution
+
+
+def expected(c: slist.SLISTConfig) -> list[dict[int, float]]:
+    b, answers = matrix(c), []
+    for session in ASKED:
+        scores = np.zeros(N_ITEMS)
+        for recency, item in enumerate(reversed(session[-c.max_length :])):
+            scores += math.exp(-recency / c.lambda_click) * b[item - 1]
+        answers.append(dict(enumerate(scores.tolist(), start=1)))
+    return answers
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_scores(options: dict[str, Any]) -> None:
+    model = prepared(**options)
+    assert differences(model, expected(model.config)) < 1e-9
+
+
+def test_memory_budgets_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "ENTRIES", 30)
+    monkeypatch.setattr(slist, "ROWS", 5)
+    model = prepared(past="clicks")
+    assert differences(model, expected(model.config)) < 1e-9
+
+
+def test_without_training_sessions_all_scores_are_zero() -> None:
+    model = SLIST(N_ITEMS)
+    model.prepare(Sessions.from_lists([]))
+    assert differences(model, [{}] * len(ASKED)) == 0
+
+
+def test_dense_and_sparse_products_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slist, "DENSE", 0.5)  # nothing is so dense
+    model = prepared()
+    assert differences(model, expected(model.config)) < 1e-9
+
+
+def test_the_largest_entries_of_each_row_are_kept() -> None:
+    model, whole = prepared(n_kept=4), matrix(SLIST.Config())
+    for item in range(1, N_ITEMS + 1):
+        got = model.score(batch_of([[item]]))[0, 1:].numpy()
+        row = whole[item - 1]
+        wanted = np.where(row >= np.sort(row)[-4], row, 0)
+        np.testing.assert_allclose(got, wanted, atol=1e-9)
+
+
+def test_too_many_items_are_told_with_the_memory_they_take() -> None:
+    model = SLIST(500_000)
+    message = (
+        "inverts a matrix of 500,000 x 500,000 items and needs 3,725.3 GiB for it; "
+        r"memory_gb allows 10\. Raise memory_gb, prepare the data without rare items, or count "
+        "pairs with cooccurrence"
+    )
+    with pytest.raises(ValueError, match=message):
+        model.prepare(Sessions.from_lists(TRAIN))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"alpha": 1.5}, r"alpha is in \[0, 1\]; received 1.5"),
+        ({"penalty": 0}, "penalty is positive; received 0"),
+        ({"n_kept": -1}, "n_kept is not negative; received -1"),
+        ({"max_length": 0}, "max_length is at least 1; received 0"),
+        ({"past": "all"}, "past is one of 'click', 'clicks'; received 'all'"),
+    ],
+)
+def test_settings_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        SLIST.Config(**options)
