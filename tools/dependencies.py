@@ -35,6 +35,9 @@ OLDEST_PYTHON = "3.11.5"
 ONLY_CUDA = re.compile(r"(cuda|nvidia|triton)\b")
 TORCH = "torch"
 
+IN_FILES = {"axe-playwright-python": "MIT; axe in it: MPL-2.0"}
+"""Licences of packages that tell them in their files alone."""
+
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
 ABOUT = {
@@ -184,7 +187,8 @@ def licence_of(about: PackageMetadata | None) -> str:
     ]
     if not said:
         first = (about.get("License") or "").strip().partition("\n")[0].strip()
-        said = ", ".join(kinds) or (first if len(first) < 60 else "") or "see its files"
+        said = ", ".join(kinds) or (first if len(first) < 60 else "")
+        said = said or IN_FILES.get(plain(about["Name"]), "see its files")
     return said.replace("|", "/")
 
 

@@ -14,7 +14,8 @@ from typing import Any, Literal, NamedTuple
 import pandas as pd
 
 from proxysr.config import require
-from proxysr.files import checked, locked, read_object, write_json
+from proxysr.files import checked, read_object, write_json
+from proxysr.locks import locked
 from proxysr.runs import RunDir
 
 FILE = "interest_names.json"

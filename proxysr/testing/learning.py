@@ -42,7 +42,7 @@ def one_batch_is_overfitted(case: Case) -> None:
     """150 steps on one batch halve the loss (without the order, to 60 %)."""
     model, batch = case.learner()
     model.start_epoch(100)
-    optimizer = RowAdam(model.parameters(), lr=case.train.learning_rate)
+    optimizer = RowAdam(model.parameters(), lr=case.train.learning_rate or model.learning_rate)
     losses = []
     for _ in range(150):
         optimizer.zero_grad()
