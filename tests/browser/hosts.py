@@ -80,6 +80,7 @@ class Opened:
 
     def lasso(self, corners: list[tuple[float, float]], steps: int = 4) -> None:
         """Draw around a part of the map, given in shares of its width and height."""
+        self.part("map").scroll_into_view_if_needed()
         box = self.part("map").bounding_box()
         places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
         self.page.mouse.move(*places[0])
@@ -97,8 +98,10 @@ class Opened:
         """Close it; nobody else was asked, and nothing was complained about."""
         self.context.close()
         own = ("file:", "data:", "blob:", "http://127.0.0.1:", "ws://127.0.0.1:")
-        assert [url for url in self.asked if not url.startswith(own)] == []
-        assert [text for text in self.said if not any(word in text for word in allowed)] == []
+        foreign = [url for url in self.asked if not url.startswith(own)]
+        assert foreign == [], f"asked for {foreign}"
+        said = [text for text in self.said if not any(word in text for word in allowed)]
+        assert said == [], f"complained: {said}"
 
 
 @contextmanager
