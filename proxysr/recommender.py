@@ -13,6 +13,7 @@ from torch import Tensor
 
 from proxysr.config import require
 from proxysr.data.batches import batch_of
+from proxysr.data.ids import id_text
 from proxysr.data.sessions import PAD, Sessions, Task, check_task
 from proxysr.evaluation import device_of
 from proxysr.history import learning_from_history, posteriors
@@ -95,7 +96,8 @@ class Recommender:
         Parameters
         ----------
         clicks : sequence
-            Raw ids of the clicked items, oldest first; compared as text, trimmed as in the log.
+            Raw ids of the clicked items, oldest first; compared as text by the rule of the log:
+            101.0 is "101", white space and invisible characters at the edges are cut.
             May be empty for models that know what sessions begin with, such as LatentProxy.
         k : int
             Length of the list.
@@ -129,7 +131,7 @@ class Recommender:
         sessions = [self._known(session, "each session of history") for session in history]
         earlier = [session for session, _ in sessions if session]
         of_history = list(dict.fromkeys(name for _, names in sessions for name in names))
-        who = None if user is None else str(user).strip()
+        who = id_text(user)
         row = -1 if who is None else self._users.get(who, -1)
         found = Recommendations(self._table([], []), unknown, who if row >= 0 else None, of_history)
         prior = self._prior(earlier) if history else None
@@ -149,7 +151,7 @@ class Recommender:
             and not isinstance(clicks, str | bytes),
             f"{what}: a list of item ids; received {clicks!r}.",
         )
-        names = [str(click).strip() for click in clicks]
+        names = [id_text(click) or str(click) for click in clicks]
         known = [self._index[name] for name in names if name in self._index]
         return known, list(dict.fromkeys(name for name in names if name not in self._index))
 

@@ -28,6 +28,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from proxysr.config import ConfigError, require, unknown
+from proxysr.data.ids import packed
 from proxysr.files import check_writable, read_json, replacing, write_json
 
 Task = Literal["unseen", "repeat"]
@@ -71,7 +72,7 @@ class Sessions:
     offsets : int64 (S + 1,)
         Session ``s`` is ``items[offsets[s]:offsets[s + 1]]``.
     session_ids : str or int (S,)
-        The caller's own session ids.
+        The caller's own session ids; an array of objects if their lengths differ much.
     user_index : int32 (S,)
         Row of the session's user in ``SessionSplit.users``; -1 where unknown.
     started_at : float64 (S,)
@@ -195,11 +196,19 @@ class Sessions:
         return Prefixes(session, length, np.asarray(self.items[click]))
 
     def save(self, folder: Path) -> None:
-        """Write the arrays as ``.npy`` files (memory-mappable, no pickle) into a new folder."""
+        """Write the arrays as ``.npy`` files (memory-mappable, no pickle) into a new folder.
+
+        Session ids of very different lengths become a Parquet file.
+        """
         folder.mkdir()
         for name in self.__dataclass_fields__:
             array = np.asarray(getattr(self, name))
-            array = array.astype(np.str_) if array.dtype == object else array
+            if array.dtype == object:
+                array = packed([str(value) for value in array])
+            if array.dtype == object:  # texts of very different lengths, which .npy would pad
+                table = pd.DataFrame({name: pd.Series(array, dtype="str")})
+                table.to_parquet(folder / f"{name}.parquet", index=False)
+                continue
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
 
     @classmethod
@@ -208,9 +217,14 @@ class Sessions:
         arrays = {}
         for name in cls.__dataclass_fields__:
             path = folder / f"{name}.npy"
+            texts = path.with_suffix(".parquet")
             try:
+                if name == "session_ids" and texts.is_file():
+                    path = texts
+                    arrays[name] = pd.read_parquet(path)[name].to_numpy(dtype=object)
+                    continue
                 arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
-            except (OSError, ValueError, EOFError) as error:
+            except (OSError, ValueError, EOFError, KeyError) as error:
                 raise ValueError(f"{path} is missing or damaged ({error}).") from None
         try:
             return cls(**arrays)
@@ -344,6 +358,7 @@ class SessionSplit:
             own |= {
                 f"{part}/{name}.npy" for part in PARTS for name in Sessions.__dataclass_fields__
             }
+            own |= {f"{part}/session_ids.parquet" for part in PARTS}
             entries = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
             foreign = next((name for name in entries if name not in own), None)
             if foreign is not None:
