@@ -23,7 +23,14 @@ from proxysr.files import claiming, locked, replacing, write_json
 from proxysr.findings import Metrics
 from proxysr.models import DEFAULT, create, model_class
 from proxysr.run_dir import FORMAT_VERSION, TRAINING, RunDir, Which
-from proxysr.training import Checkpoint, TrainConfig, TrainState, check_shares, fit
+from proxysr.training import (
+    Checkpoint,
+    TrainConfig,
+    TrainState,
+    check_shares,
+    check_validation,
+    fit,
+)
 
 __all__ = ["RunDir", "Which", "evaluate_run", "train_run"]
 
@@ -89,6 +96,7 @@ def train_run(
         name, config = model or DEFAULT, train or TrainConfig()
         settings = _settings(name, model_config)
         check_users(split, getattr(settings, "n_users", 0))
+    check_validation(split, config)
     network = create(name, split.n_items, settings, seed=config.seed)
     check_shares(network)
     if weights:

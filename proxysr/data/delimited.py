@@ -2,9 +2,10 @@
 
 A file is a sequence of records, each a line. Fields are separated by the delimiter. A field that
 begins with a quote ends with one and may hold delimiters, line breaks, and quotes written twice;
-blanks around it do not count. A quote within another field is a letter. Blank lines do not count.
-A record is malformed if its quotes are broken, if it has not one field for each column, or if its
-bytes are no text in the encoding; then its first line is named, and the next line is read.
+blanks around it do not count. A quote within another field is a letter. Blank lines do not count,
+and neither do empty fields beyond the columns. A record is malformed if its quotes are broken, if
+it has not one field for each column, or if its bytes are no text in the encoding; then its first
+line is named, and the next line is read.
 
 :func:`records` is this rule. DuckDB reads well-formed files by the same one and much faster, so it
 reads what it does not refuse, unless :func:`is_odd` finds what it reads otherwise.
@@ -178,21 +179,25 @@ def header_of(line: str, name: str, delimiter: str | None) -> Dialect:
 def is_odd(path: Path, dialect: Dialect) -> bool:
     """Whether a file holds what DuckDB reads otherwise than :func:`records`, or may not read.
 
-    That is: a byte order mark in it (files were joined), line ends of one carriage return, two
-    quoted texts in a field, quotes among delimiters of blanks, and delimiters of many letters.
+    That is: zeros, a byte order mark within (files were joined), line ends of one carriage return,
+    and quotes in odd places: two texts in a field, after two blanks, or beside a delimiter that
+    is blank or of several letters.
     """
     quote, delimiter = dialect.quote.encode(), dialect.delimiter.encode()
     if len(delimiter) > 4 or len(quote) > 1:
         return True
-    twice = re.compile(re.escape(quote) + b"[ \0]+" + re.escape(quote))
-    last = b""
+    twice = re.compile(re.escape(quote) + b" +" + re.escape(quote))
     with path.open("rb") as file:
-        file.read(3)
+        last = file.read(3).removeprefix(b"\xef\xbb\xbf")
         while chunk := file.read(CHUNK):
             chunk = last + chunk
             if b"\xef\xbb\xbf" in chunk or chunk.count(b"\r", 0, -1) > chunk.count(b"\r\n"):
                 return True
-            if quote and b" " in delimiter and quote in chunk:
+            if b"\0" in chunk:
+                return True
+            if quote and (len(delimiter) > 1 or delimiter == b" ") and quote in chunk:
+                return True
+            if quote and (b"  " + quote) in chunk:
                 return True
             if quote and (quote + b" ") in chunk and twice.search(chunk):
                 return True
@@ -283,6 +288,8 @@ def records(path: Path, dialect: Dialect) -> Iterator[tuple[int, Record]]:
             if not text.strip("\r\n"):
                 continue
             fields = _record(text, lines, dialect.delimiter, dialect.quote)
+            while fields and len(fields) > expected and not fields[-1]:
+                fields.pop()
             if fields is None:
                 yield line, ("broken quotes", f"broken quotes in {short(text)}")
             elif len(fields) != expected:

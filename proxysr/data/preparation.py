@@ -148,8 +148,7 @@ def prepare(
         If the sessions cannot be made as configured, or a part is left empty.
     """
     items, session_info = _facts(items, session_info)
-    stages = Preparation([_opened(events, connection)], config or PrepareConfig())
-    stages.check_items(items)
+    stages = Preparation([_opened(events, connection)], config or PrepareConfig(), items)
     clicks = stages.filtered(stages.sessionised())
     return stages.split(clicks, stages.cut(clicks), items, session_info, source)
 
@@ -182,8 +181,7 @@ def prepare_parts(
     items, session_info = _facts(items, session_info)
     first = _opened(train, connection)
     others = [_opened(part, first.connection) for part in (valid, test)]
-    stages = Preparation([first, *others], config)
-    stages.check_items(items)
+    stages = Preparation([first, *others], config, items)
     clicks = stages.sessionised()
     return stages.split(clicks, stages.given_parts(clicks), items, session_info, source)
 
@@ -205,7 +203,9 @@ def _opened(events: Events, connection: Any) -> EventTable:
 class Preparation(Account):
     """One preparation: tables in a database, and the account of what was done to them."""
 
-    def __init__(self, tables: list[EventTable], config: PrepareConfig) -> None:
+    def __init__(
+        self, tables: list[EventTable], config: PrepareConfig, known: pd.DataFrame | None
+    ) -> None:
         super().__init__(engine_of(tables[0].connection))
         self.tables = tables
         self.config = config
@@ -227,9 +227,11 @@ class Preparation(Account):
             names = ex.session_names(events)
             self.sessions = self.engine.numbered(names, ["part", "session_id"], "session")
         self.remarks = [remark for table in tables for remark in table.remarks]
-        self.remarks += self.said_missing()
+        self.remarks += self.said_missing(set() if known is None else set(known["item_id"]))
+        if known is not None and len(known):
+            self.check_items(known)
 
-    def said_missing(self) -> list[str]:
+    def said_missing(self, known: set[str]) -> list[str]:
         """What is said of ids that often mean "no value", and are taken as ids."""
         found = []
         tables = {"item_id": self.items, "user_id": self.users, "session_id": self.sessions}
@@ -237,20 +239,18 @@ class Preparation(Account):
             if table is None:
                 continue
             words = table.filter(table[name].isin(NOTHING)).select(name).distinct()
-            for word in sorted(self.engine.home(words)[name].to_pylist()):
+            for word in sorted({*self.engine.home(words)[name].to_pylist()} - known):
                 n = sum(
                     self.engine.n_rows(t.table.filter(t.table[name] == word)) for t in self.tables
                 )
                 found.append(
-                    f"{n:,} rows have the {name} {word!r}, taken as an id like any other. If it "
-                    f"means that there is none, say so (missing={[word]!r}, --missing {word!r})."
+                    f"The {name} {word} ({n:,} rows) is taken as an id like any other. If it means "
+                    f"that there is none, say so (missing={[word]!r}, --missing '{word}')."
                 )
         return found
 
-    def check_items(self, items: pd.DataFrame | None) -> None:
+    def check_items(self, items: pd.DataFrame) -> None:
         """Raise ``ValueError`` if what is known of items is of none of those in the log."""
-        if items is None or not len(items):
-            return
         ids = self.engine.home(self.items.select("item_id"))["item_id"]
         known = set(items["item_id"])
         if known.isdisjoint(ids.to_pylist()):
