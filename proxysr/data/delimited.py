@@ -181,13 +181,16 @@ def is_odd(path: Path, dialect: Dialect) -> bool:
 
     That is: zeros, a byte order mark within (files were joined), line ends of one carriage return,
     and quotes in odd places: two texts in a field, after two blanks, or beside a delimiter that
-    is blank or of several letters.
+    is blank or of several letters, or names of columns over several lines.
     """
     quote, delimiter = dialect.quote.encode(), dialect.delimiter.encode()
     if len(delimiter) > 4 or len(quote) > 1:
         return True
     twice = re.compile(re.escape(quote) + b" +" + re.escape(quote))
     with path.open("rb") as file:
+        if quote and any(file.readline().count(quote) % 2 for _ in range(dialect.skip)):
+            return True  # names of columns over several lines
+        file.seek(0)
         last = file.read(3).removeprefix(b"\xef\xbb\xbf")
         while chunk := file.read(CHUNK):
             chunk = last + chunk

@@ -288,8 +288,8 @@ def _remarks(facts: list[dict[str, Any]], kind: TimeKind, name: str) -> Iterator
     if strange:
         such_as = ascii(min(row["such_as"] for row in facts if row["strange"]))
         yield (
-            f"{name}: {strange:,} rows have an id with invisible characters at its edges, such as "
-            f"{such_as}; these were cut off."
+            f"{name}: invisible characters at the edges of ids were cut off, in {strange:,} of its "
+            f"rows; one id was {such_as}."
         )
 
 

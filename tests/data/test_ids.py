@@ -106,8 +106,8 @@ def test_invisible_characters_are_said_once_for_a_log() -> None:
     assert opened.frame()["item_id"].tolist() == ["A", "B", "C"]
     (remark,) = opened.remarks
     assert remark == (
-        "DataFrame: 2 rows have an id with invisible characters at its edges, such as 'A\\xa0'; "
-        "these were cut off."
+        "DataFrame: invisible characters at the edges of ids were cut off, in 2 of its rows; one "
+        "id was 'A\\xa0'."
     )
     assert not open_events(log.iloc[1:2]).remarks
 
