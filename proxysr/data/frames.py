@@ -74,9 +74,9 @@ def _from_pandas(column: pd.Series[Any]) -> Any:
     elif isinstance(dtype, pd.CategoricalDtype):
         column = column.astype(dtype.categories.dtype)
     try:
-        if column.dtype == object:
-            raise pa.ArrowInvalid("of mixed types")
-        return pa.chunked_array([pa.array(column, from_pandas=True)])
+        if column.dtype == object:  # mostly text
+            return pa.chunked_array([pa.array(column, pa.string(), from_pandas=True)])
+        return pa.Table.from_pandas(column.to_frame("one"), preserve_index=False).column(0)
     except (pa.ArrowException, TypeError):
         return pa.chunked_array([pa.array(map(id_text, column), pa.string())])
 
