@@ -76,7 +76,7 @@ def _from_pandas(column: pd.Series[Any]) -> Any:
     try:
         if column.dtype == object:  # mostly text
             return pa.chunked_array([pa.array(column, pa.string(), from_pandas=True)])
-        return pa.Table.from_pandas(column.to_frame("one"), preserve_index=False).column(0)
+        return pa.Table.from_pandas(pd.DataFrame({"one": column}), preserve_index=False).column(0)
     except (pa.ArrowException, TypeError):
         return pa.chunked_array([pa.array(map(id_text, column), pa.string())])
 

@@ -146,15 +146,16 @@ class Reading:
         table: Any,
         where: str,
         theirs: Mapping[str, str] | None = None,
-        **own: str,
+        own: Mapping[str, str] | None = None,
     ) -> Any:
         """``table`` with canonical names, and ``wanted`` if only some rows are asked for.
 
         ``theirs`` are the caller's names of the columns, where the database has other ones;
-        ``own`` are columns that are none of the caller's, such as ``row="proxysr_line"``.
+        ``own`` are columns that are none of the caller's, such as ``{"row": "proxysr_line"}``.
         """
         before = list(table.columns)
         table = self.derive(table) if self.derive else table
+        own = own or {}
         more = {name: table[column] for name, column in own.items()}
         theirs = theirs or {name: name for name in before if name not in own.values()}
         safe = {their: name for name, their in theirs.items()}
@@ -181,7 +182,7 @@ class Reading:
         table = engine.of_arrow(arrow)
         rows = {"row": ROW} if ROW in table.columns else {}
         theirs = dict(zip(safe, their, strict=True))
-        raw = _Raw(self.named(table, where, theirs, **rows), _rows)
+        raw = _Raw(self.named(table, where, theirs, rows), _rows)
         events = self.judged(raw, {"name": name, "sha256": sha256_of(arrow)})
         engine.forget(table)
         return events
@@ -190,7 +191,7 @@ class Reading:
         """The events of an Ibis table."""
         name = table.get_name() if hasattr(table.op(), "name") else "table"
         own = {"broken": BROKEN_RECORD} if BROKEN_RECORD in table.columns else {}
-        return self.judged(_Raw(self.named(table, f"table {name}", **own)), {"name": name})
+        return self.judged(_Raw(self.named(table, f"table {name}", own=own)), {"name": name})
 
     def parquet(self, path: Path) -> EventTable:
         """The events of a Parquet file."""
@@ -214,7 +215,7 @@ class Reading:
                 pass
         repaired = delimited.repair(text, dialect, folder_of(self.connection))
         table = view_of_file(self.connection, "read_parquet", repaired.parquet)
-        raw = self.named(table, path.name, theirs, row=delimited.LINE)
+        raw = self.named(table, path.name, theirs, {"row": delimited.LINE})
         return self.judged(
             _Raw(raw, lambda lines: [f"line {line}" for line in lines], repaired), _origin(path)
         )
