@@ -239,3 +239,27 @@ def wrong_encoding(path: Path, name: str, likely: str) -> ValueError:
         f"(encoding={likely!r}, --encoding {likely}), or save it as UTF-8 (in a spreadsheet: "
         "CSV UTF-8)."
     )
+
+
+def hint(path: Path) -> str:
+    """What encoding the lines are in that are no UTF-8."""
+    sample = b""
+    with path.open("rb") as file:
+        for line in file:
+            if len(sample) < 2**22 and not is_utf8(line.decode("utf-8", "surrogateescape")):
+                sample += line
+    likely = likely_encoding(sample)
+    return (
+        f"These lines look like {likely}: say so (encoding={likely!r}, --encoding {likely}), or "
+        "save the file as UTF-8."
+    )
+
+
+def open_utf8(path: Path) -> IO[str]:
+    """A file of UTF-8 text; bytes that are none become surrogates."""
+    return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a text of :func:`open_utf8` has no bytes that are none."""
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)

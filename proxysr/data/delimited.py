@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from proxysr.config import require
-from proxysr.data.containers import likely_encoding
+from proxysr.data.containers import hint, is_utf8, open_utf8
 from proxysr.data.engines import sql_text, view_of_file
 from proxysr.data.ids import trimmed
 from proxysr.data.rows import NAMED, BadRow
@@ -253,20 +253,6 @@ def repair(path: Path, dialect: Dialect, folder: Path) -> Repaired:
     return Repaired(target, sum(reasons.values()), reasons, first, advice)
 
 
-def hint(path: Path) -> str:
-    """What encoding the lines are in that are no UTF-8."""
-    sample = b""
-    with path.open("rb") as file:
-        for line in file:
-            if len(sample) < CHUNK and not _is_utf8(line.decode("utf-8", "surrogateescape")):
-                sample += line
-    likely = likely_encoding(sample)
-    return (
-        f"These lines look like {likely}: say so (encoding={likely!r}, --encoding {likely}), or "
-        "save the file as UTF-8."
-    )
-
-
 def lines_of(path: Path, dialect: Dialect, numbers: Sequence[int]) -> list[int]:
     """Line numbers (from 1) of some records (from 0, ascending) of a well-formed file."""
     found: list[int] = []
@@ -298,7 +284,7 @@ def records(path: Path, dialect: Dialect) -> Iterator[tuple[int, Record]]:
             elif len(fields) != expected:
                 was = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
                 yield line, (WRONG_NUMBER, f"{was} instead of {expected}: {short(text)}")
-            elif not all(map(_is_utf8, fields)):
+            elif not all(map(is_utf8, fields)):
                 kind = f"not {dialect.encoding}"
                 reason = f"bytes that are no {dialect.encoding} text: {short(text)}"
                 yield line, (kind, reason)
@@ -394,15 +380,6 @@ def _blocks(rows: Iterator[list[Any]], size: int) -> Iterator[list[list[Any]]]:
             block = []
     if block:
         yield block
-
-
-def open_utf8(path: Path) -> IO[str]:
-    """A file of UTF-8 text; bytes that are none become surrogates."""
-    return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
-
-
-def _is_utf8(text: str) -> bool:
-    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def short(text: str) -> str:

@@ -22,7 +22,7 @@ from typing import Any, Literal, get_args
 
 import pandas as pd
 
-from proxysr.config import require, unknown
+from proxysr.config import ConfigError, require, unknown
 from proxysr.data import delimited
 from proxysr.data.containers import as_utf8, damaged, encoding_of, kind_of
 from proxysr.data.engines import embedded, folder_of, interruptible
@@ -165,6 +165,37 @@ def open_events(
             encoding=encoding_of(encoding).upper(),
         )  # fmt: skip
         return reading.text(path, text, dialect)
+
+
+def sessions_of(tables: Sequence[EventTable], how: str) -> str:
+    """What a session is in some logs: "given", "day" or "gap"; ``how`` may be "auto", too.
+
+    Raises
+    ------
+    ConfigError
+        If the logs lack what it needs.
+    """
+    if how == "auto":
+        how = "given" if all(table.has_session for table in tables) else "day"
+    if how == "given":
+        if not all(table.has_session for table in tables):
+            raise ConfigError(
+                "sessions='given' needs a column of session ids and the events have none. Name it "
+                "(session=…, --session), or cut users' events by sessions='day' or 'gap'."
+            )
+        return how
+    if not all(table.has_user for table in tables):
+        raise ConfigError(
+            f"sessions={how!r} cuts the events of users, and the events have no column of users. "
+            "Name it (user=…, --user)."
+        )
+    if any(table.time_unit == "order" for table in tables):
+        raise ConfigError(
+            f"sessions={how!r} needs dates, and the times of the events look like running numbers."
+            " If they are times, say of which unit (time_unit=…, --time-unit); else give session "
+            "ids."
+        )
+    return how
 
 
 @contextmanager

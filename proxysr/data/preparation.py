@@ -21,20 +21,16 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from proxysr.config import ConfigError, Settings, require
+from proxysr.config import Settings, require
 from proxysr.data import expressions as ex
+from proxysr.data.describing import check_items, describe, facts, said_missing, said_of_items
 from proxysr.data.engines import engine_of, interruptible
-from proxysr.data.events import EventTable, open_events
+from proxysr.data.events import EventTable, open_events, sessions_of
 from proxysr.data.sessions import PARTS, SessionSplit
-from proxysr.data.splitting import Account, Home, describe, facts, provenance_table, said_of_items
+from proxysr.data.splitting import Account, Home, provenance_table
 
 __all__ = ["PrepareConfig", "prepare", "prepare_parts", "provenance_table"]
 
-NOTHING = (
-    r"\N", "NULL", "Null", "null", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "None", "none", "<NA>",
-    "undefined", "(null)", "(not set)", "unknown", "-",
-)  # fmt: skip
-"""Words by which programs write that there is no value."""
 Events = pd.DataFrame | EventTable | Any
 """What can be prepared: an events frame, an opened log, or an Ibis table of events."""
 
@@ -209,7 +205,7 @@ class Preparation(Account):
         super().__init__(engine_of(tables[0].connection))
         self.tables = tables
         self.config = config
-        self.how = _how(config, tables)
+        self.how = sessions_of(tables, config.sessions)
         read = sum(table.n_read for table in tables)
         rows = sum(table.bad_rows.n_rows for table in tables)
         bad = sum(table.bad_rows.n_bad for table in tables)
@@ -227,38 +223,11 @@ class Preparation(Account):
             names = ex.session_names(events)
             self.sessions = self.engine.numbered(names, ["part", "session_id"], "session")
         self.remarks = [remark for table in tables for remark in table.remarks]
-        self.remarks += self.said_missing(set() if known is None else set(known["item_id"]))
+        ids = {"item_id": self.items, "user_id": self.users, "session_id": self.sessions}
+        named = set() if known is None else set(known["item_id"])
+        self.remarks += said_missing(self.engine, ids, events, named)
         if known is not None and len(known):
-            self.check_items(known)
-
-    def said_missing(self, known: set[str]) -> list[str]:
-        """What is said of ids that often mean "no value", and are taken as ids."""
-        found = []
-        tables = {"item_id": self.items, "user_id": self.users, "session_id": self.sessions}
-        for name, table in tables.items():
-            if table is None:
-                continue
-            words = table.filter(table[name].isin(NOTHING)).select(name).distinct()
-            for word in sorted({*self.engine.home(words)[name].to_pylist()} - known):
-                n = sum(
-                    self.engine.n_rows(t.table.filter(t.table[name] == word)) for t in self.tables
-                )
-                found.append(
-                    f"The {name} {word} ({n:,} rows) is taken as an id like any other. If it means "
-                    f"that there is none, say so (missing={[word]!r}, --missing '{word}')."
-                )
-        return found
-
-    def check_items(self, items: pd.DataFrame) -> None:
-        """Raise ``ValueError`` if what is known of items is of none of those in the log."""
-        ids = self.engine.home(self.items.select("item_id"))["item_id"]
-        known = set(items["item_id"])
-        if known.isdisjoint(ids.to_pylist()):
-            raise ValueError(
-                f"None of the {len(ids):,} items of the log is in the table of items, which has "
-                f"{len(known):,}: the log has ids such as {ids[0].as_py()!r}, the table "
-                f"{items['item_id'].iloc[0]!r}. Check its column item_id."
-            )
+            check_items(self.engine, self.items, known)
 
     def replaced(self, table: Any, expression: Any, name: str) -> Any:
         """The table of an expression, computed now; ``table``, which it was made of, is freed."""
@@ -424,7 +393,8 @@ class Preparation(Account):
         ]
         for part, name in enumerate(PARTS):
             self.note(name, **home.counts(part))
-            self.check_part(name, len(parts[part]))
+            share = {"valid": self.config.valid_fraction, "test": self.config.test_fraction}
+            self.check_part(name, len(parts[part]), share.get(name, 1))
         table = ex.item_table(known, [t.table for t in self.tables if t.has_title])
         described = describe(self.engine.home(table).to_pandas(), items, "item_id")
         self.remarks += said_of_items(described, items)
@@ -449,16 +419,6 @@ class Preparation(Account):
             provenance=self.provenance(source),
         )
 
-    def check_part(self, name: str, n: int) -> None:
-        """Raise ``ValueError`` if a part that was asked for is empty."""
-        asked = {"valid": self.config.valid_fraction, "test": self.config.test_fraction}
-        if n == 0 and asked.get(name, 1):
-            raise ValueError(
-                f"The {name} part is empty: none of its sessions has two clicks on items that "
-                "training has. Give more events, or loosen the filters (min_item_count, "
-                "min_session_length)."
-            )
-
     def provenance(self, source: dict[str, Any] | None) -> dict[str, Any]:
         """What was read, with which options, and the account of the steps."""
         origins = [table.source for table in self.tables]
@@ -470,29 +430,3 @@ class Preparation(Account):
             "bad_rows": [table.bad_rows.to_dict() for table in self.tables],
             "steps": self.steps,
         } | ({"remarks": self.remarks} if self.remarks else {})
-
-
-def _how(config: PrepareConfig, tables: list[EventTable]) -> str:
-    """What a session is: "given", "day" or "gap"."""
-    how = config.sessions
-    if how == "auto":
-        how = "given" if all(table.has_session for table in tables) else "day"
-    if how == "given":
-        if not all(table.has_session for table in tables):
-            raise ConfigError(
-                "sessions='given' needs a column of session ids and the events have none. Name it "
-                "(session=…, --session), or cut users' events by sessions='day' or 'gap'."
-            )
-        return how
-    if not all(table.has_user for table in tables):
-        raise ConfigError(
-            f"sessions={how!r} cuts the events of users, and the events have no column of users. "
-            "Name it (user=…, --user)."
-        )
-    if any(table.time_unit == "order" for table in tables):
-        raise ConfigError(
-            f"sessions={how!r} needs dates, and the times of the events look like running numbers."
-            " If they are times, say of which unit (time_unit=…, --time-unit); else give session "
-            "ids."
-        )
-    return how

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -13,10 +11,9 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from proxysr.config import unknown
 from proxysr.data.engines import Engine
 from proxysr.data.expressions import MIDDLE, SESSIONS_PER_USER
-from proxysr.data.ids import packed, texts_of
+from proxysr.data.ids import packed
 from proxysr.data.sessions import Sessions, SessionSplit
 
 SHORTEST = 2
@@ -61,6 +58,15 @@ class Account:
                 + ". Loosen the options (min_item_count, min_session_length, max_session_length)."
             )
         return counts["interactions"]
+
+    def check_part(self, name: str, n: int, asked: float) -> None:
+        """Raise ``ValueError`` if a part that was asked for is empty."""
+        if n == 0 and asked:
+            raise ValueError(
+                f"The {name} part is empty: none of its sessions has two clicks on items that "
+                "training has. Give more events, or loosen the filters (min_item_count, "
+                "min_session_length)."
+            )
 
 
 class Users(NamedTuple):
@@ -145,88 +151,6 @@ class Home:
             user_index=users.rows[rows],
             started_at=start if dated else np.full(len(rows), np.nan),
         )
-
-
-def facts(
-    known: pd.DataFrame | None, key: str, name: str, own: Sequence[str] = ()
-) -> pd.DataFrame | None:
-    """What a caller knows of items or sessions, checked, with ids as the text they are in events.
-
-    Raises
-    ------
-    ValueError
-        If ``known`` lacks ``key`` or has a value of it twice, has a column twice, or has
-        one of ``own``, which are counted here.
-    """
-    if known is None:
-        return None
-    named_twice = known.columns[known.columns.duplicated()]
-    if len(named_twice):
-        raise ValueError(
-            f"The {name} frame has two columns {named_twice[0]!r}. Rename or drop one of them."
-        )
-    if key not in known.columns:
-        raise ValueError(f"The {name} frame: {unknown(key, map(str, known.columns), 'column')}")
-    for column in own:
-        if column in known.columns:
-            raise ValueError(
-                f"The {name} frame has a column {column!r}, which is what the clicks in training "
-                "are counted in. Rename it, or leave it out."
-            )
-    texts = {name: texts_of(known[name]) for name in (key, "title") if name in known.columns}
-    known = known.assign(**texts)
-    if known[key].isna().any():
-        raise ValueError(
-            f"The {name} frame has {known[key].isna().sum():,} rows without {key}. Leave them out."
-        )
-    twice = known[key][known[key].duplicated()]
-    if len(twice):
-        raise ValueError(
-            f"The {name} frame has {key} {twice.iloc[0]!r} more than once. Keep one row of each."
-        )
-    return known
-
-
-def describe(table: pd.DataFrame, known: pd.DataFrame | None, key: str) -> pd.DataFrame:
-    """``table`` with the columns of :func:`facts` for its values of ``key``.
-
-    A column that both have is taken from ``known`` where that has a value.
-    """
-    if known is None:
-        return table
-    found = known.set_index(key).reindex(table[key]).reset_index(drop=True)
-    table = table.reset_index(drop=True)
-    for column in found.columns:
-        if column in table.columns:
-            table[column] = found[column].where(found[column].notna(), table[column])
-        else:
-            table[column] = found[column]
-    return table
-
-
-def said_of_items(table: pd.DataFrame, known: pd.DataFrame | None) -> list[str]:
-    """What is said of a split's items: how many are described, which are alike but for accents."""
-    remarks = []
-    ids = table["item_id"].tolist()
-    if known is not None:
-        found = int(table["item_id"].isin(known["item_id"]).sum())
-        if found < len(ids):
-            remarks.append(
-                f"{found:,} of the {len(ids):,} items are in the table of items; the others have "
-                "nothing but their ids."
-            )
-    composed: dict[str, str] = {}
-    for name in ids:
-        if name.isascii():
-            continue
-        other = composed.setdefault(unicodedata.normalize("NFC", name), name)
-        if other != name:
-            remarks.append(
-                f"The items {other!a} and {name!a} look alike: their letters with "
-                "accents are written as one character and as two. They count as two items."
-            )
-            break
-    return remarks
 
 
 def _session_ids(sessions: pa.Table, how: str) -> npt.NDArray[Any]:

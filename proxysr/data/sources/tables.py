@@ -10,7 +10,7 @@ import pandas as pd
 
 from proxysr.config import require, unknown
 from proxysr.data import delimited
-from proxysr.data.containers import as_utf8, damaged, encoding_of, kind_of
+from proxysr.data.containers import as_utf8, damaged, encoding_of, hint, kind_of
 from proxysr.data.engines import embedded, folder_of
 from proxysr.data.ids import texts_of
 from proxysr.data.preparation import PrepareConfig, prepare
@@ -88,8 +88,8 @@ def frame_of(
             reasons[record[0]] = reasons.get(record[0], 0) + 1
     names = [name or safe for name, safe in zip(dialect.columns, dialect.safe, strict=True)]
     frame = pd.DataFrame(rows, pd.Index(places, dtype="str"), names, dtype="str")
-    hint = delimited.hint(text) if f"not {code}" in reasons else ""
-    return frame, BadRows(path.name, len(rows) + len(bad), reasons, tuple(bad[:NAMED]), hint)
+    advice = hint(text) if f"not {code}" in reasons else ""
+    return frame, BadRows(path.name, len(rows) + len(bad), reasons, tuple(bad[:NAMED]), advice)
 
 
 def items_of(
