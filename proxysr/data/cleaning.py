@@ -101,10 +101,13 @@ def canonical(raw: Any, kind: TimeKind, words: Sequence[str], engine: Engine) ->
     none = ibis.null("string")
     given = {name: raw[name] for name in TEXTS if name in raw.columns}
     clean = {name: as_text(column, words, engine) for name, column in given.items()}
+    time = raw["timestamp"]
+    if time.type().is_timestamp():  # in UTC, as databases write zones in different ways
+        time = time.cast("timestamp")
     # one table upon the other, so that each text is trimmed once
     table = raw.mutate(
         **{f"clean_{name}": clean.get(name, none) for name in TEXTS},
-        given=as_text(raw["timestamp"], words, engine),
+        given=as_text(time, words, engine),
     )
     strange = [
         (table[name] != table[f"clean_{name}"]).ifelse(
