@@ -143,7 +143,10 @@ def evaluate(
     require(
         len(prefixes) > 0,
         f"Nothing to evaluate: none of the {len(sessions)} sessions has a target of task "
-        f"{task!r} after at least {min_prefix} click(s). Try a smaller min_prefix.",
+        f"{task!r} after at least {min_prefix} click(s). Try a smaller min_prefix."
+        if len(sessions)
+        else "Nothing to evaluate: this part of the data has no sessions. Prepare the data with a "
+        "larger share for it (valid_fraction, test_fraction).",
     )
     if force_proxy is not None:
         require(

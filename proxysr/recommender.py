@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from proxysr.config import require
+from proxysr.config import ConfigError, require
 from proxysr.data.batches import batch_of
+from proxysr.data.ids import id_text
 from proxysr.data.sessions import PAD, Sessions, Task, check_task
 from proxysr.evaluation import device_of
 from proxysr.history import learning_from_history, posteriors
@@ -46,20 +48,19 @@ class Recommendations:
 LISTS = (Sequence, np.ndarray, pd.Series, pd.Index)
 
 
-def id_text(value: object, what: str) -> str:
-    """A raw id as text, trimmed as in the log.
+def _id(value: object, what: str) -> str:
+    """A raw id as text, by the rule of the log.
 
     Raises
     ------
     ConfigError
         If it is none: a list, a table, a truth value, or missing.
     """
-    allowed = isinstance(value, str | int | float | np.integer | np.floating)
-    require(
-        allowed and not isinstance(value, bool) and value == value,
-        f"{what}: an id is text or a number; received {value!r}.",
-    )
-    return str(value).strip()
+    allowed = isinstance(value, str | bytes | int | float | Decimal | np.integer | np.floating)
+    text = id_text(value) if allowed and not isinstance(value, bool) else None
+    if text is None and not isinstance(value, str):
+        raise ConfigError(f"{what}: an id is text or a number; received {value!r}.")
+    return text or str(value)
 
 
 class Recommender:
@@ -114,7 +115,8 @@ class Recommender:
         Parameters
         ----------
         clicks : sequence
-            Raw ids of the clicked items, oldest first; compared as text, trimmed as in the log.
+            Raw ids of the clicked items, oldest first; compared as text by the rule of the log:
+            101.0 is "101", white space and invisible characters at the edges are cut.
             May be empty for models that know what sessions begin with, such as LatentProxy.
         k : int
             Length of the list.
@@ -153,7 +155,7 @@ class Recommender:
         sessions = [self._known(session, "each session of history") for session in history]
         earlier = [session for session, _ in sessions if session]
         of_history = list(dict.fromkeys(name for _, names in sessions for name in names))
-        who = None if user is None else id_text(user, "user")
+        who = None if user is None else _id(user, "user")
         row = -1 if who is None else self._users.get(who, -1)
         found = Recommendations(self._table([], []), unknown, who if row >= 0 else None, of_history)
         prior = self._prior(earlier) if history else None
@@ -172,7 +174,7 @@ class Recommender:
             isinstance(clicks, LISTS) and not isinstance(clicks, str | bytes),
             f"{what}: a list of item ids; received {clicks!r}.",
         )
-        names = [id_text(click, what) for click in clicks]
+        names = [_id(click, what) for click in clicks]
         known = [self._index[name] for name in names if name in self._index]
         return known, list(dict.fromkeys(name for name in names if name not in self._index))
 

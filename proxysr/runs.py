@@ -28,7 +28,14 @@ from proxysr.leftovers import sweep_folder
 from proxysr.locks import Holder, locked
 from proxysr.models import DEFAULT, create, model_class
 from proxysr.run_dir import FORMAT_VERSION, TRAINING, RunDir, Which
-from proxysr.training import Checkpoint, TrainConfig, TrainState, check_shares, fit
+from proxysr.training import (
+    Checkpoint,
+    TrainConfig,
+    TrainState,
+    check_shares,
+    check_validation,
+    fit,
+)
 
 __all__ = ["RunDir", "Which", "evaluate_run", "train_run"]
 
@@ -98,6 +105,7 @@ def train_run(
         check_users(split, getattr(settings, "n_users", 0))
         check_writable(path)
         identity = _identity(name, settings, config, split)
+    check_validation(split, config)
     network = create(name, split.n_items, settings, seed=config.seed)
     check_shares(network)
     if weights:

@@ -173,6 +173,22 @@ class TrainState:
         return Checkpoint(self.model.state_dict(), moments, list(self.history.rows))
 
 
+def check_validation(split: SessionSplit, config: TrainConfig) -> None:
+    """Raise ``ConfigError`` if no epoch can be chosen: validation has no target."""
+    n = len(split.valid)
+    require(
+        n > 0,
+        "The validation part is empty; training chooses its epoch on it. Prepare the data with a "
+        "valid_fraction above 0 (--valid-fraction 0.1).",
+    )
+    require(
+        bool(split.valid.is_target(config.valid_task, config.valid_min_prefix).any()),
+        f"None of the {n:,} validation sessions has a target of task {config.valid_task!r} after "
+        f"at least {config.valid_min_prefix} click(s); training chooses its epoch on them. Lower "
+        "valid_min_prefix (--valid-min-prefix), or name another valid_task (--valid-task).",
+    )
+
+
 def fit(
     model: SessionModel,
     split: SessionSplit,
@@ -209,10 +225,11 @@ def fit(
     FloatingPointError
         If the loss stops being finite; epoch, batch and parts are named.
     ConfigError
-        If there is nothing to train on, the device is not there, or several processes cannot
-        share the model's batches.
+        If there is nothing to train on or to choose the epoch on, the device is not there, or
+        several processes cannot share the model's batches.
     """
     config = TrainConfig() if config is None else config
+    check_validation(split, config)
     check_shares(model)
     progress = progress and distributed.is_first()
     device = resolve_device(config.device)

@@ -10,6 +10,9 @@ import pandas as pd
 
 from proxysr.text import json_visible, visible
 
+WIDEST = 80
+"""Letters of a cell of a table."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -41,14 +44,18 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def table(frame: pd.DataFrame) -> str:
-    """A frame as aligned text: counts with separators, shares to four places, gaps as a dash."""
+    """A frame as aligned text: counts with separators, shares to four places, gaps as a dash.
+
+    Of a long text its beginning is shown, so that it does not widen every row.
+    """
 
     def cell(value: Any) -> str:
         if pd.isna(value):
             return "–"
         if isinstance(value, float):
             return f"{value:.4f}"
-        return f"{value:,}" if isinstance(value, int) else visible(str(value))
+        text = f"{value:,}" if isinstance(value, int) else visible(str(value))
+        return text if len(text) <= WIDEST else text[: WIDEST - 1] + "…"
 
     columns = []
     for name in map(str, frame.columns):

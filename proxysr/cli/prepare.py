@@ -27,11 +27,15 @@ COLUMNS = {
     "user": "column of user ids [user_id where there is one]",
     "title": "column of items' titles, for people [title where there is one]",
 }
+OPTIONS = (*COLUMNS, "time_unit", "missing", "delimiter", "quote", "header", "encoding", "items")
+"""Of a log of one's own; with those of ``--format spark``."""
 EXAMPLES = """\
 examples:
   proxysr prepare synthetic data/toy --format synthetic --set n_sessions=2000 seed=1
   proxysr prepare clicks.csv data/shop --item sku --time when --session visit
   proxysr prepare log.parquet data/shop --user customer --sessions gap --gap-minutes 30
+  proxysr prepare ratings.dat data/films --no-header --user 1 --item 2 --time 4 --delimiter ::
+  proxysr prepare export.csv data/shop --encoding cp1252 --missing '\\N' NULL --on-bad-rows drop
   proxysr prepare shop.clicks data/shop --format spark --master yarn --user customer --sessions gap
   proxysr prepare downloads/retailrocket data/rr --format retailrocket
 
@@ -77,16 +81,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="unit of numeric times; order: running numbers [auto, by their size]",
     )
     columns.add_argument(
+        "--missing",
+        nargs="+",
+        action="extend",
+        metavar="WORD",
+        default=argparse.SUPPRESS,
+        help="words that mean that there is no value, such as NULL or '\\N' [empty text only]",
+    )
+    columns.add_argument(
         "--delimiter",
         metavar="TEXT",
         default=argparse.SUPPRESS,
-        help="what separates fields [what splits the first line into most]",
+        help="what separates fields, such as ';', '\\t' or '::' [what splits the first line most]",
+    )
+    columns.add_argument(
+        "--quote",
+        metavar="TEXT",
+        default=argparse.SUPPRESS,
+        help="quote character; '' if quotes mean nothing [\"]",
+    )
+    columns.add_argument(
+        "--no-header",
+        action="store_false",
+        dest="header",
+        default=argparse.SUPPRESS,
+        help="the file has no names of columns: name them 1, 2, 3 … from the left",
+    )
+    columns.add_argument(
+        "--encoding",
+        metavar="NAME",
+        default=argparse.SUPPRESS,
+        help="of text files: cp1252, latin-1, utf-16, shift_jis … [utf-8]",
     )
     columns.add_argument(
         "--items",
         metavar="FILE",
         default=argparse.SUPPRESS,
-        help="CSV or Parquet about items: item_id, title, any other columns but count",
+        help="CSV or Parquet about items, read by the same rules: item_id (or the name of --item), "
+        "title, any other columns but count",
     )
     spark = parser.add_argument_group("a log on a cluster (--format spark, and the columns above)")
     spark.add_argument(
@@ -108,8 +140,9 @@ def run(args: argparse.Namespace) -> Answer:
             "SOURCE is a log of your own."
         )
     SessionSplit.check_place(args.data_dir)
-    own = (*COLUMNS, "time_unit", "delimiter", "items", "master")
-    options = {name: getattr(args, name) for name in own if name in args}
+    options = {name: getattr(args, name) for name in (*OPTIONS, "master") if name in args}
+    for name in {"delimiter", "quote"} & set(options):
+        options[name] = options[name].replace("\\t", "\t")
     try:
         split = source.prepare(
             args.source,
@@ -122,6 +155,8 @@ def run(args: argparse.Namespace) -> Answer:
         raise FileNotFoundError(f"{error} Licence: {source.licence}.") from None
     for report in split.provenance["bad_rows"]:
         _tell(report)
+    for remark in split.provenance.get("remarks", ()):
+        sys.stderr.write(f"Note: {remark}\n")
     folder = split.save(args.data_dir)
     data = {
         "data_dir": str(folder),

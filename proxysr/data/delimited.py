@@ -1,36 +1,43 @@
-"""Delimited text files (CSV, TSV, ``;`` …), plain or gzipped, as DuckDB tables of text.
+"""Delimited text files (CSV, TSV, ``;`` …) as tables of text, by one rule.
 
-A well-formed file is scanned by DuckDB in place. Only if DuckDB refuses it, the
-file is read again line by line: the lines with the right number of fields go to
-a temporary Parquet file with their line numbers, the others are named.
+A file is a sequence of records, each a line. Fields are separated by the delimiter. A field that
+begins with a quote ends with one and may hold delimiters, line breaks, and quotes written twice;
+blanks around it do not count. A quote within another field is a letter. Blank lines do not count,
+and neither do empty fields beyond the columns. A record is malformed if its quotes are broken, if
+it has not one field for each column, or if its bytes are no text in the encoding; then its first
+line is named, and the next line is read.
+
+:func:`records` is this rule. DuckDB reads well-formed files by the same one and much faster, so it
+reads what it does not refuse, unless :func:`is_odd` finds what it reads otherwise.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
+import io
 import re
-import zlib
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, Any, NamedTuple
 
 from proxysr.config import require
+from proxysr.data.containers import hint, is_utf8, open_utf8
+from proxysr.data.engines import sql_text, view_of_file
+from proxysr.data.ids import trimmed
 from proxysr.data.rows import NAMED, BadRow
 
 DELIMITERS = (",", "\t", ";", "|")
-LINE = "file_line"
-"""Column that carries the line number of a record where the file was read line by line."""
-RECORD = "broken_record"
-"""Column that carries the text of a record that has not one field for each column."""
-LONGEST_RECORD = 100
-"""Lines that one quoted field may span; a quote left open longer is an error of its own line."""
+LONGEST_FIELD = 2**24
+"""Letters of a quoted field; a quote left open for longer is broken."""
 BLOCK = 100_000
-BROKEN = (EOFError, zlib.error, gzip.BadGzipFile)
-"""What reading a damaged archive may raise."""
+CHUNK = 2**22
+BOM = "\ufeff"
+WRONG_NUMBER = "wrong number of fields"
 SEPARATOR_LINE = re.compile("sep=(.)", re.IGNORECASE)
 """What Excel writes and reads before the names of columns."""
+
+Record = list[str | None] | tuple[str, str]
+"""The fields of a record, or the kind of fault and what is wrong."""
 
 
 class Dialect(NamedTuple):
@@ -39,18 +46,21 @@ class Dialect(NamedTuple):
     Attributes
     ----------
     columns : list of str
-        Names of the columns, in the order of the file.
+        Names of the columns, in the order of the file; "1", "2", … where it has none.
     delimiter : str
     quote : str
         Quote character; "" if quotes have no meaning.
     skip : int
         Lines before the first record: blank ones, ``sep=…`` of spreadsheets, the names.
+    encoding : str
+        Of the file as it came, for messages.
     """
 
     columns: list[str]
     delimiter: str
     quote: str
     skip: int
+    encoding: str = "UTF-8"
 
     @property
     def safe(self) -> list[str]:
@@ -59,12 +69,17 @@ class Dialect(NamedTuple):
 
 
 class Repaired(NamedTuple):
-    """A file read line by line: its good records, and what was wrong with the others."""
+    """A file read by :func:`records`: the good ones, and what was wrong with the others."""
 
     parquet: Path
     n_bad: int
     reasons: dict[str, int]
     first: list[BadRow]
+    hint: str = ""
+
+
+LINE = "proxysr_line"
+"""Column of :attr:`Repaired.parquet`: the line of a record."""
 
 
 def safe_names(columns: Sequence[str]) -> list[str]:
@@ -81,93 +96,144 @@ def safe_names(columns: Sequence[str]) -> list[str]:
     return safe
 
 
-def open_text(path: Path) -> IO[str]:
-    """A text file or the gzipped text in it; bytes that are not UTF-8 become surrogates."""
-    opened = gzip.open if is_gzip(path) else open
-    return cast(
-        "IO[str]",
-        opened(path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline=""),
-    )
-
-
 def dialect_of(
-    path: Path, *, delimiter: str | None, quote: str, columns: Sequence[str] | None
+    path: Path,
+    name: str,
+    *,
+    delimiter: str | None = None,
+    quote: str = '"',
+    columns: Sequence[str] | None = None,
+    header: bool = True,
+    encoding: str = "UTF-8",
 ) -> Dialect:
-    """Read the header; without a given delimiter, the one that splits it into most fields.
+    """Read the names of the columns, and find the delimiter where none is given.
+
+    Parameters
+    ----------
+    path : Path
+        Of UTF-8 text.
+    name : str
+        What the file is called, for errors.
+    delimiter : str, optional
+        By default the one that splits the first line into most fields, or ``::``.
+    quote : str
+    columns : sequence of str, optional
+        Their names, if the file has none.
+    header : bool
+        Whether the first record holds the names; else they are "1", "2", …
+    encoding : str
+        That of the file as it came, for messages.
 
     Raises
     ------
     ValueError
-        If the file is empty, is no UTF-8 text, or a column name occurs twice.
+        If the file is empty, or the names cannot be read.
     """
-    for name, value, least in (("delimiter", delimiter or ",", 1), ("quote", quote, 0)):
-        require(least <= len(value) <= 1, f"{name} is one character; received {value!r}.")
-    first, skip = "", 0
-    with open_text(path) as file:
-        while not first and (line := file.readline()):
-            first, skip = line.strip("\r\n"), skip + 1
-            if separator := SEPARATOR_LINE.fullmatch(first):
-                delimiter, first = delimiter or separator[1], ""
-    utf16 = "\0" in first
-    if utf16 or (columns is None and not _is_utf8(first)):
-        raise ValueError(
-            f"{path} is {'UTF-16' if utf16 else 'not UTF-8'} text. Save it as UTF-8 (in a "
-            "spreadsheet: CSV UTF-8)."
-        )
-    if not first:
-        raise ValueError(f"{path} is empty: it has neither names of columns nor data.")
-    if columns is not None:
-        delimiter = delimiter or max(DELIMITERS, key=first.count)
-        return Dialect(list(columns), delimiter, quote, skip - 1)
-    return header(path, first, delimiter=delimiter, quote=quote, skip=skip)
+    require(len(quote) <= 1, f"quote is one character or none; received {quote!r}.")
+    with open_utf8(path) as file:
+        return _dialect(_Lines(file), name, delimiter, quote, columns, header, encoding)
 
 
-def header(
-    path: str | Path, first: str, *, delimiter: str | None, quote: str, skip: int
+def _dialect(
+    lines: _Lines,
+    name: str,
+    delimiter: str | None,
+    quote: str,
+    columns: Sequence[str] | None,
+    header: bool,
+    encoding: str,
 ) -> Dialect:
-    """What the line with the names of columns says; ``path`` is for errors, see above."""
+    while (first := lines.next()) is not None:
+        text = first.strip("\r\n").removeprefix(BOM)
+        if separator := SEPARATOR_LINE.fullmatch(text):
+            delimiter = delimiter or separator[1]
+        elif text:
+            break
+    if first is None:
+        raise ValueError(f"{name} is empty: it has neither names of columns nor data.")
+    skip = lines.number - 1
     if delimiter is None:
-        delimiter = max(DELIMITERS, key=first.count)
-    try:
-        names = [name.strip() for name in _fields(first, delimiter, quote)]
-    except csv.Error:
-        raise ValueError(f"{path}: broken quotes in its names of columns, {short(first)}") from None
-    twice = {name for name in names if name and names.count(name) > 1}
-    if twice:
-        raise ValueError(
-            f"{path} names a column twice: {', '.join(sorted(twice))}. Rename one of them."
-        )
-    return Dialect(names, delimiter, quote, skip)
+        delimiter = max(DELIMITERS, key=text.count)
+        delimiter = "::" if delimiter not in text and "::" in text else delimiter
+    require(
+        delimiter != "" and not {quote, "\r", "\n"} & set(delimiter),
+        f"delimiter is text without quotes and line breaks; received {delimiter!r}.",
+    )
+    if columns is not None:
+        return Dialect(list(columns), delimiter, quote, skip, encoding)
+    fields = _record(first, lines, delimiter, quote)
+    if fields is None:
+        what = "names of columns" if header else "first line"
+        raise ValueError(f"{name}: broken quotes in its {what}, {short(text)}")
+    if not header:
+        numbers = [str(number) for number in range(1, len(fields) + 1)]
+        return Dialect(numbers, delimiter, quote, skip, encoding)
+    return Dialect(list(map(trimmed, fields)), delimiter, quote, lines.number, encoding)
 
 
-def scan(connection: Any, path: Path, dialect: Dialect, name: str) -> Any:
-    """A view ``name`` over the file, read by DuckDB when it is used.
+def header_of(line: str, name: str, delimiter: str | None) -> Dialect:
+    """What a line with the names of columns says, for those who read the others elsewhere."""
+    return _dialect(_Lines(io.StringIO(line)), name, delimiter, '"', None, True, "UTF-8")
+
+
+def is_odd(path: Path, dialect: Dialect) -> bool:
+    """Whether a file holds what DuckDB reads otherwise than :func:`records`, or may not read.
+
+    That is: zeros, a byte order mark within (files were joined), line ends of one carriage return,
+    and quotes in odd places: two texts in a field, after two blanks, or beside a delimiter that
+    is blank or of several letters, or names of columns over several lines.
+    """
+    quote, delimiter = dialect.quote.encode(), dialect.delimiter.encode()
+    if len(delimiter) > 4 or len(quote) > 1:
+        return True
+    twice = re.compile(re.escape(quote) + b" +" + re.escape(quote))
+    with path.open("rb") as file:
+        if quote and any(file.readline().count(quote) % 2 for _ in range(dialect.skip)):
+            return True  # names of columns over several lines
+        file.seek(0)
+        last = file.read(3).removeprefix(b"\xef\xbb\xbf")
+        while chunk := file.read(CHUNK):
+            chunk = last + chunk
+            if b"\xef\xbb\xbf" in chunk or chunk.count(b"\r", 0, -1) > chunk.count(b"\r\n"):
+                return True
+            if b"\0" in chunk:
+                return True
+            if quote and (len(delimiter) > 1 or delimiter == b" ") and quote in chunk:
+                return True
+            if quote and (b"  " + quote) in chunk:
+                return True
+            if quote and (quote + b" ") in chunk and twice.search(chunk):
+                return True
+            last = chunk[-64:]
+    return last.endswith(b"\r")
+
+
+def scan(connection: Any, path: Path, dialect: Dialect) -> Any:
+    """A view over the file, read by DuckDB when it is used.
 
     All columns are text, under their :attr:`Dialect.safe` names.
     """
     types = ", ".join(f"{sql_text(column)}: 'VARCHAR'" for column in dialect.safe)
-    connection.con.execute(
-        f'CREATE VIEW "{name}" AS SELECT * FROM read_csv({sql_text(str(path))}, '
-        f"auto_detect = false, header = false, skip = {dialect.skip}, "
-        f"compression = '{'gzip' if is_gzip(path) else 'none'}', "
+    return view_of_file(
+        connection, "read_csv", path,
+        f"auto_detect = false, header = false, skip = {dialect.skip}, compression = 'none', "
         f"delim = {sql_text(dialect.delimiter)}, quote = {sql_text(dialect.quote)}, "
-        f"escape = {sql_text(dialect.quote)}, strict_mode = true, columns = {{{types}}})"
-    )
-    return connection.table(name)
+        f"escape = {sql_text(dialect.quote)}, strict_mode = true, columns = {{{types}}}",
+    )  # fmt: skip
 
 
 def repair(path: Path, dialect: Dialect, folder: Path) -> Repaired:
-    """Read a file that DuckDB refuses, line by line, into a Parquet file in ``folder``."""
+    """Read a file by :func:`records` into a Parquet file in ``folder``."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = pa.schema([(LINE, pa.int64()), *((column, pa.string()) for column in dialect.safe)])
     reasons: dict[str, int] = {}
     first: list[BadRow] = []
-    target = folder / f"{path.name}.parquet"
+    target = folder / f"repaired-{len(list(folder.iterdir()))}.parquet"
 
     def good() -> Iterator[list[Any]]:
-        for line, record in _records(path, dialect):
+        for line, record in records(path, dialect):
             if isinstance(record, list):
                 yield [line, *record]
                 continue
@@ -183,43 +249,45 @@ def repair(path: Path, dialect: Dialect, folder: Path) -> Repaired:
                 for column, field in zip(zip(*rows, strict=True), schema, strict=True)
             ]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
-    return Repaired(target, sum(reasons.values()), reasons, first)
+    advice = hint(path) if f"not {dialect.encoding}" in reasons else ""
+    return Repaired(target, sum(reasons.values()), reasons, first, advice)
 
 
-def lines_of(path: Path, dialect: Dialect, records: Sequence[int]) -> list[int]:
+def lines_of(path: Path, dialect: Dialect, numbers: Sequence[int]) -> list[int]:
     """Line numbers (from 1) of some records (from 0, ascending) of a well-formed file."""
     found: list[int] = []
-    wanted = list(records)
-    for number, (line, _) in enumerate(_records(path, dialect)):
-        if len(found) == len(wanted):
+    for number, (line, _) in enumerate(records(path, dialect)):
+        if len(found) == len(numbers):
             break
-        if number == wanted[len(found)]:
+        if number == numbers[len(found)]:
             found.append(line)
     return found
 
 
-def _records(
-    path: Path, dialect: Dialect
-) -> Iterator[tuple[int, list[str | None] | tuple[str, str]]]:
-    """Yield (line number, fields) or (line number, (kind of fault, what is wrong)) by record."""
+def records(path: Path, dialect: Dialect) -> Iterator[tuple[int, Record]]:
+    """Yield the line number of each record of a file of UTF-8 text, and the record."""
     expected = len(dialect.columns)
-    with open_text(path) as file:
+    with open_utf8(path) as file:
         lines = _Lines(file)
         for _ in range(dialect.skip):
             lines.next()
         while (text := lines.next()) is not None:
             line = lines.number
+            text = text.removeprefix(BOM)
             if not text.strip("\r\n"):
                 continue
-            fields = _record(text, lines, dialect)
+            fields = _record(text, lines, dialect.delimiter, dialect.quote)
+            while fields and len(fields) > expected and not fields[-1]:
+                fields.pop()
             if fields is None:
                 yield line, ("broken quotes", f"broken quotes in {short(text)}")
             elif len(fields) != expected:
                 was = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
-                reason = f"{was} instead of {expected}: {short(text)}"
-                yield line, ("wrong number of fields", reason)
-            elif not all(map(_is_utf8, fields)):
-                yield line, ("not UTF-8", f"bytes that are not UTF-8 text: {short(text)}")
+                yield line, (WRONG_NUMBER, f"{was} instead of {expected}: {short(text)}")
+            elif not all(map(is_utf8, fields)):
+                kind = f"not {dialect.encoding}"
+                reason = f"bytes that are no {dialect.encoding} text: {short(text)}"
+                yield line, (kind, reason)
             else:
                 yield line, [field or None for field in fields]
 
@@ -242,45 +310,65 @@ class _Lines:
         self.number -= len(lines)
 
 
-def _record(text: str, lines: _Lines, dialect: Dialect) -> list[str] | None:
-    """The fields of the record that begins with line ``text``; None if its quotes are broken."""
-    quote = dialect.quote
+def _record(text: str, lines: _Lines, delimiter: str, quote: str) -> list[str] | None:
+    """The fields of the record that begins with line ``text``; None if its quotes are broken.
+
+    Then the lines read beyond the first are handed back.
+    """
+    if not quote or quote not in text:
+        return text.rstrip("\r\n").split(delimiter)
+    opening, body, closing = _patterns(delimiter, quote)
+    fields: list[str] = []
     more: list[str] = []
-    if quote:
-        # a quoted field may hold line breaks: read on while its quote is open
-        open_quote = _is_open(text, dialect.delimiter, quote)
-        while open_quote:
-            line = lines.next() if len(more) < LONGEST_RECORD else None
+    at = 0
+    while True:
+        opened = opening.match(text, at)
+        if not opened:
+            end = text.find(delimiter, at)
+            if end < 0:
+                return [*fields, text[at:].rstrip("\r\n")]
+            fields.append(text[at:end])
+            at = end + len(delimiter)
+            continue
+        at, parts, size = opened.end(), [], 0
+        while True:
+            inside = body.match(text, at)
+            assert inside is not None  # noqa: S101 - it matches nothing, too
+            parts.append(inside[0])
+            size += len(inside[0])
+            at = inside.end()
+            if at < len(text):
+                break
+            line = lines.next() if size < LONGEST_FIELD else None
             if line is None:
                 lines.give_back(more)
                 return None
             more.append(line)
-            text += line
-            open_quote = quote not in line or _is_open(text, dialect.delimiter, quote)
-    try:
-        return _fields(text.rstrip("\r\n"), dialect.delimiter, quote)
-    except csv.Error:
-        lines.give_back(more)
-        return None
+            text, at = line, 0
+        closed = closing.match(text, at)
+        if not closed:
+            lines.give_back(more)
+            return None
+        fields.append("".join(parts).replace(quote * 2, quote))
+        at = closed.end()
+        if closed[1] is None:
+            return fields
 
 
-def _is_open(text: str, delimiter: str, quote: str) -> bool:
-    if quote not in text:
-        return False
-    try:
-        _fields(text, delimiter, quote)
-    except csv.Error as error:
-        return "unexpected end" in str(error)
-    return False
+_PATTERNS: dict[tuple[str, str], tuple[re.Pattern[str], ...]] = {}
 
 
-def _fields(text: str, delimiter: str, quote: str) -> list[str]:
-    if not quote:
-        return text.split(delimiter)
-    reader = csv.reader(
-        [text], delimiter=delimiter, quotechar=quote, strict=True, skipinitialspace=True
-    )
-    return next(reader)
+def _patterns(delimiter: str, quote: str) -> tuple[re.Pattern[str], ...]:
+    """What opens a quoted field, what is in it, and what closes it (group 1: a delimiter)."""
+    if (delimiter, quote) not in _PATTERNS:
+        q, d = re.escape(quote), re.escape(delimiter)
+        blank = "" if delimiter.startswith(" ") else " *"
+        _PATTERNS[delimiter, quote] = (
+            re.compile(f"{blank}{q}"),
+            re.compile(f"[^{q}]*+(?:{q}{q}[^{q}]*+)*+"),
+            re.compile(rf"{q}{blank}(?:({d})|[\r\n]*\Z)"),
+        )
+    return _PATTERNS[delimiter, quote]
 
 
 def _blocks(rows: Iterator[list[Any]], size: int) -> Iterator[list[list[Any]]]:
@@ -294,21 +382,7 @@ def _blocks(rows: Iterator[list[Any]], size: int) -> Iterator[list[list[Any]]]:
         yield block
 
 
-def _is_utf8(text: str) -> bool:
-    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
-
-
-def is_gzip(path: Path) -> bool:
-    """Whether the name of a file says that it is gzipped."""
-    return path.suffix.lower() == ".gz"
-
-
 def short(text: str) -> str:
     """The beginning of a record, quoted, for a message."""
-    line = text.splitlines()[0].encode("utf-8", "backslashreplace").decode()
+    line = text[:200].splitlines()[0].encode("utf-8", "backslashreplace").decode()
     return repr(line if len(line) <= 80 else line[:79] + "…")
-
-
-def sql_text(value: str) -> str:
-    """A SQL string literal."""
-    return "'" + value.replace("'", "''") + "'"

@@ -44,11 +44,17 @@ def session_names(tables: list[Any]) -> Any:
 def coded(events: Any, item_codes: Any, user_codes: Any) -> Any:
     """Canonical events with ``item`` and ``user`` codes in the place of texts.
 
-    Events without an order of their own get one by item, then user.
+    Events without an order of their own get one by item, then user; those with times finer than
+    microseconds (``sub``) one by these, too.
     """
+    import ibis
+
     joined = events.inner_join(item_codes, "item_id").left_join(user_codes, "user_id")
     if "row" not in events.columns:
         joined = joined.mutate(row=joined.item * USERS + joined.user.fill_null(-1) + 1)
+    if "sub" in events.columns:
+        order = ibis.row_number().over(order_by=["time", "sub", "row"])
+        joined = joined.mutate(row=order)
     return joined.select("session_id", "user", "item", "time", "row")
 
 

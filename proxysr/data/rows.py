@@ -33,12 +33,15 @@ class BadRows:
         Number of bad rows by reason.
     first : tuple of BadRow
         The first bad rows, at most ``NAMED``.
+    hint : str
+        What may be the matter with many of them.
     """
 
     source: str
     n_rows: int
     reasons: dict[str, int] = field(default_factory=dict)
     first: tuple[BadRow, ...] = ()
+    hint: str = ""
 
     @property
     def n_bad(self) -> int:
@@ -55,7 +58,7 @@ class BadRows:
         lines += [f"  {self.source}, {row.place}: {row.reason}" for row in self.first]
         if self.n_bad > len(self.first):
             lines.append(f"  … and {self.n_bad - len(self.first):,} more")
-        return "\n".join(lines)
+        return "\n".join([*lines, self.hint] if self.hint else lines)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, for the provenance of a split."""

@@ -28,6 +28,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from proxysr.config import ConfigError, require, unknown
+from proxysr.data.ids import packed
 from proxysr.files import (
     check_writable,
     checked,
@@ -81,7 +82,7 @@ class Sessions:
     offsets : int64 (S + 1,)
         Session ``s`` is ``items[offsets[s]:offsets[s + 1]]``.
     session_ids : str or int (S,)
-        The caller's own session ids.
+        The caller's own session ids; an array of objects if their lengths differ much.
     user_index : int32 (S,)
         Row of the session's user in ``SessionSplit.users``; -1 where unknown.
     started_at : float64 (S,)
@@ -210,11 +211,19 @@ class Sessions:
         return Prefixes(session, length, np.asarray(self.items[click]))
 
     def save(self, folder: Path) -> None:
-        """Write the arrays as ``.npy`` files (memory-mappable, no pickle) into a new folder."""
+        """Write the arrays as ``.npy`` files (memory-mappable, no pickle) into a new folder.
+
+        Session ids of very different lengths become a Parquet file.
+        """
         folder.mkdir()
         for name in self.__dataclass_fields__:
             array = np.asarray(getattr(self, name))
-            array = array.astype(np.str_) if array.dtype == object else array
+            if array.dtype == object:
+                array = packed([str(value) for value in array])
+            if array.dtype == object:  # texts of very different lengths, which .npy would pad
+                table = pd.DataFrame({name: pd.Series(array, dtype="str")})
+                table.to_parquet(folder / f"{name}.parquet", index=False)
+                continue
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
 
     @classmethod
@@ -223,14 +232,19 @@ class Sessions:
         arrays = {}
         for name in cls.__dataclass_fields__:
             path = folder / f"{name}.npy"
+            texts = path.with_suffix(".parquet")
             try:
+                if name == "session_ids" and texts.is_file():
+                    path = texts
+                    arrays[name] = pd.read_parquet(path)[name].to_numpy(dtype=object)
+                    continue
                 arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
             except Exception as error:  # of a damaged header, numpy raises errors of all kinds
                 said = " ".join(str(error).split())
                 raise ValueError(f"{path} is missing or damaged ({said}).") from None
         try:
             ids = arrays["session_ids"].dtype
-            require(ids.kind in "iuUT", f"session_ids are text or whole numbers; received {ids}.")
+            require(ids.kind in "iuUTO", f"session_ids are text or whole numbers; received {ids}.")
             users = int(arrays["user_index"].min(initial=-1))
             require(users >= -1, f"user_index is -1 or a row of the users; received {users}.")
             return cls(**arrays)
@@ -240,6 +254,7 @@ class Sessions:
 
 FILES = tuple(f"{part}/{name}.npy" for part in PARTS for name in Sessions.__dataclass_fields__)
 FILES += tuple(f"{name}.parquet" for name in TABLES)
+FILES += tuple(f"{part}/session_ids.parquet" for part in PARTS)  # in place of the .npy
 """Files of a split beside ``split.json``, which has their hashes."""
 
 
@@ -346,7 +361,9 @@ class SessionSplit:
             header = {
                 "format": FORMAT,
                 "version": FORMAT_VERSION,
-                "files": {name: hash_of_file(temporary / name) for name in FILES},
+                "files": {
+                    n: hash_of_file(temporary / n) for n in FILES if (temporary / n).is_file()
+                },
                 "provenance": self.provenance,
             }
             write_json(temporary / "split.json", header)

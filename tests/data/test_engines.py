@@ -9,8 +9,8 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from proxysr.config import ConfigError
+from proxysr.data.engines import readable
 from proxysr.data.sources import SOURCES
-from proxysr.data.spark import readable
 
 
 def test_without_pyspark_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

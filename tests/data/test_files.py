@@ -17,8 +17,7 @@ import pytest
 from proxysr.config import ConfigError
 from proxysr.data import BadRowsError, open_events, read_events
 from proxysr.data.delimited import safe_names
-from proxysr.data.embedded import embedded, interruptible
-from proxysr.data.engines import engine_of
+from proxysr.data.engines import embedded, engine_of, interruptible
 from proxysr.data.preparation import PrepareConfig, prepare
 from proxysr.data.sources import SOURCES
 
@@ -72,9 +71,21 @@ def test_names_that_differ_in_case_only_are_told_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "encoding", "message"),
     [
-        (HEADER + ROWS, "utf-16", r"log\.csv is UTF-16 text. Save it as UTF-8"),
-        (HEADER + ROWS, "utf-16-be", r"log\.csv is UTF-16 text. Save it as UTF-8"),
-        ("item_id,größe\n", "latin-1", r"log\.csv is not UTF-8 text. Save it as UTF-8"),
+        (
+            HEADER + ROWS,
+            "utf-16",
+            r"log\.csv is not UTF-8 text; it looks like utf-16\. Say so \(encod",
+        ),
+        (
+            HEADER + ROWS,
+            "utf-16-be",
+            r"log\.csv is not UTF-8 text; it looks like utf-16-be\. Say so",
+        ),
+        (
+            "item_id,größe\n",
+            "latin-1",
+            r"log\.csv is not UTF-8 text; it looks like cp1252\. Say so",
+        ),
         ('item_id,"time\n', "utf-8", r"log\.csv: broken quotes in its names of columns, 'item_id"),
         ("\n\n", "utf-8", r"log\.csv is empty: it has neither names of columns nor data"),
         (HEADER, "utf-8", r"could be read\. log\.csv: there are no rows, only names of columns"),
@@ -183,7 +194,7 @@ def test_ids_of_facts_are_read_as_those_of_events() -> None:
     items = pd.DataFrame({"item_id": [1, 2.5], "title": ["One", "Between"]})
     assert prepare(visits(), SMALL, items=items).items["title"].tolist() == ["One", "Between"]
     twice = pd.DataFrame([[1, "x", "y"]], columns=["item_id", "title", "title"])
-    with pytest.raises(ValueError, match="the items frame has two columns 'title'"):
+    with pytest.raises(ValueError, match="The items frame has two columns 'title'"):
         prepare(visits(), SMALL, items=twice)
 
 
@@ -199,14 +210,14 @@ def test_files_of_items(tmp_path: Path) -> None:
     for name, separator, first in (("i.csv", ";", ""), ("i.TXT", "\t", "sep=\t\n\n")):
         text = first + "item_id{0}title\n" + rows
         assert titles(write(tmp_path, text.format(separator), name)) == ["One", "Between"]
-    with pytest.raises(ValueError, match=r"none\.csv, the file of items, cannot be read: .* empty"):
+    with pytest.raises(ValueError, match=r"The file of items: .*none\.csv is empty"):
         titles(write(tmp_path, "", "none.csv"))
-    with pytest.raises(
-        ValueError, match=r"l\.csv, the file of items, cannot be read: 'utf-8' code"
-    ):
+    with pytest.raises(BadRowsError, match=r"l\.csv, line 2: bytes that are no UTF-8 text"):
         titles(write(tmp_path, "item_id,title\n1,Café\n", "l.csv", "latin-1"))
     (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(b"item_id,title\n" * 99)[:-9])
-    with pytest.raises(ValueError, match=r"cut\.csv\.gz, the file of items, cannot be read: Compr"):
+    with pytest.raises(
+        ValueError, match=r"The file of items: .*cut\.csv\.gz cannot be read to its end: Compr"
+    ):
         titles(tmp_path / "cut.csv.gz")
     with pytest.raises(FileNotFoundError, match="the file of items, is a folder"):
         titles(tmp_path)

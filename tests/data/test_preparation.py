@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from proxysr.config import ConfigError
 from proxysr.data import open_events, prepare, prepare_parts, provenance_table
-from proxysr.data.embedded import embedded
+from proxysr.data.engines import embedded
 from proxysr.data.preparation import PrepareConfig
 from proxysr.data.sessions import SessionSplit
 from tests.data.literal_preparation import Row, literal

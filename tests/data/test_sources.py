@@ -174,7 +174,7 @@ def test_online_retail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="other.parquet: 'Country' is not a known column"):
         source.prepare(tmp_path / "other.parquet")
     (tmp_path / "x.json").touch()
-    with pytest.raises(ValueError, match=r"is none of .xlsx, .zip, .parquet and .csv"):
+    with pytest.raises(ValueError, match=r"x.json is empty. Get online"):
         source.prepare(tmp_path / "x.json")
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from proxysr.data.embedded import embedded
+from proxysr.data.engines import embedded
 from proxysr.data.events import open_events
 from proxysr.data.preparation import PrepareConfig, prepare
 from proxysr.data.rows import OnBadRows

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from proxysr.data.events import open_events
-from proxysr.data.preparation import PrepareConfig, prepare
+from proxysr.data.preparation import PrepareConfig
 from proxysr.data.rows import OnBadRows
 from proxysr.data.sessions import SessionSplit
 from proxysr.data.sources.base import Source
-from proxysr.data.sources.tables import items_of
+from proxysr.data.sources.tables import prepare_with_items
 
 
 class EventsFile(Source):
@@ -18,16 +18,20 @@ class EventsFile(Source):
 
     name = "events"
     description = (
-        "A log of your own: .csv, .tsv, .txt (also .gz) or .parquet, one event a row, with columns "
-        "for item and time and for session or user, of any names. Items of fewer than 5 clicks and "
-        "sessions of fewer than 2 are dropped until nothing changes, unless told otherwise."
+        "A log of your own: text such as CSV, or Parquet, also compressed, one event a row, with "
+        "columns for item and time and for session or user, of any names. What a file is, is told "
+        "by its content. Items of fewer than 5 clicks and sessions of fewer than 2 are dropped "
+        "until nothing changes, unless told otherwise."
     )
     licence = "yours"
     download_help = (
         "Hand in the file, and the names of its columns where they are not item_id, timestamp, "
         "session_id and user_id."
     )
-    options = ("item", "time", "session", "user", "title", "time_unit", "delimiter", "items")
+    options = (
+        "item", "time", "session", "user", "title", "time_unit", "delimiter", "quote", "header",
+        "encoding", "missing", "items",
+    )  # fmt: skip
 
     def split(
         self, path: str | Path, config: PrepareConfig, on_bad_rows: OnBadRows, **options: Any
@@ -37,7 +41,7 @@ class EventsFile(Source):
         if not file.is_file():
             raise self.lacking(file, "is not a file.")
         given = {name: value for name, value in options.items() if value is not None}
-        table = given.pop("items", None)
-        items = None if table is None else items_of(Path(table))
-        events = open_events(file, on_bad_rows=on_bad_rows, **given)
-        return prepare(events, config, items=items, source=self.origin())
+        return prepare_with_items(
+            lambda **named: open_events(file, on_bad_rows=on_bad_rows, **named),
+            given, config, on_bad_rows, self.origin(),
+        )  # fmt: skip

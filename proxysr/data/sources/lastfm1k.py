@@ -7,7 +7,7 @@ import tarfile
 from pathlib import Path
 from typing import Any, ClassVar
 
-from proxysr.data.embedded import embedded, folder_of
+from proxysr.data.engines import embedded, folder_of
 from proxysr.data.events import open_events
 from proxysr.data.preparation import PrepareConfig, prepare
 from proxysr.data.rows import OnBadRows

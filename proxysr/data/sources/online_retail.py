@@ -9,12 +9,14 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from proxysr.config import unknown
+from proxysr.data.containers import kind_of
 from proxysr.data.events import open_events
 from proxysr.data.preparation import PrepareConfig, prepare
-from proxysr.data.rows import OnBadRows
+from proxysr.data.rows import OnBadRows, judge
 from proxysr.data.sessions import SessionSplit
 from proxysr.data.sources.base import Source
 from proxysr.data.sources.download import DOWNLOAD, checksum, fetch, verify
+from proxysr.data.sources.tables import frame_of
 
 WORKBOOK = "Online Retail.xlsx"
 ARCHIVE = "online+retail.zip"
@@ -55,7 +57,7 @@ class OnlineRetail(Source):
             path = fetch(self.url, ARCHIVE, known_hash=f"sha256:{self.sha256}")
         names = (WORKBOOK, ARCHIVE, "online_retail_raw.parquet", "online_retail.parquet")
         file = self.file(path, *names)
-        frame = self.table(file)
+        frame = self.table(file, on_bad_rows)
         lacking = [name for name in COLUMNS if name not in frame.columns]
         if lacking:
             columns = [str(name) for name in frame.columns]
@@ -78,28 +80,48 @@ class OnlineRetail(Source):
         origin = self.origin(name=file.name, sha256=checksum(file, "sha256"))
         return prepare(events, config, session_info=info, source=origin)
 
-    def table(self, file: Path) -> pd.DataFrame:
+    def table(self, file: Path, on_bad_rows: OnBadRows) -> pd.DataFrame:
         """The lines of all invoices."""
-        if file.suffix == ".parquet":
-            return pd.read_parquet(file)
-        if file.suffix == ".csv":
-            return pd.read_csv(file, dtype={"InvoiceNo": str, "StockCode": str})
-        if file.suffix == ".zip":
-            verify(file, "sha256", self.sha256)
-            with zipfile.ZipFile(file) as archive, archive.open(WORKBOOK) as workbook:
-                return _excel(workbook)
-        if file.suffix == ".xlsx":
-            return _excel(file)
-        raise ValueError(f"{file} is none of .xlsx, .zip, .parquet and .csv. {self.download_help}")
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as archive:
+                if WORKBOOK not in archive.namelist():
+                    return _excel(file, file)
+                verify(file, "sha256", self.sha256)
+                with archive.open(WORKBOOK) as workbook:
+                    return _excel(workbook, file)
+        encoding = None
+        if kind_of(file) == "text":
+            if not file.stat().st_size:
+                raise ValueError(f"{file} is empty. {self.download_help}")
+            try:
+                file.read_bytes().decode()
+            except UnicodeDecodeError:
+                encoding = "latin-1"  # the file that circulates
+        frame, report = frame_of(file, encoding=encoding)
+        judge(report, on_bad_rows)
+        if kind_of(file) == "text":
+            for name in {"Quantity", "UnitPrice", "CustomerID"} & set(frame.columns):
+                frame[name] = pd.to_numeric(frame[name], errors="coerce")
+            if "InvoiceDate" in frame.columns:
+                frame["InvoiceDate"] = _iso(frame["InvoiceDate"])
+        return frame.reset_index(drop=True)
 
 
-def _excel(workbook: Any) -> pd.DataFrame:
+def _iso(times: pd.Series[Any]) -> pd.Series[Any]:
+    """Times as they are, but the American ones of the CSV that circulates in ISO 8601."""
+    american = pd.to_datetime(times, format="%m/%d/%Y %H:%M", errors="coerce")
+    return american.dt.strftime("%Y-%m-%d %H:%M:%S").where(american.notna(), times)
+
+
+def _excel(workbook: Any, file: Path) -> pd.DataFrame:
     try:
         return pd.read_excel(workbook, dtype={"InvoiceNo": str, "StockCode": str})
     except ImportError:
         raise ImportError(
             "Reading a workbook needs openpyxl, which is not installed: pip install openpyxl"
         ) from None
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{file} cannot be read as a workbook: {error}.") from None
 
 
 def _sold(lines: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from proxysr.data.embedded import embedded
+from proxysr.data.engines import embedded
 from proxysr.data.events import open_events
 from proxysr.data.preparation import PrepareConfig, prepare_parts
 from proxysr.data.rows import OnBadRows

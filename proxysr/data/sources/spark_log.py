@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from proxysr.data import delimited
-from proxysr.data.events import TEXT_SUFFIXES, open_events
-from proxysr.data.preparation import PrepareConfig, prepare
+from proxysr.data.events import open_events
+from proxysr.data.preparation import PrepareConfig
+from proxysr.data.reading import BROKEN_RECORD
 from proxysr.data.rows import OnBadRows
 from proxysr.data.sessions import SessionSplit
 from proxysr.data.sources.base import Source
-from proxysr.data.sources.tables import items_of
+from proxysr.data.sources.tables import prepare_with_items
+
+TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 
 
 class SparkLog(Source):
@@ -33,24 +36,27 @@ class SparkLog(Source):
         "PYSPARK_SUBMIT_ARGS. It needs pip install 'proxysr[spark]', and Java."
     )
     options = (
-        "master", "item", "time", "session", "user", "title", "time_unit", "delimiter", "items",
+        "master", "item", "time", "session", "user", "title", "time_unit", "delimiter", "missing",
+        "items",
     )  # fmt: skip
 
     def split(
         self, path: str | Path, config: PrepareConfig, on_bad_rows: OnBadRows, **options: Any
     ) -> SessionSplit:
         """Prepare a table or files; ``items`` is a file of items on this machine."""
-        from proxysr.data.spark import connect, readable
+        from proxysr.data.engines import connect_spark, readable
 
         given = {name: value for name, value in options.items() if value is not None}
-        facts = given.pop("items", None)
-        items = None if facts is None else items_of(Path(facts))
         delimiter = given.pop("delimiter", None)
-        connection = connect(given.pop("master", None))
+        connection = connect_spark(given.pop("master", None))
         with readable(f"{path} cannot be prepared on Spark"):
             table = _table(connection, str(path), delimiter)
-            events = open_events(table, on_bad_rows=on_bad_rows, connection=connection, **given)
-            return prepare(events, config, items=items, source=self.origin(name=str(path)))
+            return prepare_with_items(
+                lambda **named: open_events(
+                    table, on_bad_rows=on_bad_rows, connection=connection, **named
+                ),
+                given, config, on_bad_rows, self.origin(name=str(path)),
+            )  # fmt: skip
 
 
 def _table(connection: Any, source: str, delimiter: str | None) -> Any:
@@ -75,10 +81,8 @@ def _text(session: Any, source: str, delimiter: str | None) -> Any:
     line = session.read.text(source).filter("length(trim(value)) > 0").first()
     if line is None:
         raise ValueError(f"{source} is empty: it has neither names of columns nor data.")
-    dialect = delimited.header(
-        source, line.value.removeprefix("\ufeff"), delimiter=delimiter, quote='"', skip=1
-    )
-    names = [*dialect.safe, delimited.RECORD]
+    dialect = delimited.header_of(line.value, source, delimiter)
+    names = [*dialect.safe, BROKEN_RECORD]
     schema = ", ".join(f"`{name.replace('`', '``')}` STRING" for name in names)
     return session.read.csv(
         source,
@@ -92,5 +96,5 @@ def _text(session: Any, source: str, delimiter: str | None) -> Any:
         ignoreLeadingWhiteSpace=True,
         ignoreTrailingWhiteSpace=True,
         mode="PERMISSIVE",
-        columnNameOfCorruptRecord=delimited.RECORD,
+        columnNameOfCorruptRecord=BROKEN_RECORD,
     )

@@ -1,8 +1,7 @@
-"""Prepared clicks as they come home from the database: arrays, sessions, tables of names."""
+"""Prepared clicks as they come home from the database: arrays, the parts of a split, its tables."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -12,23 +11,68 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from proxysr.config import unknown
+from proxysr.data.engines import Engine
 from proxysr.data.expressions import MIDDLE, SESSIONS_PER_USER
-from proxysr.data.frames import check_names
-from proxysr.data.sessions import Sessions
+from proxysr.data.ids import packed
+from proxysr.data.sessions import Sessions, SessionSplit
 
 SHORTEST = 2
 """Clicks a session needs: one to start from and one to predict."""
 MICROSECONDS = 1e6
+COUNTS = ("interactions", "items", "sessions", "users")
 
 Int32s = npt.NDArray[np.int32]
 Int64s = npt.NDArray[np.int64]
 
 
+class Account:
+    """What was done to the tables of a preparation, in steps, with counts after each."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.steps: list[dict[str, Any]] = []
+
+    def note(self, step: str, **counts: int | None) -> None:
+        """Add a step to the account."""
+        self.steps.append({"step": step} | {name: counts.get(name) for name in COUNTS})
+
+    def counts(self, clicks: Any) -> dict[str, int]:
+        """Interactions, items, sessions and users of a clicks table."""
+        counts = clicks.aggregate(
+            interactions=clicks.count(),
+            items=clicks.item.nunique(),
+            sessions=clicks.session.nunique(),
+            users=clicks.user.nunique(),
+        )
+        (row,) = self.engine.home(counts).to_pylist()
+        return {name: int(row[name]) for name in COUNTS}
+
+    def count(self, step: str, clicks: Any) -> int:
+        """Add a step with the counts of ``clicks``, and return their number; none is an error."""
+        counts = self.counts(clicks)
+        self.note(step, **counts)
+        if not counts["interactions"]:
+            raise ValueError(
+                f"Nothing is left after the step {step!r}. Interactions so far: "
+                + "; ".join(f"{row['step']}: {row['interactions']:,}" for row in self.steps)
+                + ". Loosen the options (min_item_count, min_session_length, max_session_length)."
+            )
+        return counts["interactions"]
+
+    def check_part(self, name: str, n: int, asked: float) -> None:
+        """Raise ``ValueError`` if a part that was asked for is empty."""
+        if n == 0 and asked:
+            raise ValueError(
+                f"The {name} part is empty: none of its sessions has two clicks on items that "
+                "training has. Give more events, or loosen the filters (min_item_count, "
+                "min_session_length)."
+            )
+
+
 class Users(NamedTuple):
     """Known users: their ids, and the row among them of each place's user (-1 unknown)."""
 
-    ids: npt.NDArray[np.str_]
+    ids: list[str]
     rows: Int32s
 
 
@@ -93,7 +137,7 @@ class Home:
         _, first, number = np.unique(self.user[known], return_index=True, return_inverse=True)
         index = np.full(len(self.sessions), -1, np.int32)
         index[known] = number
-        return Users(_texts(self.sessions["user_id"].take(pa.array(known[first]))), index)
+        return Users(self.sessions["user_id"].take(pa.array(known[first])).to_pylist(), index)
 
     def part(self, part: int, how: str, users: Users, dated: bool) -> Sessions:
         """The sessions of one part; without dates their starts are unknown."""
@@ -109,79 +153,37 @@ class Home:
         )
 
 
-def facts(
-    known: pd.DataFrame | None, key: str, name: str, own: Sequence[str] = ()
-) -> pd.DataFrame | None:
-    """What a caller knows of items or sessions, checked, with ids as the text they are in events.
-
-    Raises
-    ------
-    ValueError
-        If ``known`` lacks ``key`` or has a value of it twice, has a column twice, or has
-        one of ``own``, which are counted here.
-    """
-    if known is None:
-        return None
-    check_names(known, f"the {name} frame")
-    if key not in known.columns:
-        raise ValueError(f"The {name} frame: {unknown(key, map(str, known.columns), 'column')}")
-    for column in own:
-        if column in known.columns:
-            raise ValueError(
-                f"The {name} frame has a column {column!r}, which is what the clicks in training "
-                "are counted in. Rename it, or leave it out."
-            )
-    known = known.assign(**{key: _ids(known[key])})
-    twice = known[key][known[key].duplicated()]
-    if len(twice):
-        raise ValueError(
-            f"The {name} frame has {key} {twice.iloc[0]!r} more than once. Keep one row of each."
-        )
-    return known
-
-
-def describe(table: pd.DataFrame, known: pd.DataFrame | None, key: str) -> pd.DataFrame:
-    """``table`` with the columns of :func:`facts` for its values of ``key``.
-
-    A column that both have is taken from ``known`` where that has a value.
-    """
-    if known is None:
-        return table
-    found = known.set_index(key).reindex(table[key]).reset_index(drop=True)
-    table = table.reset_index(drop=True)
-    for column in found.columns:
-        if column in table.columns:
-            table[column] = found[column].where(found[column].notna(), table[column])
-        else:
-            table[column] = found[column]
-    return table
-
-
-def _ids(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Ids as the text they are in events: whole floats without ".0"."""
-    text = column.astype("str").str.strip()
-    if not pd.api.types.is_float_dtype(column.dtype):
-        return text
-    number = column.astype("float64")
-    whole = (number == number.round()) & (number.abs() < 2**63)
-    return number.where(whole).astype("Int64").astype("str").where(whole, text)
-
-
-def _session_ids(sessions: pa.Table, how: str) -> npt.NDArray[np.str_]:
+def _session_ids(sessions: pa.Table, how: str) -> npt.NDArray[Any]:
     """Session ids as given, or ``user@day`` or ``user#number`` (from 1)."""
     if how == "given":
-        return _texts(sessions["session_id"])
+        return packed(sessions["session_id"].to_pylist())
     number = _ints(sessions["session"]) % SESSIONS_PER_USER
     if how == "day":
-        label = np.char.add("@", (number - MIDDLE).astype("datetime64[D]").astype(np.str_))
+        labels = ["@" + str(day) for day in (number - MIDDLE).astype("datetime64[D]")]
     else:
-        label = np.char.add("#", (number + 1).astype(np.str_))
-    return np.char.add(_texts(sessions["user_id"]), label)
+        labels = [f"#{n}" for n in (number + 1).tolist()]
+    users = sessions["user_id"].to_pylist()
+    return packed([user + label for user, label in zip(users, labels, strict=True)])
 
 
 def _ints(column: pa.ChunkedArray) -> Int64s:
     return np.asarray(column.to_numpy(), dtype=np.int64)
 
 
-def _texts(column: pa.ChunkedArray) -> npt.NDArray[np.str_]:
-    return np.asarray(column.to_pylist(), dtype=np.str_)
+def provenance_table(split: SessionSplit) -> pd.DataFrame:
+    """Counts after every step of a split's preparation, for the reader.
+
+    Columns ``step``, ``interactions``, ``items``, ``sessions``, ``users`` (missing where
+    not known yet), ``mean_length``. The last row is the paper's count (Table 1) where
+    the source is one of the paper's data sets.
+    """
+    steps = list(split.provenance.get("steps", []))
+    published = split.provenance.get("source", {}).get("published")
+    if published:
+        steps.append({"step": "published (paper, Table 1)"} | published)
+    names = ["step", "interactions", "items", "sessions", "users"]
+    frame = pd.DataFrame(steps, columns=names)
+    for name in names[1:]:
+        frame[name] = frame[name].astype("Int64")
+    frame["mean_length"] = (frame["interactions"] / frame["sessions"]).astype("Float64").round(2)
+    return frame

@@ -1,0 +1,119 @@
+"""Ids as text: one rule, in Python and in the database."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from proxysr.data import open_events
+from proxysr.data.ids import id_text, packed, texts_of
+
+CASES: list[tuple[Any, str | None]] = [
+    (101, "101"),
+    (101.0, "101"),
+    (np.float32(0.1), "0.1"),
+    (2.50, "2.5"),
+    (1e20, "1e+20"),
+    (-0.0, "0"),
+    (np.int64(2**53 + 1), "9007199254740993"),
+    (decimal.Decimal("101.00"), "101"),
+    (decimal.Decimal("1.50"), "1.5"),
+    (decimal.Decimal("1E+2"), "100"),
+    (True, "true"),
+    (np.bool_(False), "false"),
+    (b"caf\xc3\xa9", "café"),
+    (b"\xff", r"\xff"),
+    ("007", "007"),
+    ("101.0", "101.0"),
+    (" a\t", "a"),
+    ("A\u00a0", "A"),
+    ("\ufeff\u200bA\u2060\x00", "A"),
+    ("a b\u00a0c", "a b\u00a0c"),
+    ("", None),
+    (" \u3000 ", None),
+    (None, None),
+    (float("nan"), None),
+    (float("inf"), None),
+    (pd.NA, None),
+    (pd.NaT, None),
+    (decimal.Decimal("NaN"), None),
+    (datetime.date(2026, 3, 1), "2026-03-01"),
+]
+
+
+@pytest.mark.parametrize(("value", "text"), CASES)
+def test_ids_are_text_by_one_rule(value: Any, text: str | None) -> None:
+    assert id_text(value) == text
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        [101.0, 102.0],
+        pd.Series([101, 102], dtype="Int64"),
+        pd.Series([101.0, 102.0], dtype="category"),
+        pd.Series([101.0, 102.0], dtype=object),
+        pd.Series([101, 102], dtype="float16"),
+        pd.arrays.SparseArray([101.0, 102.0]),
+        pd.Series([decimal.Decimal("101.00"), decimal.Decimal("102.00")]),
+        pd.Series([101, 102], dtype="float64[pyarrow]"),
+        pd.Series([b"101", b"102"]),
+        pd.Series([b"101", b"102"], dtype=pd.ArrowDtype(pa.binary())),
+        pd.Series(["101\u00a0", "\ufeff102"]),
+    ],
+    ids=lambda column: str(getattr(column, "dtype", "list")),
+)
+def test_the_same_number_is_the_same_id_whatever_its_type(column: Any) -> None:
+    log = pd.DataFrame({"item_id": column, "timestamp": [1, 2], "session_id": 1})
+    assert open_events(log).frame()["item_id"].tolist() == ["101", "102"]
+    assert texts_of(log["item_id"]).tolist() == ["101", "102"]
+
+
+VALUES = st.one_of(
+    st.lists(st.text(max_size=6), min_size=1, max_size=30),
+    st.lists(st.floats(), min_size=1, max_size=30),
+    st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=30),
+    st.lists(st.decimals(-(10**9), 10**9, places=3), min_size=1, max_size=30),
+)
+
+
+@settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.generate])
+@given(VALUES)
+def test_the_database_has_the_same_rule(values: list[Any]) -> None:
+    column = pa.array(values)
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.decimal128(20, 3))
+    log = pa.table({"item_id": [*column], "timestamp": [5] * len(values), "user_id": column})
+    log = log.set_column(0, "item_id", pa.array(["a"] * len(values)))
+    log = log.append_column("session_id", pa.array(["s"] * len(values)))
+    ids = open_events(log).frame()["user_id"]
+    assert [None if pd.isna(text) else text for text in ids] == [id_text(v) for v in values]
+
+
+def test_invisible_characters_are_said_once_for_a_log() -> None:
+    log = pd.DataFrame(
+        {"item_id": ["A\u00a0", " B", "\u200bC"], "timestamp": [1, 2, 3], "session_id": 1}
+    )
+    opened = open_events(log)
+    assert opened.frame()["item_id"].tolist() == ["A", "B", "C"]
+    (remark,) = opened.remarks
+    assert remark == (
+        "DataFrame: invisible characters at the edges of ids were cut off, in 2 of its rows; one "
+        "id was 'A\\xa0'."
+    )
+    assert not open_events(log.iloc[1:2]).remarks
+
+
+def test_one_long_id_does_not_make_all_long() -> None:
+    even, uneven = packed(["abc", "de"]), packed(["s"] * 1000 + ["x" * 20_000])
+    assert even.dtype == np.dtype("<U3")
+    assert uneven.dtype == object
+    assert uneven[-1] == "x" * 20_000
