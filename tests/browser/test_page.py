@@ -49,7 +49,9 @@ def test_a_lasso_lists_what_lies_in_it_and_dots_in_it_can_be_picked(opened: Open
 
 def test_the_picked_dot_is_marked_and_its_panel_in_view(opened: Opened) -> None:
     opened.part("detail").locator(".scroll").evaluate("(el) => { el.scrollTop = 1e6 }")
-    opened.part("sessions-table").locator(".vbody [role=row]").nth(1).locator("button").first.click()
+    opened.part("sessions-table").locator(".vbody [role=row]").nth(1).locator(
+        "button"
+    ).first.click()
     row = opened.app("state.session")
     box = opened.part("picked").bounding_box()
     x, y = opened.dot(row)
@@ -111,7 +113,9 @@ def test_the_map_covers_nothing_and_nothing_spills_over(opened: Opened, width: i
 def test_axe_finds_nothing_serious(
     browser: Any, shop: Shop, tmp_path: Path, view: str, scheme: str
 ) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="axe is not installed"
+    )
     with HOSTS["server"](browser, shop, tmp_path, color_scheme=scheme, bypass_csp=True) as opened:
         opened.app(f"set({{view: '{view}'}})")
         opened.app("go.session(3)" if view == "map" else "go.interest(0)")
