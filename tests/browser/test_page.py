@@ -1,4 +1,4 @@
-"""What the page must not do again: lose lassos, cover its panels, hide what was picked, ask others."""
+"""What the page must not do again: lose lassos, cover its panels, hide what was picked."""
 
 from __future__ import annotations
 
