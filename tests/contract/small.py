@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from proxysr.data.batches import SessionBatch, TrainingBatches
 from proxysr.models import MODELS, SessionModel, create
 from proxysr.presets import ABLATIONS
 from proxysr.testing import N_ITEMS, Case, cycles, split_of
+from proxysr.testing.planted import TRAINING
 
-__all__ = ["N_ITEMS", "SMALL", "case", "cycles", "small", "split_of"]
+__all__ = ["N_ITEMS", "SMALL", "TRAINING", "case", "cycles", "small", "split_of", "training_batch"]
 
 SMALL: dict[str, dict[str, Any]] = {
     "latent_proxy": {
@@ -92,3 +94,11 @@ def case(name: str) -> Case:
     finds = "cycle" if name in ORDERLESS else "nothing" if name in POPULARITY else "order"
     model = small(name)
     return Case(type(model), model.config, finds, BARS.get(name, 0.85))
+
+
+def training_batch() -> SessionBatch:
+    """All sessions that small models are trained on, in one batch."""
+    batches = TrainingBatches(
+        TRAINING, task="repeat", min_prefix=1, max_length=12, batch_size=33, seed=0, device="cpu"
+    )
+    return next(batches.epoch(0))

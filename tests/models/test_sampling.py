@@ -13,8 +13,7 @@ from proxysr.data.sessions import Sessions
 from proxysr.models import MODELS, LearnedModel, model_class
 from proxysr.models.sampling import ItemSampler, SamplingConfig, expected_times
 from proxysr.models.softmax import SoftmaxModel, targets_of
-from tests.contract.small import N_ITEMS, small
-from tests.contract.test_models import training_batch, training_sessions
+from tests.contract.small import N_ITEMS, TRAINING, small, training_batch
 
 SAMPLING = [
     name
@@ -118,9 +117,9 @@ def test_the_loss_is_the_literal_one(
     assert isinstance(model, SoftmaxModel)
     if model.biases is not None:
         torch.nn.init.normal_(model.biases)
-    model.prepare(training_sessions())
+    model.prepare(TRAINING)
     monkeypatch.setattr(model.sampler, "draw", lambda: torch.tensor(drawn))
-    batch = training_batch(name)
+    batch = training_batch()
     ends = targets_of(batch)
     expected = literal(model, model.encode(batch, ends), batch.targets[ends], drawn)
     # the literal one reads the table row by row; clicks have sparse gradients there, too
@@ -142,9 +141,9 @@ def loss_and_gradients(
 ) -> tuple[float, dict[str, Tensor], dict[str, set[int]]]:
     model = small(name, sampled_negatives=sampled, **EXTRA.get(name, {})).double().eval()
     assert isinstance(model, LearnedModel)
-    model.prepare(training_sessions())
+    model.prepare(TRAINING)
     torch.manual_seed(0)  # GRec draws its gaps
-    loss = model.loss(training_batch(name)).total
+    loss = model.loss(training_batch()).total
     loss.backward()
     gradients = {k: p.grad for k, p in model.named_parameters() if p.grad is not None}
     rows = {k: set(g.coalesce().indices()[0].tolist()) for k, g in gradients.items() if g.is_sparse}
@@ -167,8 +166,8 @@ def test_with_all_items_drawn_it_is_the_whole_loss(name: str) -> None:
 def test_no_gradient_is_as_large_as_a_table_of_items(name: str) -> None:
     model = small(name, n_items=1000, sampled_negatives=10, **EXTRA.get(name, {}))
     assert isinstance(model, LearnedModel)
-    model.prepare(training_sessions())
-    batch = training_batch(name)
+    model.prepare(TRAINING)
+    batch = training_batch()
     model.loss(batch).total.backward()
     tables = {k: p for k, p in model.named_parameters() if len(p) == 1001}
     assert "items" in tables
