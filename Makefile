@@ -14,6 +14,8 @@ RUNS ?= $(PROXYSR_RUNS)
 
 # the build of torch: cpu, or cuda for NVIDIA GPUs, which takes 3 GB more
 TORCH ?= cpu
+# processes that share the tests
+JOBS ?= 2
 # how long make hostile feeds damaged files
 MINUTES ?= 10
 
@@ -51,7 +53,7 @@ layers: $(READY)  ## which part may import which (import-linter)
 	$(BIN)/lint-imports --no-logo
 
 pytest: $(READY)  ## unit tests, examples in docstrings, and the notebooks
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(JOBS) --dist loadfile
 
 facts: $(READY)  ## sizes of the code, each beside its target
 	@$(BIN)/python -m tests.benchmarks.facts
