@@ -97,8 +97,8 @@ def test_help_teaches(ask: Ask) -> None:
 
 def test_every_training_option_is_explained(ask: Ask) -> None:
     page = " ".join(ask("train", "--help").out.split())
-    assert "--learning-rate X Step size of Adam. [0.002]" in page
-    assert "n_proxies=300 Number K of proxies." in page
+    assert "--learning-rate X Step size of Adam; if none is named, the model's own" in page
+    assert "n_proxies=none Number K of proxies." in page
     assert "proxysr-small" in page
 
 

@@ -235,11 +235,11 @@ def test_equal_weights_are_equal_files(tmp_path: Path) -> None:
 
 
 def test_items_without_a_title_have_none_in_json(
-    run_dir: Path, capsys: pytest.CaptureFixture[str]
+    run_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     items = RunDir(run_dir).items
     titles = ["Tea" if item_id == "item 3" else None for item_id in items["item_id"]]
-    items.assign(title=titles).to_parquet(run_dir / "items.parquet")
+    monkeypatch.setattr(RunDir, "items", items.assign(title=titles))
     assert main(["recommend", str(run_dir), " item 1", "-k", "50", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["unknown"] == []

@@ -230,7 +230,8 @@ def serve(scene: Scene, *, port: int = 0, ready: Callable[[str], None] | None = 
     """
     server = Server(scene, port)
     in_main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler) if in_main else None
+    ends = (signal.SIGTERM, signal.SIGINT) if in_main else ()  # a shell may have them ignored
+    before = {name: signal.signal(name, signal.default_int_handler) for name in ends}
     try:
         if ready is not None:
             ready(server.link)
@@ -239,8 +240,8 @@ def serve(scene: Scene, *, port: int = 0, ready: Callable[[str], None] | None = 
         pass
     finally:
         server.server_close()
-        if in_main:
-            signal.signal(signal.SIGTERM, before)
+        for name, handler in before.items():
+            signal.signal(name, handler)
     return server.link
 
 

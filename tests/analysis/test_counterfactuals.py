@@ -31,7 +31,8 @@ CLICKS = [[1, 2, 3, 2, 4], [5, 1], [6, 7, 8], [9], [2, 2, 5, 3, 1, 4, 6, 9]]
 def model_of(seed: int = 0, **options: object) -> ProxySR:
     """A small untrained model in double precision that chooses softly."""
     torch.manual_seed(seed)
-    config = {"embedding_dim": 8, "n_proxies": K, "max_length": 5, "init_std": 0.3} | options
+    config = {"embedding_dim": 8, "n_proxies": K, "max_length": 5, "init_std": 0.3}
+    config |= {"init_std_selector": 1.0} | options
     return ProxySR(N_ITEMS, ProxySR.Config.from_dict(config)).double().eval()
 
 

@@ -45,4 +45,8 @@ def test_none_is_left_out(pytestconfig: pytest.Config) -> None:
 def test_make_test_runs_all_that_pytest_collects() -> None:
     makefile = (ROOT / "Makefile").read_text()
     assert re.search(r"^test: .*\bpytest\b", makefile, flags=re.MULTILINE)
-    assert re.search(r"^pytest: .*\n\t\$\(BIN\)/pytest$", makefile, flags=re.MULTILINE)
+    assert re.search(
+        r"^pytest: .*\n\t\$\(BIN\)/pytest -n \$\(JOBS\) --dist loadfile$",
+        makefile,
+        flags=re.MULTILINE,
+    )

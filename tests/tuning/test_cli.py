@@ -55,7 +55,7 @@ def test_one_object_then_a_page(
         (["--trials", "x"], "trials is a whole number; received 'x'."),
         (["--storage", "x"], "'x' is no URL of a database"),
         (["--model", "naam"], "'naam' is not a known model. Did you mean 'narm'?"),
-        (["--space", "absent.yml"], "No such file or directory: 'absent.yml'"),
+        (["--space", "absent.yml"], "absent.yml: No such file or directory"),
         (["--spce", "x"], "'--spce' is not a known option. Did you mean '--space'?"),
     ],
 )

@@ -110,9 +110,9 @@ def test_spaces_are_read_from_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.yml", "margin: [", "a.yml is not valid YAML"),
+        ("a.yml", "margin: [", "a.yml is neither YAML nor JSON"),
         ("a.yml", "- 3", "a.yml holds no search space: lines such as"),
-        ("a.yml", "!!python/object/apply:os.getcwd []", "a.yml is not valid YAML"),
+        ("a.yml", "!!python/object/apply:os.getcwd []", "a.yml is neither YAML nor JSON"),
         ("a.json", "{", "a.json is damaged: it is not valid JSON"),
         ("a.json", "{}", "a.json holds no search space"),
     ],
