@@ -95,7 +95,8 @@ TIMES = {
     "floats": [1.6e18 + number for number in range(30)] + [np.nan, None],
     "naive": LOCAL,
     "zoned": [time.replace(tzinfo=datetime.UTC) for time in LOCAL],
-    "days": [datetime.date(2020, 1, 1), datetime.date(1850, 2, 3), None],
+    "days": [datetime.date(2020, 1, day) for day in range(1, 9)]
+    + [datetime.date(1850, 2, 3), None],
 }
 
 
