@@ -248,7 +248,7 @@ class Sessions:
             users = int(arrays["user_index"].min(initial=-1))
             require(users >= -1, f"user_index is -1 or a row of the users; received {users}.")
             return cls(**arrays)
-        except ConfigError as error:
+        except (ValueError, TypeError, OverflowError) as error:  # numbers of another kind
             raise ValueError(f"{folder} is damaged: {error}") from None
 
 

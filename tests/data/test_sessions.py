@@ -335,3 +335,11 @@ def test_first_clicks_are_targets_if_asked_for() -> None:
     sessions = Sessions.from_lists([[3, 3, 1], [], [2]])
     assert sessions.prefixes("unseen", 0).target.tolist() == [3, 1, 2]
     assert sessions.prefixes("repeat", 0).length.tolist() == [0, 1, 2, 0]
+
+
+def test_users_that_are_no_whole_numbers_are_told_with_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "train"
+    Sessions.from_lists([[1, 2], [3]]).save(folder)
+    np.save(folder / "user_index.npy", np.array([0.0, np.nan]))
+    with pytest.raises(ValueError, match="train is damaged: cannot convert float NaN"):
+        Sessions.load(folder)
