@@ -26,7 +26,6 @@ and are read without.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -206,8 +205,7 @@ class RunDir:
         path = self._checkpoint(f"epoch-{self.best_epoch:04d}")
         if not path.is_file():
             raise ValueError(f"{path} is missing: {self.path} has no weights of its best epoch.")
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        return hash_of_file(path)[:16]
 
     def _with(self, state: State, path: Path, device: str) -> SessionModel:
         settings, n_items = self.model_config, self.data["n_items"]
@@ -245,6 +243,16 @@ class RunDir:
         ValueError
             If it was not made yet, or is out of date; so, too, in :meth:`ranks`.
         """
+        entry = self._evaluation(part, task)
+        self._ranks(f"{part}-{task}", entry)
+        return entry
+
+    def ranks(self, part: str = "test", task: Task = "unseen") -> pd.DataFrame:
+        """Rank of every target of an evaluation that was made."""
+        return self._ranks(f"{part}-{task}", self._evaluation(part, task))
+
+    def _evaluation(self, part: str, task: Task) -> dict[str, Any]:
+        """Its entry, if it is of the best epoch; whether its ranks are those is not looked at."""
         name = f"{part}-{task}"
         found = self.evaluations()
         if name not in found or not self.ranks_file(name).is_file():
@@ -253,12 +261,7 @@ class RunDir:
                 f"`proxysr evaluate {self.path} --split {part} --task {task}`."
             )
         self._check_date(name, found[name])
-        self._ranks(name, found[name])
         return dict(found[name])
-
-    def ranks(self, part: str = "test", task: Task = "unseen") -> pd.DataFrame:
-        """Rank of every target of an evaluation that was made."""
-        return self._ranks(f"{part}-{task}", self.evaluation(part, task))
 
     def _ranks(self, name: str, entry: Mapping[str, Any]) -> pd.DataFrame:
         """The ranks of an evaluation, if they are ranks, and those its metrics are means of.
