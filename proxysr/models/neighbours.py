@@ -14,22 +14,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from proxysr.config import Count, Settings
+from proxysr.config import Count
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, Sessions
-from proxysr.models.counting import CountingModel, lists_of, offsets_of, portions
+from proxysr.models.counting import (
+    CountingConfig,
+    CountingModel,
+    lists_of,
+    offsets_of,
+    portions,
+)
 from proxysr.models.softmax import recent
 
 
-class NeighbourConfig(Settings):
+class NeighbourConfig(CountingConfig):
     """Hyper-parameters that all these models have."""
 
     n_neighbours: Count = 100
     """Number k of neighbours."""
     sample_size: Count = 1000
     """Number m of latest sessions with a common item that neighbours are chosen from."""
-    max_length: Count = 50
-    """Clicks of a session that are compared: its latest ones."""
 
 
 class Clicks(NamedTuple):
@@ -62,11 +66,6 @@ class Neighbours(NamedTuple):
 class NeighbourModel(CountingModel):
     """Base of models that recommend what similar training sessions clicked.
 
-    Parameters
-    ----------
-    n_items : int
-    config : NeighbourConfig, optional
-
     Attributes
     ----------
     session_offsets, session_items : int64 (S + 1,), int32
@@ -97,7 +96,6 @@ class NeighbourModel(CountingModel):
 
     def __init__(self, n_items: int, config: NeighbourConfig | None = None) -> None:
         super().__init__(n_items, config)
-        self.max_length = self.config.max_length
         none = torch.zeros(0, dtype=torch.int32)
         self.register_buffer("session_offsets", torch.zeros(1, dtype=torch.long))
         self.register_buffer("session_items", none)
@@ -121,16 +119,16 @@ class NeighbourModel(CountingModel):
             np.arange(len(owner)) - offsets_of(owner, width)[owner] < self.config.sample_size
         )
         sampled = latest_first[is_sampled]
-        facts = {
+        buffers = {
             "session_offsets": offsets_of(session, len(train)),
             "session_items": item.astype(np.int32),
             "item_offsets": offsets_of(item[sampled], width),
             "item_sessions": session[sampled].astype(np.int32),
         }
         if self.knows_places:
-            facts["session_places"] = place.astype(np.int32)
-            facts["item_places"] = place[sampled].astype(np.int32)
-        for name, values in facts.items():
+            buffers["session_places"] = place.astype(np.int32)
+            buffers["item_places"] = place[sampled].astype(np.int32)
+        for name, values in buffers.items():
             setattr(self, name, torch.from_numpy(values).to(self.item_offsets.device))
 
     @abstractmethod
