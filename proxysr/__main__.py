@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from proxysr import __version__
 from proxysr.cli.options import formatter
 from proxysr.config import nearest, unknown
-from proxysr.stopping import CODE, Terminated, ending_on_sigterm
+from proxysr.processes import EXIT_CODE, Terminated, ending_on_sigterm
 from proxysr.text import visible
 
 COMMANDS = {
@@ -110,7 +110,7 @@ def _main(arguments: list[str]) -> int:
             sys.stdout.write(answer.shown(args.json))
             sys.stdout.flush()
     except Terminated:
-        return stopped("ended", CODE)
+        return stopped("ended", EXIT_CODE)
     except SystemExit as stop:
         return int(stop.code or 0) if is_first else 0
     except KeyboardInterrupt:

@@ -24,9 +24,8 @@ from proxysr.environment import write_facts
 from proxysr.evaluation import EvalResult, evaluate
 from proxysr.files import check_writable, claiming, flush, hash_of_file, replacing, write_json
 from proxysr.findings import Metrics
-from proxysr.leftovers import sweep_folder
-from proxysr.locks import Holder, locked
 from proxysr.models import DEFAULT, create, model_class
+from proxysr.processes import Holder, locked, sweep_folder
 from proxysr.run_dir import FORMAT_VERSION, TRAINING, RunDir, Which
 from proxysr.training import (
     Checkpoint,

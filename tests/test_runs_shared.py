@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from proxysr import runs
 from proxysr.__main__ import main
 from proxysr.checkpoints import save_weights
-from proxysr.locks import locked
+from proxysr.processes import locked
 from proxysr.runs import RunDir, evaluate_run, train_run
 from proxysr.training import TrainConfig
 from tests.contract.small import SMALL, cycles, split_of

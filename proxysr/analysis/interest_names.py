@@ -15,7 +15,7 @@ import pandas as pd
 
 from proxysr.config import require
 from proxysr.files import checked, read_object, write_json
-from proxysr.locks import locked
+from proxysr.processes import locked
 from proxysr.runs import RunDir
 
 FILE = "interest_names.json"

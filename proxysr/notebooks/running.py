@@ -16,11 +16,11 @@ from tqdm.auto import tqdm
 from proxysr import paths
 from proxysr.config import ConfigError, require, unknown
 from proxysr.files import read_json, write_json
-from proxysr.leftovers import remove, scratch_folder
 from proxysr.notebooks.durations import left, said_seconds
 from proxysr.notebooks.index import Page, write_index
 from proxysr.notebooks.marks import mark_of, read_mark
 from proxysr.notebooks.parameters import fitting
+from proxysr.processes import remove, scratch_folder
 
 PATIENCE = 20.0
 """Most seconds that a notebook's process takes to end when asked to."""

@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from proxysr.files import explained, read_json, write_json
-from proxysr.stopping import end_with_parent, ending_on_sigterm
+from proxysr.disk import explained
+from proxysr.files import read_json, write_json
+from proxysr.processes import end_with_parent, ending_on_sigterm
 from proxysr.text import visible
 
 

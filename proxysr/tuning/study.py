@@ -31,7 +31,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from proxysr.files import check_writable, read_object, replacing, write_json
 from proxysr.findings import CRITERION
-from proxysr.locks import locked
+from proxysr.processes import locked
 from proxysr.text import write_table
 from proxysr.tuning.spaces import Space, distributions
 
