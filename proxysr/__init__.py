@@ -44,7 +44,7 @@ __getattr__, __dir__, __all__ = lazy_attributes(
         "PrepareConfig": "proxysr.data",
         "ProxySR": "proxysr.models",
         "Recommender": "proxysr.recommender",
-        "RunDir": "proxysr.runs",
+        "RunDir": "proxysr.run",
         "SessionSplit": "proxysr.data",
         "Sessions": "proxysr.data",
         "TrainConfig": "proxysr.training",

@@ -33,7 +33,7 @@ class SnapshotFolder(MutableMapping[int, State]):
     def __init__(self, folder: Path, run: str = "") -> None:
         self.folder = folder
         self.run = run
-        """Identity of the run; see :attr:`proxysr.run_dir.RunDir.identity`."""
+        """Identity of the run; see :attr:`proxysr.run.RunDir.identity`."""
         self.deleted: set[int] = set()
 
     def __getitem__(self, epoch: int) -> State:

@@ -19,7 +19,7 @@ from proxysr.data.sessions import PAD, Sessions, Task, check_task
 from proxysr.evaluation import device_of
 from proxysr.history import learning_from_history, posteriors
 from proxysr.models import SessionModel
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,7 +49,7 @@ HEAVY = {
             {"ibis", "duckdb", "pooch", "plotly", "ipywidgets", "anywidget", "openTSNE", "sklearn"},
         ),
         (
-            "import proxysr.runs, proxysr.recommender",
+            "import proxysr.running, proxysr.recommender",
             {"ibis", "duckdb", "plotly", "papermill", "optuna"},
         ),
         ("from proxysr.__main__ import main\nmain(['train', '--help'])", {"optuna", "sqlalchemy"}),

@@ -13,10 +13,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from proxysr import __version__, runs
+from proxysr import __version__, running
 from proxysr.__main__ import COMMANDS, main
 from proxysr.data.sessions import SessionSplit
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 
 QUICK = ["--epochs", "2", "--set", "embedding_dim=4", "n_proxies=3"]
 
@@ -350,7 +350,7 @@ def test_an_interrupt_says_how_to_go_on(
     ask: Ask, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, run = folder / "data", tmp_path / "run"
-    original = runs.fit
+    original = running.fit
 
     def interrupted(*args: Any, on_epoch: Callable[[Any], None], **options: Any) -> Any:
         def stop(state: Any) -> None:
@@ -360,7 +360,7 @@ def test_an_interrupt_says_how_to_go_on(
         return original(*args, on_epoch=stop, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "fit", interrupted)
+        patch.setattr(running, "fit", interrupted)
         said = ask("train", data, run, *QUICK)
     assert (said.code, said.out) == (130, "")
     assert "interrupted" in said.err

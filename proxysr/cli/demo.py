@@ -83,7 +83,8 @@ def _made(folder: Path) -> dict[str, Any]:
     from proxysr.analysis.planted import planted_found
     from proxysr.analysis.run_view import RunView
     from proxysr.explorer.report import write_report
-    from proxysr.runs import RunDir, evaluate_run, train_run
+    from proxysr.run import RunDir
+    from proxysr.running import evaluate_run, train_run
     from proxysr.training import TrainConfig
 
     started = time.perf_counter()

@@ -10,7 +10,8 @@ import pandas as pd
 from proxysr.cli.answer import Answer, table
 from proxysr.cli.options import add_targets
 from proxysr.config import coerce
-from proxysr.runs import Which, evaluate_run
+from proxysr.run import Which
+from proxysr.running import evaluate_run
 
 EXAMPLES = """\
 examples:

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> Answer:
     from proxysr.analysis.run_view import RunView
     from proxysr.config import require
     from proxysr.explorer.report import check_place, write_report
-    from proxysr.runs import RunDir
+    from proxysr.run import RunDir
 
     require(args.max_sessions >= 1, f"--max-sessions is at least 1; received {args.max_sessions}.")
     check_place(args.file)

@@ -14,7 +14,8 @@ from proxysr.distributed import joined
 from proxysr.findings import CRITERION
 from proxysr.models import DEFAULT, MODELS, learns
 from proxysr.presets import PRESETS, preset
-from proxysr.runs import RunDir, train_run
+from proxysr.run import RunDir
+from proxysr.running import train_run
 from proxysr.training import FOR_COUNTING, TrainConfig
 
 EXAMPLES = """\

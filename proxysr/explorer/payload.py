@@ -33,7 +33,7 @@ from proxysr.explorer.payload_parts import (
     seconds_of,
     shortened,
 )
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 
 FORMAT = "proxysr-explorer"
 VERSION = 1

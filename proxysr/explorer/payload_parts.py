@@ -15,7 +15,7 @@ from proxysr.analysis.flow import fates, flow_table
 from proxysr.analysis.profiles import cosines
 from proxysr.analysis.run_view import RunView
 from proxysr.config import require
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 
 LONGEST_TEXT = 100
 MOST_COLUMNS = 8

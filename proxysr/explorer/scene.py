@@ -13,7 +13,7 @@ import numpy.typing as npt
 from proxysr.analysis.run_view import RunView
 from proxysr.explorer.packing import pack
 from proxysr.explorer.payload import payload
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 
 Ints = npt.NDArray[np.int64]
 

@@ -17,7 +17,7 @@ from proxysr.explorer.requests import answer
 from proxysr.explorer.scene import Scene
 from proxysr.explorer.selection import Selection
 from proxysr.explorer.state import NO_SELECTION, START, listed, merged
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 
 
 class ProxyExplorer(anywidget.AnyWidget):

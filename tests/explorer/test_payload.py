@@ -23,7 +23,8 @@ from proxysr.explorer.packing import pack, unpack
 from proxysr.explorer.payload import FORMAT, TOP, VERSION, payload
 from proxysr.explorer.payload_parts import columns_of
 from proxysr.recommender import Recommender
-from proxysr.runs import RunDir, evaluate_run, train_run
+from proxysr.run import RunDir
+from proxysr.running import evaluate_run, train_run
 from proxysr.training import TrainConfig
 from tests.explorer.large import enlarged
 from tests.explorer.small import HOSTILE, made_up_layout, run_of, split_of, view_of

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from proxysr.__main__ import main
-from proxysr.runs import RunDir, train_run
+from proxysr.run import RunDir
+from proxysr.running import train_run
 from tests.explorer.standin import hostile_run
 from tests.explorer.test_report import payload_of
 

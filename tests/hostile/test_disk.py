@@ -15,7 +15,7 @@ import pytest
 from proxysr.__main__ import main
 from proxysr.disk import WriteError, no_room
 from proxysr.files import exchanged, replacing
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 from tests.hostile import shop
 from tests.hostile.disk import Faults, faulty, filled, small_disk
 
