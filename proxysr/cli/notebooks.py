@@ -6,8 +6,7 @@ import argparse
 
 from proxysr.cli.answer import Answer
 from proxysr.cli.options import add_set, assigned
-from proxysr.notebooks.parameter_files import about, read_params, shipped
-from proxysr.notebooks.parameters import overridden, sections_of
+from proxysr.notebooks.parameters import about, overridden, read_params, sections_of, shipped
 
 EXAMPLES = """\
 examples:

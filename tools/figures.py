@@ -1,6 +1,6 @@
 """Make the pictures under ``figures/`` again, each by the command in its JSON file.
 
-    python -m proxysr.notebooks.figures [FOLDER …]
+    python -m tools.figures [FOLDER …]
 
 What a command reads is named in it as ``$PROXYSR_DATA/NAME`` or ``$PROXYSR_RUNS/NAME``. Figures
 whose data or run is not there are named and left as they are; so are those whose command fails.
