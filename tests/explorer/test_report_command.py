@@ -33,7 +33,7 @@ def test_a_run_becomes_a_page(
     assert answer["n_sessions"] == sum(proxy["n"] for proxy in tree["proxies"]) == 40
     assert tree["sessions"]["half_xy"] is not None
     meta = tree["meta"]
-    command = f"proxysr report '{run_dir}' {file} --split test --max-sessions 30"
+    command = f"proxysr report '{run_dir}' {file} --max-sessions 30"
     assert {"name": "Command", "pairs": [["made by", command]]} in meta["origin"]
     told = {meta["finding"], *meta["notes"]}
     assert [note for note in answer["notes"] if note not in told] == []
