@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from proxysr.data.batches import batch_of
 from proxysr.evaluation import evaluate
 from proxysr.explorer.packing import pack, unpack
 from proxysr.explorer.payload import FORMAT, TOP, VERSION, payload
-from proxysr.explorer.payload_parts import columns_of
+from proxysr.explorer.payload_interests import columns_of
 from proxysr.recommender import Recommender
 from proxysr.run import RunDir
 from proxysr.running import evaluate_run, train_run
@@ -205,20 +204,11 @@ def test_interests_are_of_all_sessions(made: dict[str, Any], latent: RunView) ->
     assert made["meta"]["effective"] == pytest.approx(float((shares**-shares).prod()))
 
 
-def test_flow_is_counted(made: dict[str, Any], latent: RunView) -> None:
-    flow, sessions = made["flow"], made["sessions"]
-    assert latent.half_table is not None
-    moves = {(one, two): n for one, two, n in flow["half_to_full"]}
-    pairs = zip(latent.half_table["proxy"], latent.table["proxy"], strict=True)
-    assert moves == pd.Series(list(pairs)).value_counts().to_dict()
-    within: dict[tuple[int, int], int] = {}
-    offsets = sessions["offsets"].astype(int)
-    for row in range(len(sessions["id"])):
-        path = [k for k in sessions["path"][offsets[row] : offsets[row + 1]].tolist() if k >= 0]
-        for one, two in pairwise(path):
-            if one != two:
-                within[one, two] = within.get((one, two), 0) + 1
-    assert {(one, two): n for one, two, n in flow["within"]} == within
+def test_interests_that_came_and_went_are_told(made: dict[str, Any], latent: RunView) -> None:
+    half, full = latent.half_proxy_sizes, latent.proxy_sizes
+    assert half is not None
+    for name, before, after in (("born", half, full), ("died", full, half)):
+        assert made["flow"][name] == np.flatnonzero((before == 0) & (after > 0)).tolist()
 
 
 def test_what_the_page_tells(made: dict[str, Any], latent: RunView) -> None:
@@ -227,7 +217,6 @@ def test_what_the_page_tells(made: dict[str, Any], latent: RunView) -> None:
     assert meta["recall"]["value"] == pytest.approx(
         run.metrics()["train-unseen"]["metrics"]["R@20"]
     )
-    assert meta["fingerprint"] == run.data["fingerprint"]
     told = {group["name"]: dict(group["pairs"]) for group in meta["origin"]}
     assert told["Training"]["learning_rate"] == "0.01"
     assert told["Command"] == {"made by": "made by"}
