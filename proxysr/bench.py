@@ -276,11 +276,11 @@ def _product_seconds(items: Tensor, rows: int, *, gradients: bool = False) -> fl
     for_vectors = torch.zeros_like(vectors)
     for_items = torch.zeros_like(items) if gradients else items
     started = clock()
-    for some, gradient in zip(torch.split(items, TILE), torch.split(for_items, TILE), strict=True):
-        scores = tile[:, : len(some)]
-        torch.mm(vectors, some.T, out=scores)
+    for part, gradient in zip(torch.split(items, TILE), torch.split(for_items, TILE), strict=True):
+        scores = tile[:, : len(part)]
+        torch.mm(vectors, part.T, out=scores)
         if gradients:
-            for_vectors.addmm_(scores, some)
+            for_vectors.addmm_(scores, part)
             torch.mm(scores.T, vectors, out=gradient)
     return clock() - started
 

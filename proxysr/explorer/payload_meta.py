@@ -110,17 +110,17 @@ def _quality(view: RunView) -> dict[str, Any]:
 
     full, half = view.projection, view.half_projection
     settings = ", ".join(f"{name} {value}" for name, value in full.settings.to_dict().items())
-    said = [f"t-SNE with {settings}, of {len(view.drawn):,} sessions and the proxies."]
+    notes = [f"t-SNE with {settings}, of {len(view.drawn):,} sessions and the proxies."]
     if half is not None:
-        said.insert(0, f"The two maps, {view.layout}.")
+        notes.insert(0, f"The two maps, {view.layout}.")
     if view.half_table is None:
-        said.append("There is no half-way snapshot to compare with.")
+        notes.append("There is no half-way snapshot to compare with.")
     elif len(view.table) > 1:
         half_choice, choice = view.half_table["proxy"], view.table["proxy"]
         agreed = flow_agreement(half_choice, choice, n_resamples=DRAWS)
         epochs = f"epoch {view.run.half_epoch} (50 %) and epoch {view.run.best_epoch} (100 %)"
-        said.append(f"Between {epochs}, {agreed}, with its 95 % interval.")
-    return {"half": of(half), "full": of(full), "said": said}
+        notes.append(f"Between {epochs}, {agreed}, with its 95 % interval.")
+    return {"half": of(half), "full": of(full), "notes": notes}
 
 
 def _origin(view: RunView, command: str | None) -> list[dict[str, Any]]:

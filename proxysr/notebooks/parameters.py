@@ -24,8 +24,8 @@ def parameters_of(notebook: Path) -> dict[str, dict[str, Any]]:
     """Name to ``inferred_type_name``, ``default`` (source text) and ``help`` of each parameter."""
     import papermill
 
-    found: dict[str, dict[str, Any]] = papermill.inspect_notebook(str(notebook))
-    return found
+    parameters: dict[str, dict[str, Any]] = papermill.inspect_notebook(str(notebook))
+    return parameters
 
 
 def sections_of(params: Params) -> dict[str, Params]:
