@@ -12,12 +12,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from proxysr import files, runs
+from proxysr import files, running
 from proxysr.__main__ import main
 from proxysr.analysis.planted import planted_found
 from proxysr.checkpoints import write_checkpoint
 from proxysr.cli import demo
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 from proxysr.training import TrainState
 
 
@@ -110,7 +110,7 @@ def test_interrupted_it_goes_on(
         write_checkpoint(file, state, run)
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "write_checkpoint", after_two_epochs)
+        patch.setattr(running, "write_checkpoint", after_two_epochs)
         assert main(["demo", str(broken)]) == 130
     assert f"in {broken}; the same command goes on from there." in capsys.readouterr().err
     kept = {name: time for name, (time, _) in everything(broken).items() if "data/" in name}

@@ -92,7 +92,6 @@ class CSRM(MemoryModel):
     Config = CSRMConfig
     config: CSRMConfig
     sized_by_data = ("memory",)
-    only_whole_batches = "it remembers the sessions of every step, and would know only its share"
     memory: Tensor
 
     def __init__(self, n_items: int, config: CSRMConfig | None = None) -> None:
@@ -164,7 +163,7 @@ class CSRM(MemoryModel):
         if self.training:
             self.left_behind = local[len(row) :].detach()
         vectors = self.fuse(global_[: len(row)], local[: len(row)])
-        return Loss(self.cross_entropy(vectors, batch.targets[ends]), {})
+        return Loss(self.cross_entropy(vectors, batch.targets[ends]) / batch.n_targets, {})
 
     # -- the memory ------------------------------------------------------------------------
 

@@ -142,7 +142,6 @@ class HRNN(MemoryModel):
     config: HRNNConfig
     batches = GroupBatches
     knows_users = True
-    only_whole_batches = "it carries states from session to session, and would know only its share"
     sized_by_data = ("latest_session", "user_before", "has_session")
     latest_session: Tensor
     user_before: Tensor
@@ -205,7 +204,7 @@ class HRNN(MemoryModel):
         if self.training:
             self.left_behind = _last_states(complete, states, user)
         vectors = self.dropout_session(states[shifted(batch, ends)])
-        return Loss(self.cross_entropy(vectors, batch.targets[ends]), {})
+        return Loss(self.cross_entropy(vectors, batch.targets[ends]) / batch.n_targets, {})
 
     def vectors(self, batch: SessionBatch) -> Tensor:
         """Vectors (B, D) of the sessions, given their clicks and the groups they belong to."""

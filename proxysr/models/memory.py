@@ -21,6 +21,8 @@ from proxysr.models.softmax import SoftmaxConfig, SoftmaxModel
 class MemoryModel(SoftmaxModel):
     """Base of these models; :meth:`loss` sets ``left_behind`` in training."""
 
+    data_parallel = False  # each process would remember its share of the sessions only
+
     def __init__(self, n_items: int, config: SoftmaxConfig | None = None) -> None:
         super().__init__(n_items, config)
         self.left_behind: Any = None

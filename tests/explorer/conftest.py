@@ -6,7 +6,7 @@ import pytest
 
 from proxysr.explorer import ProxyExplorer
 from proxysr.explorer.scene import Scene
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 from tests.explorer.small import run_of, view_of
 
 

@@ -18,7 +18,7 @@ from proxysr.explorer import assets, report
 from proxysr.explorer.packing import unpack
 from proxysr.explorer.payload import payload
 from proxysr.explorer.report import check_place, embedded, page, write_report
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 from tests.explorer.large import enlarged
 from tests.explorer.small import view_of
 from tests.explorer.standin import HOSTILE, hostile_run

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from proxysr.__main__ import main
-from proxysr.runs import RunDir, train_run
+from proxysr.run import RunDir
+from proxysr.running import train_run
 from tests.explorer.standin import hostile_run
 from tests.explorer.test_report import payload_of
 
@@ -32,11 +33,11 @@ def test_a_run_becomes_a_page(
     assert answer["n_sessions"] == sum(proxy["n"] for proxy in tree["proxies"]) == 40
     assert tree["sessions"]["half_xy"] is not None
     meta = tree["meta"]
-    command = f"proxysr report '{run_dir}' {file} --split test --max-sessions 30"
+    command = f"proxysr report '{run_dir}' {file} --max-sessions 30"
     assert {"name": "Command", "pairs": [["made by", command]]} in meta["origin"]
     told = {meta["finding"], *meta["notes"]}
     assert [note for note in answer["notes"] if note not in told] == []
-    assert any("Procrustes disparity" in said for said in meta["quality"]["said"])
+    assert any("Procrustes disparity" in said for said in meta["quality"]["notes"])
     assert main([*words[:-1], "--split", "valid"]) == 0  # an earlier report is replaced
     assert capsys.readouterr().out.startswith(f"{file}: ")
     assert payload_of(file.read_text(encoding="utf-8"))["meta"]["part"] == "valid"
@@ -50,7 +51,7 @@ def test_a_run_without_a_snapshot_half_way_is_shown_without(run_dir: Path, tmp_p
     assert main(["report", str(copy), str(tmp_path / "page.html")]) == 0
     tree = payload_of((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert tree["sessions"]["half_xy"] is None
-    assert "There is no half-way snapshot to compare with." in tree["meta"]["quality"]["said"]
+    assert "There is no half-way snapshot to compare with." in tree["meta"]["quality"]["notes"]
 
 
 def test_what_cannot_be_reported_is_one_line(

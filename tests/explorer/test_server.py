@@ -24,7 +24,7 @@ from proxysr.explorer import server as of_server
 from proxysr.explorer.packing import unpack
 from proxysr.explorer.scene import Scene
 from proxysr.explorer.server import POLICY, Handler, Server, check_port
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 from tests.conftest import ROOT
 
 

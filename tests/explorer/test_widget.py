@@ -16,7 +16,7 @@ from ipywidgets import Widget
 from proxysr.config import ConfigError
 from proxysr.explorer import ProxyExplorer
 from proxysr.explorer.packing import unpack
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 from tests.conftest import ROOT
 from tests.explorer.small import HOSTILE, run_of, view_of
 

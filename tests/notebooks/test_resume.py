@@ -10,8 +10,8 @@ import nbformat
 import pytest
 
 from proxysr.notebooks import NotebookError, run_notebooks, running
-from proxysr.notebooks import marks as marks_module
-from proxysr.notebooks.marks import finish, mark_of, read_mark
+from proxysr.notebooks.running import mark_of, read_mark
+from proxysr.notebooks.worker import clean
 from tests.notebooks.small import write
 
 COUNTED = """\
@@ -63,7 +63,7 @@ def done(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     executed.write_text(source.read_text())
     page.touch()
     command = "proxysr notebooks 01_a --set k=5"
-    finish(executed, mark_of(source, {"k": 5}) | {"command": command, "seconds": 1.5})
+    clean(executed, mark_of(source, {"k": 5}) | {"command": command, "seconds": 1.5})
     monkeypatch.setattr(running.subprocess, "Popen", execute)
     return out
 
@@ -98,7 +98,7 @@ def test_what_is_not_the_same_is_executed(
     if change == "cells":
         write(done.parent / "notebooks", "01_a", "print(k + 1)")
     elif change == "version":
-        monkeypatch.setattr(marks_module, "__version__", "9.9")
+        monkeypatch.setattr(running, "__version__", "9.9")
     elif change == "page":
         (done / "01_a.html").unlink()
     elif change == "cut off":

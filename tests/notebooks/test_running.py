@@ -12,12 +12,11 @@ import pytest
 
 from proxysr.config import ConfigError
 from proxysr.notebooks import NotebookError, command_of, run_notebooks
-from proxysr.notebooks.durations import said_seconds
-from proxysr.notebooks.marks import finish
 from proxysr.notebooks.parameters import fitting, parameters_of
-from proxysr.notebooks.refresh import put_back
-from proxysr.notebooks.running import chosen_notebooks
+from proxysr.notebooks.running import chosen_notebooks, stated_seconds
+from proxysr.notebooks.worker import clean
 from tests.notebooks.small import write
+from tools.refresh_notebooks import put_back
 
 FIGURE = """\
 import plotly.graph_objects as go
@@ -144,7 +143,7 @@ def test_widgets_leave_an_executed_notebook(tmp_path: Path) -> None:
     notebook.cells[2].outputs, notebook.cells[3].outputs = [bar], [text, value]
     notebook.metadata["widgets"] = {"state": {}}
     nbformat.write(notebook, path)
-    finish(path, None)
+    clean(path, None)
     assert "".join(outputs(path)[0]["text"]) == "kept"
     assert outputs(path)[1]["data"] == {"text/plain": ["Explorer()"]}
     assert len(outputs(path)) == 2
@@ -182,7 +181,7 @@ def test_progress_tells_the_time_that_is_left(
         home / "notebooks", "01_a", heading="# A?\n\nTakes about\ntwo cups; takes about 2 minutes."
     )
     write(home / "notebooks", "02_b", heading="# B?\n\nTakes about a minute.")
-    assert said_seconds(home / "notebooks" / "01_a.ipynb") == 120
+    assert stated_seconds(home / "notebooks" / "01_a.ipynb") == 120
     run_notebooks(out=home / "out")
     first, second = re.findall(r"^\d of .*", capsys.readouterr().err, flags=re.MULTILINE)
     assert first == "1 of 2: 01_a; about 3 minutes left"
@@ -192,4 +191,4 @@ def test_progress_tells_the_time_that_is_left(
 
 
 def test_notebooks_of_the_project_say_how_long_they_take() -> None:
-    assert [path.stem for path in chosen_notebooks(None) if not said_seconds(path)] == []
+    assert [path.stem for path in chosen_notebooks(None) if not stated_seconds(path)] == []

@@ -67,7 +67,7 @@ function makeSession(app) {
       h('button.go.lead', { title: `then ${d.proxies[s.path[from + i]]?.name ?? 'none'} leads, ${percent(s.path_p[from + i] / 255)}`, onclick: () => app.go.interest(s.path[from + i]), 'aria-label': `${percent(s.path_p[from + i] / 255)} for ${d.proxies[s.path[from + i]]?.name ?? 'none'} after click ${i + 1}` },
         swatch(app.colour(s.path[from + i])), h('span', {}, percent(s.path_p[from + i] / 255))))
     return h('ol.clicks', {}, h('li.before', {}, h('span.at', {}, ''), h('span.soft', {}, 'at first'), strength(s.prior[row])),
-      some(clicks, 14, line))
+      firstOf(clicks, 14, line))
   }
 
   // -- what would be recommended --------------------------------------------------------------
@@ -160,7 +160,7 @@ function makeWhatIf(app) {
       'aria-label': 'Temperature', onchange: () => change({ temperature: Number(slider.value) === 0
       ? null : d.meta.temperature * 2 ** Number(slider.value) }) })
     refill(el, h('h3', {}, 'What if'),
-      h('ol.edits', {}, some(now.clicks.map((index, i) => [index, i]), 10, editLine)),
+      h('ol.edits', {}, firstOf(now.clicks.map((index, i) => [index, i]), 10, editLine)),
       itemPicker(app, replaced >= 0 ? `Item in place of click ${replaced + 1}` : 'Add an item',
         (index) => withClicks((clicks) => { if (replaced >= 0) clicks[replaced] = index; else clicks.push(index); replaced = -1 })),
       h('div.line', {}, h('label', {}, 'interest ', select('Force an interest', options,
