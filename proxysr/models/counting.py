@@ -179,9 +179,9 @@ def add_lists(
         ``items``, (n,) each; 1 if left out.
     """
     flat, width = scores.view(-1), scores.shape[1]
-    for some in portions(offsets[lists + 1] - offsets[lists]):
-        owner, entry = lists_of(lists[some], offsets)
-        owner = owner + some.start
+    for portion in portions(offsets[lists + 1] - offsets[lists]):
+        owner, entry = lists_of(lists[portion], offsets)
+        owner = owner + portion.start
         values = weights[owner]
         if entry_weights is not None:
             values = values * entry_weights(owner, entry)

@@ -2,10 +2,9 @@
 
 Idea
 ----
-What others did in a similar session tells what this one is after. An inner memory encoder reads
-the session itself: where it stands (a recurrent network) and what it is about (a second one, and
-attention over its clicks). An outer memory encoder keeps vectors of the latest sessions and
-mixes those most like the session's own; a gate weighs inner against outer.
+An inner memory encoder reads the session itself: where it stands (a recurrent network) and what it
+is about (a second one, and attention over its clicks). An outer memory encoder keeps vectors of
+the latest sessions and mixes those most like the session's own; a gate weighs inner against outer.
 
 Reference
 ---------
@@ -28,10 +27,9 @@ click, which is only a target. An empty memory is read as the session's own vect
 Differences from the paper
 --------------------------
 - The memory of evaluation is the one described above, a function of weights and training data.
-- Details are taken from the authors' program: attention weights are a softmax, the gate is a
-  single number a session, and the three vectors are standardised, each over its entries, before
-  they meet in the gate; with ``standardised=False`` they meet as they are, as in the paper. What is
-  remembered and compared by cosine is never standardised, there and here.
+- As in the authors' program, attention weights are a softmax, the gate is one number a session, and
+  the three vectors are standardised, each over its entries, before they meet in the gate; with
+  ``standardised=False`` they meet as they are, as in the paper.
 
 Differences from the authors' program
 -------------------------------------
@@ -121,12 +119,12 @@ class CSRM(MemoryModel):
         clicks = self.dropout_items(self.embed(left_aligned(batch)))  # (B, L, D)
         global_states, _ = self.global_encoder(clicks)
         states, _ = self.local_encoder(clicks)
-        latest = self.attention_latest(states[ends])
-        local = attend(
-            self.attention_each(states), states, ends,
-            lambda some, each: self.attention_out(sigmoid(each + latest[some, None])).squeeze(2),
-        )  # fmt: skip
-        return global_states[ends], local
+        latest = self.attention_latest(states[ends])  # (R, D)
+
+        def logits(rows: Tensor, each: Tensor) -> Tensor:
+            return self.attention_out(sigmoid(each + latest[rows, None])).squeeze(2)  # type: ignore[no-any-return]
+
+        return global_states[ends], attend(self.attention_each(states), states, ends, logits)
 
     def outer(self, local: Tensor) -> Tensor:
         """``c^o``: the k remembered sessions most like ``local`` (R, D), weighed by cosine."""

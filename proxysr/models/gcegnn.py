@@ -2,11 +2,10 @@
 
 Idea
 ----
-What is clicked near an item in *any* training session says something about it. A global graph
-joins each item to those most often clicked within a few steps of it; an attention that
-knows the current session gathers an item's neighbours there. In the session's own
-graph, an attention whose weights depend on the direction of the edges gathers the items clicked
-around it. Both vectors are added, and a position-aware attention sums the clicks up.
+A global graph joins each item to those most often clicked within a few steps of it in any training
+session; an attention that knows the current session gathers an item's neighbours there. In the
+session's own graph, an attention whose weights depend on the direction of the edges gathers the
+items clicked around it. Both vectors are added, and a position-aware attention sums the clicks up.
 
 Reference
 ---------
@@ -24,15 +23,11 @@ attention: :meth:`GCEGNN.encode_whole`; scores and loss:
 
 Differences from the paper
 --------------------------
-- The global graph is made of whole training sessions, so the step that a training position
-  should predict is among those that were counted. The paper and the authors' program do so too.
-- A repeated click makes an item its own global neighbour, as in the authors' program; an item
-  is no neighbour of itself for merely being clicked. Equal edges are kept in the order of
-  their items.
-- The loss is the cross-entropy of the softmax (the paper adds the terms of the items that were
-  not clicked), as in the authors' program.
-- LeakyReLU has slope 0.2, as in the authors' program, and dropout inside the aggregators is an
-  option, as there.
+- The global graph is made of whole training sessions, as in the paper: the step that a training
+  position should predict is among those that were counted.
+- As in the authors' program, a repeated click makes an item its own global neighbour, the loss is
+  the cross-entropy (the paper adds the terms of the items that were not clicked), LeakyReLU has
+  slope 0.2, and dropout inside the aggregators is an option.
 
 Differences from the authors' program
 -------------------------------------
@@ -54,11 +49,8 @@ from proxysr.config import Count, Share
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.models.session_graphs import (
-    IN,
-    IN_OUT,
+    KINDS,
     NO_EDGE,
-    OUT,
-    SELF,
     SessionGraphs,
     edge_types,
     global_graph,
@@ -67,7 +59,6 @@ from proxysr.models.session_graphs import (
 from proxysr.models.softmax import Embed, PrefixModel, SoftmaxConfig, recent
 
 SLOPE = 0.2
-KINDS = (OUT, IN, IN_OUT, SELF)
 
 
 class GCEGNNConfig(SoftmaxConfig):

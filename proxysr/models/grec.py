@@ -2,11 +2,10 @@
 
 Idea
 ----
-A model that is trained left to right never uses the clicks after its target, though they are there
-in training and tell much of what the user was after. Here some clicks of a training session are
-cut out. An encoder reads the session with its gaps in both directions; a decoder reads the
-complete session, but only up to the click before a gap, and says what was cut out. Both are
-stacks of dilated convolutions, so that a few layers reach far.
+In training, the clicks after a target are there, too, and tell much of what the user was after.
+Here some clicks of a training session are cut out. An encoder reads the session with its gaps in
+both directions; a decoder reads the complete session up to the click before a gap, and says what
+was cut out. Both are stacks of dilated convolutions, so that a few layers reach far.
 
 Reference
 ---------
@@ -191,7 +190,7 @@ class GRec(SoftmaxModel):
 
     @property
     def biases(self) -> Tensor | None:
-        """What is added to the scores of the items, (V,)."""
+        """Biases (V,) of the items, if there are any."""
         return self.bias
 
     def encode(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:

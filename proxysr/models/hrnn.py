@@ -2,11 +2,9 @@
 
 Idea
 ----
-The sessions of a user say something about the next one. When a session ends, its last state
-goes into the user's state, and the next session of this user starts from there: the user's
-state sets the first state of the session's network ("init"), and may also be read beside
-every click ("all"). Whoever can group sessions can take the place of the user: Table 6 of the
-ProxySR paper puts proxies there.
+When a session ends, its last state goes into the user's state, which sets the first state of this
+user's next session ("init") and may also be read beside every click ("all"). Whatever groups
+sessions can take the place of the user: Table 6 of the ProxySR paper puts proxies there.
 
 Reference
 ---------
@@ -31,15 +29,14 @@ click of a training session is part of its last state, though it is only a targe
 Groups by proxies
 -----------------
 With ``proxysr``, the model holds a trained ProxySR that is not changed: a session to be scored
-belongs to the group of the proxy that its clicks so far choose, so that it may change its
-group from click to click and never sees the target. In training, a session's group
-is the given one; where this is the proxy of the whole session, its targets had a say in it.
+belongs to the group of the proxy that its clicks so far choose. In training, a session's group is
+the given one; where this is the proxy of the whole session, its targets had a say in it.
 
 Differences from the paper
 --------------------------
-- The loss is the cross-entropy over all items; embeddings of the items that are read are also
-  those that are scored. The paper uses TOP1 over the other targets of a mini-batch. Without
-  groups, this model is :class:`proxysr.models.gru4rec.GRU4Rec` of one layer, as it is here.
+- The loss is the cross-entropy over all items, and the items that are read and scored have the same
+  embeddings; the paper uses TOP1 over the other targets of a mini-batch. Without groups, this
+  model is :class:`proxysr.models.gru4rec.GRU4Rec` of one layer.
 - A step is a batch of whole sessions of different groups, and the gradient is followed through
   all their clicks. The paper advances parallel sessions by one click a step.
 - Both networks have states as long as the embeddings.
@@ -52,8 +49,7 @@ As above, and:
 
 - In "all", theirs lets the user's state into the gates of the session's network, but not into
   its candidate state; here, as in the paper, it is an input like the click.
-- Dropped entries of a state are dropped for what reads it. In theirs the next click, or the next
-  session, sees the state with its dropped entries, too.
+- Theirs drops entries of a state also for the next click, or the next session.
 - Theirs goes on updating the users' states with the sessions that it evaluates.
 - Weights start as PyTorch draws them; the optimizer is the trainer's Adam.
 """
@@ -188,7 +184,7 @@ class HRNN(MemoryModel):
 
     @property
     def biases(self) -> Tensor:
-        """What is added to the scores of the items, (V,)."""
+        """Biases (V,) of the items."""
         return self.item_bias
 
     def encode(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:

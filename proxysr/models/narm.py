@@ -92,10 +92,11 @@ class NARM(SoftmaxModel):
         local, _ = self.local_gru(clicks)  # (B, L, H)
         states = local if self.global_gru is None else self.global_gru(clicks)[0]
         query = self.a1(local[ends])  # (R, H)
-        purpose = attend(
-            self.a2(local), local, ends,
-            lambda some, keys: self.v(torch.sigmoid(query[some, None] + keys)).squeeze(2),
-            normalised=self.config.attention == "softmax",
-        )  # fmt: skip
+
+        def logits(rows: Tensor, keys: Tensor) -> Tensor:
+            return self.v(torch.sigmoid(query[rows, None] + keys)).squeeze(2)  # type: ignore[no-any-return]
+
+        is_softmax = self.config.attention == "softmax"
+        purpose = attend(self.a2(local), local, ends, logits, normalised=is_softmax)
         joint = torch.cat([states[ends], purpose], dim=1)
         return self.bilinear(self.dropout_session(joint))  # type: ignore[no-any-return]

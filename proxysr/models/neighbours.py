@@ -45,18 +45,17 @@ class Clicks(NamedTuple):
 
 
 class Neighbours(NamedTuple):
-    """Training sessions beside the sessions of a batch; (n,) each.
-
-    ``row`` of the batch, ``session`` of the training data, their ``similarity``, the ``recency``
-    of the latest click they share (the number of clicks after it), and, if the model
-    ``knows_places``, the ``place`` in the training session of the last click they share.
-    """
+    """Training sessions beside the sessions of a batch; (n,) each."""
 
     row: Tensor
+    """Of the batch."""
     session: Tensor
+    """Of the training data."""
     similarity: Tensor
     recency: Tensor
+    """Clicks after the latest one that both share."""
     place: Tensor
+    """In the training session, of the last click that both share; 0 unless ``knows_places``."""
 
     def at(self, index: Tensor) -> Neighbours:
         """Some of them."""
@@ -83,10 +82,8 @@ class NeighbourModel(CountingModel):
     knows_places: ClassVar[bool] = False
     """Whether it asks where in a training session an item is."""
     sized_by_data: ClassVar[tuple[str, ...]] = (
-        "session_offsets",
-        "session_items",
-        "item_sessions",
-    )
+        "session_offsets", "session_items", "item_sessions",
+    )  # fmt: skip
     session_offsets: Tensor
     session_items: Tensor
     session_places: Tensor
@@ -155,8 +152,8 @@ class NeighbourModel(CountingModel):
         sizes = self.item_offsets[clicks.item + 1] - self.item_offsets[clicks.item]
         for rows in portions(torch.zeros_like(latest.lengths).index_add_(0, clicks.row, sizes)):
             of_rows = (clicks.row >= rows.start) & (clicks.row < rows.stop)
-            some = Clicks(*(part[of_rows] for part in clicks))
-            self.add_items(scores, self.neighbours(some, latest.lengths), latest.lengths)
+            portion = Clicks(*(values[of_rows] for values in clicks))
+            self.add_items(scores, self.neighbours(portion, latest.lengths), latest.lengths)
         scores[:, PAD] = -torch.inf
         return scores
 

@@ -19,6 +19,8 @@ from proxysr.data.sessions import PAD, Ints, Sessions
 
 NO_EDGE, OUT, IN, IN_OUT, SELF = range(5)
 """Kinds of edges that :func:`edge_types` tells apart."""
+KINDS = (OUT, IN, IN_OUT, SELF)
+"""Those of edges."""
 
 
 class SessionGraphs(NamedTuple):

@@ -120,8 +120,8 @@ class SLIST(PairModel):
         lengths = np.minimum(train.lengths, c.max_length)
         worth = np.exp(-ages(train.started_at) / c.lambda_age)
         sizes = torch.from_numpy(lengths * lengths)
-        for some in portions(sizes):
-            rows = np.arange(some.start, some.stop)
+        for portion in portions(sizes):
+            rows = np.arange(portion.start, portion.stop)
             starts, counts = train.offsets[rows + 1] - lengths[rows], lengths[rows]
             if c.alpha > 0:
                 yield self.whole(train, starts, counts, c.alpha * worth[rows])
@@ -151,8 +151,8 @@ class SLIST(PairModel):
         items = train.items[starts[session][row] + place]
         before = distance == 0 if self.config.past == "click" else distance <= 0
         inputs, outputs = (
-            self._matrix(row[some], items[some], weight[some], len(session))
-            for some in (before, distance > 0)
+            self._matrix(row[mask], items[mask], weight[mask], len(session))
+            for mask in (before, distance > 0)
         )
         return _shares(inputs), outputs, worth[session]
 
