@@ -29,7 +29,7 @@ def test_an_interrupted_batch_goes_on(home: Path, monkeypatch: pytest.MonkeyPatc
     params = {"01_a": {"name": "$PROXYSR_DATA/a"}, "02_b": {"name": "b"}}
     options: dict[str, Any] = {"params": params, "out": home / "out", "progress": False}
     (home / "broken").touch()
-    message = r"02_b.ipynb failed in cell \[2\] `from pathlib import Path`: AssertionError: "
+    message = r"02_b.ipynb failed in cell \[3\] `from pathlib import Path`: AssertionError: "
     with pytest.raises(NotebookError, match=message):
         run_notebooks(jobs=2, **options)
     index = (home / "out" / "index.html").read_text()
