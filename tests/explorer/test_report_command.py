@@ -31,7 +31,7 @@ def test_a_run_becomes_a_page(
     assert {"name": "Command", "pairs": [["made by", command]]} in meta["origin"]
     told = {meta["finding"], *meta["notes"]}
     assert [note for note in answer["notes"] if note not in told] == []
-    assert any("Procrustes disparity" in said for said in meta["quality"]["notes"])
+    assert any("Procrustes disparity" in said for said in meta["quality"])
     assert main([*words[:-1], "--split", "valid"]) == 0  # an earlier report is replaced
     assert capsys.readouterr().out.startswith(f"{file}: ")
     assert payload_of(file.read_text(encoding="utf-8"))["meta"]["part"] == "valid"
@@ -47,7 +47,7 @@ def test_a_run_without_a_snapshot_half_way_is_shown_without(
     assert main(["report", str(copy), str(tmp_path / "page.html")]) == 0
     tree = payload_of((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert tree["sessions"]["half_xy"] is None
-    assert "There is no half-way snapshot to compare with." in tree["meta"]["quality"]["notes"]
+    assert "There is no half-way snapshot to compare with." in tree["meta"]["quality"]
 
 
 def test_what_cannot_be_reported_is_one_line(

@@ -185,7 +185,7 @@ function makeDetail(app) {
       curves.length ? section('Training', h('div.charts', {},
         curves.map(([name, values], i) => lines(name, meta.curves.epoch.map((e) => `epoch ${e}`),
         [{ name, values, colour: HUES[i] }])))) : null,
-      meta.quality?.notes?.length ? section('How far to trust the map', meta.quality.notes.map((text) => h('p', {}, text))) : null,
+      meta.quality?.length ? section('How far to trust the map', meta.quality.map((text) => h('p', {}, text))) : null,
       meta.notes?.length ? section('Notes', meta.notes.map((text) => h('p', {}, text))) : null,
       (meta.origin ?? []).map((part) => h('details.fold', {}, h('summary', {}, part.name),
         facts(part.pairs.map(([name, text]) => [name, String(text)])))))
