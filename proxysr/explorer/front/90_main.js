@@ -2,7 +2,7 @@
 
 const ALL = { has: () => true }
 
-/** Draw the explorer into an element. Whatever goes wrong is sent there, in words. */
+/** Draw the explorer into an element. Whatever goes wrong is said there, in words. */
 function mount(el, payload, host) {
   const own = host.name !== 'widget' // the whole page is ours
   const root = h(own ? 'main.proxysr' : 'div.proxysr', { 'data-testid': 'proxysr', 'data-host': host.name })
