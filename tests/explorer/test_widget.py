@@ -108,13 +108,11 @@ def test_a_notebook_that_shows_it_passes_strict_comparison(run: RunDir, tmp_path
         "application/vnd.jupyter.widget-view+json": {"model_id": "of another kernel"},
     }
     interest = {"text/plain": "0"}
+    second = 'explorer.choose_interest(0); explorer.state["interest"]'
     cells = []
-    for source, data in (
-        ("\n".join(code), shown),
-        ('explorer.choose_interest(0); explorer.state["interest"]', interest),
-    ):
-        output = nbformat.v4.new_output("execute_result", data, execution_count=len(cells) + 1)
-        cells.append(nbformat.v4.new_code_cell(source, outputs=[output]))
+    for n, (source, data) in enumerate((("\n".join(code), shown), (second, interest)), start=1):
+        output = nbformat.v4.new_output("execute_result", data, execution_count=n)
+        cells.append(nbformat.v4.new_code_cell(source, outputs=[output], execution_count=n))
     path = tmp_path / "shown.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
     words = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-o", "addopts="]
