@@ -1,12 +1,12 @@
 """Several processes that train one model together, as ``torchrun`` starts them.
 
-Each takes a share of every batch, and their gradients are added up, so all of them make the step
+Each takes a share of every batch, and their gradients are averaged, so all of them make the step
 that one process would make with the whole batch. The first process keeps the run and speaks for
 all. In a process that is by itself, these functions do nothing, at no cost.
 
-Gradients go out after the backward pass, all in one message. Sending them during it, as
-``DistributedDataParallel`` does, would hide little here: nearly all of them belong to the table
-of items, and that is finished last.
+Gradients go out after the backward pass, all in one message. ``DistributedDataParallel`` sends them
+during it, which would hide little here: nearly all of them belong to the table of items, and that
+is finished last. It also wants a ``forward``, and adds up sparse gradients on some backends only.
 """
 
 from __future__ import annotations
@@ -108,14 +108,15 @@ def copy_first(tensors: Iterable[Tensor]) -> None:
             dist.broadcast(tensor, src=0)
 
 
-def add_up(tensor: Tensor) -> None:
-    """Overwrite a tensor by the sum over all processes: the same bits in each of them."""
+def average(tensor: Tensor) -> None:
+    """Overwrite a tensor by the mean over all processes: the same bits in each of them."""
     if world_size() > 1:
         dist.all_reduce(tensor)
+        tensor /= world_size()
 
 
-def add_up_gradients(model: nn.Module) -> None:
-    """Add the gradients of all processes up; a parameter without one takes part as zero.
+def average_gradients(model: nn.Module) -> None:
+    """Average the gradients of all processes; a parameter without one takes part as zero.
 
     Sparse ones, which are sparse in all processes, stay sparse.
     """
@@ -124,22 +125,22 @@ def add_up_gradients(model: nn.Module) -> None:
     parameters = []
     for parameter in model.parameters():
         if parameter.grad is not None and parameter.grad.is_sparse:
-            parameter.grad = _sum_of_sparse(parameter.grad)
+            parameter.grad = _mean_of_sparse(parameter.grad)
         else:
             parameters.append(parameter)
     flat = torch.cat(
         [(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters]
     )
-    add_up(flat)
+    average(flat)
     shares = torch.split(flat, [p.numel() for p in parameters])
     for parameter, grad in zip(parameters, shares, strict=True):
         parameter.grad = grad.view_as(parameter)
 
 
-def _sum_of_sparse(gradient: Tensor) -> Tensor:
-    """The sum over all processes of a gradient that has rows of a table: the same bits in each."""
+def _mean_of_sparse(gradient: Tensor) -> Tensor:
+    """The mean over all processes of a gradient that has rows of a table: the same bits in each."""
     gradient = gradient.coalesce()
-    rows, values = gradient.indices(), gradient.values()
+    rows, values = gradient.indices(), gradient.values() / world_size()
     counts = [int(size) for size in _gathered_tensors(rows.new_tensor([len(values)]))]
     # messages are of equal length: filled up behind, and cut again
     missing = max(counts) - len(values)

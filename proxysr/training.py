@@ -300,25 +300,23 @@ def _train_epoch(
     started = time.perf_counter()
     losses: list[Tensor] = []
     names: list[str] = []
-    n_sessions = 0
+    n_sessions = 0.0
     with tqdm(
         total=len(batches), desc=f"epoch {epoch}", unit="batch", leave=False, disable=not progress
     ) as bar:
         for batch in batches.epoch(epoch):
             optimizer.zero_grad(set_to_none=True)
             loss = model.loss(batch)
-            # too few sessions to share: each process takes them all, and the mean counts
-            n_copies = 1 if batch.whole else distributed.world_size()
-            (loss.total / n_copies).backward()  # type: ignore[no-untyped-call]
-            distributed.add_up_gradients(model)
+            loss.total.backward()  # type: ignore[no-untyped-call]
+            distributed.average_gradients(model)
             optimizer.step()
             model.after_step()
             names = ["loss", *loss.parts]
-            n_sessions += batch.whole.n_sessions if batch.whole else len(batch.items)
-            losses.append(torch.stack([loss.total.detach(), *loss.parts.values()]) / n_copies)
+            n_sessions += batch.n_sessions * distributed.world_size()
+            losses.append(torch.stack([loss.total.detach(), *loss.parts.values()]))
             bar.update()
     table = torch.stack(losses).double()
-    distributed.add_up(table)
+    distributed.average(table)
     table = table.cpu()  # the only wait for the device in an epoch
     _check_finite(table, names, epoch)
     seconds = time.perf_counter() - started
@@ -447,10 +445,10 @@ def resolve_device(name: str) -> torch.device:
 
 
 def check_shares(model: SessionModel) -> None:
-    """Raise ``ConfigError`` if there are several processes, and the model needs whole batches."""
-    reason = model.only_whole_batches if isinstance(model, LearnedModel) else ""
+    """Raise ``ConfigError`` if there are several processes, and they cannot share its batches."""
     require(
-        distributed.world_size() == 1 or not reason,
-        f"{type(model).__name__} cannot be trained by {distributed.world_size()} processes: "
-        f"{reason}. Start one, without torchrun.",
+        distributed.world_size() == 1 or not isinstance(model, LearnedModel) or model.data_parallel,
+        f"{type(model).__name__} cannot be trained by {distributed.world_size()} processes: it "
+        "carries something from batch to batch, or its loss is no mean over the targets of a "
+        "batch, so that shares of a batch do not add up to it. Start one, without torchrun.",
     )

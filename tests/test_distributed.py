@@ -113,8 +113,8 @@ def test_random_numbers_of_the_first_process_are_those_of_one(folder: Path) -> N
 @pytest.mark.parametrize(
     ("about", "message"),
     [
-        ("csrm", "CSRM cannot be trained by 2 processes: it remembers the sessions of every step"),
-        ("grec", "GRec cannot be trained by 2 processes: its loss is a mean over the gaps"),
+        ("csrm", "CSRM cannot be trained by 2 processes: it carries something from batch to batch"),
+        ("hrnn", "HRNN cannot be trained by 2 processes: it carries something from batch to batch"),
         ("gpu", "2 processes cannot share 1 GPU(s) of a machine. Start one a GPU (--nproc-per-"),
         ("nan", "The loss is not finite in epoch 0, batch 1 of 4: loss = nan, hinge = "),
     ],
@@ -134,7 +134,7 @@ def test_an_error_of_one_process_ends_all_and_is_told_once() -> None:
 
 def test_one_process_is_by_itself() -> None:
     value = torch.ones(2)
-    distributed.add_up(value)
+    distributed.average(value)
     distributed.copy_first([value])
     assert value.tolist() == [1, 1]
     assert (distributed.rank(), distributed.world_size(), distributed.is_first()) == (0, 1, True)

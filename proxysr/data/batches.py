@@ -22,14 +22,6 @@ from torch import Tensor
 from proxysr.data.sessions import PAD, Sessions, Task
 
 
-class Whole(NamedTuple):
-    """How large a batch is that several processes share."""
-
-    n_targets: int
-    n_sessions: int
-    n_shares: int
-
-
 class SessionBatch(NamedTuple):
     """B sessions of at most L clicks, padded on the left with ``PAD = 0``.
 
@@ -46,8 +38,9 @@ class SessionBatch(NamedTuple):
         In training, the click after the last column, target or not.
     prior : (B, K), optional
         Weights of a model's proxies before the first click, from the person's earlier sessions.
-    whole : Whole, optional
-        The batch that this one is a share of, where several processes train together.
+    counts : (float, float), optional
+        ``n_targets`` and ``n_sessions``, if they are not those of the rows: see
+        :class:`TrainingBatches`.
     """
 
     items: Tensor
@@ -55,17 +48,24 @@ class SessionBatch(NamedTuple):
     targets: Tensor
     users: Tensor | None = None
     last_items: Tensor | None = None
-    whole: Whole | None = None
     prior: Tensor | None = None
+    counts: tuple[float, float] | None = None
 
-    def mean(self, values: Tensor) -> Tensor:
-        """Mean of values (R,), one a target; of a share, what it adds to that of the whole batch.
+    @property
+    def n_targets(self) -> float | Tensor:
+        """Number of targets: what a sum over them is divided by for a mean."""
+        return (self.targets != PAD).sum() if self.counts is None else self.counts[0]
 
-        >>> batch = batch_of([[4, 2], [7]])._replace(whole=Whole(4, 3, 2))
-        >>> batch.mean(torch.tensor([1.0, 5.0]))
-        tensor(1.5000)
-        """
-        return values.mean() if self.whole is None else values.sum() / self.whole.n_targets
+    @property
+    def n_sessions(self) -> float:
+        """Number of sessions."""
+        return len(self.items) if self.counts is None else self.counts[1]
+
+    def rows(self, rows: Tensor) -> SessionBatch:
+        """Some of the sessions, as a batch by themselves."""
+        return SessionBatch(
+            *(None if x is None else x[rows] for x in self._replace(counts=None))  # type: ignore[arg-type]
+        )
 
 
 class DeviceSessions:
@@ -97,7 +97,9 @@ class TrainingBatches:
     see :func:`ages`. With 0, it takes them all.
 
     Of ``share = (i, n)``, :meth:`epoch` yields the i-th of n shares of each batch, about equal in
-    number and length of sessions. A batch of fewer than n sessions is not shared: it is whole.
+    number and length of sessions. A share's ``n_targets`` and ``n_sessions`` are those of the whole
+    batch over n, so that the mean over the shares of ``terms.sum() / batch.n_targets`` is the mean
+    over all targets. A batch of fewer than n sessions is not shared: each share is all of it.
     """
 
     def __init__(
@@ -167,9 +169,9 @@ class TrainingBatches:
         device = self.first.device
         share, n_shares = self.share
         for picked in self.order(epoch):
-            whole = None
-            if 1 < n_shares <= len(picked):
-                whole = Whole(int(self.n_targets[picked].sum()), len(picked), n_shares)
+            n_targets, n_sessions = float(self.n_targets[picked].sum()), float(len(picked))
+            if n_shares <= len(picked):
+                n_targets, n_sessions = n_targets / n_shares, n_sessions / n_shares
                 picked = picked[share::n_shares]
             width = int(self.lengths[picked].max())
             lengths = torch.from_numpy(self.lengths[picked]).to(device, non_blocking=True)
@@ -181,7 +183,7 @@ class TrainingBatches:
                 targets=self.data.window(self.targets, first + 1, lengths, width),
                 users=self.data.users[rows],
                 last_items=self.data.items[first + lengths].long(),
-                whole=whole,
+                counts=(n_targets, n_sessions),
             )
 
 

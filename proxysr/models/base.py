@@ -148,8 +148,9 @@ class SessionModel(nn.Module, ABC):
 class LearnedModel(SessionModel):
     """A model with parameters that are fitted by gradient steps."""
 
-    only_whole_batches: ClassVar[str] = ""
-    """Why several processes cannot share a batch of this model; empty if they can."""
+    data_parallel: bool = True
+    """Whether several processes can train it together, each on a share of every batch: the mean of
+    the losses of the shares must be the loss of the batch, see :meth:`loss`."""
     batches: ClassVar[type[TrainingBatches]] = TrainingBatches
     """The order that its training sessions come in."""
     learning_rate: ClassVar[float] = 2e-3
@@ -165,8 +166,9 @@ class LearnedModel(SessionModel):
     def loss(self, batch: SessionBatch) -> Loss:
         """The loss over all targets of a batch.
 
-        Of a share of a batch (``batch.whole``), it is what this adds to the loss of the whole: the
-        losses of all shares, and their parts, sum up to it. See :meth:`SessionBatch.mean`.
+        A mean over targets is ``terms.sum() / batch.n_targets``, one over sessions
+        ``terms.sum() / batch.n_sessions``: where a batch is a share of a larger one, these are not
+        the numbers of its own targets and sessions (:class:`TrainingBatches`).
         """
 
     def start_epoch(self, epoch: int) -> None:

@@ -111,7 +111,7 @@ class CSRM(SoftmaxModel):
     Config = CSRMConfig
     config: CSRMConfig
     sized_by_data = ("memory", "latest_sessions")
-    only_whole_batches = "it remembers the sessions of every step, and would know only its share"
+    data_parallel = False  # it remembers the sessions of every step, all of them
     memory: Tensor
     latest_sessions: Tensor
 
@@ -204,7 +204,7 @@ class CSRM(SoftmaxModel):
         if self.training:
             self._to_remember = local[len(row) :].detach()
         vectors = self.fuse(global_[: len(row)], local[: len(row)])
-        return Loss(self.cross_entropy(vectors, batch.targets[ends]), {})
+        return Loss(self.cross_entropy(vectors, batch.targets[ends]) / batch.n_targets, {})
 
     def start_epoch(self, epoch: int) -> None:
         """Forget all sessions."""

@@ -143,7 +143,7 @@ class GRec(SoftmaxModel):
     Config = GRecConfig
     config: GRecConfig
     peeks_in_training = True  # the encoder reads the clicks after a gap
-    only_whole_batches = "its loss is a mean over the gaps of a batch, not over its targets"
+    data_parallel = False  # its loss is a mean over the gaps of a batch, not over its targets
 
     def __init__(self, n_items: int, config: GRecConfig | None = None) -> None:
         super().__init__(n_items, config)
@@ -232,4 +232,4 @@ class GRec(SoftmaxModel):
         is_gap = torch.zeros_like(items, dtype=torch.bool)
         is_gap[row, column + 1] = True
         vectors = self.states(items, is_gap)[before]
-        return Loss(self.cross_entropy(vectors, batch.targets[before]), {})
+        return Loss(self.cross_entropy(vectors, batch.targets[before]) / len(row), {})

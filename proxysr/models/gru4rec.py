@@ -140,8 +140,10 @@ class GRU4Rec(SoftmaxModel):
         scores = self.logits(self.encode(batch, ends))[:, PAD + 1 :]
         target = batch.targets[ends] - (PAD + 1)
         if c.objective == "bpr-max":
-            return Loss(batch.mean(bpr_max(scores, target, c.lambda_scores)), {})
-        return Loss(batch.mean(top1_max(scores, target)), {})
+            terms = bpr_max(scores, target, c.lambda_scores)
+        else:
+            terms = top1_max(scores, target)
+        return Loss(terms.sum() / batch.n_targets, {})
 
 
 def bpr_max(scores: Tensor, target: Tensor, lambda_scores: float) -> Tensor:

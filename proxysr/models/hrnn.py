@@ -155,7 +155,7 @@ class HRNN(SoftmaxModel):
     config: HRNNConfig
     batches = GroupBatches
     knows_users = True
-    only_whole_batches = "it carries states from session to session, and would know only its share"
+    data_parallel = False  # it carries states from session to session, of all groups
     sized_by_data = ("latest_session", "user_before", "has_session")
     latest_session: Tensor
     user_before: Tensor
@@ -223,7 +223,7 @@ class HRNN(SoftmaxModel):
         if self.training:
             self._ended = _left(over, states, user)
         vectors = self.dropout_session(states[shifted(batch, ends)])
-        return Loss(self.cross_entropy(vectors, batch.targets[ends]), {})
+        return Loss(self.cross_entropy(vectors, batch.targets[ends]) / batch.n_targets, {})
 
     def vectors(self, batch: SessionBatch) -> Tensor:
         """Vectors (B, D) of the sessions, given their clicks and the groups they belong to."""

@@ -219,7 +219,7 @@ class LatentProxy(ProxyModel):
         log_p = torch.logsumexp(posterior + found.following, dim=2)[is_target]
         log_w = self.log_weights.log_softmax(dim=0)
         log_p_first = torch.logsumexp(log_w + found.click[is_first(items)], dim=1)
-        n = len(log_p) if batch.whole is None else batch.whole.n_targets
+        n = batch.n_targets
         parts = {"next": -log_p.sum() / n, "first": -log_p_first.sum() / n}
         total = parts["next"] + parts["first"]
         return Loss(total, {name: part.detach() for name, part in parts.items()})

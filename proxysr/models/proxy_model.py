@@ -213,14 +213,14 @@ class ProxyModel(LearnedModel):
 
         The last column is what :meth:`weigh` gives. Here, each prefix is weighed by itself.
         """
-        batch = recent(batch._replace(whole=None), self.max_length)
+        batch = recent(batch, self.max_length)
         n = batch.items.shape[1]
         found = self.weigh(batch)[1][:, None].repeat(1, n, 1)
         for column in range(n - 1):
             row = (batch.items[:, column] != PAD).nonzero().squeeze(1)
             found[:, column] = 0
             if len(row):
-                some = SessionBatch(*(None if x is None else x[row] for x in batch))  # type: ignore[arg-type]
+                some = batch.rows(row)
                 prefix = some._replace(
                     items=some.items[:, : column + 1],
                     lengths=some.lengths - (n - 1 - column),

@@ -102,6 +102,7 @@ class ProxySR(ProxyModel):
         self.schedule_epochs = c.anneal_epochs if c.chooses else 0
         # all positions of a training session share its proxy and its hyperplane
         self.peeks_in_training = c.has_proxy or c.projection
+        self.data_parallel = c.reduction == "mean"
         require(
             self._n_negatives() > 0,
             "The only item is every target: with target_is_negative=False no negative is left.",
@@ -270,19 +271,19 @@ class ProxySR(ProxyModel):
         terms = self._hinge(searched, queries)
         n_negatives = self._n_negatives()
         mean = c.reduction == "mean"
-        n_sessions, n_shares = batch.whole[1:] if batch.whole else (len(orthog), 1)
+        n_targets, n_sessions = (batch.n_targets, batch.n_sessions) if mean else (1, 1)
         parts = {
-            "hinge": batch.mean(terms.total) / n_negatives if mean else terms.total.sum(),
-            "dist": batch.mean(distance) if mean else distance.sum(),
-            "orthog": orthog.sum() / n_sessions if mean else orthog.sum(),
+            "hinge": terms.total.sum() / n_targets / (n_negatives if mean else 1),
+            "dist": distance.sum() / n_targets,
+            "orthog": orthog.sum() / n_sessions,
         }
         total = parts["hinge"] + c.lambda_dist * parts["dist"]
         if c.lambda_orthog:
             total = total + c.lambda_orthog * parts["orthog"]
         if c.constraints == "penalty":
-            parts["norm"] = penalty(*self._constrained()) / n_shares
+            parts["norm"] = penalty(*self._constrained())
             total = total + c.lambda_norm * parts["norm"]
-        parts["violated"] = batch.mean(terms.violated) / n_negatives
+        parts["violated"] = terms.violated.sum() / batch.n_targets / n_negatives
         return Loss(total, {name: part.detach() for name, part in parts.items()})
 
     @torch.no_grad()

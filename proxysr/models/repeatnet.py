@@ -199,9 +199,9 @@ class RepeatNet(LearnedModel):
             targets[explores],
             left_out=said.clicks[explores],
         )
-        mode = -batch.mean(torch.where(repeats, said.log_mode[:, 0], said.log_mode[:, 1]))
-        n_targets = len(targets) if batch.whole is None else batch.whole.n_targets
-        item = mode + (explore - repeat.sum()) / n_targets
+        log_mode = torch.where(repeats, said.log_mode[:, 0], said.log_mode[:, 1])
+        mode = -log_mode.sum() / batch.n_targets
+        item = mode + (explore - repeat.sum()) / batch.n_targets
         total = item + self.config.lambda_mode * mode
         return Loss(total, {"item": item.detach(), "mode": mode.detach()})
 

@@ -151,7 +151,8 @@ class SASRec(SoftmaxModel):
         vectors, targets = self.encode(batch, ends), batch.targets[ends]
         positive = (vectors * self.items[targets]).sum(dim=1)
         negative = (vectors * self.items[self.negatives(targets)]).sum(dim=1)
-        return Loss(batch.mean(softplus(-positive) + softplus(negative)), {})
+        terms = softplus(-positive) + softplus(negative)
+        return Loss(terms.sum() / batch.n_targets, {})
 
     def negatives(self, targets: Tensor) -> Tensor:
         """An item (R,) for each target, drawn evenly from all others."""

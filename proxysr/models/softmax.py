@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, pad
 
 from proxysr.config import Count, Positive
-from proxysr.data.batches import SessionBatch, Whole
+from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.models.base import Ends, LearnedModel, Loss
 from proxysr.models.cross_entropy import cross_entropy_over_all
@@ -113,28 +113,25 @@ class SoftmaxModel(LearnedModel):
         scores[:, PAD] = -torch.inf
         return scores
 
-    def cross_entropy(self, vectors: Tensor, targets: Tensor, whole: Whole | None = None) -> Tensor:
-        """Mean cross-entropy of targets (R,), given vectors (R, D): that of :meth:`logits`.
+    def cross_entropy(self, vectors: Tensor, targets: Tensor) -> Tensor:
+        """Sum of the cross-entropy of targets (R,), given vectors (R, D): that of :meth:`logits`.
 
-        If items are drawn, that among them. Of a share, what it adds to the mean of the ``whole``
-        batch.
+        If items are drawn, that among them.
         """
         if self.sampler is None:
-            total = cross_entropy_over_all(vectors, self.outputs(), targets, bias=self.biases)
-        else:
-            drawn = self.sampler.draw()
-            some = torch.cat([drawn, targets])
-            bias = -self.sampler.log_expected[some]
-            if self.biases is not None:
-                bias = bias + self.biases.gather(0, some, sparse_grad=True)
-            total = sampled_cross_entropy(vectors, self.outputs(some), bias, drawn, targets)
-        return total / (len(targets) if whole is None else whole.n_targets)
+            return cross_entropy_over_all(vectors, self.outputs(), targets, bias=self.biases)
+        drawn = self.sampler.draw()
+        some = torch.cat([drawn, targets])
+        bias = -self.sampler.log_expected[some]
+        if self.biases is not None:
+            bias = bias + self.biases.gather(0, some, sparse_grad=True)
+        return sampled_cross_entropy(vectors, self.outputs(some), bias, drawn, targets)
 
     def loss(self, batch: SessionBatch) -> Loss:
         """Mean cross-entropy over all targets of the batch."""
         ends = targets_of(batch)
         vectors = self.encode(batch, ends)
-        return Loss(self.cross_entropy(vectors, batch.targets[ends], batch.whole), {})
+        return Loss(self.cross_entropy(vectors, batch.targets[ends]) / batch.n_targets, {})
 
     def vectors(self, batch: SessionBatch) -> Tensor:
         """Vectors (B, D) of the sessions after their last click."""
@@ -179,8 +176,7 @@ class PrefixModel(SoftmaxModel):
         whole = batch if ends is None else prefixes(batch, ends)
 
         def encode_some(rows: Tensor, width: int) -> Tensor:
-            some = (None if part is None else part[rows] for part in whole)
-            return self.encode_whole(recent(SessionBatch(*some), width), embed)  # type: ignore[arg-type]
+            return self.encode_whole(recent(whole.rows(rows), width), embed)
 
         # one gradient for the table, not one a group
         embed = (

@@ -1,4 +1,4 @@
-"""What the shares of a batch add to the loss: all of it, of every model that takes shares."""
+"""The mean of the losses of a batch's shares is its own loss, of every model that says so."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from proxysr.models import LearnedModel
 from tests.contract.small import NAMES, cycles, small
 
 LEARNED = [name for name in NAMES if isinstance(small(name), LearnedModel)]
-SHARED = [name for name in LEARNED if not small(name).only_whole_batches]
+SHARED = [name for name in LEARNED if small(name).data_parallel]
 OTHER_LOSSES: list[tuple[str, dict[str, Any]]] = [
     ("proxysr", {"lambda_orthog": 0.3, "target_is_negative": False}),
-    ("proxysr", {"reduction": "sum", "constraints": "penalty", "lambda_orthog": 0.3}),
     ("proxysr", {"negatives": "all", "proxy_from": "session", "constraints": "penalty"}),
     ("gru4rec", {"objective": "bpr-max"}),
     ("gru4rec", {"objective": "top1-max"}),
@@ -39,24 +38,24 @@ def shares_of_first_batch(n: int, batch_size: int = 33) -> list[SessionBatch]:
 def loss_and_gradients(
     model: LearnedModel, batches: list[SessionBatch]
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Sums over the batches of the loss, its parts and its gradients."""
+    """Means over the batches of the loss, its parts and its gradients."""
     model.zero_grad()
     sums: dict[str, Tensor] = {}
     for batch in batches:
         total, parts = model.loss(batch)
         total.backward()  # type: ignore[no-untyped-call]
         for name, value in {"loss": total.detach(), **parts}.items():
-            sums[name] = sums.get(name, torch.zeros(())) + value
+            sums[name] = sums.get(name, torch.zeros(())) + value / len(batches)
     gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
     assert gradients.keys() == dict(model.named_parameters()).keys()
-    return sums, {name: grad.to_dense().clone() for name, grad in gradients.items()}
+    return sums, {name: grad.to_dense() / len(batches) for name, grad in gradients.items()}
 
 
 @pytest.mark.parametrize(
     ("name", "options"), [*((name, {}) for name in SHARED), *OTHER_LOSSES], ids=str
 )
 @pytest.mark.parametrize("n_shares", [2, 5])
-def test_shares_add_up_to_the_whole(
+def test_the_mean_over_shares_is_the_loss_of_the_batch(
     name: str, options: dict[str, Any], n_shares: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = small(name, **options)
@@ -84,10 +83,10 @@ def test_shares_add_up_to_the_whole(
 def test_shares_are_the_batch_and_about_equal() -> None:
     (whole,) = shares_of_first_batch(1)
     shares = shares_of_first_batch(4)
-    assert whole.whole is None
-    assert [len(share.items) for share in shares] == [9, 8, 8, 8]
     n_targets = int((whole.targets > 0).sum())
-    assert {share.whole for share in shares} == {(n_targets, 33, 4)}
+    assert (whole.n_targets, whole.n_sessions) == (n_targets, 33)
+    assert [len(share.items) for share in shares] == [9, 8, 8, 8]
+    assert {share.counts for share in shares} == {(n_targets / 4, 33 / 4)}
     assert sum(int((share.targets > 0).sum()) for share in shares) == n_targets
 
     def sessions(batches: list[SessionBatch]) -> list[list[int]]:
@@ -103,13 +102,14 @@ def test_shares_are_the_batch_and_about_equal() -> None:
     assert max(clicks) - min(clicks) <= 12
 
 
-def test_a_batch_of_fewer_sessions_than_shares_stays_whole() -> None:
+def test_each_share_is_a_batch_of_fewer_sessions_than_shares() -> None:
     first, *others = shares_of_first_batch(4, batch_size=3)
-    assert first.whole is None
-    assert len(first.items) == 3
+    assert len(first.items) == first.n_sessions == 3
+    assert first.n_targets == (first.targets > 0).sum()
     assert all(torch.equal(first.items, other.items) for other in others)
 
 
-def test_models_that_take_no_shares_say_why() -> None:
+def test_the_models_of_which_processes_take_no_shares() -> None:
     refusing = {name for name in LEARNED if name not in SHARED}
     assert {name.partition(",")[0] for name in refusing} == {"csrm", "grec", "hrnn"}
+    assert not small("proxysr", reduction="sum").data_parallel
