@@ -95,7 +95,6 @@ def bench(config: BenchConfig | None = None, *, progress: bool = True) -> dict[s
         if config.literal_sessions:
             _literal(model, config, training, evaluation)
         bar.update()
-    step_ms = training.pop("step_ms")
     machine = measure(embedding_dim=config.embedding_dim)
     targets, prefixes = training["positions_per_step"], evaluation["prefixes"]
     predicted = _predicted(model, config, machine, targets, prefixes)
@@ -111,8 +110,8 @@ def bench(config: BenchConfig | None = None, *, progress: bool = True) -> dict[s
             "selected_per_second": machine.selection,
             "overhead_us": 1e6 * machine.overhead,
         },
+        "step_ms": training.pop("step_ms"),
         "training": training,
-        "step_ms": step_ms,
         "one_session_ms": waiting,
         "predicted_ms": predicted,
         "evaluation": evaluation,

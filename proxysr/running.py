@@ -91,14 +91,13 @@ def train_run(
     path = Path(run_dir)
     if not is_first():
         return _train_along(data_dir, path)
-    split = SessionSplit.load(data_dir)
     last = path / "checkpoints/last.safetensors"
     if resume:
         run = RunDir(path)
-        identity = run.identity
+        split, identity = run.split(data_dir), run.identity
         name, settings, config = _agree(run, model, model_config, train, split)
-        run.split(data_dir)
     else:
+        split = SessionSplit.load(data_dir)
         _check_new(path)
         name = model or DEFAULT
         config = (train or TrainConfig()).settled(model_class(name))

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
+from proxysr.__main__ import main
 from proxysr.bench import (
     BenchConfig,
     bench,
@@ -62,6 +63,21 @@ def test_every_part_is_printed_with_what_is_predicted_and_measured(result: dict[
     waiting = result["one_session_ms"]
     assert 0 < waiting["median"] == measured["one session"] <= waiting["p95"]
     assert f"One session in 20 waits for more than {waiting['p95']:.1f} ms." in lines[-1]
+
+
+def test_the_command_measures_what_its_options_say(
+    result: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measured(config: BenchConfig) -> dict[str, Any]:
+        return result | {"settings": config.to_dict()}
+
+    monkeypatch.setattr("proxysr.cli.bench.bench", measured)
+    words = ["bench", "--n-items", "900", "--literal-sessions", "2"]
+    assert main([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["settings"]["n_items"] == 900
+    assert main(words) == 0
+    assert "N = 900 items" in (text := capsys.readouterr().out)
+    assert "matrix products alone" in text
 
 
 def test_without_the_literal_implementation(result: dict[str, Any]) -> None:

@@ -15,7 +15,6 @@ import pytest
 
 from proxysr import __version__, running
 from proxysr.__main__ import COMMANDS, main
-from proxysr.cli.bench import format_report
 from proxysr.data.sessions import SessionSplit
 from proxysr.run import RunDir
 
@@ -386,19 +385,9 @@ def test_errors_of_the_program_itself_are_not_hidden(monkeypatch: pytest.MonkeyP
         main(["bench"])
 
 
-def test_bench_reports_ratios(ask: Ask) -> None:
-    sizes = ["--n-items", "900", "--embedding-dim", "4", "--n-proxies", "3", "--batch-size", "4"]
-    sizes += ["--steps", "2", "--eval-sessions", "40", "--literal-sessions", "2"]
-    answer = ask("bench", *sizes, "--json").json
-    assert answer["settings"]["n_items"] == 900
-    assert "matrix products alone" in format_report(answer)
-
-
-def test_as_a_program(folder: Path) -> None:
-    words = [sys.executable, "-m", "proxysr", "recommend", str(folder / "run"), "sku-1", "--json"]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert len(json.loads(done.stdout)["items"]) == 9
-    done = subprocess.run([*words[:3], "trian"], capture_output=True, text=True, check=False)
+def test_as_a_program() -> None:
+    words = [sys.executable, "-m", "proxysr", "trian"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("proxysr: error: 'trian' is not a known command. Did you mean")
     assert done.stderr.count("\n") == 1

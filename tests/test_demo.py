@@ -35,8 +35,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the demo has run, as a person runs it."""
     folder = tmp_path_factory.mktemp("somewhere") / "demo"
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [sys.executable, "-m", "proxysr", "demo", str(folder)]
-    subprocess.run(command, check=True, capture_output=True)
+    command = [sys.executable, "-m", "proxysr", "demo", str(folder), "--json"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert json.loads(done.stdout)["folder"] == str(folder), "the answer is all of stdout"
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert seconds <= 120, "of the processor; about 40 where nothing else runs"

@@ -126,7 +126,6 @@ def proxies_of(
         entry = view.interest(one)._asdict() | {
             "n": int(n[one]),
             "n_half": None if half_sizes is None else int(half_sizes[one]),
-            "share": float(n[one] / max(len(proxy), 1)),
             "n_users": None if n_users is None else int(n_users[one]),
             "faithful": None if faithful is None else float(faithful[one]),
             **served,

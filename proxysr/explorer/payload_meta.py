@@ -46,10 +46,7 @@ def meta_of(view: RunView, notes: list[str], command: str | None) -> dict[str, A
         "task": run.train_config.valid_task,
         "epoch": run.best_epoch,
         "half_epoch": None if view.half_model is None else run.half_epoch,
-        "run": run.path.resolve().name,
         "n_sessions": len(view.table),
-        "n_clicks": view.sessions.n_clicks,
-        "n_users": _n_users(view),
         "temperature": float(view.model.temperature),
         "k": LIST,
         "finding": sentences[0] if run.findings else "",
@@ -68,12 +65,6 @@ def number(value: Any) -> str:
     if isinstance(value, float) and not value.is_integer():
         return f"{value:.4f}" if abs(value) >= 1e-3 else f"{value:.2g}"
     return f"{int(value):,}"
-
-
-def _n_users(view: RunView) -> int | None:
-    if "user" not in view.table:
-        return None
-    return int(view.table["user"].replace("", None).nunique())
 
 
 def _metrics(view: RunView) -> tuple[list[dict[str, Any]], list[str]]:
@@ -99,28 +90,24 @@ def _metrics(view: RunView) -> tuple[list[dict[str, Any]], list[str]]:
     return groups, missing
 
 
-def _quality(view: RunView) -> dict[str, Any]:
-    """How far the maps can be trusted, and how much of the grouping lasted."""
-
-    def of(projection: Any) -> dict[str, float] | None:
-        if projection is None:
-            return None
-        names = ("recall", "trustworthiness", "cpd")
-        return {name: float(getattr(projection.quality, name)) for name in names}
-
-    full, half = view.projection, view.half_projection
+def _quality(view: RunView) -> list[str]:
+    """Sentences: how far the maps can be trusted, and how much of the grouping lasted."""
+    full = view.projection
     settings = ", ".join(f"{name} {value}" for name, value in full.settings.to_dict().items())
-    notes = [f"t-SNE with {settings}, of {len(view.drawn):,} sessions and the proxies."]
-    if half is not None:
-        notes.insert(0, f"The two maps, {view.layout}.")
+    sentences = [
+        f"t-SNE with {settings}, of {len(view.drawn):,} sessions and the proxies.",
+        f"Of the map, {full.quality}.",
+    ]
+    if view.half_projection is not None:
+        sentences.insert(0, f"The two maps, {view.layout}.")
     if view.half_table is None:
-        notes.append("There is no half-way snapshot to compare with.")
+        sentences.append("There is no half-way snapshot to compare with.")
     elif len(view.table) > 1:
         half_choice, choice = view.half_table["proxy"], view.table["proxy"]
         agreed = flow_agreement(half_choice, choice, n_resamples=DRAWS)
         epochs = f"epoch {view.run.half_epoch} (50 %) and epoch {view.run.best_epoch} (100 %)"
-        notes.append(f"Between {epochs}, {agreed}, with its 95 % interval.")
-    return {"half": of(half), "full": of(full), "notes": notes}
+        sentences.append(f"Between {epochs}, {agreed}, with its 95 % interval.")
+    return sentences
 
 
 def _origin(view: RunView, command: str | None) -> list[dict[str, Any]]:

@@ -223,8 +223,8 @@ def test_what_the_page_tells(made: dict[str, Any], latent: RunView) -> None:
     assert "R@20" in told["Metrics: train, next unseen item, after at least 1 click(s)"]
     assert meta["curves"]["epoch"] == list(range(len(run.history())))
     assert len(meta["curves"]["series"]["R@20"]) == len(run.history())
-    assert any("the groupings agree by AMI" in said for said in meta["quality"]["notes"])
-    assert set(meta["quality"]["full"]) == {"recall", "trustworthiness", "cpd"}
+    assert any("the groupings agree by AMI" in said for said in meta["quality"])
+    assert f"Of the map, {latent.projection.quality}." in meta["quality"]
 
 
 def test_a_sample_says_so(latent: RunView) -> None:
@@ -241,8 +241,8 @@ def test_what_is_not_known_is_null(tmp_path: Path) -> None:
     sessions = tree["sessions"]
     assert (sessions["user"], sessions["started"], tree["users"]) == (None, None, None)
     assert (sessions["half_xy"], sessions["half_proxy"]) == (None, None)
-    assert tree["meta"]["half_epoch"] is tree["meta"]["quality"]["half"] is None
-    assert "There is no half-way snapshot to compare with." in tree["meta"]["quality"]["notes"]
+    assert tree["meta"]["half_epoch"] is None
+    assert "There is no half-way snapshot to compare with." in tree["meta"]["quality"]
     assert {(p["n_users"], p["n_half"], p["half_xy"]) for p in tree["proxies"]} == {(None,) * 3}
     assert tree["items"]["title"] == tree["items"]["id"]
     assert tree["columns"] == []

@@ -17,7 +17,7 @@ from tests.notebooks.small import write
 COUNTED = """\
 from pathlib import Path
 with Path("executions").open("a") as file: file.write(f"{name} ")
-assert not Path("broken").exists()
+assert not Path("broken").exists()  # <i>
 """
 
 
@@ -29,8 +29,11 @@ def test_an_interrupted_batch_goes_on(home: Path, monkeypatch: pytest.MonkeyPatc
     params = {"01_a": {"name": "$PROXYSR_DATA/a"}, "02_b": {"name": "b"}}
     options: dict[str, Any] = {"params": params, "out": home / "out", "progress": False}
     (home / "broken").touch()
-    with pytest.raises(NotebookError, match="02_b.ipynb failed"):
+    message = r"02_b.ipynb failed in cell \[3\] `from pathlib import Path`: AssertionError: "
+    with pytest.raises(NotebookError, match=message):
         run_notebooks(jobs=2, **options)
+    index = (home / "out" / "index.html").read_text()
+    assert index.count('<strong class="failed">failed</strong>') == 1, "the other one is done"
     assert read_mark(home / "out" / "02_b.ipynb") is None
     (home / "broken").unlink()
     before = (home / "out" / "01_a.html").stat().st_mtime_ns

@@ -117,9 +117,7 @@ function makeDetail(app) {
   }
 
   function followers(own) {
-    const sizes = new Map()
-    for (const row of own.rows) { const u = d.sessions.user[row]; if (u >= 0) sizes.set(u, (sizes.get(u) ?? 0) + 1) }
-    const top = [...sizes].sort((a, b) => b[1] - a[1])
+    const top = tally(Array.from(own.rows, (row) => d.sessions.user[row]))
     return h('ul.plain.wrap', {}, firstOf(top.slice(0, 60), 8,
       ([u, n]) => h('li', {}, userButton(app, u), h('span.soft', {}, `${n} of ${d.userRows()(u).length}`))))
   }
@@ -149,9 +147,7 @@ function makeDetail(app) {
   }
 
   function interestShares(rows) {
-    const sizes = new Map()
-    for (const row of rows) { const k = app.lead(d.sessions.proxy[row]); sizes.set(k, (sizes.get(k) ?? 0) + 1) }
-    const top = [...sizes].sort((a, b) => b[1] - a[1])
+    const top = tally(Array.from(rows, (row) => app.lead(d.sessions.proxy[row])))
     return h('ul.items', {}, firstOf(top, 6, ([k, n]) => h('li', {}, interestButton(app, k), bar(n / rows.length, app.colour(k)),
       h('span.num', {}, percent(n / rows.length)), h('span.num', {}, count(n)))))
   }
@@ -185,7 +181,7 @@ function makeDetail(app) {
       curves.length ? section('Training', h('div.charts', {},
         curves.map(([name, values], i) => lines(name, meta.curves.epoch.map((e) => `epoch ${e}`),
         [{ name, values, colour: HUES[i] }])))) : null,
-      meta.quality?.notes?.length ? section('How far to trust the map', meta.quality.notes.map((text) => h('p', {}, text))) : null,
+      meta.quality?.length ? section('How far to trust the map', meta.quality.map((text) => h('p', {}, text))) : null,
       meta.notes?.length ? section('Notes', meta.notes.map((text) => h('p', {}, text))) : null,
       (meta.origin ?? []).map((part) => h('details.fold', {}, h('summary', {}, part.name),
         facts(part.pairs.map(([name, text]) => [name, String(text)])))))

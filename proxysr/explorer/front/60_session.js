@@ -129,17 +129,17 @@ function makeWhatIf(app) {
   let row = null
   let before = null
   let replaced = -1
-  let told = ''
+  let sentence = ''
 
   const original = () => Array.from(d.clicks(row), (item) => d.items.index[item])
   const edit = () => app.state.edit ?? { clicks: original(), temperature: null, proxy: null }
-  const change = (patch) => { told = ''; app.set({ edit: { ...edit(), ...patch } }) }
+  const change = (patch) => { sentence = ''; app.set({ edit: { ...edit(), ...patch } }) }
   const withClicks = (make) => { const clicks = [...edit().clicks]; make(clicks); change({ clicks }) }
 
   async function begin(of) {
     row = of
     before = null
-    told = ''
+    sentence = ''
     replaced = -1
     draw()
     if (app.cannot('what_if')) return
@@ -167,7 +167,7 @@ function makeWhatIf(app) {
         now.proxy === null ? '' : String(now.proxy), (value) => change({ proxy: value === '' ? null : Number(value) })))),
       h('div.line', {}, h('label', {}, `temperature ${t.toPrecision(2)} `, slider)),
       h('div.line', {}, app.cannot('smallest') ? null : h('button', { onclick: smallest }, 'smallest change that flips it'),
-        h('button', { disabled: !app.state.edit, onclick: () => { told = ''; replaced = -1; app.set({ edit: null }) } }, 'as it was')),
+        h('button', { disabled: !app.state.edit, onclick: () => { sentence = ''; replaced = -1; app.set({ edit: null }) } }, 'as it was')),
       result)
     if (app.state.edit) ask()
     else drawResult(before)
@@ -198,7 +198,7 @@ function makeWhatIf(app) {
   async function smallest() {
     const answer = await app.ask('smallest', { clicks: edit().clicks, user: args(edit()).user })
     if (!answer) return
-    told = answer.sentence
+    sentence = answer.sentence
     if (answer.clicks) app.set({ edit: { ...edit(), clicks: answer.clicks } })
     else drawResult(before)
   }
@@ -208,7 +208,7 @@ function makeWhatIf(app) {
     const changed = Boolean(app.state.edit)
     const flips = changed && before && answer.proxy !== before.proxy
     refill(result,
-      told ? h('p', {}, told) : null,
+      sentence ? h('p', {}, sentence) : null,
       h('p.verdict', { 'data-testid': 'what-if-leader' },
         changed ? (flips ? 'It would follow ' : 'It would still follow ') : 'It follows ', interestButton(app, answer.proxy),
         ` with ${percent(answer.weights[0]?.weight)}.`),

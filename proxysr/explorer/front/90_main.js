@@ -2,7 +2,7 @@
 
 const ALL = { has: () => true }
 
-/** Draw the explorer into an element. Whatever goes wrong is told there, in words. */
+/** Draw the explorer into an element. Whatever goes wrong is said there, in words. */
 function mount(el, payload, host) {
   const own = host.name !== 'widget' // the whole page is ours
   const root = h(own ? 'main.proxysr' : 'div.proxysr', { 'data-testid': 'proxysr', 'data-host': host.name })
@@ -213,7 +213,7 @@ function linkedState() {
 function render({ model, el }) {
   const line = asker((message) => model.send(message))
   const receive = (message) => line.receive(message)
-  let told = null
+  let sent = null
   let later = 0
   model.on('msg:custom', receive)
   const host = {
@@ -221,9 +221,9 @@ function render({ model, el }) {
     get_state: () => model.get('state') ?? {},
     set_state: (state) => { // at most some per second: while dots move, each frame is a state
       clearTimeout(later)
-      later = setTimeout(() => { told = JSON.stringify(state); model.set('state', state); model.save_changes() }, 60)
+      later = setTimeout(() => { sent = JSON.stringify(state); model.set('state', state); model.save_changes() }, 60)
     },
-    on_state: (tell) => { host.tell = () => { if (JSON.stringify(model.get('state')) !== told) tell(model.get('state')) }; model.on('change:state', host.tell) },
+    on_state: (tell) => { host.tell = () => { if (JSON.stringify(model.get('state')) !== sent) tell(model.get('state')) }; model.on('change:state', host.tell) },
   }
   const draw = () => {
     const blob = model.get('blob')
