@@ -12,7 +12,7 @@ from proxysr.models import create
 from proxysr.testing.learning import recall_after
 from proxysr.training import TrainConfig
 
-N_USERS, N_TASTES, POOL = 100, 4, 20
+N_USERS, N_TASTES, POOL = 40, 4, 20
 N_ITEMS = 1 + N_TASTES * POOL
 
 
@@ -28,7 +28,7 @@ def sessions(n: int, seed: int) -> Sessions:
 def split() -> SessionSplit:
     items = pd.DataFrame({"item_id": [str(i) for i in range(1, N_ITEMS + 1)]})
     users = pd.DataFrame({"user_id": [str(i) for i in range(N_USERS)]})
-    return SessionSplit(sessions(3000, 1), sessions(60, 2), sessions(200, 3), items, users)
+    return SessionSplit(sessions(2000, 1), sessions(20, 2), sessions(200, 3), items, users)
 
 
 def config(epochs: int) -> TrainConfig:
