@@ -53,7 +53,7 @@ def history_ranks(
     -------
     dict
         "first click" and "later clicks" (of the same sessions) to contenders, for
-        :func:`proxysr.analysis.comparison.estimates_by`: "no history", "own history", and "another
+        :func:`proxysr.analysis.comparison.compare_by`: "no history", "own history", and "another
         user's history": users are dealt out at random among these sessions. Ranks are among all
         items, after no click at all for the first one.
 
@@ -115,7 +115,7 @@ def helps(table: pd.DataFrame, against: pd.DataFrame, kind: str) -> bool:
     Parameters
     ----------
     table, against : DataFrame
-        Of :func:`estimates_by`, by ``clicks``: held against no history, and against another
+        Of :func:`compare_by`, by ``clicks``: held against no history, and against another
         user's.
     kind : {"first click", "later clicks"}
     """

@@ -66,7 +66,7 @@ def sides(
     Returns
     -------
     dict
-        Task to contenders, for :func:`proxysr.analysis.comparison.estimates_by`: "no proxies",
+        Task to contenders, for :func:`proxysr.analysis.comparison.compare_by`: "no proxies",
         "proxies", and those of :func:`replaced_ranks`.
 
     Raises
@@ -202,7 +202,7 @@ class Verdict:
 
     @classmethod
     def of(cls, table: pd.DataFrame, task: str) -> Verdict:
-        """The verdict that a table of :func:`estimates_by`, held against "no proxies", gives."""
+        """The verdict that a table of :func:`compare_by`, held against "no proxies", gives."""
         rows = table[(table["task"] == task) & (table["run"] == WITH) & (table["metric"] == METRIC)]
         require(len(rows) == 1, f"The table has no row of {METRIC} with {WITH} under {task!r}.")
         (row,) = rows.to_dict("records")
@@ -235,7 +235,7 @@ def said_of_nulls(table: pd.DataFrame, task: str) -> list[str]:
     Parameters
     ----------
     table : DataFrame
-        Of :func:`estimates_by`, held against "proxies".
+        Of :func:`compare_by`, held against "proxies".
     task : {"unseen", "repeat"}
     """
     rows = table[(table["task"] == task) & (table["metric"] == METRIC)].set_index("run")

@@ -98,7 +98,7 @@ def difference_dots(
     Parameters
     ----------
     table : DataFrame
-        Of :func:`proxysr.analysis.comparison.estimates_by`: ``kind``, ``run``, ``metric``,
+        Of :func:`proxysr.analysis.comparison.compare_by`: ``kind``, ``run``, ``metric``,
         ``value``, ``difference``, ``difference_low``, ``difference_high``, and ``least`` and
         ``most``, the differences of the seeds: small dashes, if there are several.
     reference : str

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from proxysr.analysis import known_history as kh
-from proxysr.analysis.comparison import estimates_by
+from proxysr.analysis.comparison import compare_by
 from proxysr.analysis.significance import CompareConfig
 from proxysr.config import ConfigError
 from proxysr.data.batches import batch_of
@@ -95,8 +95,8 @@ def test_ranks_are_those_of_one_session_after_the_other(run: RunDir) -> None:
 
 def test_planted_loyalty_helps_and_that_of_others_does_not(run: RunDir) -> None:
     ranks = kh.history_ranks([run])
-    table = estimates_by("clicks", ranks, reference=kh.NOBODY, config=QUICK)
-    against = estimates_by("clicks", ranks, reference=kh.ANOTHER, config=QUICK)
+    table = compare_by("clicks", ranks, reference=kh.NOBODY, config=QUICK)
+    against = compare_by("clicks", ranks, reference=kh.ANOTHER, config=QUICK)
     assert kh.helps(table, against, kh.FIRST)
     first = table[(table["clicks"] == kh.FIRST) & (table["metric"] == "R@20")].set_index("run")
     assert first.loc[kh.OWN, "value"] > 0.9

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from proxysr.__main__ import main
+from proxysr.experiments import tuning
 from proxysr.runs import RunDir
-from proxysr.tuning import sweep
 
 FIXED = ["embedding_dim=16", "batch_size=16", "device=cpu"]
 
@@ -80,7 +80,7 @@ def test_an_interrupt_says_that_the_same_command_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(sweep, "train_run", interrupted)
+        patch.setattr(tuning, "train_run", interrupted)
         assert main(words) == 130
     assert "interrupted. Trials and their epochs that ended are kept; the same command con" in (
         capsys.readouterr().err

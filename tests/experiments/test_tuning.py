@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 
 from proxysr.config import ConfigError
+from proxysr.experiments import TuneConfig, trials, tune, tuning
+from proxysr.experiments.study import StudyDir
 from proxysr.runs import RunDir, train_run
 from proxysr.training import TrainConfig
-from proxysr.tuning import TuneConfig, sweep, trials, tune
-from proxysr.tuning.study import StudyDir
 from tests.contract.small import SMALL, cycles, split_of
-from tests.tuning.small import FIXED, SPACE, search, search_and_hang
+from tests.experiments.small import FIXED, SPACE, search, search_and_hang
 
 CHANGING = ["trial", "seconds", "run"]
 
@@ -45,7 +45,7 @@ def test_every_trial_is_a_run_judged_on_validation(study: Path) -> None:
         assert row["learning_rate"] == run.train_config.learning_rate
         assert row["init_std"] == run.model_config.to_dict()["init_std"]
         assert run.metrics() == {}  # nothing was evaluated, least of all on the test sessions
-    best = sweep.best_of(table)
+    best = tuning.best_of(table)
     assert best is not None
     assert best["R@20"] == table["R@20"].max()
     written = pd.read_csv(study / "trials.csv", keep_default_na=False, na_values=[""])
@@ -142,7 +142,7 @@ def test_a_trial_that_ended_but_was_not_told_is_told(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(sweep, "train_run", interrupted)
+        patch.setattr(tuning, "train_run", interrupted)
         with pytest.raises(KeyboardInterrupt):
             search(tune_data, tmp_path / "study")
     assert trials(tmp_path / "study")["state"].tolist() == ["running"]
@@ -155,7 +155,7 @@ def test_a_trial_that_ended_but_was_not_told_is_told(
 def test_a_trial_worse_than_the_median_is_pruned_and_its_run_can_go_on(
     tune_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep, "STARTUP", 2)
+    monkeypatch.setattr(tuning, "STARTUP", 2)
     table = search(tune_data, tmp_path / "study", trials=8, prune=True)
     pruned, complete = (table[table["state"] == s] for s in ("pruned", "complete"))
     assert len(pruned) + len(complete) == 8
@@ -175,7 +175,7 @@ def test_a_trial_worse_than_the_median_is_pruned_and_its_run_can_go_on(
 def test_proxysr_is_left_alone_until_the_temperature_has_come_to_its_end(tune_data: Path) -> None:
     def warmup(model: str, space: dict[str, Any], **options: Any) -> Any:
         fixed = options.pop("fixed", {})
-        return sweep._plan(tune_data, model, space, fixed, TuneConfig(**options))["warmup"]
+        return tuning._plan(tune_data, model, space, fixed, TuneConfig(**options))["warmup"]
 
     space = {"margin": [0.1, 0.2]}
     assert warmup("proxysr", space) == 6
@@ -198,7 +198,7 @@ def test_a_trial_that_cannot_go_on_says_why_and_others_do(
             raise FloatingPointError("The loss is not finite in epoch 0.")
         return train_run(data_dir, run_dir, **options)
 
-    monkeypatch.setattr(sweep, "train_run", diverging)
+    monkeypatch.setattr(tuning, "train_run", diverging)
     table = search(tune_data, tmp_path / "study", trials=2)
     assert table["state"].tolist() == ["stopped", "complete"]
     assert table["stopped"][0] == "The loss is not finite in epoch 0."
