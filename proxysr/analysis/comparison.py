@@ -286,7 +286,8 @@ def as_read(
 
 def _spelt(rows: pd.DataFrame, form: str, digits: int) -> pd.Series:
     """Each row as text; empty where a number is missing."""
-    texts = [form.format_map({**row, "d": digits}) for row in rows.to_dict("records")]
+    values: list[dict[Any, Any]] = rows.to_dict("records")
+    texts = [form.format_map(row | {"d": digits}) for row in values]
     return pd.Series(["" if "nan" in text else text for text in texts], index=rows.index)
 
 

@@ -276,8 +276,8 @@ def _key(vectors: Floats, start: Floats | None, config: MapConfig) -> str:
     """What a map depends on, as SHA-256."""
     from importlib.metadata import version
 
-    facts = [VERSION, version("openTSNE"), vectors.shape, config.to_dict(), start is not None]
-    digest = hashlib.sha256(json.dumps(facts).encode())
+    inputs = [VERSION, version("openTSNE"), vectors.shape, config.to_dict(), start is not None]
+    digest = hashlib.sha256(json.dumps(inputs).encode())
     digest.update(vectors.data)
     if start is not None:
         digest.update(np.ascontiguousarray(start).data)

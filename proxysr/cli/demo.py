@@ -80,7 +80,7 @@ def _begun(folder: Path) -> dict[str, Any]:
 
 def _made(folder: Path) -> dict[str, Any]:
     """Whatever of the demo the folder lacks, and what was found."""
-    from proxysr.analysis.planted import planted_found
+    from proxysr.analysis.agreement import planted_found
     from proxysr.analysis.run_view import RunView
     from proxysr.explorer.report import write_report
     from proxysr.runs import RunDir, evaluate_run, train_run

@@ -199,19 +199,25 @@ def _apart(work: list[Cell], device: str, jobs: int) -> Iterator[tuple[Cell, str
 
 def make(cell: Cell, device: str) -> None:
     """Train a run, or what is left of it, and evaluate it where that was not done."""
-    run = train_run(
-        cell.data_dir,
-        cell.path,
-        model=cell.variant.model,
-        model_config=cell.settings,
-        train=cell.train,
-        weights=cell.variant.weights,
-        resume=(cell.path / "config.json").is_file(),
-        progress=False,
-    )
+    if not learns(cell.variant.model) and (cell.path / "history.csv").is_file():
+        run = RunDir(cell.path)  # it counted already, and would count again
+    else:
+        run = train_run(
+            cell.data_dir,
+            cell.path,
+            model=cell.variant.model,
+            model_config=cell.settings,
+            train=cell.train,
+            weights=cell.variant.weights,
+            resume=(cell.path / "config.json").is_file(),
+            progress=False,
+        )
     for task in cell.tasks:
         if not _is_evaluated(run, cell.part, task):
-            evaluate_run(run.path, part=cell.part, task=task, device=device, progress=False)
+            evaluate_run(
+                run.path, part=cell.part, task=task, data_dir=cell.data_dir, device=device,
+                progress=False,
+            )  # fmt: skip
 
 
 def _is_evaluated(run: RunDir, part: str, task: Task) -> bool:

@@ -154,7 +154,8 @@ def effects(
     DataFrame
         For each share, kind of ``sessions`` ("all", "known users": known at this share, "others")
         and metric: ``share``, ``sessions``, ``n_users`` (known, with one of these sessions), and
-        what :func:`proxysr.analysis.significance.compare` says of the share, held against 0 %. The
+        what :func:`proxysr.analysis.significance.compare` says of the run "10 % known" and so on,
+        held against "0 % known". The
         first rows are those of 0 % itself. P-values are corrected for all rows. Kinds with fewer
         than two sessions have no row.
 
@@ -174,17 +175,19 @@ def effects(
         is_known = np.asarray(sessions.user_index) >= 0
         n_users = len(np.unique(sessions.user_index[is_known]))
         for kind, members in [(ALL, ids), (KNOWN, ids[is_known]), (OTHERS, ids[~is_known])]:
-            both = [Contender(str(one), _of_sessions(ranks[one], members)) for one in (0, share)]
+            both = [
+                Contender(f"{one} % known", _of_sessions(ranks[one], members)) for one in (0, share)
+            ]
             if both[0].ranks[0]["session_id"].nunique() < 2:
                 continue
             found = compare(both, config).assign(share=share, sessions=kind, n_users=n_users)
             if not tables:
-                tables.append(found[found["run"] == "0"].assign(share=0, n_users=0))
-            tables.append(found[found["run"] != "0"])
+                tables.append(found[found["run"] == NOBODY].assign(share=0, n_users=0))
+            tables.append(found[found["run"] != NOBODY])
     table = pd.concat(tables, ignore_index=True)
     tested = table["p_value"].notna()
     table.loc[tested, "p_holm"] = holm(table.loc[tested, "p_value"].to_numpy())
-    return table[["share", "sessions", "n_users", *table.columns[1:-3]]]
+    return table[["share", "sessions", "n_users", *table.columns[:-3]]]
 
 
 def effects_as_read(table: pd.DataFrame, *, digits: int = 4) -> pd.DataFrame:
@@ -214,16 +217,16 @@ def choices_of_shares(runs: Shares, *, part: str = "test", device: str = "cpu") 
             model = run.model("best", device)
             sessions = run.split().part(part)
             known = np.asarray(sessions.user_index)[sessions.lengths > 0] >= 0
-            asked = {WITH: sessions} if share else {}
-            for choice, told in (asked | {WITHOUT: anonymous(sessions)}).items():
-                found = assignments_from_model(model, told)
-                facts: dict[str, Any] = {
+            readings = {WITH: sessions} if share else {}
+            for choice, read in (readings | {WITHOUT: anonymous(sessions)}).items():
+                found = assignments_from_model(model, read)
+                columns: dict[str, Any] = {
                     "share": share,
                     "seed": run.train_config.seed,
                     "choice": choice,
                 }
                 found = found[["session_id", "proxy", "probability", "entropy"]]
-                tables.append(found.assign(known=known, **facts))
+                tables.append(found.assign(known=known, **columns))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -300,7 +303,7 @@ def agreement_of_shares(
     clicked = sessions.select(sessions.lengths > 0)
     users = np.asarray(clicked.user_index)
     strata = strata_of(clicked.lengths, clicked.started_at)
-    rows: list[dict[str, Any]] = []
+    tables: list[pd.DataFrame] = []
     for share, run_seed, frames in _by_run(choices):
         require(
             np.array_equal(frames[WITH]["session_id"], clicked.session_ids),
@@ -322,14 +325,13 @@ def agreement_of_shares(
             table = table[table["metric"] == "AMI"].rename(
                 columns={"labels": "choice", "value": "ami"}
             )
-            facts = {"share": share, "seed": run_seed, "sessions": kind}
-            facts |= {"n_sessions": len(enough), "n_users": len(np.unique(users[enough]))}
-            kept = table[["choice", "ami", "null_low", "null_high", "p_value"]]
-            columns = [str(name) for name in kept]
-            rows += [
-                facts | dict(zip(columns, row, strict=True)) for row in kept.itertuples(index=False)
-            ]
-    return pd.DataFrame(rows)
+            tables.append(
+                table[["choice", "ami", "null_low", "null_high", "p_value"]].assign(
+                    share=share, seed=run_seed, sessions=kind, n_sessions=len(enough),
+                    n_users=len(np.unique(users[enough])),
+                )
+            )  # fmt: skip
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 def _rows_of_users(users: npt.NDArray[np.integer[Any]], n: int) -> npt.NDArray[np.int64]:

@@ -128,18 +128,23 @@ def _table4(data: DataRuns, config: CompareConfig) -> list[str]:
         table = effects(shares, config=config)
     except ValueError as error:
         return [*lines, f"Not shown: {' '.join(str(error).split())}"]
-    printed = published_shares().set_index(["share", "metric"])["difference"]
+    printed: dict[tuple[Any, Any], float] = {
+        (row["share"], row["metric"]): row["difference"]
+        for row in published_shares().to_dict("records")
+    }
     frame = []
-    for (share, kind), rows in table.groupby(["share", "sessions"], sort=False):
+    key: Any
+    for key, rows in table.groupby(["share", "sessions"], sort=False):
+        share, kind = key
         first = rows.iloc[0]
         cells: dict[str, Any] = {"known": f"{share} %, {kind}"}
         cells |= {"users": first["n_users"], "targets": first["n_targets"], "seeds": first["seeds"]}
-        for _, row in rows.iterrows():
+        for row in rows.to_dict("records"):
             metric = row["metric"]
             cells[metric] = _value(row["value"], row["sd"])
             cells[f"Δ {metric}"] = _difference(row)
-            theirs = share and kind == "all" and (share, metric) in printed.index
-            paper = f"{printed[share, metric]:+.4f}" if theirs else DASH
+            theirs = printed.get((share, metric)) if share and kind == "all" else None
+            paper = DASH if theirs is None else f"{theirs:+.4f}"
             cells[f"Δ {metric}, paper (LastFM)"] = paper
         frame.append(cells)
     return [*lines, *_markdown(pd.DataFrame(frame))]
@@ -179,11 +184,11 @@ def _table(
         f"{len(first):,} targets of {first['session_id'].nunique():,} test sessions, after at "
         f"least {entry['min_prefix']} click(s); differences to {reference}.", "",
     ]  # fmt: skip
-    differences = pd.DataFrame()
+    differences: dict[tuple[str, str], dict[Any, Any]] = {}
     if len(rows) > 1:
         try:
-            differences = compare(contenders, config, reference=reference)
-            differences = differences.set_index(["run", "metric"])
+            table = compare(contenders, config, reference=reference)
+            differences = {(row["run"], row["metric"]): row for row in table.to_dict("records")}
         except ValueError as error:
             lines += [f"No differences: {' '.join(str(error).split())}", ""]
     frame = []
@@ -196,8 +201,8 @@ def _table(
             if printed:
                 theirs = printed.get((row.printed, metric))
                 cells[f"{metric}, paper"] = DASH if theirs is None else f"{theirs:.4f}"
-            if len(differences):
-                cells[f"Δ {metric}"] = _difference(differences.loc[(row.label, metric)])
+            if differences:
+                cells[f"Δ {metric}"] = _difference(differences[row.label, metric])
         frame.append(cells)
     missing = [name for name in dict.fromkeys(name for name, _ in printed)
                if name not in {row.printed for row in rows}]  # fmt: skip
@@ -233,7 +238,7 @@ def _value(mean: float, sd: float) -> str:
     return f"{mean:.4f}" if np.isnan(sd) else f"{mean:.4f} ± {sd:.4f}"
 
 
-def _difference(row: pd.Series) -> str:
+def _difference(row: Mapping[Any, Any]) -> str:
     if np.isnan(row["difference"]):
         return DASH
     low, high = row["difference_low"], row["difference_high"]

@@ -81,50 +81,51 @@ class Request:
         return run_spec(specs, self.out, jobs=self.jobs, device=self.device, progress=self.progress)
 
 
-def _table2(asked: Request) -> Results:
+def _table2(request: Request) -> Results:
     """All models, next unseen item."""
-    return asked.run(asked.spec(asked.variants(asked.models), train_for=("unseen",)))
+    return request.run(request.spec(request.variants(request.models), train_for=("unseen",)))
 
 
-def _table3(asked: Request) -> Results:
+def _table3(request: Request) -> Results:
     """All models, with repeats."""
-    return asked.run(asked.spec(asked.variants(asked.models), train_for=("repeat",)))
+    return request.run(request.spec(request.variants(request.models), train_for=("repeat",)))
 
 
-def _table4(asked: Request) -> Results:
+def _table4(request: Request) -> Results:
     """ProxySR with 0, 10, 30 and 50 % of the frequent users known."""
-    data = data_of_shares(asked.data_dir, SHARES, asked.out)
-    return asked.run(share_specs(asked.proxysr, data, train=asked.train, seeds=asked.seeds))
+    data = data_of_shares(request.data_dir, SHARES, request.out)
+    return request.run(share_specs(request.proxysr, data, train=request.train, seeds=request.seeds))
 
 
-def _table5(asked: Request) -> Results:
+def _table5(request: Request) -> Results:
     """ProxySR without one idea at a time."""
-    whole = asked.proxysr
+    whole = request.proxysr
     parts = [whole.changed(name, **changes) for name, changes in ABLATIONS.items()]
-    return asked.run(asked.spec([whole, *parts]))
+    return request.run(request.spec([whole, *parts]))
 
 
-def _table6(asked: Request) -> Results:
+def _table6(request: Request) -> Results:
     """HRNN by groups of sessions: users, proxies of one ProxySR (of the first seed), at random."""
-    chooser = asked.run(asked.spec([asked.proxysr], seeds=asked.seeds[:1]))
+    chooser = request.run(request.spec([request.proxysr], seeds=request.seeds[:1]))
     if chooser.holes:
         return chooser
     (proxysr,) = chooser.groups()["proxysr"]
-    found = groupings(proxysr, asked.data_dir)
-    (hrnn,) = asked.variants("hrnn")
-    specs = grouping_specs(found, hrnn, proxysr, asked.out, train=asked.train, seeds=asked.seeds)
-    return Results([*chooser.cells, *asked.run(specs).cells])
+    found = groupings(proxysr, request.data_dir)
+    (hrnn,) = request.variants("hrnn")
+    options: dict[str, Any] = {"train": request.train, "seeds": request.seeds}
+    specs = grouping_specs(found, hrnn, proxysr, request.out, **options)
+    return Results([*chooser.cells, *request.run(specs).cells])
 
 
-def _figure3(asked: Request) -> Results:
+def _figure3(request: Request) -> Results:
     """ProxySR with 3 to 3000 proxies."""
-    proxysr = asked.proxysr
-    return asked.run(asked.spec([proxysr.changed(f"K = {k}", n_proxies=k) for k in PROXIES]))
+    proxysr = request.proxysr
+    return request.run(request.spec([proxysr.changed(f"K = {k}", n_proxies=k) for k in PROXIES]))
 
 
-def _figure4(asked: Request) -> Results:
+def _figure4(request: Request) -> Results:
     """ProxySR, GCE-GNN and the mean encoder, for maps of sessions."""
-    return asked.run(asked.spec(asked.variants("proxysr,gcegnn,mean")))
+    return request.run(request.spec(request.variants("proxysr,gcegnn,mean")))
 
 
 TABLES: dict[str, Callable[[Request], Results]] = {
@@ -139,7 +140,7 @@ TABLES: dict[str, Callable[[Request], Results]] = {
 """Name to what makes the runs; the first line of its docstring says what they are."""
 
 
-def run_table(name: str, asked: Request) -> Results:
+def run_table(name: str, request: Request) -> Results:
     """Make the runs of a table; what is there is kept, and what fails is named.
 
     Raises
@@ -152,8 +153,8 @@ def run_table(name: str, asked: Request) -> Results:
     if name not in TABLES:
         raise ConfigError(unknown(name, TABLES, "table or figure"))
     require(
-        asked.models == "all" or name in ("table2", "table3"),
+        request.models == "all" or name in ("table2", "table3"),
         f"{name} has models of its own; models are chosen for table2 and table3.",
     )
-    SessionSplit.load(asked.data_dir)  # missing data are told at once
-    return TABLES[name](asked)
+    SessionSplit.load(request.data_dir)  # missing data are told at once
+    return TABLES[name](request)

@@ -111,7 +111,7 @@ def test_planted_users_are_held_and_weeks_are_not(tmp_path: Path) -> None:
     week = by_truth.loc["week"]
     assert week["ami"] < 0.1
     assert week["n_sessions"] == 200
-    said = ph.said_of_agreement(table)
+    said = ph.agreement_sentences(table)
     assert [line.partition(" by chance")[0] for line in said] == [
         "Proxies agree with the user more than",
         "Proxies agree with the week no more than",

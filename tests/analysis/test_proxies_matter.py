@@ -163,7 +163,7 @@ def test_nulls_are_beaten_or_not(high: float, better: str) -> None:
          "difference_low": -0.03, "difference_high": high}
         for name in (pm.WITH, pm.LEADING, pm.RANDOM, pm.OTHER)
     ]  # fmt: skip
-    assert pm.said_of_nulls(pd.DataFrame(rows), "unseen") == [
+    assert pm.null_sentences(pd.DataFrame(rows), "unseen") == [
         f"The clicks choose proxies {better} than “{name}”: with these, R@20 (unseen) changes by "
         f"-5.0% [-7.5%, {high / 0.4:+.1%}]."
         for name in (pm.RANDOM, pm.OTHER)

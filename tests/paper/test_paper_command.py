@@ -59,7 +59,7 @@ def page(out: Path) -> str:
 def cells(page: str, title: str) -> dict[str, list[str]]:
     """The cells of the table under a title, by their first one."""
     lines = page.partition(f"### {title}")[2].partition("###")[0].splitlines()
-    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
+    rows = [line[2:-2].split(" | ") for line in lines if line.startswith("| ")]
     return {row[0].strip(): row[1:] for row in rows}
 
 
