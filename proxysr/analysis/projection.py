@@ -31,9 +31,9 @@ from tqdm.auto import tqdm
 
 from proxysr.analysis.map_quality import (
     MapQuality,
+    jittered,
     map_quality,
     median_movement,
-    moved_apart,
     neighbour_overlap,
 )
 from proxysr.config import AtLeastOne, Settings, Whole, require
@@ -160,7 +160,7 @@ def project_sessions(
         )
     key, note = _key(vectors, start, config), ""
     path = None if cache is None else Path(cache) / f"map-{key[:16]}.npz"
-    moved = moved_apart(vectors, config.seed)
+    moved = jittered(vectors, config.seed)
     if path is not None and path.is_file():
         try:
             return Projection(*_read(path, key, len(vectors)), config, moved)

@@ -81,7 +81,7 @@ def use_by_part(choices: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def held(
+def agreement_by_truth(
     runs: Sequence[RunDir],
     choices: pd.DataFrame,
     *,
@@ -156,9 +156,10 @@ def held(
 
 
 def agreement_sentences(table: pd.DataFrame) -> list[str]:
-    """A sentence for each truth of :func:`held`: whether proxies agree with it beyond chance.
+    """A sentence for each truth: whether proxies agree with it beyond chance.
 
-    Means over the seeds are held against the mean of what chance seldom exceeds.
+    The table is that of :func:`agreement_by_truth`; means over the seeds are held against the mean
+    of what chance seldom exceeds.
     """
     means = table.groupby(["labels", "truth"], sort=False)[["ami", "null_high"]].mean()
     sentences = []

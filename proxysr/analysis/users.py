@@ -44,7 +44,7 @@ from proxysr.analysis.known_users import (
     rows_of_known_users,
     strata_of,
 )
-from proxysr.analysis.map_quality import moved_apart
+from proxysr.analysis.map_quality import jittered
 from proxysr.analysis.projection import MapConfig, ProjectionPair, project_pair
 from proxysr.analysis.representations import item_vectors, representations
 from proxysr.analysis.run_view import RunView
@@ -135,7 +135,7 @@ def neighbour_purity(
     statistics: dict[str, Statistics] = {}
     for name, one in vectors.items():
         search = NearestNeighbors(n_neighbors=k_near, algorithm="brute")
-        near = search.fit(moved_apart(one, seed)).kneighbors(return_distance=False)
+        near = search.fit(jittered(one, seed)).kneighbors(return_distance=False)
         statistics[name] = _purity(near)
     table = _beside_chance(statistics, who, [f"purity@{k}"], strata, n_permutations, seed)
     table.insert(0, "vectors", table.pop("of"))

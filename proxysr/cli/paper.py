@@ -18,6 +18,7 @@ from proxysr.files import check_writable, replacing
 from proxysr.models import MODELS
 from proxysr.paper.page import results_page
 from proxysr.paper.tables import TABLES, Request, run_table
+from proxysr.training import TrainConfig
 
 EXAMPLES = """\
 examples:
@@ -96,6 +97,8 @@ def _runs(args: argparse.Namespace) -> Answer:
     if args.epochs is not None:
         require("epochs" not in train, "--epochs and --set epochs=… are one; leave one out.")
         train["epochs"] = args.epochs
+    checked = TrainConfig.from_dict(train)  # what is misspelt is told before hours of training
+    train = {name: getattr(checked, name) for name in train}
     out = Path(args.out)
     check_writable(out / "runs.csv")
     if what in TABLES:

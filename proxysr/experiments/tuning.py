@@ -1,6 +1,8 @@
 """The sweep: claim a trial, train it as a run, stop it early if it is worse than most, go on.
 
 A trial is judged by its best recall@20 on the validation sessions; test sessions are not looked at.
+In a notebook, ``tried_settings(trials("studies/shop"))`` of :mod:`proxysr.plots.tuning` shows what
+came of it, also while the study goes on.
 
 When a trial is stopped early
 -----------------------------

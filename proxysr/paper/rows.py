@@ -59,22 +59,31 @@ def find_runs(folders: Iterable[str | Path]) -> tuple[list[RunDir], list[str]]:
     ValueError
         If a folder is not there.
     """
-    runs, holes = [], []
+    runs: list[RunDir] = []
+    holes, known = [], {}
     for folder in map(Path, folders):
         if not folder.is_dir():
             raise ValueError(f"{folder} is not there. Name a folder with runs.")
         for config in sorted(folder.rglob("config.json")):
             try:
                 run = RunDir(config.parent)
-                if run.metrics():
-                    runs.append(run)
-                else:
+                if not run.metrics():
                     holes.append(
                         f"{run.path} has no evaluation. Make one: `proxysr evaluate {run.path}`."
                     )
+                elif (same := known.setdefault(_key(run), run)) is not run:
+                    holes.append(f"{run.path} is the run {same.path} once more.")
+                else:
+                    runs.append(run)
             except ValueError as error:
                 holes.append(" ".join(str(error).split()))
     return runs, holes
+
+
+def _key(run: RunDir) -> str:
+    """What tells a run from others: data, model and settings, wherever it was trained."""
+    train = {**run.train_config.to_dict(), "device": ""}
+    return str((run.data["fingerprint"], run.model_name, run.model_config, train))
 
 
 def runs_by_data(runs: Sequence[RunDir]) -> list[DataRuns]:
@@ -124,7 +133,7 @@ def main_rows(data: DataRuns, task: Task) -> MainRows:
 
     Where no run of a model had its epoch chosen by the task, those chosen by the other one serve.
     """
-    groups = by_settings([run for run in data.plain if f"test-{task}" in run.metrics()])
+    groups = by_settings([run for run in data.plain if f"test-{task}" in run.evaluations()])
     own = [group for group in groups if group[0].train_config.valid_task == task]
     trained = {group[0].model_name for group in own}
     others = [group for group in groups if group[0].model_name not in trained]

@@ -64,7 +64,7 @@ class Request:
                 for variant in model_variants(models)
             ]
         epochs = self.train.get("epochs")
-        return variants if epochs is None else [one.annealed(int(epochs)) for one in variants]
+        return variants if epochs is None else [one.annealed(epochs) for one in variants]
 
     @property
     def proxysr(self) -> Variant:

@@ -46,7 +46,7 @@ def ranked(model: ProxySR, clicks: list[int], task: str, **under: Any) -> list[t
     return sorted(every, reverse=True)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(clicks=sessions, under=options, task=st.sampled_from(["unseen", "repeat"]))
 def test_recommendations_and_ranks_are_those_of_sorted_scores(
     clicks: list[int], under: dict[str, Any], task: Any

@@ -137,13 +137,16 @@ def test_a_run_that_stopped_half_way_is_named_and_left_out(
     path = next(path.parent for path in out.glob("run-*/config.json"))
     shutil.copytree(path, tmp_path / "damaged")
     (tmp_path / "damaged" / "config.json").write_text("{")
-    shutil.copytree(path, tmp_path / "whole")
+    for name in ("whole", "twice"):
+        shutil.copytree(path, tmp_path / name)
     words = ["paper", "tables", str(tmp_path), "--out", str(tmp_path / "page.md")]
     assert main(words) == 0
     left_out = (tmp_path / "page.md").read_text().partition("## Runs that are left out")[2]
     assert f"{tmp_path / 'half'} has no evaluation. Make one: `proxysr evaluate " in left_out
     assert "config.json is damaged" in left_out
-    shutil.rmtree(tmp_path / "whole")
+    assert f"{tmp_path / 'whole'} is the run {tmp_path / 'twice'} once more." in left_out
+    for name in ("whole", "twice"):
+        shutil.rmtree(tmp_path / name)
     capsys.readouterr()
     assert main(words) == 2
     assert "No evaluated run lies in " in capsys.readouterr().err
@@ -192,6 +195,8 @@ def test_a_spec_of_one_s_own_goes_on_where_a_part_fails(
         (["run", "table2", "--data", "D", "--out", "x", "--presets", "smal"], "not a known preset"),
         (["run", "table2", "--data", "D", "--out", "x", "--seeds", "0;1"], "Whole numbers between"),
         (["run", "spec.yaml", "--out", "x"], "spec.yaml"),
+        (["run", "table2", "--data", "D", "--out", "x", "--epochs", "0"], "epochs is at least 1"),
+        (["run", "table2", "--data", "D", "--out", "x", "--set", "epohcs=2"], "Did you mean 'epoc"),
         (["run", "spec.yaml", "--data", "D", "--out", "x"], "--data: the spec says that, so leave"),
         (["tables", "absent", "--out", "x.md"], "absent is not there. Name a folder with runs."),
         (["tables", ".", "--out", "x.md", "--seeds", "0"], "--seeds: only run takes that."),
