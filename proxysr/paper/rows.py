@@ -60,7 +60,8 @@ def find_runs(folders: Iterable[str | Path]) -> tuple[list[RunDir], list[str]]:
         If a folder is not there.
     """
     runs: list[RunDir] = []
-    holes, known = [], {}
+    holes: list[str] = []
+    known: dict[str, RunDir] = {}
     for folder in map(Path, folders):
         if not folder.is_dir():
             raise ValueError(f"{folder} is not there. Name a folder with runs.")
