@@ -239,13 +239,13 @@ def null_sentences(table: pd.DataFrame, task: str) -> list[str]:
     """
     rows = table[(table["task"] == task) & (table["metric"] == METRIC)].set_index("run")
     found: dict[Any, dict[Any, float]] = rows.to_dict("index")
-    base, said = found[WITH]["value"] or 1.0, []
+    base, sentences = found[WITH]["value"] or 1.0, []
     for name in (RANDOM, OTHER):
         columns = ("difference", "difference_low", "difference_high")
         change, low, high = (found[name][column] / base for column in columns)
         better = "better" if high < 0 else "no better"
-        said.append(
+        sentences.append(
             f"The clicks choose proxies {better} than “{name}”: with these, {METRIC} ({task}) "
             f"changes by {change:+.1%} [{low:+.1%}, {high:+.1%}]."
         )
-    return said
+    return sentences
