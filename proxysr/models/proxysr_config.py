@@ -3,8 +3,9 @@
 Defaults
 --------
 They are for logs that nobody has seen. The authors' settings, of Diginetica, are
-:data:`proxysr.presets.PROGRAM`, and collapse elsewhere. What did it, by R@20 of unseen items on
-validation, one seed, short runs of parts of the data, so that only large differences count:
+:data:`proxysr.experiments.presets.PROGRAM`, and collapse elsewhere. What did it, by R@20 of unseen
+items on validation, one seed, short runs of parts of the data, so that only large differences
+count:
 
 negatives and margin
     On the latest 3,000 training sessions of Online Retail, the latest 30 clicks of each, the 100
@@ -41,7 +42,7 @@ of RetailRocket were not tried.
 How the ablations are read
 --------------------------
 The paper gives each a sentence or two (section 4.4); the rest is a reading. All of them
-are :data:`proxysr.presets.ABLATIONS`.
+are :data:`proxysr.experiments.presets.ABLATIONS`.
 
 p(s) only
     ``dist = ||p - I_perp||^2``: the hyperplane stays, as it comes with the proxy.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from proxysr.data.batches import SessionBatch, TrainingBatches
+from proxysr.experiments.presets import ABLATIONS
 from proxysr.models import MODELS, SessionModel, create
-from proxysr.presets import ABLATIONS
 from proxysr.testing import N_ITEMS, Case, cycles, split_of
 from proxysr.testing.planted import TRAINING
 

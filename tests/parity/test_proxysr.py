@@ -10,12 +10,12 @@ import torch
 
 from proxysr.config import ConfigError
 from proxysr.data.batches import SessionBatch, batch_of
+from proxysr.experiments.presets import ABLATIONS
 from proxysr.models import ProxySR
 from proxysr.models import hinge as hinge_module
 from proxysr.models.negatives import Searched
 from proxysr.models.projected import ProjectedSearch, Queries
 from proxysr.models.short_term import ShortTermEncoder
-from proxysr.presets import ABLATIONS
 from tests.parity import literal_proxysr as literal
 
 N_ITEMS = 23
