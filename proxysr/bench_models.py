@@ -21,8 +21,8 @@ from proxysr.config import ConfigError, require
 from proxysr.costs import clock
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, SessionSplit
+from proxysr.kernels.sizes import TILE
 from proxysr.models import MODELS, LearnedModel, create, learns, model_class
-from proxysr.models.tiles import TILE
 from proxysr.optimizer import RowAdam
 
 WARM_UP = 2

@@ -92,6 +92,11 @@ def from_first(value: Any) -> Any:
     return values[0]
 
 
+def wait_for_first() -> None:
+    """Wait until the first process gets here, too."""
+    from_first(None)
+
+
 def gathered(value: T) -> list[T]:
     """What each process passed, by their numbers; for all of them."""
     if world_size() == 1:

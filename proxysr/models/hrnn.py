@@ -78,8 +78,8 @@ from proxysr.config import Share, require
 from proxysr.data.batches import GroupBatches, SessionBatch
 from proxysr.data.sessions import Sessions
 from proxysr.models.base import Ends, Loss
-from proxysr.models.proxysr import ProxySR
 from proxysr.models.proxysr_config import ProxySRConfig
+from proxysr.models.proxysr_variants import ProxySR
 from proxysr.models.softmax import (
     SoftmaxConfig,
     SoftmaxModel,

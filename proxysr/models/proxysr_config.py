@@ -72,7 +72,7 @@ from __future__ import annotations
 from typing import Literal
 
 from proxysr.config import Count, NotNegative, Positive, Share, Whole, require
-from proxysr.models.sampling import SamplingConfig
+from proxysr.kernels.sampling import SamplingConfig
 
 
 class ProxySRConfig(SamplingConfig):

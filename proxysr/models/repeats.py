@@ -7,8 +7,8 @@ from torch import Tensor
 
 from proxysr.data.batches import PrefixBatches
 from proxysr.data.sessions import PAD, Sessions
+from proxysr.kernels.tiles import side_by_side
 from proxysr.models.base import SessionModel
-from proxysr.models.tiles import side_by_side
 
 LEVELS = [step / 2 for step in range(-4, 13)]
 """What is tried as the level of repeats."""

@@ -32,13 +32,13 @@ class PaddingIsRecommended(Latest):
         found[:, 0] = 0
         return found
 
-    def score_tiles(self, batch: SessionBatch) -> Tensor:
-        return self.score(batch)[None]
+    def answer(self, batch: SessionBatch, ends: Ends | None = None) -> Answer:
+        return Answer(self.score(batch)[None], {})
 
 
 class OtherTiles(Latest):
-    def score_tiles(self, batch: SessionBatch) -> Tensor:
-        return 2 * super().score_tiles(batch)
+    def answer(self, batch: SessionBatch, ends: Ends | None = None) -> Answer:
+        return Answer(2 * super().answer(batch).tiles, {})
 
 
 class LooksAtItsNeighbours(Latest):
@@ -140,8 +140,8 @@ class KnowsTheTarget(Latest):
         found[torch.arange(len(found)), batch.targets[:, -1]] += 100
         return found
 
-    def score_tiles(self, batch: SessionBatch) -> Tensor:
-        return self.score(batch)[None]
+    def answer(self, batch: SessionBatch, ends: Ends | None = None) -> Answer:
+        return Answer(self.score(batch)[None], {})
 
 
 class WorstFirst(Latest):
@@ -283,7 +283,7 @@ def test_one_report_tells_of_all_that_fails() -> None:
     with pytest.raises(ContractError) as caught:
         check_model(Broken, SMALL_LATEST, quick=True)
     said = str(caught.value)
-    assert said.startswith("Broken breaks 7 of 14 promises:\n- tiles_are_the_scores: score_tiles g")
+    assert said.startswith("Broken breaks 7 of 14 promises:\n- tiles_are_the_scores: answer g")
     assert "for a number added to all scores of a row. Here: tiles less scores" in said
     assert "- one_batch_is_overfitted: 150 steps" in said
     assert "Here: KeyError: 'nothing here'" in said

@@ -13,10 +13,10 @@ from torch import Tensor
 from proxysr.data.batches import SessionBatch, TrainingBatches, batch_of
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.evaluation import evaluate, rank_of
-from proxysr.history import posteriors, priors
 from proxysr.models import latent_proxy, repeats
 from proxysr.models.latent_proxy import PLACES, LatentProxy, LatentProxyConfig
 from proxysr.optimizer import RowAdam
+from proxysr.priors import posteriors, priors
 
 N_ITEMS, K = 9, 3
 SESSIONS = [[4, 2, 7, 2, 2, 9, 4], [9], [3, 3, 5, 1], [8, 8], [1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 5, 5]]
