@@ -40,7 +40,7 @@ lab: $(READY)  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=notebooks
 
 figures: $(READY)  ## make figures/ again from DATA=folder and RUNS=folder, as far as these allow
-	@PROXYSR_DATA="$(DATA)" PROXYSR_RUNS="$(RUNS)" $(BIN)/python -m proxysr.notebooks.figures
+	@PROXYSR_DATA="$(DATA)" PROXYSR_RUNS="$(RUNS)" $(BIN)/python -m tools.figures
 
 lint: $(READY)  ## style and formatting (ruff)
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ import importlib
 import io
 import itertools
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stderr, redirect_stdout
@@ -16,7 +17,7 @@ from typing import Any, NoReturn
 from proxysr import __version__
 from proxysr.cli.options import formatter
 from proxysr.config import nearest, unknown
-from proxysr.stopping import CODE, Terminated, ending_on_sigterm
+from proxysr.processes import EXIT_CODE, Terminated, ending_on_sigterm
 from proxysr.text import visible
 
 COMMANDS = {
@@ -51,8 +52,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the line and exit with 2."""
-        said = visible(f"{self.prog}: error: {message} ({self.prog} --help explains)")
-        self.exit(2, f"{said}\n")
+        line = visible(f"{self.prog}: error: {message} ({self.prog} --help explains)")
+        self.exit(2, f"{line}\n")
 
     def check_options(self, words: Sequence[str]) -> None:
         """Refuse options that do not exist, before anything that is missing because of them."""
@@ -96,9 +97,9 @@ def _main(arguments: list[str]) -> int:
     args: Any = None
 
     def stopped(how: str, code: int) -> int:
-        told_by = getattr(module, "after_interrupt", lambda _: "No half-written file is left.")
+        after = getattr(module, "after_interrupt", lambda _: "No half-written file is left.")
         if is_first:
-            sys.stderr.write(f"\n{name}: {how}. {visible(told_by(args))}\n")
+            sys.stderr.write(f"\n{name}: {how}. {visible(after(args))}\n")
         return code
 
     try:
@@ -110,7 +111,7 @@ def _main(arguments: list[str]) -> int:
             sys.stdout.write(answer.shown(args.json))
             sys.stdout.flush()
     except Terminated:
-        return stopped("ended", CODE)
+        return stopped("ended", EXIT_CODE)
     except SystemExit as stop:
         return int(stop.code or 0) if is_first else 0
     except KeyboardInterrupt:
@@ -118,7 +119,7 @@ def _main(arguments: list[str]) -> int:
     except BrokenPipeError:
         raise
     except (ValueError, OSError, FloatingPointError, ModuleNotFoundError) as error:
-        sys.stderr.write(f"{name}: error: {visible(' '.join(told(error).split()))}\n")
+        sys.stderr.write(f"{name}: error: {visible(' '.join(_message(error).split()))}\n")
         return 2
     return 0
 
@@ -131,45 +132,39 @@ def command_in(arguments: Sequence[str]) -> str | None:
 def parsed(arguments: Sequence[str]) -> tuple[Any, argparse.Namespace]:
     """The command's module and its arguments; only that module is imported."""
     parser = Parser(
-        prog="proxysr",
-        usage="proxysr [-h] [--version] COMMAND ...",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=formatter,
-    )
+        prog="proxysr", usage="proxysr [-h] [--version] COMMAND ...", description=DESCRIPTION,
+        epilog=EPILOG, formatter_class=formatter,
+    )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"proxysr {__version__}")
     commands = parser.add_subparsers(
         title="commands", prog="proxysr", dest="command", metavar="COMMAND ...", required=True
     )
-    asked = command_in(arguments)
-    if asked is not None and asked not in COMMANDS:
-        parser.error(unknown(asked, COMMANDS, "command"))
+    named = command_in(arguments)
+    if named is not None and named not in COMMANDS:
+        parser.error(unknown(named, COMMANDS, "command"))
     module: Any = None
     command = parser
     for name, summary in COMMANDS.items():
-        if name != asked:
+        if name != named:
             commands.add_parser(name, help=summary)
             continue
         module = importlib.import_module(f"proxysr.cli.{name}")
         command = commands.add_parser(
-            name,
-            help=summary,
-            description=f"{summary[0].upper()}{summary[1:]}.",
-            epilog=module.EXAMPLES,
-            formatter_class=formatter,
-            allow_abbrev=False,
-        )
+            name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.",
+            epilog=module.EXAMPLES, formatter_class=formatter, allow_abbrev=False,
+        )  # fmt: skip
         module.add_arguments(command)
         command.add_argument("--json", action="store_true", help="print one JSON object on stdout")
-    if asked is not None:
-        command.check_options(arguments[arguments.index(asked) + 1 :])
-    args, left = parser.parse_known_args(arguments)
-    if left:
-        command.error(f"unrecognized arguments: {' '.join(left)}")
+        command.check_options(arguments[arguments.index(name) + 1 :])
+    args, rest = parser.parse_known_args(arguments)
+    if rest:
+        command.error(f"unrecognized arguments: {' '.join(rest)}")
+    typed = [word for word in arguments if word != "--json"]
+    args.command_line = shlex.join(["proxysr", *typed])
     return module, args
 
 
-def told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     """What an error says to the person at the command line."""
     if isinstance(error, ModuleNotFoundError):
         return f"{error}. It comes with: pip install 'proxysr[notebooks]'"

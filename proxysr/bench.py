@@ -1,11 +1,13 @@
 """How fast, as shares of what this machine's matrix products allow, in one run.
 
-Three things are timed on the same random sessions: the model as it is trained and
-evaluated here; a literal implementation that walks through sessions and positions one by
-one with the whole item table, as the equations are written; and the matrix products
-that no implementation of the distances can do without, alone, in tiles that stay in the cache.
-Beside them stands what :mod:`proxysr.costs` predicts from the sizes and the rates of the machine.
-If PyTorch has one thread, all are times of the processor, so that other programs do not count.
+On the same random sessions are timed: the model as it is trained and evaluated here; a literal
+implementation that walks through sessions and positions one by one with the whole item table, as
+the equations are written; and the matrix products that no implementation of the distances can do
+without, alone. Beside them stands what :mod:`proxysr.costs` predicts. If PyTorch has one thread,
+all are times of the processor, so that other programs do not count.
+
+:func:`bench_models` times training steps of many models, each beside the products of a softmax over
+all items and of its gradient. ProxySR searches its negatives and needs fewer.
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ import os
 import platform
 import resource
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -23,18 +27,22 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from proxysr.config import Count, Settings, Whole
+from proxysr.config import ConfigError, Count, Settings, Whole, require
 from proxysr.costs import Machine, Sizes, clock, measure, one_session, ranking, training_step
 from proxysr.data.batches import SessionBatch, TrainingBatches
-from proxysr.data.sessions import PAD, Sessions
+from proxysr.data.sessions import PAD, Sessions, SessionSplit
 from proxysr.evaluation import CPU_MEMORY, FEWEST_ROWS, evaluate
 from proxysr.kernels.sizes import TILE
-from proxysr.models import ProxySR
+from proxysr.models import MODELS, LearnedModel, ProxySR, create, learns, model_class
 from proxysr.optimizer import RowAdam
 from proxysr.recommender import Recommender
 
+STEP = ("forward and search", "backward", "optimizer", "constraints")
+"""Parts of a training step, in order."""
 MIN_PREFIX = 3
 MEAN_LENGTH = 7
+WARM_UP = 3
+"""Training steps before those that are timed."""
 PARTS = 8
 """Parts of the sessions that are ranked, each timed beside its products."""
 
@@ -75,12 +83,8 @@ def bench(config: BenchConfig | None = None, *, progress: bool = True) -> dict[s
     """
     config = BenchConfig() if config is None else config
     torch.manual_seed(config.seed)
-    model = ProxySR(
-        config.n_items,
-        ProxySR.Config(
-            embedding_dim=config.embedding_dim, n_proxies=config.n_proxies, n_negatives=100
-        ),
-    )
+    sizes = config.model_dump(include={"embedding_dim", "n_proxies"})
+    model = ProxySR(config.n_items, ProxySR.Config(**sizes, n_negatives=100))
     model.start_epoch(5)
     with tqdm(total=config.steps + 2, desc="bench", leave=False, disable=not progress) as bar:
         training = _training(model, config, bar.update)
@@ -91,8 +95,9 @@ def bench(config: BenchConfig | None = None, *, progress: bool = True) -> dict[s
         if config.literal_sessions:
             _literal(model, config, training, evaluation)
         bar.update()
-    step_ms = training.pop("step_ms")
     machine = measure(embedding_dim=config.embedding_dim)
+    targets, prefixes = training["positions_per_step"], evaluation["prefixes"]
+    predicted = _predicted(model, config, machine, targets, prefixes)
     return {
         "settings": config.to_dict(),
         "machine": {
@@ -105,12 +110,10 @@ def bench(config: BenchConfig | None = None, *, progress: bool = True) -> dict[s
             "selected_per_second": machine.selection,
             "overhead_us": 1e6 * machine.overhead,
         },
+        "step_ms": training.pop("step_ms"),
         "training": training,
-        "step_ms": step_ms,
         "one_session_ms": waiting,
-        "predicted_ms": _predicted(
-            model, config, machine, training["positions_per_step"], evaluation["prefixes"]
-        ),
+        "predicted_ms": predicted,
         "evaluation": evaluation,
         "peak_memory_gb": peak,
     }
@@ -120,70 +123,93 @@ def _sessions(config: BenchConfig, n: int) -> Sessions:
     """Sessions of at least MIN_PREFIX + 1 clicks, items drawn with a popularity skew."""
     rng = np.random.default_rng(config.seed)
     lengths = MIN_PREFIX + rng.geometric(1 / (MEAN_LENGTH - MIN_PREFIX), size=n)
-    skewed = rng.random(int(lengths.sum())) ** 3 * config.n_items
-    bounds = np.concatenate([[0], np.cumsum(lengths)])
-    return Sessions(
-        items=(1 + skewed).astype(np.int32),
-        offsets=bounds,
-        session_ids=np.arange(n),
-        user_index=np.full(n, -1, np.int32),
-        started_at=np.full(n, np.nan),
-    )
+    skewed = 1 + (rng.random(int(lengths.sum())) ** 3 * config.n_items).astype(int)
+    parts = np.split(skewed, np.cumsum(lengths)[:-1])
+    return Sessions.from_lists([part.tolist() for part in parts])
+
+
+class _Steps(NamedTuple):
+    """What training steps took; ``seconds`` by the parts in ``STEP``."""
+
+    seconds: list[float]
+    products: float
+    targets: int
+    sessions: int
+    steps: int
+
+
+def _time_steps(
+    model: LearnedModel,
+    batches: Iterable[SessionBatch],
+    product_seconds: Callable[[SessionBatch, int], float],
+    tick: Callable[[], object] = lambda: None,
+) -> _Steps:
+    """Time training steps by their parts; ``product_seconds`` times the products of a batch."""
+    optimizer = RowAdam(model.parameters(), lr=2e-4, fused=True)
+    model.train()
+    durations: list[list[float]] = []
+    products, targets, sessions = 0.0, 0, 0
+    for step, batch in enumerate(batches):
+        moments = [clock()]
+        optimizer.zero_grad(set_to_none=True)
+        loss = model.loss(batch).total
+        moments.append(clock())
+        loss.backward()  # type: ignore[no-untyped-call]
+        moments.append(clock())
+        optimizer.step()
+        moments.append(clock())
+        model.after_step()
+        moments.append(clock())
+        if step >= WARM_UP:
+            n = int((batch.targets != PAD).sum())
+            durations.append(np.diff(moments).tolist())
+            # after each step, so that both are timed under the same load of the machine
+            products += product_seconds(batch, n)
+            targets, sessions = targets + n, sessions + len(batch.items)
+            tick()
+    seconds = np.sum(durations, axis=0).tolist()
+    return _Steps(seconds, products, targets, sessions, len(durations))
 
 
 def _training(model: ProxySR, config: BenchConfig, tick: Callable[[], object]) -> dict[str, Any]:
-    warm_up = 3
-    batches = TrainingBatches(
-        _sessions(config, config.batch_size * (config.steps + warm_up)),
-        task="unseen", min_prefix=MIN_PREFIX, max_length=model.max_length,
-        batch_size=config.batch_size, seed=config.seed, device="cpu",
-    )  # fmt: skip
-    optimizer = RowAdam(model.parameters(), lr=2e-4, fused=True)
-    model.train()
-    spent: dict[str, float] = {}
-    products, positions, sessions = 0.0, 0, 0
-    for step, batch in enumerate(batches.epoch(0)):
-        watch = _Clock()
-        optimizer.zero_grad(set_to_none=True)
-        loss = model.loss(batch)
-        watch.stop("forward and search")
-        loss.total.backward()  # type: ignore[no-untyped-call]
-        watch.stop("backward")
-        optimizer.step()
-        watch.stop("optimizer")
-        model.after_step()
-        watch.stop("constraints")
-        if step >= warm_up:
-            rows = int((batch.targets != PAD).sum())
-            products += _product_seconds(model, rows + len(batch.items))
-            spent = {name: spent.get(name, 0) + s for name, s in watch.seconds.items()}
-            positions, sessions = positions + rows, sessions + len(batch.items)
-            tick()
-    total, steps = sum(spent.values()), len(batches) - warm_up
-    flops = 2 * (positions + sessions) * config.embedding_dim * (config.n_items + 1)
+    batches = _batches(model, config, config.batch_size * (config.steps + WARM_UP))
+
+    def products(batch: SessionBatch, n_targets: int) -> float:
+        return _product_seconds(model.items, n_targets + len(batch.items))
+
+    timed = _time_steps(model, batches.epoch(0), products, tick)
+    flops = 2 * (timed.targets + timed.sessions) * config.embedding_dim * (config.n_items + 1)
+    total = sum(timed.seconds)
+    ms = {part: 1e3 * s / timed.steps for part, s in zip(STEP, timed.seconds, strict=True)}
     return {
-        "sessions_per_second": sessions / total,
-        "products_alone": sessions / products,
-        "share_of_products": products / total,
-        "gflops_of_products": flops / products / 1e9,
-        "positions_per_step": positions / steps,
-        "step_ms": {name: 1e3 * s / steps for name, s in spent.items()}
-        | {"products alone": 1e3 * products / steps},
+        "sessions_per_second": timed.sessions / total,
+        "products_alone": timed.sessions / timed.products,
+        "share_of_products": timed.products / total,
+        "gflops_of_products": flops / timed.products / 1e9,
+        "positions_per_step": timed.targets / timed.steps,
+        "step_ms": ms | {"products alone": 1e3 * timed.products / timed.steps},
     }
+
+
+def _batches(model: ProxySR, config: BenchConfig, n_sessions: int) -> TrainingBatches:
+    return TrainingBatches(
+        _sessions(config, n_sessions), task="unseen", min_prefix=MIN_PREFIX,
+        max_length=model.max_length, batch_size=min(config.batch_size, n_sessions),
+        seed=config.seed, device="cpu",
+    )  # fmt: skip
 
 
 def _evaluation(model: ProxySR, config: BenchConfig) -> dict[str, Any]:
     sessions = _sessions(config, config.eval_sessions)
     evaluate(model, sessions.select(np.arange(min(20, len(sessions)))), min_prefix=MIN_PREFIX)
-    rows = rows_together(config.n_items)
-    total, products, n_prefixes = 0.0, 0.0, 0
+    rows, total, products, n_prefixes = rows_together(config.n_items), 0.0, 0.0, 0
     # part by part, so that both are timed under the same load of the machine
     for part in np.array_split(np.arange(len(sessions)), min(PARTS, len(sessions))):
         started = clock()
         n = evaluate(model, sessions.select(part), min_prefix=MIN_PREFIX).n_targets
         total += clock() - started
         chunks = [min(rows, n - i) for i in range(0, n, rows)]
-        products += sum(_product_seconds(model, 2 * chunk) for chunk in chunks)
+        products += sum(_product_seconds(model.items, 2 * chunk) for chunk in chunks)
         n_prefixes += n
     return {
         "prefixes_per_second": n_prefixes / total,
@@ -200,7 +226,7 @@ def _one_session(model: ProxySR, config: BenchConfig) -> dict[str, float]:
     sessions = _sessions(config, config.single_sessions + 5)
     durations = []
     for row in range(len(sessions)):
-        clicks = sessions.items[sessions.offsets[row] : sessions.offsets[row + 1]].tolist()
+        clicks = sessions[row].tolist()
         started = clock()
         recommender.recommend(clicks)
         durations.append(1e3 * (clock() - started))
@@ -213,14 +239,10 @@ def _predicted(
 ) -> dict[str, float]:
     """What :mod:`proxysr.costs` says of the same, in ms."""
     sizes = Sizes(
-        n_items=config.n_items,
-        embedding_dim=config.embedding_dim,
-        n_proxies=config.n_proxies,
-        sessions=config.batch_size,
-        targets=targets,
-        length=MEAN_LENGTH,
+        n_items=config.n_items, embedding_dim=config.embedding_dim, n_proxies=config.n_proxies,
+        sessions=config.batch_size, targets=targets, length=MEAN_LENGTH,
         n_negatives=min(model.config.n_negatives, config.n_items),
-    )
+    )  # fmt: skip
     a_part = max(1, prefixes // min(PARTS, config.eval_sessions))
     together = sizes.replace(sessions=min(rows_together(config.n_items), a_part))
     seconds = {name: machine.seconds(work) for name, work in training_step(sizes).items()}
@@ -243,26 +265,30 @@ def rows_together(n_items: int) -> int:
     return max(FEWEST_ROWS, CPU_MEMORY // (4 * (n_items + 1)))
 
 
-def _product_seconds(model: ProxySR, rows: int) -> float:
-    """Time of one product of ``rows`` vectors with the item table."""
-    left, tile = torch.randn(rows, model.config.embedding_dim), torch.zeros(rows, TILE)
-    with torch.inference_mode():
-        started = clock()
-        for some in torch.split(model.items, TILE):
-            torch.mm(left, some.T, out=tile[:, : len(some)])
-        return clock() - started
+@torch.inference_mode()
+def _product_seconds(items: Tensor, rows: int, *, gradients: bool = False) -> float:
+    """Time of the products of ``rows`` vectors with the item table, in tiles as large as the cache.
+
+    With ``gradients``, also of those that bring the gradient back to both.
+    """
+    vectors, tile = torch.randn(rows, items.shape[1]), torch.zeros(rows, TILE)
+    for_vectors = torch.zeros_like(vectors)
+    for_items = torch.zeros_like(items) if gradients else items
+    started = clock()
+    for part, gradient in zip(torch.split(items, TILE), torch.split(for_items, TILE), strict=True):
+        scores = tile[:, : len(part)]
+        torch.mm(vectors, part.T, out=scores)
+        if gradients:
+            for_vectors.addmm_(scores, part)
+            torch.mm(scores.T, vectors, out=gradient)
+    return clock() - started
 
 
 def _literal(
     model: ProxySR, config: BenchConfig, training: dict[str, Any], evaluation: dict[str, Any]
 ) -> None:
     """Add the rates of the literal implementation."""
-    batches = TrainingBatches(
-        _sessions(config, config.literal_sessions),
-        task="unseen", min_prefix=MIN_PREFIX, max_length=model.max_length,
-        batch_size=config.literal_sessions, seed=config.seed, device="cpu",
-    )  # fmt: skip
-    batch = next(batches.epoch(0))
+    batch = next(_batches(model, config, config.literal_sessions).epoch(0))
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-4)
     started = clock()
     optimizer.zero_grad()
@@ -273,12 +299,10 @@ def _literal(
     training["literal"] = len(batch.items) / seconds
     training["speedup_over_literal"] = training["sessions_per_second"] / training["literal"]
     started = clock()
-    n_prefixes = 0
     with torch.no_grad():
-        for distances, targets in _literal_distances(model, batch):
-            _ = (distances[1:] < distances[targets]).sum()
-            n_prefixes += 1
-    evaluation["literal"] = n_prefixes / (clock() - started)
+        pairs = _literal_distances(model, batch)
+        _ = [(distances[1:] < distances[target]).sum() for distances, target in pairs]
+    evaluation["literal"] = len(pairs) / (clock() - started)
     evaluation["speedup_over_literal"] = evaluation["prefixes_per_second"] / evaluation["literal"]
 
 
@@ -299,23 +323,13 @@ def _literal_distances(model: ProxySR, batch: SessionBatch) -> list[tuple[Tensor
     sessions, columns = (batch.targets != PAD).nonzero(as_tuple=True)
     short_term = model.short_term(batch, (sessions, columns))
     targets = batch.targets[sessions, columns]
-    found = []
+    pairs = []
     for row, target, s in zip(sessions, targets, short_term, strict=True):
         v = chosen.normal[row]
         items = model.items - (model.items @ v)[:, None] * v
         query = chosen.proxy[row] + s - (s @ v) * v
-        found.append(((query - items).square().sum(dim=1), target))
-    return found
-
-
-class _Clock:
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self.last = clock()
-
-    def stop(self, name: str) -> None:
-        now = clock()
-        self.seconds[name], self.last = now - self.last, now
+        pairs.append(((query - items).square().sum(dim=1), target))
+    return pairs
 
 
 def peak_memory_gb() -> float:
@@ -324,38 +338,63 @@ def peak_memory_gb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
 
-def format_report(result: dict[str, Any]) -> str:
-    """The result as a few lines to read."""
-    settings, training, evaluation = (result[k] for k in ("settings", "training", "evaluation"))
-    lines = [
-        f"N = {settings['n_items']:,} items, d = {settings['embedding_dim']}, "
-        f"K = {settings['n_proxies']}, batch {settings['batch_size']}; "
-        f"{result['machine']['threads']} threads, torch {result['machine']['torch']}",
-        "",
-        f"{'':34}{'training':>14}{'evaluation':>14}",
-        f"{'':34}{'sessions/s':>14}{'prefixes/s':>14}",
-    ]
-    rows = [
-        ("matrix products alone", "products_alone", "products_alone", ",.0f"),
-        ("proxysr", "sessions_per_second", "prefixes_per_second", ",.0f"),
-        ("  as a share of the products", "share_of_products", "share_of_products", ".0%"),
-        ("literal, one session at a time", "literal", "literal", ",.1f"),
-        ("  proxysr against literal", "speedup_over_literal", "speedup_over_literal", ",.0f"),
-    ]
-    for label, left, right, style in rows:
-        if left in training:
-            values = (format(training[left], style), format(evaluation[right], style))
-            lines.append(f"{label:34}{values[0]:>14}{values[1]:>14}")
-    machine, step = result["machine"], f"a step of {training['positions_per_step']:.0f} targets"
-    measured = measured_ms(result)
-    lines += ["", f"{step + ', ms':34}{'predicted':>14}{'measured':>14}"]
-    for name, ms in result["predicted_ms"].items():
-        lines.append(f"  {name:32}{ms:>14.2f}{measured[name]:>14.2f}")
-    lines += [
-        "",
-        f"One session in 20 waits for more than {result['one_session_ms']['p95']:.1f} ms. "
-        f"Products ran at {training['gflops_of_products']:.0f} GFLOP/s, memory at "
-        f"{machine['memory_gb_per_second']:.0f} GB/s; "
-        f"peak memory {result['peak_memory_gb']:.1f} GB.",
-    ]
-    return "\n".join(lines)
+def bench_models(
+    names: str, data: str | Path, config: BenchConfig, *, progress: bool = True
+) -> dict[str, Any]:
+    """Time training steps of models on the CPU, all with the same sessions.
+
+    Parameters
+    ----------
+    names : str
+        "all", or names of models that learn, between commas. Settings other than
+        ``embedding_dim`` are their defaults.
+    data : path
+        A folder that ``proxysr prepare`` wrote.
+    config : BenchConfig
+        Its ``embedding_dim``, ``batch_size``, ``steps`` and ``seed`` count.
+    progress : bool
+        Show a progress bar on stderr.
+
+    Returns
+    -------
+    dict
+        ``settings``, and by name of the model in ``models``: ``targets_per_second``,
+        ``products_alone`` (the same of the products), ``share_of_products`` and ``step_ms``.
+    """
+    chosen = [*filter(learns, MODELS)] if names == "all" else [n.strip() for n in names.split(",")]
+    for name in chosen:
+        if not learns(name):
+            raise ConfigError(f"Model {name!r} only counts: it has no training steps to time.")
+    split = SessionSplit.load(data)
+    settings = config.model_dump(include={"embedding_dim", "batch_size", "steps", "seed"})
+    items = torch.randn(split.n_items + 1, config.embedding_dim)
+    rates = {}
+    for name in tqdm(chosen, desc="bench", leave=False, disable=not progress):
+        has_size = "embedding_dim" in model_class(name).Config.model_fields
+        sized = {"embedding_dim": config.embedding_dim} if has_size else {}
+        model = cast(LearnedModel, create(name, split.n_items, sized, seed=config.seed))
+        model.prepare(split.train)
+        batches = model.batches(
+            split.train, task="unseen", min_prefix=1, max_length=model.max_length,
+            batch_size=config.batch_size, seed=config.seed, device="cpu",
+        )  # fmt: skip
+        require(
+            len(batches) > WARM_UP,
+            f"{len(batches)} batches are too few to time a step: {WARM_UP} are for warming up.",
+        )
+        model.start_epoch(0)
+        timed = _time_steps(
+            model,
+            islice(batches.epoch(0), config.steps + WARM_UP),
+            lambda _, n_targets: _product_seconds(items, n_targets, gradients=True),
+        )
+        total = sum(timed.seconds)
+        rates[name] = {
+            "targets_per_second": timed.targets / total,
+            "products_alone": timed.targets / timed.products,
+            "share_of_products": timed.products / total,
+            "step_ms": 1e3 * total / timed.steps,
+        }
+    about = {"threads": torch.get_num_threads(), "torch": torch.__version__}
+    about |= {"data": str(data), "n_items": split.n_items}
+    return {"settings": about | settings, "models": rates}

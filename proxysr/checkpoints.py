@@ -33,7 +33,7 @@ class SnapshotFolder(MutableMapping[int, State]):
     def __init__(self, folder: Path, run: str = "") -> None:
         self.folder = folder
         self.run = run
-        """Identity of the run; see :attr:`proxysr.run_dir.RunDir.identity`."""
+        """Identity of the run; see :attr:`proxysr.run.RunDir.identity`."""
         self.deleted: set[int] = set()
 
     def __getitem__(self, epoch: int) -> State:
@@ -96,10 +96,10 @@ class Progress(NamedTuple):
 
 def read_progress(path: Path) -> Progress:
     """The history that a checkpoint holds, checked."""
-    found = read_metadata(path, "history", "best_epoch", "half_epoch")
+    metadata = read_metadata(path, "history", "best_epoch", "half_epoch")
     try:
-        rows = json.loads(found["history"])
-        best, half = int(found["best_epoch"]), int(found["half_epoch"])
+        rows = json.loads(metadata["history"])
+        best, half = int(metadata["best_epoch"]), int(metadata["half_epoch"])
         if not (isinstance(rows, list) and all(isinstance(row, dict) for row in rows)):
             raise ValueError("it is no list of epochs")
         for number, row in enumerate(rows):
@@ -177,9 +177,9 @@ def load_weights(path: Path, *, run: str = "", epoch: int | None = None) -> Stat
     about = read_metadata(path)
     for key, wanted in (("run", run), ("epoch", None if epoch is None else str(epoch))):
         if wanted and about.get(key, wanted) != wanted:  # older files do not tell
-            told = f"epoch {about[key]}, not {epoch}" if key == "epoch" else "another run"
+            actual = f"epoch {about[key]}, not {epoch}" if key == "epoch" else "another run"
             raise ValueError(
-                f"{path} holds the weights of {told}. Put the right file there, or train again."
+                f"{path} holds the weights of {actual}. Put the right file there, or train again."
             )
     try:
         with safe_open(path, framework="pt") as file:

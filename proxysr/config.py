@@ -151,8 +151,8 @@ def _sentence(error: ErrorDetails, cls: type[Settings]) -> str:
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
     if not bounds and get_origin(kind) is tuple:
         kind = get_args(kind)[0] if len(error["loc"]) > 1 else tuple
-    told = kind(received) if bounds and kind in (int, float) else repr(received)
-    return f"{name} is {bounds or words.get(kind, 'a list')}; received {told}."
+    shown = kind(received) if bounds and kind in (int, float) else repr(received)
+    return f"{name} is {bounds or words.get(kind, 'a list')}; received {shown}."
 
 
 def _bounds(field: FieldInfo, error: ErrorDetails) -> str:

@@ -10,42 +10,20 @@ import errno
 import hashlib
 import json
 import os
-import re
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from proxysr.leftovers import mark, remove, sweep
+from proxysr.disk import WriteError, existing_parent, explained
+from proxysr.processes import remove, sweep, temporary_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "your share of the disk is used up",
-        errno.EFBIG: "files may not be that large here"}  # fmt: skip
-CLOSED = {errno.EACCES: "not permitted", errno.EPERM: "not permitted",
-          errno.EROFS: "it can only be read"}  # fmt: skip
-OTHER = {errno.EIO: "the disk reports an error", errno.EBUSY: "something is mounted there",
-         errno.EXDEV: "something is mounted there", errno.ENAMETOOLONG: "its name is too long",
-         errno.ENOTDIR: "a part of its path is no folder"}  # fmt: skip
-SAID = {
-    errno.ENOSPC: r"no space left|os error 28\b|\d+ requested and \d+ written",
-    errno.EDQUOT: r"disk quota exceeded|os error 122\b",
-    errno.EFBIG: r"file too large|os error 27\b",
-    errno.EIO: r"input/output error|os error 5\b",
-}
-"""What libraries that lose the number of an error say in its place."""
-
-OFFLOAD = "failed to offload data block"
-"""What DuckDB says if its temporary folder is full."""
 DEEPEST = 20
 """How deep the values of a YAML file may lie in one another."""
-
-
-class WriteError(OSError):
-    """Something could not be written; the message says what, why, how much, and what to do."""
 
 
 @contextmanager
@@ -60,18 +38,10 @@ def replacing(path: Path) -> Iterator[Path]:
     WriteError
         If the disk is full, or nothing can be written there.
     """
-    path = Path(os.path.realpath(path))  # what a link points at is replaced, not the link
-    temporary = mark(path, "tmp")
-    try:
-        with _explained(path, temporary):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            sweep(path)
-            yield temporary
-            flush(temporary)
-            _put(temporary, path)
-            _flush_folder(path.parent)
-    finally:
-        remove(temporary)
+    with _writing(path) as (temporary, path):
+        yield temporary
+        flush(temporary)
+        _put(temporary, path)
 
 
 @contextmanager
@@ -87,26 +57,35 @@ def claiming(path: Path) -> Iterator[Path]:
     WriteError
         If the disk is full, or nothing can be written there.
     """
-    path = Path(os.path.realpath(path))
-    temporary = mark(path, "tmp")
+    with _writing(path) as (temporary, path):
+        temporary.mkdir()
+        yield temporary
+        flush(temporary)
+        try:
+            if path.is_dir():
+                path.rmdir()  # some systems rename to what is absent only
+            temporary.rename(path)
+        except OSError as error:
+            if path.is_file() or (path.is_dir() and any(path.iterdir())):
+                raise FileExistsError(f"{path} is not empty; nothing was overwritten.") from error
+            raise
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[tuple[Path, Path]]:
+    """A temporary path, and what it is to replace; errors of the disk are put into words."""
+    path = Path(os.path.realpath(path))  # what a link points at is replaced, not the link
+    temporary = temporary_name(path, "tmp")
     try:
-        with _explained(path, temporary):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            sweep(path)
-            temporary.mkdir()
-            yield temporary
-            flush(temporary)
-            try:
-                if path.is_dir():
-                    path.rmdir()  # some systems rename to what is absent only
-                temporary.rename(path)
-            except OSError as error:
-                if path.is_file() or (path.is_dir() and any(path.iterdir())):
-                    raise FileExistsError(
-                        f"{path} is not empty; nothing was overwritten."
-                    ) from error
-                raise
-            _flush_folder(path.parent)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path)
+        yield temporary, path
+        _flush_folder(path.parent)
+    except Exception as error:
+        write_error = explained(error, path, temporary)
+        if write_error is None:
+            raise
+        raise write_error from error
     finally:
         remove(temporary)
 
@@ -118,7 +97,7 @@ def _put(temporary: Path, path: Path) -> None:
         return
     if exchanged(temporary, path):
         return
-    old = mark(path, "old")  # if this process ends here, who comes next puts it back
+    old = temporary_name(path, "old")  # if this process ends here, who comes next puts it back
     path.rename(old)
     try:
         temporary.rename(path)
@@ -174,85 +153,9 @@ def _flush_folder(path: Path) -> None:
         os.close(handle)
 
 
-@contextmanager
-def _explained(path: Path, temporary: Path) -> Iterator[None]:
-    """Turn what a system or library says of a failed write into words."""
-    try:
-        yield
-    except Exception as error:
-        told = explained(error, path, temporary)
-        if told is None:
-            raise
-        raise told from error
-
-
-def explained(error: Exception, path: Path, temporary: Path | None = None) -> WriteError | None:
-    """What to say of an error while ``path`` was written; None if it is about something else."""
-    number = _number_of(error)
-    reason = (FULL | CLOSED | OTHER).get(number or 0)
-    if reason is None:
-        return None
-    named = getattr(error, "filename", None)
-    near = (str(path.parent), str(temporary))
-    if named is not None and number not in FULL and not str(named).startswith(near):
-        return None  # something that was read meanwhile
-    amounts, advice = "", "Name another place, or change who may write there."
-    if number in FULL:
-        written = _size_of(temporary) if temporary is not None else 0
-        amounts = f" ({said_bytes(written)} of it were written, {_free(path)})"
-        advice = "Free some space or name another place, then run the same command again."
-    elif number in OTHER:
-        advice = "Name another place."
-    known = WriteError(
-        f"{path} cannot be written: {reason}{amounts}. What was there before is as it was. {advice}"
-    )
-    known.errno = number
-    return known
-
-
-def no_room(error: Exception) -> WriteError | None:
-    """What to say of a database's error if its folder for temporary files is full; else None."""
-    if _number_of(error) not in FULL and not re.search(OFFLOAD, str(error)):
-        return None
-    place = tempfile.gettempdir()
-    return WriteError(
-        f"{place}, the folder for temporary files, has no room for this log, which needs about its "
-        f"own size there ({_free(Path(place, 'log'))}). Free some space, or name another place "
-        "with TMPDIR, then run the same command again."
-    )
-
-
-def _number_of(error: Exception) -> int | None:
-    """The system's number of an error, also where a library has lost it."""
-    number = getattr(error, "errno", None)
-    if isinstance(number, int):
-        return number
-    said = str(error)
-    return next((n for n, words in SAID.items() if re.search(words, said, re.IGNORECASE)), None)
-
-
-def _size_of(path: Path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())
-
-
-def _free(path: Path) -> str:
-    near = next(parent for parent in path.absolute().parents if parent.exists())
-    return f"{said_bytes(shutil.disk_usage(near).free)} are free in {near}"
-
-
-def said_bytes(n: float) -> str:
-    """A number of bytes as people say it: 0 bytes, 12.5 kB, 3.1 GB."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if n < 1000 or unit == "GB":
-            break
-        n /= 1000
-    return f"{n:.0f} {unit}" if unit == "bytes" else f"{n:.1f} {unit}"
-
-
 def check_writable(path: Path) -> None:
     """Raise ``OSError`` unless something new can be written at ``path``; nothing is left there."""
-    near = next(parent for parent in path.absolute().parents if parent.exists())
+    near = existing_parent(path)
     try:
         with tempfile.TemporaryDirectory(prefix=".proxysr-", dir=near):
             pass
@@ -297,8 +200,8 @@ def checked(value: Any, keys: Mapping[str, type], path: Path) -> dict[str, Any]:
         if key not in value:
             raise ValueError(f"{path} is damaged: it has no {key!r}.")
         if not isinstance(value[key], kind) or (kind is int and isinstance(value[key], bool)):
-            found = type(value[key]).__name__
-            raise ValueError(f"{path} is damaged: {key!r} is a {kind.__name__}, not a {found}.")
+            other = type(value[key]).__name__
+            raise ValueError(f"{path} is damaged: {key!r} is a {kind.__name__}, not a {other}.")
     return value
 
 
@@ -312,20 +215,14 @@ def read_yaml(path: Path) -> Any:
     """
     import yaml
 
-    opening = (
-        yaml.FlowSequenceStartToken,
-        yaml.FlowMappingStartToken,
-        yaml.BlockSequenceStartToken,
-        yaml.BlockMappingStartToken,
-    )
-    closing = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
     try:
         text = path.read_text(encoding="utf-8")
         depth = 0
-        for token in yaml.scan(text):
-            depth += isinstance(token, opening) - isinstance(token, closing)
-            if isinstance(token, yaml.AliasToken):
+        for event in yaml.parse(text):
+            if isinstance(event, yaml.AliasEvent):
                 raise ValueError("it has aliases, *NAME; write the values themselves")
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > DEEPEST:
                 raise ValueError(f"values lie in one another more than {DEEPEST} deep")
         return yaml.safe_load(text)
@@ -360,6 +257,6 @@ def read_parquet(path: Path, *needed: str, known: str | None = None) -> pd.DataF
         if missing := [name for name in needed if name not in table]:
             raise ValueError(f"it has no column {missing[0]!r}")
     except Exception as error:  # of damaged files, readers raise errors of all kinds
-        said = " ".join(str(error).split())
-        raise ValueError(f"{path} is missing or damaged ({said}).") from None
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path} is missing or damaged ({reason}).") from None
     return table

@@ -19,7 +19,7 @@ from proxysr.data.sessions import PAD, Sessions, Task, check_task
 from proxysr.evaluation import device_of
 from proxysr.models import SessionModel
 from proxysr.priors import learning_from_history, posteriors
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,16 +157,18 @@ class Recommender:
         of_history = list(dict.fromkeys(name for _, names in sessions for name in names))
         who = None if user is None else _id(user, "user")
         row = -1 if who is None else self._users.get(who, -1)
-        found = Recommendations(self._table([], []), unknown, who if row >= 0 else None, of_history)
+        answer = Recommendations(
+            self._table([], []), unknown, who if row >= 0 else None, of_history
+        )
         prior = self._prior(earlier) if history else None
         if not known and not self.model.starts_sessions:
-            return found
+            return answer
         with torch.inference_mode():
             batch = batch_of([known or [PAD]], device=device_of(self.model), users=[row])
             batch = batch._replace(lengths=(batch.items != PAD).sum(dim=1), prior=prior)
             scores = self.model.score(batch)[0]
         best = best_items(self.model, scores, known, k=k, task=task)
-        return replace(found, items=self._table(*best))
+        return replace(answer, items=self._table(*best))
 
     def _known(self, clicks: Sequence[object], what: str) -> tuple[list[int], list[str]]:
         """Indices of the known items among some clicks, and the ids of the others, once each."""

@@ -40,9 +40,9 @@ def visible(text: str, *, lines: bool = False) -> str:
     return (BUT_LINES if lines else EVERY).sub(_escaped, text)
 
 
-def _escaped(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    short = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}.get(found[0])
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    short = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}.get(match[0])
     return short or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")
 
 
@@ -104,4 +104,4 @@ def _is_text(kind: Any) -> bool:
 
 def json_visible(text: str) -> str:
     """JSON whose text has no character that a terminal obeys; it means the same."""
-    return BUT_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return BUT_LINES.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

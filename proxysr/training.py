@@ -277,7 +277,7 @@ def by_step_size(model: LearnedModel, learning_rate: float) -> list[dict[str, An
     groups: dict[float, list[nn.Parameter]] = {}
     for name, parameter in parameters.items():
         groups.setdefault(model.step_sizes.get(name, 1.0), []).append(parameter)
-    return [{"params": some, "lr": factor * learning_rate} for factor, some in groups.items()]
+    return [{"params": group, "lr": factor * learning_rate} for factor, group in groups.items()]
 
 
 @contextmanager

@@ -11,8 +11,13 @@ from typing import Any
 import pytest
 
 from proxysr.__main__ import parsed
-from proxysr.notebooks.parameter_files import read_params
-from proxysr.notebooks.parameters import fitting, overridden, parameters_of, sections_of
+from proxysr.notebooks.parameters import (
+    fitting,
+    overridden,
+    parameters_of,
+    read_params,
+    sections_of,
+)
 from proxysr.notebooks.running import chosen_notebooks
 from tests.conftest import ROOT
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from proxysr import files, runs
+from proxysr import files, running
 from proxysr.__main__ import main
 from proxysr.analysis.planted import planted_found
 from proxysr.checkpoints import write_checkpoint
 from proxysr.cli import demo
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 from proxysr.training import TrainState
 
 
@@ -35,8 +35,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the demo has run, as a person runs it."""
     folder = tmp_path_factory.mktemp("somewhere") / "demo"
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [sys.executable, "-m", "proxysr", "demo", str(folder)]
-    subprocess.run(command, check=True, capture_output=True)
+    command = [sys.executable, "-m", "proxysr", "demo", str(folder), "--json"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert json.loads(done.stdout)["folder"] == str(folder), "the answer is all of stdout"
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert seconds <= 120, "of the processor; about 40 where nothing else runs"
@@ -110,7 +111,7 @@ def test_interrupted_it_goes_on(
         write_checkpoint(file, state, run)
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "write_checkpoint", after_two_epochs)
+        patch.setattr(running, "write_checkpoint", after_two_epochs)
         assert main(["demo", str(broken)]) == 130
     assert f"in {broken}; the same command goes on from there." in capsys.readouterr().err
     kept = {name: time for name, (time, _) in everything(broken).items() if "data/" in name}

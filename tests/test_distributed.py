@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 
 from proxysr import distributed
 from proxysr.evaluation import evaluate
-from proxysr.runs import RunDir, evaluate_run, train_run
+from proxysr.run import RunDir
+from proxysr.running import evaluate_run, train_run
 from proxysr.training import TrainConfig
 from tests.conftest import ROOT
 from tests.contract.small import SMALL, small

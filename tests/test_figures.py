@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from proxysr.files import read_json
-from proxysr.notebooks.figures import NEEDED, recipes, started_as
 from tests.commands import check
 from tests.conftest import ROOT
+from tools.figures import NEEDED, recipes, started_as
 
 FIGURES = ROOT / "figures"
 PICTURES = sorted(FIGURES.glob("*/*.png"))
@@ -47,4 +47,4 @@ def test_some_figures_need_no_data() -> None:
 def test_make_figures_hands_folders_on() -> None:
     words = ["make", "-C", str(ROOT), "-n", "-o", ".venv/.ready", "figures", "DATA=/d d", "RUNS=/r"]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert 'PROXYSR_DATA="/d d" PROXYSR_RUNS="/r" .venv/bin/python -m proxysr.n' in done.stdout
+    assert 'PROXYSR_DATA="/d d" PROXYSR_RUNS="/r" .venv/bin/python -m tools.f' in done.stdout

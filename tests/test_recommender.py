@@ -13,7 +13,8 @@ from proxysr.config import ConfigError
 from proxysr.data.batches import batch_of
 from proxysr.models import LatentProxy, ProxySR
 from proxysr.recommender import Recommender
-from proxysr.runs import RunDir, train_run
+from proxysr.run import RunDir
+from proxysr.running import train_run
 from proxysr.training import TrainConfig
 from tests.explorer.small import HOSTILE, SETTINGS, run_of, split_of
 

@@ -15,7 +15,7 @@ from proxysr.data.sessions import SessionSplit
 from proxysr.data.sources import SOURCES
 from proxysr.data.sources.lastfm1k import PLAYS
 from proxysr.data.sources.online_retail import WORKBOOK
-from proxysr.notebooks.parameter_files import read_params, shipped
+from proxysr.notebooks.parameters import read_params, shipped
 from proxysr.presets import ABLATIONS
 from tests.data import raw
 from tests.pages import shell_lines, text_of

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxysr import runs
+from proxysr import running
 from proxysr.config import ConfigError
 from proxysr.data.sessions import Sessions, SessionSplit
 from proxysr.evaluation import evaluate
@@ -23,7 +23,7 @@ def test_training_needs_validation_sessions(
     split = dataclasses.replace(tiny_split, valid=Sessions.from_lists([]))
     split.save(tmp_path / "data")
     with pytest.raises(ConfigError, match="The validation part is empty; training chooses its"):
-        runs.train_run(tmp_path / "data", tmp_path / "run", model=model, progress=False)
+        running.train_run(tmp_path / "data", tmp_path / "run", model=model, progress=False)
     assert not (tmp_path / "run").exists()
     network = create(model, split.n_items, None, seed=0)
     with pytest.raises(ConfigError, match="--valid-fraction 0.1"):

@@ -26,7 +26,7 @@ from proxysr.analysis.significance import (
 )
 from proxysr.data.sessions import Task
 from proxysr.evaluation import values_of
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 
 METRIC = "R@20"
 RESAMPLES = 2_000

@@ -28,7 +28,7 @@ from proxysr.config import require, unknown
 from proxysr.data.sessions import Task
 from proxysr.evaluation import values_of
 from proxysr.models import learns
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 
 Groups = Mapping[str, Sequence[RunDir]]
 BEFORE = (1, 2, 3, 5, 9)

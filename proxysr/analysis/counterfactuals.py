@@ -13,7 +13,8 @@ from torch import Tensor
 
 from proxysr.analysis.choosing import check_items, choosing, session_batch
 from proxysr.config import require
-from proxysr.data.batches import PrefixBatches, SessionBatch
+from proxysr.data.batches import SessionBatch
+from proxysr.data.prefix_batches import PrefixBatches
 from proxysr.data.sessions import Sessions, Task, check_task
 from proxysr.evaluation import device_of, evaluate
 from proxysr.evaluation import rank_of as rank_among

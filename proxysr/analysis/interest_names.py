@@ -15,8 +15,8 @@ import pandas as pd
 
 from proxysr.config import require
 from proxysr.files import checked, read_object, write_json
-from proxysr.locks import locked
-from proxysr.runs import RunDir
+from proxysr.processes import locked
+from proxysr.run import RunDir
 
 FILE = "interest_names.json"
 FORMAT = "proxysr-interest-names"

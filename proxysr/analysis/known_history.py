@@ -21,7 +21,7 @@ from proxysr.config import require
 from proxysr.data.groups import dealt_out
 from proxysr.data.sessions import PARTS, Sessions, Task
 from proxysr.evaluation import evaluate
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 
 NOBODY, OWN, ANOTHER = "no history", "own history", "another user's history"
 FIRST, LATER = "first click", "later clicks"

@@ -23,7 +23,7 @@ from proxysr.analysis.users import user_agreement
 from proxysr.config import require
 from proxysr.data.known import anonymous
 from proxysr.data.sessions import Sessions, Task
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 
 Shares = Mapping[int, Sequence[RunDir]]
 

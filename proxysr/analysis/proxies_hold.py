@@ -21,7 +21,7 @@ from proxysr.analysis.known_users import baseline_labels, rows_of_known_users, s
 from proxysr.analysis.representations import item_vectors
 from proxysr.config import ConfigError, require
 from proxysr.data.sessions import PARTS, Sessions
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 
 PROXIES, USER, ITEMS = "proxies", "user", "k-means of items"
 SHORTEST = 90

@@ -31,7 +31,7 @@ from proxysr.data.groups import dealt_out
 from proxysr.data.sessions import Prefixes, Sessions, Task
 from proxysr.evaluation import evaluate
 from proxysr.models import SessionModel
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 
 WITH, WITHOUT = "proxies", "no proxies"
 LEADING, RANDOM, OTHER = "leading proxy alone", "random proxy", "another session's clicks"

@@ -34,7 +34,7 @@ from proxysr.analysis.session_facts import stratified, with_facts
 from proxysr.config import require
 from proxysr.data.sessions import Sessions, SessionSplit
 from proxysr.models import ProxyModel
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 
 N_ITEMS = 12
 """Items that are listed of an interest."""

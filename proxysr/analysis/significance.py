@@ -27,7 +27,7 @@ import pandas as pd
 from proxysr.config import Count, Settings, Whole, require
 from proxysr.data.sessions import Task
 from proxysr.evaluation import values_of
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 
 Floats = npt.NDArray[np.float64]
 MEMORY = 2**22

@@ -15,7 +15,7 @@ from proxysr.analysis.projection import MapConfig, ProjectionPair, project_pair
 from proxysr.analysis.representations import representations
 from proxysr.analysis.users import neighbour_purity
 from proxysr.data.sessions import Sessions
-from proxysr.runs import RunDir, Which
+from proxysr.run import RunDir, Which
 
 SNAPSHOTS: dict[str, Which] = {"50 % of training": "half", "100 % of training": "best"}
 

@@ -47,14 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Answer:
     """Make a log, train, evaluate and write the page."""
     folder = Path(args.folder)
-    found = _begun(folder)
-    if "finding" not in found:
-        found = {"format": FORMAT, **_made(folder)}
-        write_json(folder / MARK, found)
+    result = _begin(folder)
+    if "finding" not in result:
+        result = {"format": FORMAT, **_make(folder)}
+        write_json(folder / MARK, result)
     elif not (folder / "report.html").is_file():
         raise ValueError(f"{folder} holds a demo without its report.html. Name a new folder.")
-    data = {"folder": str(folder), **{k: v for k, v in found.items() if k != "format"}}
-    return Answer(data, f"{found['finding']}\nOpen {folder / 'report.html'} in a browser.")
+    data = {"folder": str(folder), **{k: v for k, v in result.items() if k != "format"}}
+    return Answer(data, f"{result['finding']}\nOpen {folder / 'report.html'} in a browser.")
 
 
 def after_interrupt(args: argparse.Namespace) -> str:
@@ -62,7 +62,7 @@ def after_interrupt(args: argparse.Namespace) -> str:
     return f"What is done is in {args.folder}; the same command goes on from there."
 
 
-def _begun(folder: Path) -> dict[str, Any]:
+def _begin(folder: Path) -> dict[str, Any]:
     """What is known of the demo in a folder; a new one is begun, a foreign one refused."""
     if folder.is_file():
         raise ValueError(f"{folder} is a file; nothing was overwritten. Name a new folder.")
@@ -78,46 +78,47 @@ def _begun(folder: Path) -> dict[str, Any]:
     return {}
 
 
-def _made(folder: Path) -> dict[str, Any]:
-    """Whatever of the demo the folder lacks, and what was found."""
+def _make(folder: Path) -> dict[str, Any]:
+    """Whatever of the demo the folder lacks, and what it found."""
     from proxysr.analysis.planted import planted_found
     from proxysr.analysis.run_view import RunView
     from proxysr.explorer.report import write_report
-    from proxysr.runs import RunDir, evaluate_run, train_run
+    from proxysr.run import RunDir
+    from proxysr.running import evaluate_run, train_run
     from proxysr.training import TrainConfig
 
     started = time.perf_counter()
     data, run, counted = folder / "data", folder / "shop", folder / "counting"
-    _say(f"1 of 4: a log of a furniture shop, {folder / 'clicks.csv'}, becomes sessions")
+    _announce(f"1 of 4: a log of a furniture shop, {folder / 'clicks.csv'}, becomes sessions")
     if not (data / "split.json").is_file():
         _prepare(folder / "clicks.csv", data)
-    _say("2 of 4: latent_proxy is trained on it, and a model that only counts")
+    _announce("2 of 4: latent_proxy is trained on it, and a model that only counts")
     config = TrainConfig.from_dict(TRAIN)
     resume = (run / "config.json").is_file()
     train_run(data, run, model="latent_proxy", model_config=MODEL, train=config, resume=resume)
     if not (counted / "config.json").is_file():
         train_run(data, counted, model="cooccurrence", progress=False)
-    _say("3 of 4: both are evaluated on test sessions, for unseen items and with repeats")
+    _announce("3 of 4: both are evaluated on test sessions, for unseen items and with repeats")
     metrics = {
         path.name: {task: evaluate_run(path, task=task, progress=False).metrics for task in TASKS}
         for path in (run, counted)
     }
-    _say("4 of 4: a map of the sessions, and the page")
+    _announce("4 of 4: a map of the sessions, and the page")
     view = RunView.of(run)
     write_report(view, folder / "report.html", command=f"proxysr demo {folder}")
-    found = planted_found(view.table)
-    assert found is not None, "the shop's sessions have tastes"  # noqa: S101
+    planted = planted_found(view.table)
+    assert planted is not None, "the shop's sessions have tastes"  # noqa: S101
     own, other = (100 * metrics[path.name]["unseen"]["R@20"] for path in (run, counted))
     finding = (
         f"latent_proxy has {own:.1f} % of the next new items among its first 20, counting what is "
-        f"clicked together {other:.1f} %; its {found.n_proxies} proxies agree with the "
-        f"{found.n_planted} planted interests by an AMI of {found.ami:.2f} (1: the same groups, "
-        "0: chance)."
+        f"clicked together {other:.1f} %; its {planted.n_proxies} proxies agree with the "
+        f"{planted.n_planted} planted interests by an AMI of {planted.ami:.2f} (1: the same "
+        "groups, 0: chance)."
     )
     return {
         "report": str(folder / "report.html"),
         "finding": finding,
-        "ami": found.ami,
+        "ami": planted.ami,
         "metrics": metrics,
         "best_epoch": RunDir(run).best_epoch,
         "seconds": round(time.perf_counter() - started, 1),
@@ -149,6 +150,6 @@ def _prepare(log: Path, data: Path) -> None:
     prepare(frame, SOURCES["synthetic"].config, session_info=truth).save(data)
 
 
-def _say(text: str) -> None:
+def _announce(text: str) -> None:
     sys.stderr.write(f"{text} …\n")
     sys.stderr.flush()

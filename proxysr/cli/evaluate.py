@@ -8,9 +8,10 @@ from typing import get_args
 import pandas as pd
 
 from proxysr.cli.answer import Answer, table
-from proxysr.cli.options import add_targets
+from proxysr.cli.options import add_run, add_targets
 from proxysr.config import coerce
-from proxysr.runs import Which, evaluate_run
+from proxysr.run import Which
+from proxysr.running import evaluate_run
 
 EXAMPLES = """\
 examples:
@@ -23,25 +24,18 @@ Metrics and the rank of every target are kept in RUN_DIR (metrics.json, ranks-*.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("run_dir", metavar="RUN_DIR", help="what `proxysr train` wrote")
+    add_run(parser)
     add_targets(parser, "the one that chose the epoch")
-    parser.add_argument(
-        "--min-prefix",
-        type=int,
-        metavar="N",
-        help="fewest clicks before a target [that of validation]",
-    )
+    fewest = "fewest clicks before a target [that of validation]"
+    parser.add_argument("--min-prefix", type=int, metavar="N", help=fewest)
     parser.add_argument(
         "--ks", default="5,10,20", metavar="N,N", help="lengths of the list for metrics [5,10,20]"
     )
     parser.add_argument(
-        "--weights",
-        choices=get_args(Which),
-        default="best",
+        "--weights", choices=get_args(Which), default="best",
         help="epoch of the weights: best on validation, half-way to it, or last [best]; "
         "only evaluations of the best are kept in RUN_DIR",
-    )
-    parser.add_argument("--data", metavar="DATA_DIR", help="the prepared data, if it has moved")
+    )  # fmt: skip
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute [auto]"
     )
@@ -50,15 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Answer:
     """Evaluate, keep metrics and ranks in the run, and tell the metrics."""
     result = evaluate_run(
-        args.run_dir,
-        part=args.split,
-        task=args.task,
-        min_prefix=args.min_prefix,
-        ks=coerce(args.ks, tuple[int, ...], "ks"),
-        which=args.weights,
-        data_dir=args.data,
+        args.run_dir, part=args.split, task=args.task, min_prefix=args.min_prefix,
+        ks=coerce(args.ks, tuple[int, ...], "ks"), which=args.weights, data_dir=args.data,
         device=args.device,
-    )
+    )  # fmt: skip
     data = {
         "run_dir": args.run_dir,
         "split": args.split,
@@ -68,10 +57,10 @@ def run(args: argparse.Namespace) -> Answer:
         "n_targets": result.n_targets,
         "metrics": result.metrics,
     }
-    ks = sorted({int(name.partition("@")[2]) for name in result.metrics})
+    metrics = result.metrics
     rows = [
-        {"k": k, "recall (R@k)": result.metrics[f"R@{k}"], "MRR@k": result.metrics[f"MRR@{k}"]}
-        for k in ks
+        {"k": k, "recall (R@k)": metrics[f"R@{k}"], "MRR@k": metrics[f"MRR@{k}"]}
+        for k in sorted({int(name.partition("@")[2]) for name in metrics})
     ]
     text = (
         f"{args.run_dir}, {args.split}, task {result.task}: {result.n_targets:,} targets after at "

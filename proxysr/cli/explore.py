@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 import webbrowser
 from pathlib import Path
 
 from proxysr.cli.answer import Answer
+from proxysr.cli.options import add_run, add_split
 
 EXAMPLES = """\
 examples:
@@ -24,12 +24,8 @@ that are given to interests are kept in the run's folder; nothing else is writte
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from proxysr.data.sessions import PARTS
-
-    parser.add_argument("run_dir", metavar="RUN_DIR", help="what `proxysr train` wrote")
-    parser.add_argument("--split", choices=PARTS, default="test", help="part of the data [test]")
-    parser.add_argument("--data", metavar="DATA_DIR", help="the prepared data, if it has moved")
-    parser.add_argument("--compare", metavar="RUN_DIR", help="a second run of the same data")
+    add_run(parser, compare=True)
+    add_split(parser)
     parser.add_argument("--selection", metavar="FILE", help="saved sessions to begin with")
     parser.add_argument(
         "--max-drawn", type=int, default=50_000, metavar="N",
@@ -53,9 +49,7 @@ def run(args: argparse.Namespace) -> Answer:
     view = RunView.of(
         args.run_dir, part=args.split, max_drawn=args.max_drawn, data_dir=args.data, progress=True
     )
-    words = ["proxysr", "explore", args.run_dir, "--split", args.split]
-    words += [] if args.compare is None else ["--compare", args.compare]
-    scene = Scene(view, compare=args.compare, command=shlex.join(words))
+    scene = Scene(view, compare=args.compare, command=args.command_line)
     scene.begin(theme=args.theme)
     if selection is not None:
         rows, notes = selection.on_page(scene)

@@ -6,8 +6,7 @@ import argparse
 
 from proxysr.cli.answer import Answer
 from proxysr.cli.options import add_set, assigned
-from proxysr.notebooks.parameter_files import about, read_params, shipped
-from proxysr.notebooks.parameters import overridden, sections_of
+from proxysr.notebooks.parameters import about, overridden, read_params, sections_of, shipped
 
 EXAMPLES = """\
 examples:
@@ -39,22 +38,13 @@ EXAMPLES += "".join(f"  {name:<20}  {about(path)}\n" for name, path in shipped()
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        "names", metavar="NAME", nargs="*", help="notebooks, such as 01_train [all of them]"
-    )
-    parser.add_argument(
-        "--params", metavar="FILE", help="YAML or JSON file of parameters, or a name listed below"
-    )
+    add = parser.add_argument
+    add("names", metavar="NAME", nargs="*", help="notebooks, such as 01_train [all of them]")
+    add("--params", metavar="FILE", help="YAML or JSON file of parameters, or a name listed below")
     add_set(parser, "the notebooks")
-    parser.add_argument(
-        "--out", metavar="DIR", default="pages", help="folder for notebooks and pages [pages]"
-    )
-    parser.add_argument(
-        "--jobs", type=int, default=1, metavar="N", help="notebooks to run at the same time [1]"
-    )
-    parser.add_argument(
-        "--resume", action="store_true", help="keep what DIR has executed completely, as below"
-    )
+    add("--out", metavar="DIR", default="pages", help="folder for notebooks and pages [pages]")
+    add("--jobs", type=int, default=1, metavar="N", help="notebooks to run at the same time [1]")
+    add("--resume", action="store_true", help="keep what DIR has executed completely, as below")
 
 
 def run(args: argparse.Namespace) -> Answer:

@@ -1,4 +1,4 @@
-"""Command-line options made from the fields of a settings class, and ``--set``."""
+"""Command-line options: those that commands share, those of a settings class, and ``--set``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,22 @@ def formatter(prog: str) -> argparse.HelpFormatter:
     return argparse.RawDescriptionHelpFormatter(prog, max_help_position=28, width=100)
 
 
+def add_run(parser: argparse.ArgumentParser, *, data: bool = True, compare: bool = False) -> None:
+    """``RUN_DIR``; and ``--data`` and ``--compare``, where they are asked for."""
+    parser.add_argument("run_dir", metavar="RUN_DIR", help="what `proxysr train` wrote")
+    if data:
+        parser.add_argument("--data", metavar="DATA_DIR", help="the prepared data, if it has moved")
+    if compare:
+        parser.add_argument("--compare", metavar="RUN_DIR", help="a second run of the same data")
+
+
+def add_split(parser: argparse.ArgumentParser) -> None:
+    """``--split``: the part of the data."""
+    from proxysr.data.sessions import PARTS  # numpy, which the list of commands does without
+
+    parser.add_argument("--split", choices=PARTS, default="test", help="part of the data [test]")
+
+
 def add_targets(parser: argparse.ArgumentParser, default_task: str) -> None:
     """``--split`` and ``--task``: which targets are meant.
 
@@ -26,14 +42,11 @@ def add_targets(parser: argparse.ArgumentParser, default_task: str) -> None:
     default_task : str
         Whose task it is if none is named, for the help.
     """
-    from proxysr.data.sessions import PARTS, Task  # numpy, which the list of commands does without
+    from proxysr.data.sessions import Task
 
-    parser.add_argument("--split", choices=PARTS, default="test", help="part of the data [test]")
-    parser.add_argument(
-        "--task",
-        choices=get_args(Task),
-        help=f"next unseen item, or any next item [{default_task}]",
-    )
+    add_split(parser)
+    what = f"next unseen item, or any next item [{default_task}]"
+    parser.add_argument("--task", choices=get_args(Task), help=what)
 
 
 def add_settings(
@@ -45,20 +58,16 @@ def add_settings(
     the command line and one from Python are refused for the same reasons.
     """
     for name, field in cls.model_fields.items():
-        hint, _ = plain_type(field)
-        option = "--" + name.replace("_", "-")
-        doc = _meaning(field).replace("%", "%%")
-        common: dict[str, Any] = {
-            "dest": name,
-            "default": argparse.SUPPRESS,
-            "help": f"{doc} [{shown(field.default)}]",
-        }
-        if hint is bool:
-            parser.add_argument(option, action=argparse.BooleanOptionalAction, **common)
-        elif get_origin(hint) is Literal:
-            parser.add_argument(option, metavar="{" + ",".join(get_args(hint)) + "}", **common)
-        else:
-            parser.add_argument(option, metavar={int: "N", float: "X"}.get(hint, "TEXT"), **common)
+        kind, _ = plain_type(field)
+        option: dict[str, Any] = {"metavar": {int: "N", float: "X"}.get(kind, "TEXT")}
+        if kind is bool:
+            option = {"action": argparse.BooleanOptionalAction}
+        elif get_origin(kind) is Literal:
+            option = {"metavar": "{" + ",".join(get_args(kind)) + "}"}
+        text = f"{_meaning(field)} [{shown(field.default)}]".replace("%", "%%")
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", dest=name, default=argparse.SUPPRESS, help=text, **option
+        )
 
 
 def given(args: argparse.Namespace, cls: type[Settings]) -> dict[str, Any]:
@@ -70,14 +79,9 @@ def given(args: argparse.Namespace, cls: type[Settings]) -> dict[str, Any]:
 def add_set(parser: argparse.ArgumentParser | argparse._ArgumentGroup, what: str) -> None:
     """``--set NAME=VALUE …``."""
     parser.add_argument(
-        "--set",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="NAME=VALUE",
-        dest="assignments",
+        "--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", dest="assignments",
         help=f"settings of {what}, listed below",
-    )
+    )  # fmt: skip
 
 
 def assigned(assignments: Sequence[str]) -> dict[str, str]:
@@ -111,9 +115,7 @@ def settings_help(cls: type[Settings]) -> str:
 
 def shown(value: Any) -> str:
     """A default as one would type it."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return str(value).lower()
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 

@@ -7,6 +7,7 @@ import sys
 from typing import get_args
 
 from proxysr.cli.answer import Answer, records, table
+from proxysr.cli.options import add_run
 from proxysr.data.sessions import Task
 from proxysr.recommender import Recommender
 from proxysr.text import visible
@@ -26,44 +27,38 @@ has never seen. The session of a user that a model did not learn of by name coun
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("run_dir", metavar="RUN_DIR", help="what `proxysr train` wrote")
+    add_run(parser, data=False)
     parser.add_argument("items", metavar="ITEM", nargs="*", help="raw ids, oldest click first")
     parser.add_argument("-k", type=int, default=20, metavar="N", help="how many items [20]")
     parser.add_argument(
-        "--history",
-        metavar="ITEM",
-        nargs="+",
-        action="append",
-        default=[],
+        "--history", metavar="ITEM", nargs="+", action="append", default=[],
         help="raw ids of an earlier session of the same person; once for each session",
-    )
+    )  # fmt: skip
     parser.add_argument("--user", metavar="ID", help="raw id of the user, if known")
     parser.add_argument(
-        "--task",
-        choices=get_args(Task),
-        default="unseen",
+        "--task", choices=get_args(Task), default="unseen",
         help="unseen leaves out the items clicked already [unseen]",
-    )
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> Answer:
     """Recommend for one session."""
     recommender = Recommender.load(args.run_dir)
-    found = recommender.recommend(
+    answer = recommender.recommend(
         args.items, k=args.k, task=args.task, user=args.user, history=args.history
     )
-    for where, unknown in (("", found.unknown), (" (history)", found.unknown_in_history)):
+    for where, unknown in (("", answer.unknown), (" (history)", answer.unknown_in_history)):
         if unknown:
             names = visible(", ".join(unknown))
             sys.stderr.write(f"Not among the items of {args.run_dir}, left out{where}: {names}\n")
-    if args.user is not None and found.user is None:
+    if args.user is not None and answer.user is None:
         of = f"is none of the {recommender.n_users} users that {args.run_dir} learnt of by name"
         sys.stderr.write(f"User {visible(args.user)} {of}; the session counts as anonymous.\n")
     nothing = "No click is on a known item, so there is nothing to recommend from."
     data = {
-        "items": records(found.items),
-        "unknown": found.unknown,
-        "unknown_in_history": found.unknown_in_history,
-        "user": found.user,
+        "items": records(answer.items),
+        "unknown": answer.unknown,
+        "unknown_in_history": answer.unknown_in_history,
+        "user": answer.user,
     }
-    return Answer(data, table(found.items) if len(found.items) else nothing)
+    return Answer(data, table(answer.items) if len(answer.items) else nothing)

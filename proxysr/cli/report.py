@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 
 from proxysr.cli.answer import Answer
+from proxysr.cli.options import add_run, add_split
 
 EXAMPLES = """\
 examples:
@@ -19,23 +19,13 @@ sessions, interests and metrics, and where all of it comes from."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("run_dir", metavar="RUN_DIR", help="what `proxysr train` wrote")
+    add_run(parser, compare=True)
     parser.add_argument("file", metavar="FILE.html", help="a new file, or an earlier report")
+    add_split(parser)
     parser.add_argument(
-        "--split",
-        choices=("train", "valid", "test"),
-        default="test",
-        help="part of the data [test]",
-    )
-    parser.add_argument("--data", metavar="DATA_DIR", help="the prepared data, if it has moved")
-    parser.add_argument("--compare", metavar="RUN_DIR", help="a second run of the same data")
-    parser.add_argument(
-        "--max-sessions",
-        type=int,
-        default=50_000,
-        metavar="N",
+        "--max-sessions", type=int, default=50_000, metavar="N",
         help="most sessions to show; a sample of more [50000]",
-    )
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> Answer:
@@ -43,25 +33,15 @@ def run(args: argparse.Namespace) -> Answer:
     from proxysr.analysis.run_view import RunView
     from proxysr.config import require
     from proxysr.explorer.report import check_place, write_report
-    from proxysr.runs import RunDir
+    from proxysr.run import RunDir
 
     require(args.max_sessions >= 1, f"--max-sessions is at least 1; received {args.max_sessions}.")
     check_place(args.file)
     compare = None if args.compare is None else RunDir(args.compare)
-    view = RunView.of(
-        args.run_dir,
-        part=args.split,
-        data_dir=args.data,
-        max_drawn=args.max_sessions,
-        progress=True,
-    )
-    words = ["proxysr", "report", args.run_dir, args.file, "--split", args.split]
-    words += ["--max-sessions", str(args.max_sessions)]
-    words += [] if args.data is None else ["--data", args.data]
-    words += [] if args.compare is None else ["--compare", args.compare]
-    options = {"command": shlex.join(words), "max_sessions": args.max_sessions}
-    path = write_report(view, args.file, compare=compare, **options)
+    n = args.max_sessions
+    view = RunView.of(args.run_dir, part=args.split, data_dir=args.data, max_drawn=n, progress=True)
+    path = write_report(view, args.file, compare=compare, command=args.command_line, max_sessions=n)
     size = path.stat().st_size
     data = {"file": str(path), "bytes": size, "n_sessions": len(view.table), "notes": view.notes}
-    said = "".join(f"\n{note}" for note in view.notes)
-    return Answer(data, f"{path}: {size / 1e6:.1f} MB. Open it in a browser.{said}")
+    notes = "".join(f"\n{note}" for note in view.notes)
+    return Answer(data, f"{path}: {size / 1e6:.1f} MB. Open it in a browser.{notes}")

@@ -14,7 +14,8 @@ from proxysr.distributed import joined
 from proxysr.findings import CRITERION
 from proxysr.models import DEFAULT, MODELS, learns
 from proxysr.presets import PRESETS, preset
-from proxysr.runs import RunDir, train_run
+from proxysr.run import RunDir
+from proxysr.running import train_run
 from proxysr.training import FOR_COUNTING, TrainConfig
 
 EXAMPLES = """\
@@ -68,13 +69,9 @@ def run(args: argparse.Namespace) -> Answer:
         _check_that_options_apply(model or DEFAULT, options)
         config = TrainConfig.from_dict(options)
     done = train_run(
-        args.data_dir,
-        args.run_dir,
-        model=model,
-        model_config=settings or None,
-        train=config,
+        args.data_dir, args.run_dir, model=model, model_config=settings or None, train=config,
         resume=args.resume,
-    )
+    )  # fmt: skip
     return _answer(done)
 
 
@@ -93,27 +90,26 @@ def _check_that_options_apply(model: str, options: Mapping[str, Any]) -> None:
     )
 
 
-def _answer(done: RunDir) -> Answer:
-    history = done.history()
-    best = history.iloc[done.best_epoch]
-    found = {name: float(best[name]) for name in ("R@20", "MRR@20")}
+def _answer(run: RunDir) -> Answer:
+    history, best_epoch = run.history(), run.best_epoch
+    best = {name: float(history.iloc[best_epoch][name]) for name in (CRITERION, "MRR@20")}
     data = {
-        "run_dir": str(done.path),
-        "model": done.model_name,
+        "run_dir": str(run.path),
+        "model": run.model_name,
         "epochs": len(history),
-        "best_epoch": done.best_epoch,
-        "half_epoch": done.half_epoch,
-        "validation": found,
-        "counters": done.counters,
-        "findings": done.findings,
+        "best_epoch": best_epoch,
+        "half_epoch": run.half_epoch,
+        "validation": best,
+        "counters": run.counters,
+        "findings": run.findings,
         "train_seconds": float(history.get("train_seconds", history["eval_seconds"] * 0).sum()),
     }
-    epochs = f"{len(history)} epochs (0 to {len(history) - 1}), the best on validation is epoch"
-    text = (
-        f"{epochs} {done.best_epoch} with"
-        if learns(done.model_name)
-        else "counted once; on validation"
+    text = "counted once; on validation"
+    if learns(run.model_name):
+        n = len(history)
+        text = f"{n} epochs (0 to {n - 1}), the best on validation is epoch {best_epoch} with"
+    metrics = f"{CRITERION} {best[CRITERION]:.4f}, MRR@20 {best['MRR@20']:.4f}"
+    findings = "".join(f"\n{sentence}" for sentence in run.findings)
+    return Answer(
+        data, f"{run.path}: {text} {metrics}.{findings}\nNext: proxysr evaluate {run.path}"
     )
-    metrics = f"{CRITERION} {found[CRITERION]:.4f}, MRR@20 {found['MRR@20']:.4f}"
-    said = "".join(f"\n{sentence}" for sentence in done.findings)
-    return Answer(data, f"{done.path}: {text} {metrics}.{said}\nNext: proxysr evaluate {done.path}")

@@ -3,7 +3,7 @@
 ``read_events`` → ``prepare`` → :class:`SessionSplit` → batches on a device.
 """
 
-from proxysr.lazy import lazy_attributes
+from proxysr import lazy_attributes
 
 __getattr__, __dir__, __all__ = lazy_attributes(
     __name__,

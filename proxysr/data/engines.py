@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from proxysr.config import ConfigError, require
-from proxysr.files import no_room
-from proxysr.leftovers import remove, scratch_folder
+from proxysr.disk import no_room
+from proxysr.processes import remove, scratch_folder
 
 MEMORY_LIMIT = "2GB"
 """What DuckDB may hold in memory; beyond it, intermediate tables go to a temporary folder."""

@@ -38,7 +38,7 @@ from proxysr.files import (
     replacing,
     write_json,
 )
-from proxysr.leftovers import put_back
+from proxysr.processes import put_back
 
 Task = Literal["unseen", "repeat"]
 PAD = 0

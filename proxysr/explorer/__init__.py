@@ -1,6 +1,6 @@
 """What analysts explore a run with: one page, in a notebook, on a local server, or as a file."""
 
-from proxysr.lazy import lazy_attributes
+from proxysr import lazy_attributes
 
 __getattr__, __dir__, __all__ = lazy_attributes(
     __name__,

@@ -21,8 +21,8 @@ def module(boot: str | None = None) -> str:
         The host whose start comes last; the widget's is JupyterLab's business.
     """
     front = files("proxysr.explorer") / "front"
-    found = {file.name: file for file in front.iterdir() if file.name.endswith(".js")}
-    names = sorted(name for name in found if not name.startswith(BOOT))
+    scripts = {file.name: file for file in front.iterdir() if file.name.endswith(".js")}
+    names = sorted(name for name in scripts if not name.startswith(BOOT))
     if boot is not None:
         names.append(f"{BOOT}{boot}.js")
-    return "\n".join(found[name].read_text(encoding="utf-8") for name in names)
+    return "\n".join(scripts[name].read_text(encoding="utf-8") for name in names)

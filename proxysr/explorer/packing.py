@@ -70,11 +70,11 @@ def _packed(value: Any, parts: list[bytes], end: list[int]) -> Any:
             f"Arrays are of {', '.join(KINDS)}; received one of {value.dtype}. Convert it before.",
         )
         data = np.ascontiguousarray(value, value.dtype.newbyteorder("<")).tobytes()
-        told = {MARK: kind, "at": end[0], "n": list(value.shape)}
+        entry = {MARK: kind, "at": end[0], "n": list(value.shape)}
         data += bytes(-len(data) % ALIGNED)
         parts.append(data)
         end[0] += len(data)
-        return told
+        return entry
     if isinstance(value, Mapping):
         require(
             MARK not in value and all(isinstance(name, str) for name in value),

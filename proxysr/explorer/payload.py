@@ -1,4 +1,4 @@
-"""What the page draws, computed once: sessions, their paths, items, interests, flow and origin.
+"""What the page draws, computed once: sessions, their paths, items, interests and origin.
 
 A payload is a tree of plain values and arrays; :mod:`proxysr.explorer.packing` says how it
 travels. Items are renumbered in order of their first use, so that only those that are named travel.
@@ -22,18 +22,18 @@ from proxysr.config import require
 from proxysr.data.batches import batch_of
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.evaluation import device_of, rank_of
-from proxysr.explorer.payload_facts import meta_of
-from proxysr.explorer.payload_parts import (
+from proxysr.explorer.payload_interests import (
     columns_of,
     comparison_of,
-    flow_of,
+    fates_of,
     placing,
     proxies_of,
     recall_of,
     seconds_of,
     shortened,
 )
-from proxysr.runs import RunDir
+from proxysr.explorer.payload_meta import meta_of
+from proxysr.run import RunDir
 
 FORMAT = "proxysr-explorer"
 VERSION = 1
@@ -151,7 +151,7 @@ def payload(
         "columns": columns_of(view.table.iloc[drawn], notes),
         "users": users,
         "proxies": proxies,
-        "flow": flow_of(view, sessions["path"], sessions["offsets"]),
+        "flow": fates_of(view),
         "compare": None if compare is None else comparison_of(view, compare, drawn),
         "offline": model,
         "items": items.named(),
@@ -272,9 +272,9 @@ def _answers(
     model, device = view.model, device_of(view.model)
     k = min(TOP, model.n_items)
     for start in range(0, len(picked), BATCH):
-        some = picked[start : start + BATCH]
-        clicks = [shown[row].tolist() for row in some]
-        users = shown.user_index[some].tolist()
+        chosen = picked[start : start + BATCH]
+        clicks = [shown[row].tolist() for row in chosen]
+        users = shown.user_index[chosen].tolist()
         with torch.inference_mode():
             befores = [row[-model.max_length - 1 : -1] for row in clicks]
             scores = model.score(batch_of(befores, device=device, users=users))
@@ -283,12 +283,12 @@ def _answers(
                     line[row[:-1]] = -torch.inf
             target = torch.tensor([row[-1] for row in clicks], device=device)
             if ranks is None:
-                found = rank_of(scores, target).cpu().numpy()
+                ranked = rank_of(scores, target).cpu().numpy()
                 again = np.array([task == "unseen" and row[-1] in row[:-1] for row in clicks])
-                rank[some] = np.where(again, np.nan, found)
+                rank[chosen] = np.where(again, np.nan, ranked)
             best = scores.topk(k)
             items = torch.where(best.values.isfinite(), best.indices, 0).cpu().numpy()
-        top[some, :k] = items
+        top[chosen, :k] = items
     return rank, top if n_top else None
 
 
@@ -304,14 +304,14 @@ def _users(view: RunView, drawn: Ints, sessions: dict[str, Any]) -> dict[str, li
 
 def _portable(view: RunView, travels: bool) -> tuple[dict[str, Any] | None, str]:
     """The model as arrays if it can and should travel; else the sentence why not."""
-    found = view.model.portable()
-    if found is None:
+    weights = view.model.portable()
+    if weights is None:
         return None, f"What if … needs the model: {view.run.model_name} does not travel in a file."
     plain = {
         name: np.ascontiguousarray(value.detach().float().cpu().numpy())
         if isinstance(value, torch.Tensor)
         else value
-        for name, value in found.items()
+        for name, value in weights.items()
     }
     size = sum(value.nbytes for value in plain.values() if isinstance(value, np.ndarray))
     if size > PORTABLE:

@@ -24,7 +24,7 @@ from proxysr.explorer import assets
 from proxysr.explorer.packing import pack
 from proxysr.explorer.payload import payload
 from proxysr.files import check_writable, replacing
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 
 GENERATOR = "proxysr report"
 MOST_SESSIONS = 50_000

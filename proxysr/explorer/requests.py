@@ -18,9 +18,8 @@ import torch
 from proxysr.analysis.attribution import smallest_flip
 from proxysr.analysis.choosing import session_batch
 from proxysr.analysis.counterfactuals import at_temperature, rank_of, recommendations_under
-from proxysr.analysis.items import top_items
 from proxysr.config import ConfigError, require, unknown
-from proxysr.explorer.payload_parts import shortened
+from proxysr.explorer.payload_interests import shortened
 from proxysr.explorer.scene import Scene
 from proxysr.explorer.selection import KINDS, Selection
 from proxysr.models import ProxyModel
@@ -46,40 +45,31 @@ def answer(scene: Scene, request: Any) -> dict[str, Any]:
     request : JSON value
         ``{"id", "kind", …}`` with the arguments of its kind.
     """
-    known = isinstance(request, dict)
-    told = {"id": request.get("id"), "kind": request.get("kind")} if known else dict[str, Any]()
+    is_object = isinstance(request, dict)
+    header = {name: request.get(name) if is_object else None for name in ("id", "kind")}
     try:
-        require(known, f"A request is an object with id and kind; received {_cut(request)}.")
+        require(is_object, f"A request is an object with id and kind; received {_cut(request)}.")
         kind = request.get("kind")
         require(isinstance(kind, str), f"A request names its kind; received {_cut(kind)}.")
         require(kind in KINDS_OF_REQUEST, unknown(shortened(kind), KINDS_OF_REQUEST, "request"))
         with scene.lock, torch.inference_mode():
-            return told | {"answer": KINDS_OF_REQUEST[kind](scene, request)}
+            return header | {"answer": KINDS_OF_REQUEST[kind](scene, request)}
     except (ValueError, OSError, FloatingPointError) as error:
-        return {"id": None, "kind": None} | told | {"error": str(error)}
+        return header | {"error": str(error)}
 
 
 # -- what a model says ---------------------------------------------------------------------
 
 
 def _session(scene: Scene, args: Args) -> dict[str, Any]:
-    """The interests of a session after each click, and what each click says for them."""
+    """The likeliest interests of a session, and their probabilities after each click."""
     row, model = _row(scene, args), scene.view.model
     clicks, user = scene.clicks(row), scene.user_of_row(row)
     batch = session_batch(model, clicks, user)
-    trace, path = model.trace(batch), model.path(batch)[0]
-    m = min(N_PROXIES, model.n_proxies)
-    proxies = trace.proxy_logits[0].topk(m).indices
-    n_read = trace.position_logits.shape[1]
-    note = "" if n_read == len(clicks) else f"The model reads the latest {n_read} clicks."
-    return {
-        "proxies": proxies.tolist(),
-        "first": len(clicks) - n_read,
-        "logits_by_click": trace.position_logits[0][:, proxies].tolist(),
-        "prior": trace.prior_logits[0][proxies].tolist(),
-        "posterior_by_click": path[:, proxies].tolist(),
-        "note": note,
-    }
+    logits = model.trace(batch).proxy_logits[0]
+    proxies = logits.topk(min(N_PROXIES, model.n_proxies)).indices
+    path = model.path(batch)[0]
+    return {"proxies": proxies.tolist(), "posterior_by_click": path[:, proxies].tolist()}
 
 
 def _next(scene: Scene, args: Args) -> dict[str, Any]:
@@ -161,25 +151,11 @@ def _smallest(scene: Scene, args: Args) -> dict[str, Any]:
 # -- what the data say ---------------------------------------------------------------------
 
 
-def _profile(scene: Scene, args: Args) -> dict[str, Any]:
-    """The items that set some sessions apart from all."""
-    rows, view = scene.rows[_rows(scene, args)], scene.view
-    top = top_items(view.sessions, rows, view.items, k=LISTED, counts=view.item_counts)
-    columns = zip(*(top[name].tolist() for name in ("share", "lift", "p_adjusted")), strict=True)
-    items = [
-        scene.item(int(item)) | {"share": share, "lift": lift, "p": p}
-        for item, (share, lift, p) in zip(top["item"], columns, strict=True)
-    ]
-    users = view.sessions.user_index[rows]
-    n_users = len(np.unique(users[users >= 0])) if "user" in view.table else None
-    return {"items": items, "n": len(rows), "n_users": n_users}
-
-
 def _items(scene: Scene, args: Args) -> list[dict[str, Any]]:
     """Items by a part of their title or id."""
     total = scene.view.item_counts.total
-    found = scene.items_like(_text(args, "text"), LISTED)
-    return [scene.item(item) | {"count": int(total[item])} for item in found]
+    items = scene.items_like(_text(args, "text"), LISTED)
+    return [scene.item(item) | {"count": int(total[item])} for item in items]
 
 
 def _rename(scene: Scene, args: Args) -> dict[str, Any]:
@@ -189,7 +165,7 @@ def _rename(scene: Scene, args: Args) -> dict[str, Any]:
 
 
 def _save(scene: Scene, args: Args) -> dict[str, Any]:
-    """Some sessions as a file, for the page to hand over."""
+    """Sessions as a file, for the page to hand over."""
     kind = _text(args, "format")
     require(kind in KINDS, unknown(shortened(kind), KINDS, "kind of file for a selection"))
     data = Selection.of(scene, _rows(scene, args)).to_bytes(kind)
@@ -212,7 +188,7 @@ def _load(scene: Scene, args: Args) -> dict[str, Any]:
 
 KINDS_OF_REQUEST: dict[str, Callable[[Scene, Args], Any]] = {
     "session": _session, "next": _next, "what_if": _what_if, "smallest": _smallest,
-    "profile": _profile, "items": _items, "rename": _rename, "save": _save, "load": _load,
+    "items": _items, "rename": _rename, "save": _save, "load": _load,
 }  # fmt: skip
 
 

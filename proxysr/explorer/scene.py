@@ -13,7 +13,7 @@ import numpy.typing as npt
 from proxysr.analysis.run_view import RunView
 from proxysr.explorer.packing import pack
 from proxysr.explorer.payload import payload
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 
 Ints = npt.NDArray[np.int64]
 
@@ -52,11 +52,17 @@ class Scene:
         """Say what pages begin with: parts of :data:`proxysr.explorer.state.START`."""
         self.tree["start"] = self.tree.get("start", {}) | state
 
+    @cached_property
+    def _packed(self) -> tuple[dict[str, Any], bytes]:
+        return pack(self.tree)
+
     def packed(self) -> tuple[dict[str, Any], bytes]:
-        """The payload as JSON and bytes, with the names as they are now."""
+        """The payload as JSON and bytes, with the start and the names as they are now."""
+        header, blob = self._packed
         for proxy, entry in enumerate(self.tree["proxies"]):
             entry |= self.view.interest(proxy)._asdict()
-        return pack(self.tree)
+        start = {"start": self.tree["start"]} if "start" in self.tree else {}
+        return header | start | {"proxies": pack(self.tree["proxies"])[0]}, blob
 
     def clicks(self, row: int) -> list[int]:
         """Item indices of a session, by its row on the page."""
@@ -97,10 +103,10 @@ class Scene:
 
     def items_like(self, text: str, limit: int) -> list[int]:
         """Items whose title or id holds a text, those that begin with it first, then by count."""
-        wanted = text.strip().casefold()
-        if not wanted:
+        part = text.strip().casefold()
+        if not part:
             return []
-        at = np.array([text.find(wanted) for text in self._folded])
+        at = np.array([text.find(part) for text in self._folded])
         hits = np.flatnonzero(at >= 0)
         order = np.lexsort((-self.view.item_counts.total[1:][hits], at[hits] > 0))
         return [int(item) for item in hits[order][:limit] + 1]

@@ -129,8 +129,8 @@ class Selection:
         """Read the content of a file; its name tells the kind. Errors are those of :meth:`load`."""
         kind = _kind(name)
         if kind == "json":
-            found = _json(data, name)
-            table, provenance = _flat(found["sessions"], name), dict(found["provenance"])
+            content = _json(data, name)
+            table, provenance = _flat(content["sessions"], name), dict(content["provenance"])
         else:
             table = _table(data, kind, name)
             known = [column for column in PROVENANCE if column in table]
@@ -220,10 +220,10 @@ def _was_saved(path: Path) -> bool:
 
 def _json(data: bytes, name: str) -> dict[str, Any]:
     try:
-        found = json.loads(data)
+        content = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{name} is damaged: it is not valid JSON ({error}).") from None
-    return checked(found, {"sessions": list, "provenance": dict}, Path(name))
+    return checked(content, {"sessions": list, "provenance": dict}, Path(name))
 
 
 def _table(data: bytes, kind: str, name: str) -> pd.DataFrame:

@@ -24,6 +24,7 @@ from urllib.parse import parse_qs, urlsplit
 from proxysr import __version__
 from proxysr.config import ConfigError, require
 from proxysr.explorer import assets
+from proxysr.explorer.packing import pack
 from proxysr.explorer.requests import LARGEST_FILE, answer
 from proxysr.explorer.scene import Scene
 
@@ -81,16 +82,11 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 64
 
     def __init__(self, scene: Scene, port: int = 0) -> None:
-        require(0 <= port <= 65_535, f"Ports are 1 to 65535, 0 for a free one; received {port}.")
+        check_port(port)
         self.scene = scene
         self.token = secrets.token_urlsafe(24)
         self.script, self.style = assets.module("server").encode(), assets.stylesheet().encode()
-        try:
-            super().__init__((HOST, port), Handler)
-        except OSError as error:
-            raise ConfigError(
-                f"Port {port} cannot be used ({error.strerror}). Name another with --port."
-            ) from None
+        super().__init__((HOST, port), Handler)
         self.names = {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
         self.cookie = f"proxysr-{self.server_port}"  # cookies know no ports
 
@@ -152,12 +148,12 @@ class Handler(BaseHTTPRequestHandler):
             if len(body) < int(length):
                 return  # the browser went away
             try:
-                asked = json.loads(body)
+                request = json.loads(body)
             except (ValueError, RecursionError):
                 self._refuse(400, "A request is JSON.")
                 return
-            found = json.dumps(_finite(answer(self.server.scene, asked)), allow_nan=False)
-            self._send(found.encode(), "application/json")
+            content, _ = pack(answer(self.server.scene, request))
+            self._send(json.dumps(content, allow_nan=False).encode(), "application/json")
 
     def _may_ask(self) -> bool:
         """Whether the request comes from this machine's page; else it is refused."""
@@ -257,12 +253,3 @@ def check_port(port: int) -> None:
             raise ConfigError(
                 f"Port {port} cannot be used ({error.strerror}). Name another with --port."
             ) from None
-
-
-def _finite(value: Any) -> Any:
-    """The value with null for numbers that JSON does not have."""
-    if isinstance(value, dict):
-        return {name: _finite(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and value - value != 0 else value

@@ -17,7 +17,7 @@ from proxysr.explorer.requests import answer
 from proxysr.explorer.scene import Scene
 from proxysr.explorer.selection import Selection
 from proxysr.explorer.state import NO_SELECTION, START, listed, merged
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 
 
 class ProxyExplorer(anywidget.AnyWidget):
@@ -88,8 +88,8 @@ class ProxyExplorer(anywidget.AnyWidget):
     @traitlets.validate("state")
     def _whole_state(self, proposal: dict[str, Any]) -> dict[str, Any]:
         """What is set is merged into what is shown."""
-        found: dict[str, Any] = merged(self.state or {}, proposal["value"], self.scene.tree)
-        return found
+        state: dict[str, Any] = merged(self.state or {}, proposal["value"], self.scene.tree)
+        return state
 
     @property
     def selection(self) -> pd.DataFrame:
@@ -145,9 +145,9 @@ class ProxyExplorer(anywidget.AnyWidget):
     # -- the page --------------------------------------------------------------------------
 
     def _asked(self, _: object, request: Any, __: object) -> None:
-        found = answer(self.scene, request)
-        self.send(found)
-        if found["kind"] == "rename" and "answer" in found:
+        reply = answer(self.scene, request)
+        self.send(reply)
+        if reply["kind"] == "rename" and "answer" in reply:
             self.header = self.scene.packed()[0]
 
     def __repr__(self) -> str:  # the same in every run, so that notebooks can be compared

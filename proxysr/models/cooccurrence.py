@@ -16,7 +16,7 @@ User Modeling and User-Adapted Interaction 28, 2018. https://doi.org/10.1007/s11
 Where the equations are
 -----------------------
 Counting, with weights by distance as in their sequential rules: :meth:`Cooccurrence.prepare`;
-scores: :meth:`proxysr.models.pairs.PairModel.score`.
+scores: :meth:`proxysr.models.counting.PairModel.score`.
 
 Differences from the paper
 --------------------------
@@ -42,19 +42,19 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from proxysr.config import Count, NotNegative, Settings
+from proxysr.config import Count, NotNegative
 from proxysr.data.batches import ages
 from proxysr.data.sessions import Sessions
-from proxysr.models.counting import Decay, Ints, decay
-from proxysr.models.pairs import PairModel
+from proxysr.models.counting import CountingConfig, Decay, Ints, PairModel, decay
 
 PENDING = 2**23
+"""Pairs that are kept before equal ones are added up."""
 
 Weighted = tuple[Ints, npt.NDArray[np.float64]]
 """Pairs of items as numbers ``first * V + second``, and their weights."""
 
 
-class CooccurrenceConfig(Settings):
+class CooccurrenceConfig(CountingConfig):
     """How pairs are counted and looked up."""
 
     window: Count = 50
@@ -71,25 +71,13 @@ class CooccurrenceConfig(Settings):
     """Whether two clicks on the same item are a pair, so that repeats are recommended."""
     half_life: NotNegative = 0.0
     """Age at which a session counts half, as a share of the training data's time; 0: all alike."""
-    max_length: Count = 50
-    """Clicks of a session that are asked for: its latest ones."""
 
 
 class Cooccurrence(PairModel):
-    """The model; see the module's docstring.
-
-    Parameters
-    ----------
-    n_items : int
-    config : CooccurrenceConfig, optional
-    """
+    """The model; see the module's docstring."""
 
     Config = CooccurrenceConfig
     config: CooccurrenceConfig
-
-    def __init__(self, n_items: int, config: CooccurrenceConfig | None = None) -> None:
-        super().__init__(n_items, config)
-        self.max_length = self.config.max_length
 
     def prepare(self, train: Sessions) -> None:
         """Count all pairs of the training sessions."""

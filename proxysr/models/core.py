@@ -38,13 +38,14 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, normalize, scaled_dot_product_attention, softmax
+from torch.nn.functional import gelu, normalize, scaled_dot_product_attention
 
 from proxysr.config import Count, NotNegative, Positive, Share, require
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD
+from proxysr.models.attention import attend
 from proxysr.models.base import Ends
-from proxysr.models.softmax import SoftmaxConfig, SoftmaxModel, in_groups, left_aligned, shifted
+from proxysr.models.softmax import SoftmaxConfig, SoftmaxModel, left_aligned, shifted
 
 
 class COREConfig(SoftmaxConfig):
@@ -110,13 +111,7 @@ class Layer(nn.Module):
 
 
 class CORE(SoftmaxModel):
-    """The model; see the module's docstring.
-
-    Parameters
-    ----------
-    n_items : int
-    config : COREConfig, optional
-    """
+    """The model; see the module's docstring."""
 
     Config = COREConfig
     config: COREConfig
@@ -157,18 +152,10 @@ class CORE(SoftmaxModel):
     def encode(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:
         """Unit vectors (R, D) over the temperature; see :meth:`SoftmaxModel.encode`."""
         # With the padding behind the clicks, causality alone hides it from them.
-        clicks = self.dropout_session(self.embed(left_aligned(batch)))
-        logits = self.click_logits(clicks)
-        row, last = shifted(batch, ends)
-
-        def mean(some: Tensor, width: int) -> Tensor:
-            later = torch.arange(width, device=row.device) > last[some, None]
-            weights = softmax(logits[row[some], :width].masked_fill(later, -torch.inf), dim=1)
-            vectors: Tensor = weights[:, None] @ clicks[:, :width].index_select(0, row[some])
-            return vectors.squeeze(1)
-
-        vectors = normalize(in_groups(mean, last + 1), dim=1)
-        return vectors / self.config.temperature
+        clicks = self.dropout_session(self.embed(left_aligned(batch)))  # (B, L, D)
+        logits = self.click_logits(clicks)  # (B, L)
+        means = attend(logits, clicks, shifted(batch, ends), lambda _, own: own)
+        return normalize(means, dim=1) / self.config.temperature
 
     def outputs(self, items: Tensor | None = None) -> Tensor:
         """Unit vectors of items (n,), or of all, (V, D)."""

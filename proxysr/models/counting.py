@@ -7,41 +7,49 @@ list ``i`` is ``values[offsets[i] : offsets[i + 1]]``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Literal
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from proxysr.config import Settings
+from proxysr.config import Count, Settings
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD
 from proxysr.models.base import SessionModel
+from proxysr.models.softmax import recent
 
 SKETCH = 64
+"""Numbers that scores are folded into for a map."""
 ENTRIES = 2**21
+"""Entries of lists that are taken at a time, so that memory is bounded."""
 
 Ints = npt.NDArray[np.int64]
 Decay = Literal["linear", "reciprocal", "none"]
 """How the weight of a click falls from the latest one, 1, to the first one."""
 
 
+class CountingConfig(Settings):
+    """Options of models that read a session's clicks."""
+
+    max_length: Count = 50
+    """Clicks of a session that are read: its latest ones."""
+
+
 class CountingModel(SessionModel):
-    """Base of models that only count: a map shows their scores, folded into 64 numbers.
+    """Base of models that only count: a map shows their scores, folded into 64 numbers."""
 
-    Parameters
-    ----------
-    n_items : int
-    config : Settings, optional
-    """
-
+    Config: ClassVar[type[Settings]] = CountingConfig
     folded: Tensor
     signs: Tensor
 
     def __init__(self, n_items: int, config: Settings | None = None) -> None:
         super().__init__(n_items, config)
+        if isinstance(self.config, CountingConfig):
+            self.max_length = self.config.max_length
         random = torch.Generator().manual_seed(0)
         buckets = torch.randint(SKETCH, (n_items + 1,), generator=random)
         signs = torch.randint(2, (n_items + 1,), generator=random) * 2.0 - 1
@@ -59,6 +67,58 @@ class CountingModel(SessionModel):
         scores[:, PAD] = 0
         empty = scores.new_zeros(len(scores), SKETCH)
         return empty.index_add_(1, self.folded, scores * self.signs)
+
+
+class PairModel(CountingModel):
+    """Base of models that know how much each item speaks for each other one.
+
+    That is a matrix, kept as lists of what is not zero; a session adds up the rows of its clicks.
+
+    Attributes
+    ----------
+    offsets : int64 (V + 1,)
+        Row ``i`` of the matrix is at ``offsets[i] : offsets[i + 1]`` of ``beside`` and ``counts``.
+    beside : int32 (n_pairs,)
+        The item that item ``i`` speaks for.
+    counts : (n_pairs,)
+        How much it does.
+    """
+
+    sized_by_data = ("beside", "counts")
+    offsets: Tensor
+    beside: Tensor
+    counts: Tensor
+
+    def __init__(self, n_items: int, config: CountingConfig | None = None) -> None:
+        super().__init__(n_items, config)
+        self.register_buffer("offsets", torch.zeros(n_items + 2, dtype=torch.long))
+        self.register_buffer("beside", torch.zeros(0, dtype=torch.int32))
+        self.register_buffer("counts", torch.zeros(0))
+
+    def keep(self, first: Ints, second: Ints, counts: npt.NDArray[np.floating]) -> None:
+        """Take the matrix: items ``first`` in ascending order, ``second``, and how much; (n,)."""
+        self.offsets.copy_(torch.from_numpy(offsets_of(first, self.n_items + 1)))
+        self.beside = torch.from_numpy(second.astype(np.int32)).to(self.beside.device)
+        self.counts = torch.from_numpy(counts).to(self.counts)
+
+    @abstractmethod
+    def click_weights(self, recency: Tensor, lengths: Tensor) -> Tensor:
+        """Weights (n,) of clicks that ``recency`` clicks follow, in sessions of ``lengths``."""
+
+    @torch.no_grad()
+    def score(self, batch: SessionBatch) -> Tensor:
+        """Sums (B, V) of the rows of the session's clicks, weighted by recency."""
+        items = recent(batch, self.max_length).items
+        scores = self.counts.new_zeros(len(items), self.n_items + 1)
+        row, column = (items != PAD).nonzero(as_tuple=True)
+        recency, lengths = items.shape[1] - 1 - column, (items != PAD).sum(dim=1)[row]
+        weights = self.click_weights(recency, lengths)
+        add_lists(
+            scores, row, items[row, column], weights, self.offsets, self.beside,
+            lambda _, entry: self.counts[entry],
+        )  # fmt: skip
+        scores[:, PAD] = -torch.inf
+        return scores
 
 
 def decay(kind: Decay, recency: Tensor, lengths: Tensor) -> Tensor:
@@ -87,7 +147,7 @@ def lists_of(rows: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def portions(sizes: Tensor, entries: int | None = None) -> Iterator[slice]:
-    """Slices of things of these sizes that hold about ``entries`` each, so that memory is bounded.
+    """Slices of lists of these sizes that hold about ``entries`` each, so that memory is bounded.
 
     >>> list(portions(torch.tensor([3, 4, 2, 9, 1]), 5))
     [slice(0, 1, None), slice(1, 3, None), slice(3, 5, None)]
@@ -102,24 +162,30 @@ def portions(sizes: Tensor, entries: int | None = None) -> Iterator[slice]:
 
 def add_lists(
     scores: Tensor, rows: Tensor, lists: Tensor, weights: Tensor,
-    offsets: Tensor, items: Tensor, counts: Tensor | None = None,
+    offsets: Tensor, items: Tensor,
+    entry_weights: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> None:  # fmt: skip
-    """Add to ``scores`` (B, V), in place, the weighted counts of the items in some lists.
+    """Add to ``scores`` (B, V), in place, the weighted entries of some lists.
 
     Parameters
     ----------
     scores : (B, V)
-    rows, lists, weights : (n,)
+    rows, lists, weights : (m,)
         Which row of the scores gets which list with which weight.
-    offsets, items, counts
-        The lists: their bounds, their items and how much these count; 1 if left out.
+    offsets, items
+        The lists: their bounds and their items.
+    entry_weights : callable, optional
+        How much entries count, (n,), given which of the m they are for and their places in
+        ``items``, (n,) each; 1 if left out.
     """
     flat, width = scores.view(-1), scores.shape[1]
-    for some in portions(offsets[lists + 1] - offsets[lists]):
-        owner, entry = lists_of(lists[some], offsets)
-        values = weights[some][owner]
-        cells = rows[some][owner] * width + items[entry]
-        flat.index_add_(0, cells, values if counts is None else values * counts[entry])
+    for portion in portions(offsets[lists + 1] - offsets[lists]):
+        owner, entry = lists_of(lists[portion], offsets)
+        owner = owner + portion.start
+        values = weights[owner]
+        if entry_weights is not None:
+            values = values * entry_weights(owner, entry)
+        flat.index_add_(0, rows[owner] * width + items[entry], values)
 
 
 def offsets_of(owners: npt.NDArray[np.integer[Any]], n: int) -> Ints:

@@ -2,10 +2,9 @@
 
 Idea
 ----
-What others did in a similar session tells what this one is after. An inner memory encoder reads
-the session itself: where it stands (a recurrent network) and what it is about (a second one, and
-attention over its clicks). An outer memory encoder keeps vectors of the latest sessions and
-mixes those most like the session's own; a gate weighs inner against outer.
+An inner memory encoder reads the session itself: where it stands (a recurrent network) and what it
+is about (a second one, and attention over its clicks). An outer memory encoder keeps vectors of
+the latest sessions and mixes those most like the session's own; a gate weighs inner against outer.
 
 Reference
 ---------
@@ -16,26 +15,21 @@ https://doi.org/10.1145/3331184.3331210
 Where the equations are
 -----------------------
 Inner memory encoder: :meth:`CSRM.inner`; reading the outer memory: :meth:`CSRM.outer`; writing
-it, first in, first out: :meth:`CSRM.after_step`; fusion gate: :meth:`CSRM.fuse`; bilinear
+it, first in, first out: :meth:`CSRM.remember`; fusion gate: :meth:`CSRM.fuse`; bilinear
 decoder: its last line and :meth:`proxysr.models.softmax.SoftmaxModel.logits`.
 
 What the memory holds
 ---------------------
-- In training, the sessions of the earlier steps of the epoch. A batch is written after its
-  step, so that no session sees another of its batch; an epoch starts with an empty memory,
-  so that none sees itself. An empty memory is read as the session's own vector.
-- In evaluation, the latest sessions of the training data, encoded by the weights as they are when
-  the model enters evaluation mode. Sessions that are scored are never written.
-
-A session is one entry; in training without its last click, which is only a target.
+In training, the sessions of the earlier steps of the epoch, in evaluation the latest training
+sessions: see :mod:`proxysr.models.memory`. A session is one entry; in training without its last
+click, which is only a target. An empty memory is read as the session's own vector.
 
 Differences from the paper
 --------------------------
 - The memory of evaluation is the one described above, a function of weights and training data.
-- Details are taken from the authors' program: attention weights are a softmax, the gate is a
-  single number a session, and the three vectors are standardised, each over its entries, before
-  they meet in the gate; with ``standardised=False`` they meet as they are, as in the paper. What is
-  remembered and compared by cosine is never standardised, there and here.
+- As in the authors' program, attention weights are a softmax, the gate is one number a session, and
+  the three vectors are standardised, each over its entries, before they meet in the gate; with
+  ``standardised=False`` they meet as they are, as in the paper.
 
 Differences from the authors' program
 -------------------------------------
@@ -50,7 +44,7 @@ Differences from the authors' program
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,23 +52,15 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize, sigmoid, softmax
 
 from proxysr.config import Count, Share
-from proxysr.data.batches import DeviceSessions, SessionBatch
-from proxysr.data.sessions import PAD, Sessions
+from proxysr.data.batches import SessionBatch, whole_sessions
+from proxysr.data.sessions import Sessions
+from proxysr.models.attention import attend
 from proxysr.models.base import Ends, Loss
-from proxysr.models.softmax import (
-    SoftmaxConfig,
-    SoftmaxModel,
-    in_groups,
-    left_aligned,
-    recent,
-    shifted,
-    targets_of,
-)
+from proxysr.models.memory import MemoryModel
+from proxysr.models.softmax import SoftmaxConfig, left_aligned, shifted, targets_of
 
 ROUNDING = 1e-6
 """Difference of two cosines that may be rounding alone."""
-ENCODED_TOGETHER = 1024
-"""Training sessions that are encoded at a time."""
 
 
 class CSRMConfig(SoftmaxConfig):
@@ -92,28 +78,19 @@ class CSRMConfig(SoftmaxConfig):
     """Whether the vectors that the gate weighs have mean 0 and variance 1 over their entries."""
 
 
-class CSRM(SoftmaxModel):
+class CSRM(MemoryModel):
     """The model; see the module's docstring.
-
-    Parameters
-    ----------
-    n_items : int
-    config : CSRMConfig, optional
 
     Attributes
     ----------
     memory : (N, D)
         Remembered sessions, the latest one last; N is at most ``n_remembered``.
-    latest_sessions : int64 (N, L)
-        Clicks of the latest training sessions, padded on the left.
     """
 
     Config = CSRMConfig
     config: CSRMConfig
-    sized_by_data = ("memory", "latest_sessions")
-    data_parallel = False  # it remembers the sessions of every step, all of them
+    sized_by_data = ("memory",)
     memory: Tensor
-    latest_sessions: Tensor
 
     def __init__(self, n_items: int, config: CSRMConfig | None = None) -> None:
         super().__init__(n_items, config)
@@ -134,37 +111,20 @@ class CSRM(SoftmaxModel):
         self.dropout_items = nn.Dropout(c.dropout_items)
         self.dropout = nn.Dropout(c.dropout)
         self.register_buffer("memory", torch.zeros(0, d))
-        self.register_buffer("latest_sessions", torch.zeros(0, 1, dtype=torch.long))
-        self._to_remember: Tensor | None = None
-
-    # -- equations -------------------------------------------------------------------------
+        self.latest_sessions: Sessions | None = None
 
     def inner(self, batch: SessionBatch, ends: Ends | None = None) -> tuple[Tensor, Tensor]:
-        """Where the sessions stand and what they are about after the clicks at ``ends``.
-
-        Returns
-        -------
-        (R, D), (R, D)
-            ``c^g``, the last global state, and ``c^l``, local states mixed by attention.
-        """
-        items = left_aligned(batch)
-        row, last = shifted(batch, ends)
-        clicks = self.dropout_items(self.embed(items))
+        """``c^g``, where sessions stand, and ``c^l``, what they are about; (R, D) each."""
+        ends = shifted(batch, ends)
+        clicks = self.dropout_items(self.embed(left_aligned(batch)))  # (B, L, D)
         global_states, _ = self.global_encoder(clicks)
         states, _ = self.local_encoder(clicks)
-        local = in_groups(
-            lambda some, width: self.attend(states[:, :width], row[some], last[some]), last + 1
-        )
-        return global_states[row, last], local
+        latest = self.attention_latest(states[ends])  # (R, D)
 
-    def attend(self, states: Tensor, row: Tensor, last: Tensor) -> Tensor:
-        """Local states (B, L, D) up to ``last`` of each ``row``, mixed by attention: (R, D)."""
-        latest = self.attention_latest(states[row, last])[:, None]
-        each = self.attention_each(states).index_select(0, row)
-        logits = self.attention_out(sigmoid(each + latest)).squeeze(2)
-        later = torch.arange(states.shape[1], device=row.device) > last[:, None]
-        attention = softmax(logits.masked_fill(later, -torch.inf), dim=1)
-        return (attention[:, None] @ states.index_select(0, row)).squeeze(1)
+        def logits(rows: Tensor, each: Tensor) -> Tensor:
+            return self.attention_out(sigmoid(each + latest[rows, None])).squeeze(2)  # type: ignore[no-any-return]
+
+        return global_states[ends], attend(self.attention_each(states), states, ends, logits)
 
     def outer(self, local: Tensor) -> Tensor:
         """``c^o``: the k remembered sessions most like ``local`` (R, D), weighed by cosine."""
@@ -186,8 +146,6 @@ class CSRM(SoftmaxModel):
         fused = gate * inner + (1 - gate) * torch.cat([outer, outer], dim=1)
         return self.decoder(self.dropout(fused))  # type: ignore[no-any-return]
 
-    # -- the contract ----------------------------------------------------------------------
-
     def encode(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:
         """Vectors (R, D) of the sessions as they were after the clicks at ``ends``."""
         return self.fuse(*self.inner(batch, ends))
@@ -198,57 +156,47 @@ class CSRM(SoftmaxModel):
         n, width = batch.items.shape
         sessions = torch.arange(n, device=row.device)
         latest = torch.full_like(sessions, width - 1)
-        global_, local = self.inner(
-            batch, (torch.cat([row, sessions]), torch.cat([column, latest]))
-        )
+        both = torch.cat([row, sessions]), torch.cat([column, latest])
+        global_, local = self.inner(batch, both)
         if self.training:
-            self._to_remember = local[len(row) :].detach()
+            self.left_behind = local[len(row) :].detach()
         vectors = self.fuse(global_[: len(row)], local[: len(row)])
         return Loss(self.cross_entropy(vectors, batch.targets[ends]) / batch.n_targets, {})
 
-    def start_epoch(self, epoch: int) -> None:
-        """Forget all sessions."""
+    # -- the memory ------------------------------------------------------------------------
+
+    def forget(self) -> None:
+        """Empty the memory."""
         self.memory = self.memory[:0]
 
-    def after_step(self) -> None:
-        """Remember the sessions of the step in place of the oldest ones."""
-        if self._to_remember is not None:
-            remembered = torch.cat([self.memory, self._to_remember])
-            self.memory = remembered[-self.config.n_remembered :].clone()
-            self._to_remember = None
+    def remember(self, left_behind: Tensor) -> None:
+        """Remember sessions (B, D) in place of the oldest ones."""
+        remembered = torch.cat([self.memory, left_behind])
+        self.memory = remembered[-self.config.n_remembered :].clone()
 
     def prepare(self, train: Sessions) -> None:
         """Take the latest training sessions, for the memory of evaluation."""
         super().prepare(train)
-        device = self.latest_sessions.device
-        rows = np.flatnonzero(train.lengths)[-self.config.n_remembered :]
-        lengths = np.minimum(train.lengths[rows], self.max_length)
-        starts = torch.tensor(train.offsets[rows + 1] - lengths, device=device)
-        data, width = DeviceSessions(train, device), int(lengths.max(initial=1))
-        n_clicks = torch.tensor(lengths, device=device)
-        self.latest_sessions = data.window(data.items, starts, n_clicks, width)
+        self.latest_sessions = train.select(
+            np.flatnonzero(train.lengths)[-self.config.n_remembered :]
+        )
         if not self.training:
-            self._recall()
-
-    def train(self, mode: bool = True) -> Self:
-        """Enter training mode, or evaluation mode with the latest training sessions in memory."""
-        was_training = self.training
-        super().train(mode)
-        if was_training and not mode:
-            self._recall()
-        return self
+            self.recall()
 
     @torch.no_grad()
-    def _recall(self) -> None:
-        lengths = (self.latest_sessions != PAD).sum(dim=1)
-        order = lengths.argsort()  # sessions of like length together: less padding
-        parts = [self.memory[:0]]
-        for first in range(0, len(order), ENCODED_TOGETHER):
-            rows = order[first : first + ENCODED_TOGETHER]
-            items = self.latest_sessions[rows]
-            batch = SessionBatch(items, lengths[rows], torch.zeros_like(items))
-            parts.append(self.inner(recent(batch, int(batch.lengths.max())))[1])
-        self.memory = torch.cat(parts)[order.argsort()]
+    def recall(self) -> None:
+        """Fill the memory with the latest training sessions."""
+        if self.latest_sessions is not None:
+            device = self.memory.device
+            self.memory = self.memory.new_zeros(len(self.latest_sessions), self.memory.shape[1])
+            for rows, batch in whole_sessions(
+                self.latest_sessions, max_length=self.max_length, device=device
+            ):
+                self.memory[torch.from_numpy(rows)] = self.inner(batch)[1]
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *args: Any) -> None:
+        state.pop(prefix + "latest_sessions", None)  # runs of old saved them
+        super()._load_from_state_dict(state, prefix, *args)
 
 
 def standard(vectors: Tensor) -> Tensor:

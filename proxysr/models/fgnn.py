@@ -118,13 +118,7 @@ class WeightedGraphAttention(nn.Module):
 
 
 class FGNN(PrefixModel):
-    """The model; see the module's docstring.
-
-    Parameters
-    ----------
-    n_items : int
-    config : FGNNConfig, optional
-    """
+    """The model; see the module's docstring."""
 
     Config = FGNNConfig
     config: FGNNConfig

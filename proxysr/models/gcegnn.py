@@ -2,11 +2,10 @@
 
 Idea
 ----
-What is clicked near an item in *any* training session says something about it. A global graph
-joins each item to those most often clicked within a few steps of it; an attention that
-knows the current session gathers an item's neighbours there. In the session's own
-graph, an attention whose weights depend on the direction of the edges gathers the items clicked
-around it. Both vectors are added, and a position-aware attention sums the clicks up.
+A global graph joins each item to those most often clicked within a few steps of it in any training
+session; an attention that knows the current session gathers an item's neighbours there. In the
+session's own graph, an attention whose weights depend on the direction of the edges gathers the
+items clicked around it. Both vectors are added, and a position-aware attention sums the clicks up.
 
 Reference
 ---------
@@ -16,23 +15,19 @@ https://doi.org/10.1145/3397271.3401142
 
 Where the equations are
 -----------------------
-The global graph: :func:`global_graph`; attention over global neighbours and aggregation:
-:class:`GlobalAggregator`; several hops: :meth:`GCEGNN.global_level`; the session graph:
-:meth:`GCEGNN.session_level`; the sum of both, with dropout: :meth:`GCEGNN.node_vectors`; reversed
-positions and soft attention: :meth:`GCEGNN.read_out`; scores and loss:
+The global graph: :func:`proxysr.models.session_graphs.global_graph`; attention over global
+neighbours and aggregation: :class:`GlobalAggregator`; several hops: :meth:`GCEGNN.global_level`;
+the session graph: :meth:`GCEGNN.session_level`; the sum of both, reversed positions and soft
+attention: :meth:`GCEGNN.encode_whole`; scores and loss:
 :class:`proxysr.models.softmax.SoftmaxModel`.
 
 Differences from the paper
 --------------------------
-- The global graph is made of whole training sessions, so the step that a training position
-  should predict is among those that were counted. The paper and the authors' program do so too.
-- A repeated click makes an item its own global neighbour, as in the authors' program; an item
-  is no neighbour of itself for merely being clicked. Equal edges are kept in the order of
-  their items.
-- The loss is the cross-entropy of the softmax (the paper adds the terms of the items that were
-  not clicked), as in the authors' program.
-- LeakyReLU has slope 0.2, as in the authors' program, and dropout inside the aggregators is an
-  option, as there.
+- The global graph is made of whole training sessions, as in the paper: the step that a training
+  position should predict is among those that were counted.
+- As in the authors' program, a repeated click makes an item its own global neighbour, the loss is
+  the cross-entropy (the paper adds the terms of the items that were not clicked), LeakyReLU has
+  slope 0.2, and dropout inside the aggregators is an option.
 
 Differences from the authors' program
 -------------------------------------
@@ -46,29 +41,24 @@ Differences from the authors' program
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, embedding_bag, leaky_relu, linear, relu, softmax
 
 from proxysr.config import Count, Share
 from proxysr.data.batches import SessionBatch
-from proxysr.data.sessions import PAD, Ints, Sessions
+from proxysr.data.sessions import PAD, Sessions
 from proxysr.models.session_graphs import (
-    IN,
-    IN_OUT,
+    KINDS,
     NO_EDGE,
-    OUT,
-    SELF,
     SessionGraphs,
-    at_clicks_of,
     edge_types,
+    global_graph,
     session_graphs,
 )
 from proxysr.models.softmax import Embed, PrefixModel, SoftmaxConfig, recent
 
 SLOPE = 0.2
-KINDS = (OUT, IN, IN_OUT, SELF)
 
 
 class GCEGNNConfig(SoftmaxConfig):
@@ -128,11 +118,6 @@ class GlobalAggregator(nn.Module):
 class GCEGNN(PrefixModel):
     """The model; see the module's docstring.
 
-    Parameters
-    ----------
-    n_items : int
-    config : GCEGNNConfig, optional
-
     Attributes
     ----------
     neighbors : int64 (V, n_neighbors)
@@ -172,7 +157,12 @@ class GCEGNN(PrefixModel):
         self.neighbors.copy_(torch.from_numpy(neighbors))
         self.neighbor_counts.copy_(torch.from_numpy(counts))
 
-    # -- equations -------------------------------------------------------------------------
+    def global_nodes(self, batch: SessionBatch, graphs: SessionGraphs, embed: Embed) -> Tensor:
+        """Global-level vectors (B, N, D) of the nodes, zero in empty places."""
+        session = mean_of_clicks(embed(batch.items), batch.items != PAD)
+        where = row, _ = (graphs.nodes != PAD).nonzero(as_tuple=True)
+        vectors = self.global_level(graphs.nodes[where], row, session, self.config.n_hops, embed)
+        return vectors.new_zeros(*graphs.nodes.shape, vectors.shape[1]).index_put(where, vectors)
 
     def global_level(
         self, items: Tensor, row: Tensor, session: Tensor, hops: int, embed: Embed
@@ -216,34 +206,17 @@ class GCEGNN(PrefixModel):
         logits = leaky_relu(logits, SLOPE).masked_fill(types == NO_EDGE, -torch.inf)
         return softmax(logits, dim=2) @ states
 
-    def node_vectors(self, batch: SessionBatch, graphs: SessionGraphs, embed: Embed) -> Tensor:
-        """Both levels of the nodes (B, N, D), the global one through dropout."""
-        whole = self._global_nodes(batch, graphs, embed)
-        return self.dropout(whole) + self.session_level(embed(graphs.nodes), graphs.counts)  # type: ignore[no-any-return]
-
-    def read_out(self, clicks: Tensor, is_click: Tensor) -> Tensor:
-        """The session's vector (B, D): clicks weighed by content, place and the whole session.
-
-        Parameters
-        ----------
-        clicks : (B, L, D)
-            Vectors of the clicks' nodes.
-        is_click : bool (B, L)
-            False at the padding.
-        """
-        positions = self.positions[: clicks.shape[1]].flip(0).expand(len(clicks), -1, -1)
-        placed = torch.tanh(self.w3(torch.cat([clicks, positions], dim=2)))
-        session = mean_of_clicks(clicks, is_click)
-        attention = self.q2(torch.sigmoid(self.w4(placed) + self.w5(session)[:, None]))
-        return (attention * is_click[:, :, None] * clicks).sum(dim=1)  # type: ignore[no-any-return]
-
-    # -- the contract ----------------------------------------------------------------------
-
     def encode_whole(self, batch: SessionBatch, embed: Embed) -> Tensor:
         """Vectors (B, D); see :meth:`PrefixModel.encode_whole`."""
         graphs = session_graphs(batch.items, self.items.dtype)
-        clicks = at_clicks_of(self.node_vectors(batch, graphs, embed), graphs.alias)
-        return self.read_out(clicks, batch.items != PAD)
+        h = self.dropout(self.global_nodes(batch, graphs, embed))
+        h = graphs.at_clicks(h + self.session_level(embed(graphs.nodes), graphs.counts))
+        is_click = batch.items != PAD
+        positions = self.positions[: h.shape[1]].flip(0).expand(len(h), -1, -1)
+        z = torch.tanh(self.w3(torch.cat([h, positions], dim=2)))
+        session = mean_of_clicks(h, is_click)
+        attention = self.q2(torch.sigmoid(self.w4(z) + self.w5(session)[:, None]))
+        return (attention * is_click[:, :, None] * h).sum(dim=1)  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def general_interest(self, batch: SessionBatch) -> Tensor:
@@ -253,7 +226,7 @@ class GCEGNN(PrefixModel):
         """
         batch = recent(batch, self.max_length)
         graphs = session_graphs(batch.items, self.items.dtype)
-        clicks = at_clicks_of(self._global_nodes(batch, graphs, self.embed), graphs.alias)
+        clicks = graphs.at_clicks(self.global_nodes(batch, graphs, self.embed))
         return mean_of_clicks(clicks, batch.items != PAD)
 
     def reads(self, items: Tensor) -> Tensor:
@@ -263,46 +236,7 @@ class GCEGNN(PrefixModel):
             reached = torch.unique(torch.cat([reached, self.neighbors[reached].flatten()]))
         return reached
 
-    def _global_nodes(self, batch: SessionBatch, graphs: SessionGraphs, embed: Embed) -> Tensor:
-        """Global-level vectors (B, N, D) of the nodes, zero in empty places."""
-        session = mean_of_clicks(embed(batch.items), batch.items != PAD)
-        where = row, _ = (graphs.nodes != PAD).nonzero(as_tuple=True)
-        vectors = self.global_level(graphs.nodes[where], row, session, self.config.n_hops, embed)
-        return vectors.new_zeros(*graphs.nodes.shape, vectors.shape[1]).index_put(where, vectors)
-
 
 def mean_of_clicks(vectors: Tensor, is_click: Tensor) -> Tensor:
     """Means (B, D) of ``vectors`` (B, L, D) over the clicks."""
     return (vectors * is_click[:, :, None]).sum(dim=1) / is_click.sum(dim=1, keepdim=True)
-
-
-def global_graph(
-    train: Sessions, n_items: int, *, window: int, n_neighbors: int
-) -> tuple[Ints, Ints]:
-    """For each item, those most often clicked within ``window`` steps before or after it.
-
-    Returns
-    -------
-    int64 (n_items + 1, n_neighbors) twice
-        Neighbours by falling count (ties: by item), and the counts; 0 in empty places.
-
-    >>> global_graph(Sessions.from_lists([[1, 2, 3], [2, 3]]), 3, window=1, n_neighbors=2)
-    (array([[0, 0], [2, 0], [3, 1], [2, 0]]), array([[0, 0], [1, 0], [2, 1], [2, 0]]))
-    """
-    session = train.session_of_click
-    clicks = np.asarray(train.items, dtype=np.int64)
-    keys = []
-    for step in range(1, window + 1):
-        together = session[:-step] == session[step:]
-        before, after = clicks[:-step][together], clicks[step:][together]
-        keys += [before * (n_items + 1) + after, after * (n_items + 1) + before]
-    key, count = np.unique(np.concatenate(keys), return_counts=True)
-    item, neighbor = np.divmod(key, n_items + 1)
-    order = np.lexsort((neighbor, -count, item))
-    item, neighbor, count = item[order], neighbor[order], count[order]
-    place = np.arange(len(item)) - np.searchsorted(item, item)
-    kept = place < n_neighbors
-    neighbors, counts = np.zeros((2, n_items + 1, n_neighbors), dtype=np.int64)
-    neighbors[item[kept], place[kept]] = neighbor[kept]
-    counts[item[kept], place[kept]] = count[kept]
-    return neighbors, counts

@@ -2,11 +2,10 @@
 
 Idea
 ----
-A model that is trained left to right never uses the clicks after its target, though they are there
-in training and tell much of what the user was after. Here some clicks of a training session are
-cut out. An encoder reads the session with its gaps in both directions; a decoder reads the
-complete session, but only up to the click before a gap, and says what was cut out. Both are
-stacks of dilated convolutions, so that a few layers reach far.
+In training, the clicks after a target are there, too, and tell much of what the user was after.
+Here some clicks of a training session are cut out. An encoder reads the session with its gaps in
+both directions; a decoder reads the complete session up to the click before a gap, and says what
+was cut out. Both are stacks of dilated convolutions, so that a few layers reach far.
 
 Reference
 ---------
@@ -18,23 +17,17 @@ Where the equations are
 -----------------------
 Choice of the gaps: :meth:`GRec.gaps`; training on them: :meth:`GRec.loss`; encoder, projector
 and decoder: :meth:`GRec.states`; residual blocks: :class:`Block`; prediction from the prefix
-alone: :meth:`GRec.encode`.
-
-Why training peeks
-------------------
-What is said of a gap depends on the clicks after it, by way of the encoder, and never on the click
-that was cut out of it. Scores depend on the prefix alone: encoder and decoder both read it,
-without a gap, as in the authors' program.
+alone: :meth:`GRec.encode`. The loss of a gap depends on the clicks after it, by way of the encoder,
+and never on the click that was cut out; scores depend on the prefix alone, read without a gap.
 
 Differences from the paper
 --------------------------
 - Gaps are cut where the task has a target: the share ``gap_share`` of a session's targets, at
   least one. Under the *unseen* task a repeated click is never a gap. The first click never is.
-- What the paper leaves open (initial values, the form of the activation, biases) is as in the
-  program. Three tables of items, one for the encoder, one for the decoder and one for the softmax,
-  are the program's, too; with ``tied_items`` all three are one. That, ``dropout`` on the embedded
-  clicks, and ``output_bias=False`` are not of the authors: on some ten thousands of
-  sessions, three tables are more than the gaps can teach.
+- What the paper leaves open (initial values, activation, biases, a table of items each for encoder,
+  decoder and softmax) is as in the program. ``tied_items``, ``dropout`` on the embedded clicks, and
+  ``output_bias=False`` are ours: on some ten thousands of sessions, three tables are more than
+  the gaps can teach.
 
 Differences from the authors' program
 -------------------------------------
@@ -93,11 +86,7 @@ class GRecConfig(SoftmaxConfig):
 class Block(nn.Module):
     """Two dilated convolutions, each normalised and rectified, added to what they read.
 
-    Parameters
-    ----------
-    dim, kernel_size, dilation : int
-    causal : bool
-        Whether a click is read from itself and earlier ones, or from both sides.
+    If ``causal``, a click is read from itself and earlier ones, else from both sides.
     """
 
     def __init__(self, dim: int, kernel_size: int, dilation: int, *, causal: bool) -> None:
@@ -128,11 +117,6 @@ class Block(nn.Module):
 
 class GRec(SoftmaxModel):
     """The model; see the module's docstring.
-
-    Parameters
-    ----------
-    n_items : int
-    config : GRecConfig, optional
 
     Attributes
     ----------
@@ -206,7 +190,7 @@ class GRec(SoftmaxModel):
 
     @property
     def biases(self) -> Tensor | None:
-        """What is added to the scores of the items, (V,)."""
+        """Biases (V,) of the items, if there are any."""
         return self.bias
 
     def encode(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:

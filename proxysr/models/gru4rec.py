@@ -91,13 +91,7 @@ class GRU4RecConfig(SoftmaxConfig):
 
 
 class GRU4Rec(SoftmaxModel):
-    """The model; see the module's docstring.
-
-    Parameters
-    ----------
-    n_items : int
-    config : GRU4RecConfig, optional
-    """
+    """The model; see the module's docstring."""
 
     Config = GRU4RecConfig
     config: GRU4RecConfig

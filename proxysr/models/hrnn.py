@@ -2,11 +2,9 @@
 
 Idea
 ----
-The sessions of a user say something about the next one. When a session ends, its last state
-goes into the user's state, and the next session of this user starts from there: the user's
-state sets the first state of the session's network ("init"), and may also be read beside
-every click ("all"). Whoever can group sessions can take the place of the user: Table 6 of the
-ProxySR paper puts proxies there.
+When a session ends, its last state goes into the user's state, which sets the first state of this
+user's next session ("init") and may also be read beside every click ("all"). Whatever groups
+sessions can take the place of the user: Table 6 of the ProxySR paper puts proxies there.
 
 Reference
 ---------
@@ -22,31 +20,23 @@ Where the equations are
 What is carried
 ---------------
 Tables keep, for every group, the last state of its latest session and the group's state before
-that session. The group's state now is computed from the two when its next session comes, so
-that the loss reaches the user's network; further back, gradients are not followed.
-
-- In training, batches are in the order of :class:`proxysr.data.batches.GroupBatches`, and
-  an epoch starts with empty tables.
-- In evaluation, the tables are those after all training sessions, read anew with the weights as
-  they are when the model enters evaluation mode. Sessions that are scored, on validation
-  or test, carry nothing.
-- The first session of a group starts from zero, as in GRU4Rec; so does every session of unknown
-  group, which leaves nothing behind.
-
-The last click of a training session is part of its last state, though it is only a target in it.
+that session; when they are written and read is said in :mod:`proxysr.models.memory`. The group's
+state now is computed from the two when its next session comes, so that the loss reaches the
+user's network; further back, gradients are not followed. The first session of a group starts from
+zero, as in GRU4Rec; so does every session of unknown group, which leaves nothing behind. The last
+click of a training session is part of its last state, though it is only a target in it.
 
 Groups by proxies
 -----------------
 With ``proxysr``, the model holds a trained ProxySR that is not changed: a session to be scored
-belongs to the group of the proxy that its clicks so far choose, so that it may change its
-group from click to click and never sees the target. In training, a session's group
-is the given one; where this is the proxy of the whole session, its targets had a say in it.
+belongs to the group of the proxy that its clicks so far choose. In training, a session's group is
+the given one; where this is the proxy of the whole session, its targets had a say in it.
 
 Differences from the paper
 --------------------------
-- The loss is the cross-entropy over all items; embeddings of the items that are read are also
-  those that are scored. The paper uses TOP1 over the other targets of a mini-batch. Without
-  groups, this model is :class:`proxysr.models.gru4rec.GRU4Rec` of one layer, as it is here.
+- The loss is the cross-entropy over all items, and the items that are read and scored have the same
+  embeddings; the paper uses TOP1 over the other targets of a mini-batch. Without groups, this
+  model is :class:`proxysr.models.gru4rec.GRU4Rec` of one layer.
 - A step is a batch of whole sessions of different groups, and the gradient is followed through
   all their clicks. The paper advances parallel sessions by one click a step.
 - Both networks have states as long as the embeddings.
@@ -59,8 +49,7 @@ As above, and:
 
 - In "all", theirs lets the user's state into the gates of the session's network, but not into
   its candidate state; here, as in the paper, it is an input like the click.
-- Dropped entries of a state are dropped for what reads it. In theirs the next click, or the next
-  session, sees the state with its dropped entries, too.
+- Theirs drops entries of a state also for the next click, or the next session.
 - Theirs goes on updating the users' states with the sessions that it evaluates.
 - Weights start as PyTorch draws them; the optimizer is the trainer's Adam.
 """
@@ -72,21 +61,15 @@ from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from proxysr.config import Share, require
 from proxysr.data.batches import GroupBatches, SessionBatch
 from proxysr.data.sessions import Sessions
 from proxysr.models.base import Ends, Loss
+from proxysr.models.memory import MemoryModel, with_last_click
 from proxysr.models.proxysr_config import ProxySRConfig
 from proxysr.models.proxysr_variants import ProxySR
-from proxysr.models.softmax import (
-    SoftmaxConfig,
-    SoftmaxModel,
-    left_aligned,
-    shifted,
-    targets_of,
-)
+from proxysr.models.softmax import SoftmaxConfig, left_aligned, shifted, targets_of
 
 READ_TOGETHER = 256
 """Most training sessions that are read at a time to fill the tables for evaluation."""
@@ -124,21 +107,21 @@ class HRNNConfig(SoftmaxConfig):
         return ProxySRConfig.from_dict({name.strip(): value for name, value in settings})
 
 
-class Ended(NamedTuple):
-    """What sessions leave behind: their last states and their groups' states before, (B, D)."""
+def settings_text(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Settings as ``NAME=VALUE``, as :attr:`HRNNConfig.proxysr` lists them."""
+    return tuple(f"{name}={value}" for name, value in settings.items())
+
+
+class LastStates(NamedTuple):
+    """Groups (B,) of some sessions, their last states, and the groups' before them, (B, D)."""
 
     users: Tensor
     session: Tensor
     user: Tensor
 
 
-class HRNN(SoftmaxModel):
+class HRNN(MemoryModel):
     """The model; see the module's docstring.
-
-    Parameters
-    ----------
-    n_items : int
-    config : HRNNConfig, optional
 
     Attributes
     ----------
@@ -155,7 +138,6 @@ class HRNN(SoftmaxModel):
     config: HRNNConfig
     batches = GroupBatches
     knows_users = True
-    data_parallel = False  # it carries states from session to session, of all groups
     sized_by_data = ("latest_session", "user_before", "has_session")
     latest_session: Tensor
     user_before: Tensor
@@ -178,10 +160,7 @@ class HRNN(SoftmaxModel):
         self.register_buffer("latest_session", torch.zeros(1, d))
         self.register_buffer("user_before", torch.zeros(1, d))
         self.register_buffer("has_session", torch.zeros(1, dtype=torch.bool))
-        self._history: GroupBatches | None = None
-        self._ended: Ended | None = None
-
-    # -- equations -------------------------------------------------------------------------
+        self.history: GroupBatches | None = None
 
     def user_state(self, users: Tensor) -> tuple[Tensor, Tensor]:
         """``c_m`` (B, D) of groups (B,), and whether (B, 1) they had a session; zero if not."""
@@ -203,11 +182,9 @@ class HRNN(SoftmaxModel):
         states, _ = self.session_gru(clicks, first[None])
         return states, user
 
-    # -- the contract ----------------------------------------------------------------------
-
     @property
     def biases(self) -> Tensor:
-        """What is added to the scores of the items, (V,)."""
+        """Biases (V,) of the items."""
         return self.item_bias
 
     def encode(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:
@@ -218,28 +195,31 @@ class HRNN(SoftmaxModel):
     def loss(self, batch: SessionBatch) -> Loss:
         """Mean cross-entropy over all targets; a batch holds at most one session of a group."""
         ends = targets_of(batch)
-        over = ended(batch)
-        states, user = self.read(over)
+        complete = with_last_click(batch)
+        states, user = self.read(complete)
         if self.training:
-            self._ended = _left(over, states, user)
+            self.left_behind = _last_states(complete, states, user)
         vectors = self.dropout_session(states[shifted(batch, ends)])
         return Loss(self.cross_entropy(vectors, batch.targets[ends]) / batch.n_targets, {})
 
     def vectors(self, batch: SessionBatch) -> Tensor:
         """Vectors (B, D) of the sessions, given their clicks and the groups they belong to."""
-        return super().vectors(self._grouped(batch))
+        if self.grouping is not None:
+            batch = batch._replace(users=self.grouping.choices(batch)["proxy"])
+        return super().vectors(batch)
 
     def choices(self, batch: SessionBatch) -> dict[str, Tensor]:
         """The proxy that each session belongs to, and its weight, if proxies make the groups."""
         return {} if self.grouping is None else self.grouping.choices(batch)
 
-    def _grouped(self, batch: SessionBatch) -> SessionBatch:
-        """The batch with the groups that its clicks choose."""
-        if self.grouping is None:
-            return batch
-        return batch._replace(users=self.grouping.choices(batch)["proxy"])
+    def train(self, mode: bool = True) -> Self:
+        """Enter training or evaluation mode; the ProxySR that chooses groups is never trained."""
+        super().train(mode)
+        if self.grouping is not None:
+            self.grouping.eval()
+        return self
 
-    # -- what is carried -------------------------------------------------------------------
+    # -- the memory ------------------------------------------------------------------------
 
     def prepare(self, train: Sessions) -> None:
         """Make room for the groups of the training sessions, which are read before evaluation."""
@@ -248,83 +228,40 @@ class HRNN(SoftmaxModel):
         for name in self.sized_by_data:
             table: Tensor = getattr(self, name)
             setattr(self, name, table.new_zeros(n + 1, *table.shape[1:]))
-        self._history = GroupBatches(
-            train.select(train.user_index >= 0),
-            task="repeat",
-            min_prefix=1,
-            max_length=self.max_length,
-            batch_size=READ_TOGETHER,
-            seed=0,
+        self.history = GroupBatches(
+            train.select(train.user_index >= 0), task="repeat", min_prefix=1,
+            max_length=self.max_length, batch_size=READ_TOGETHER, seed=0,
             device=self.latest_session.device,
-        )
+        )  # fmt: skip
         if not self.training:
-            self._recall()
+            self.recall()
 
-    def start_epoch(self, epoch: int) -> None:
+    def forget(self) -> None:
         """Forget all sessions."""
         self.has_session = torch.zeros_like(self.has_session)
 
-    @torch.no_grad()
-    def after_step(self) -> None:
-        """Carry what the sessions of the step leave behind."""
-        if self._ended is not None:
-            self._carry(self._ended)
-            self._ended = None
-
-    def train(self, mode: bool = True) -> Self:
-        """Enter training mode, or evaluation mode with the training sessions carried."""
-        was_training = self.training
-        super().train(mode)
-        if self.grouping is not None:
-            self.grouping.eval()
-        if was_training and not mode:
-            self._recall()
-        return self
-
-    @torch.no_grad()
-    def _recall(self) -> None:
-        """Read the training sessions; a loaded model, which has none, keeps its tables."""
-        if self._history is not None:
-            self.start_epoch(0)
-            for batch in self._history.epoch(0):
-                over = ended(batch)
-                self._carry(_left(over, *self.read(over)))
-
-    def _carry(self, ended: Ended) -> None:
-        carried = (ended.users >= 0) & (ended.users < len(self.has_session) - 1)
-        row = ended.users[carried]
-        self.latest_session[row] = ended.session[carried]
-        self.user_before[row] = ended.user[carried]
+    def remember(self, left_behind: LastStates) -> None:
+        """Keep the last states of sessions of known groups."""
+        users, session, user = left_behind
+        known = (users >= 0) & (users < len(self.has_session) - 1)
+        row = users[known]
+        self.latest_session[row] = session[known]
+        self.user_before[row] = user[known]
         self.has_session[row] = True
 
-
-def ended(batch: SessionBatch) -> SessionBatch:
-    """The sessions of a training batch with their last clicks, which are only targets in it.
-
-    >>> batch = SessionBatch(torch.tensor([[0, 4], [5, 2]]), torch.tensor([1, 2]),
-    ...     torch.tensor([[0, 9], [2, 0]]), last_items=torch.tensor([9, 7]))
-    >>> ended(batch).items
-    tensor([[0, 4, 9],
-            [5, 2, 7]])
-    """
-    if batch.last_items is None:
-        return batch
-    return batch._replace(
-        items=torch.cat([batch.items, batch.last_items[:, None]], dim=1),
-        lengths=batch.lengths + 1,
-        targets=pad(batch.targets, (0, 1)),
-        last_items=None,
-    )
-
-
-def settings_text(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """Settings as ``NAME=VALUE``, as :attr:`HRNNConfig.proxysr` lists them."""
-    return tuple(f"{name}={value}" for name, value in settings.items())
+    @torch.no_grad()
+    def recall(self) -> None:
+        """Read the training sessions."""
+        if self.history is not None:
+            self.forget()
+            for batch in self.history.epoch(0):
+                complete = with_last_click(batch)
+                self.remember(_last_states(complete, *self.read(complete)))
 
 
 def _users(batch: SessionBatch) -> Tensor:
     return torch.full_like(batch.lengths, -1) if batch.users is None else batch.users
 
 
-def _left(batch: SessionBatch, states: Tensor, user: Tensor) -> Ended:
-    return Ended(_users(batch), states[shifted(batch, None)].detach(), user.detach())
+def _last_states(batch: SessionBatch, states: Tensor, user: Tensor) -> LastStates:
+    return LastStates(_users(batch), states[shifted(batch, None)].detach(), user.detach())

@@ -39,6 +39,7 @@ found at temperature 1, not at 4.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import MappingProxyType
 from typing import NamedTuple, Unpack
 
@@ -52,17 +53,21 @@ from proxysr.data.batches import SessionBatch, whole_sessions
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.kernels.mixture import log_mixture, log_normalisers, with_bias
 from proxysr.kernels.rows import at_clicks
-from proxysr.kernels.tiles import add_to, side_by_side
+from proxysr.kernels.tiles import add_to
 from proxysr.models.base import Answer, Ends, Loss
+from proxysr.models.calibration import (
+    best_repeat_level,
+    is_first,
+    is_latest,
+    likeliest_temperature,
+    steps_back,
+)
 from proxysr.models.proxy_model import Choice, ProxyModel, ProxyTrace
-from proxysr.models.repeats import best_repeat_level, is_first, is_latest, steps_back
 
 PLACES = 10
 """Places from the end that a repeated item's bias tells apart; the last is all further ones."""
 TRAINED = 200
 """Clicks of a training session, at most: what a batch takes grows with the square of them."""
-TEMPERATURES = [1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0]
-"""What is tried as the temperature of the posterior when it is calibrated."""
 CALIBRATED = 500
 """Validation sessions that it is calibrated on, at most."""
 
@@ -288,11 +293,6 @@ class LatentProxy(ProxyModel):
     # -- the contract ----------------------------------------------------------------------
 
     @torch.no_grad()
-    def score(self, batch: SessionBatch, **choice: Unpack[Choice]) -> Tensor:
-        """Equation 5: log-probabilities (B, V) of the next click, -inf for the padding."""
-        return side_by_side(self.answer(batch, **choice).tiles, self.n_items + 1)
-
-    @torch.no_grad()
     def path(self, batch: SessionBatch) -> Tensor:
         """The posterior (B, L, K) after each click, 0 at the padding."""
         items, reading = self._read(batch)
@@ -346,21 +346,17 @@ class LatentProxy(ProxyModel):
         """
         drawn = np.linspace(0, len(valid) - 1, min(len(valid), CALIBRATED)).astype(int)
         sessions = valid.select(np.unique(drawn))
-        self.temperature.fill_(self._likeliest_temperature(sessions))
+        self.temperature.fill_(likeliest_temperature(self._targets_of(sessions)))
         self.repeat_level.zero_()
         self.repeat_level.fill_(best_repeat_level(self, sessions))
 
-    def _likeliest_temperature(self, sessions: Sessions) -> float:
-        total = torch.zeros(len(TEMPERATURES), device=self.temperature.device)
-        for _, batch in whole_sessions(
-            sessions, max_length=self.max_length, device=self.temperature.device
-        ):
+    def _targets_of(self, sessions: Sessions) -> Iterator[tuple[Tensor, Tensor]]:
+        """Evidence before targets and their log-likelihood, (n, K) each, batch by batch."""
+        device = self.temperature.device
+        for _, batch in whole_sessions(sessions, max_length=self.max_length, device=device):
             items, reading = self._read(batch)
             is_target = pad(items[:, 1:] != PAD, (0, 1)) & (items != PAD)
-            for index, temperature in enumerate(TEMPERATURES):
-                log_w = (reading.evidence / temperature).log_softmax(dim=2)
-                total[index] += torch.logsumexp(log_w + reading.following, dim=2)[is_target].sum()
-        return TEMPERATURES[int(total.argmax())]
+            yield reading.evidence[is_target], reading.following[is_target]
 
     @torch.no_grad()
     def portable(self) -> dict[str, Tensor | float | str | None]:

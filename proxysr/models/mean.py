@@ -36,13 +36,7 @@ from proxysr.models.softmax import SoftmaxModel, shifted
 
 
 class MeanEncoder(SoftmaxModel):
-    """The model; see the module's docstring.
-
-    Parameters
-    ----------
-    n_items : int
-    config : SoftmaxConfig, optional
-    """
+    """The model; see the module's docstring."""
 
     def encode(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:
         """Mean (R, D) of the items clicked up to ``ends``."""

@@ -41,18 +41,12 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softmax
 
 from proxysr.config import Count, Share
 from proxysr.data.batches import SessionBatch
+from proxysr.models.attention import attend
 from proxysr.models.base import Ends
-from proxysr.models.softmax import (
-    SoftmaxConfig,
-    SoftmaxModel,
-    in_groups,
-    left_aligned,
-    shifted,
-)
+from proxysr.models.softmax import SoftmaxConfig, SoftmaxModel, left_aligned, shifted
 
 
 class NARMConfig(SoftmaxConfig):
@@ -73,13 +67,7 @@ class NARMConfig(SoftmaxConfig):
 
 
 class NARM(SoftmaxModel):
-    """The model; see the module's docstring.
-
-    Parameters
-    ----------
-    n_items : int
-    config : NARMConfig, optional
-    """
+    """The model; see the module's docstring."""
 
     Config = NARMConfig
     config: NARMConfig
@@ -99,33 +87,16 @@ class NARM(SoftmaxModel):
 
     def encode(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:
         """``B c`` (R, D) after the clicks at ``ends``."""
-        clicks = self.embed(left_aligned(batch))
-        clicks = self.dropout_embedding(clicks)
-        local, _ = self.local_gru(clicks)
-        row, last = shifted(batch, ends)
+        ends = shifted(batch, ends)
+        clicks = self.dropout_embedding(self.embed(left_aligned(batch)))
+        local, _ = self.local_gru(clicks)  # (B, L, H)
         states = local if self.global_gru is None else self.global_gru(clicks)[0]
-        behavior = states[row, last]
-        purpose = in_groups(
-            lambda some, width: self.attend(local[:, :width], row[some], last[some]), last + 1
-        )
-        joint = self.dropout_session(torch.cat([behavior, purpose], dim=1))
-        return self.bilinear(joint)  # type: ignore[no-any-return]
+        query = self.a1(local[ends])  # (R, H)
 
-    def attend(self, local: Tensor, row: Tensor, last: Tensor) -> Tensor:
-        """``Σ_j α_tj h_j`` (R, H) over the states up to ``last`` of each ``row``.
+        def logits(rows: Tensor, keys: Tensor) -> Tensor:
+            return self.v(torch.sigmoid(query[rows, None] + keys)).squeeze(2)  # type: ignore[no-any-return]
 
-        Parameters
-        ----------
-        local : (B, L, H)
-            States of the local encoder; L counts from the first click of each session.
-        row, last : int64 (R,)
-            Session and position t.
-        """
-        keys = self.a2(local).index_select(0, row)
-        logits = self.v(torch.sigmoid(self.a1(local[row, last])[:, None] + keys)).squeeze(2)
-        later = torch.arange(local.shape[1], device=row.device) > last[:, None]
-        if self.config.attention == "softmax":
-            weights = softmax(logits.masked_fill(later, -torch.inf), dim=1)
-        else:
-            weights = logits.masked_fill(later, 0)
-        return (weights[:, None] @ local.index_select(0, row)).squeeze(1)
+        is_softmax = self.config.attention == "softmax"
+        purpose = attend(self.a2(local), local, ends, logits, normalised=is_softmax)
+        joint = torch.cat([states[ends], purpose], dim=1)
+        return self.bilinear(self.dropout_session(joint))  # type: ignore[no-any-return]

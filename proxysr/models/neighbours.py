@@ -14,22 +14,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from proxysr.config import Count, Settings
+from proxysr.config import Count
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, Sessions
-from proxysr.models.counting import CountingModel, lists_of, offsets_of, portions
+from proxysr.models.counting import (
+    CountingConfig,
+    CountingModel,
+    lists_of,
+    offsets_of,
+    portions,
+)
 from proxysr.models.softmax import recent
 
 
-class NeighbourConfig(Settings):
+class NeighbourConfig(CountingConfig):
     """Hyper-parameters that all these models have."""
 
     n_neighbours: Count = 100
     """Number k of neighbours."""
     sample_size: Count = 1000
     """Number m of latest sessions with a common item that neighbours are chosen from."""
-    max_length: Count = 50
-    """Clicks of a session that are compared: its latest ones."""
 
 
 class Clicks(NamedTuple):
@@ -41,18 +45,17 @@ class Clicks(NamedTuple):
 
 
 class Neighbours(NamedTuple):
-    """Training sessions beside the sessions of a batch; (n,) each.
-
-    ``row`` of the batch, ``session`` of the training data, their ``similarity``, the ``recency``
-    of the latest click they share (the number of clicks after it), and, if the model
-    ``knows_places``, the ``place`` in the training session of the last click they share.
-    """
+    """Training sessions beside the sessions of a batch; (n,) each."""
 
     row: Tensor
+    """Of the batch."""
     session: Tensor
+    """Of the training data."""
     similarity: Tensor
     recency: Tensor
+    """Clicks after the latest one that both share."""
     place: Tensor
+    """In the training session, of the last click that both share; 0 unless ``knows_places``."""
 
     def at(self, index: Tensor) -> Neighbours:
         """Some of them."""
@@ -61,11 +64,6 @@ class Neighbours(NamedTuple):
 
 class NeighbourModel(CountingModel):
     """Base of models that recommend what similar training sessions clicked.
-
-    Parameters
-    ----------
-    n_items : int
-    config : NeighbourConfig, optional
 
     Attributes
     ----------
@@ -84,10 +82,8 @@ class NeighbourModel(CountingModel):
     knows_places: ClassVar[bool] = False
     """Whether it asks where in a training session an item is."""
     sized_by_data: ClassVar[tuple[str, ...]] = (
-        "session_offsets",
-        "session_items",
-        "item_sessions",
-    )
+        "session_offsets", "session_items", "item_sessions",
+    )  # fmt: skip
     session_offsets: Tensor
     session_items: Tensor
     session_places: Tensor
@@ -97,7 +93,6 @@ class NeighbourModel(CountingModel):
 
     def __init__(self, n_items: int, config: NeighbourConfig | None = None) -> None:
         super().__init__(n_items, config)
-        self.max_length = self.config.max_length
         none = torch.zeros(0, dtype=torch.int32)
         self.register_buffer("session_offsets", torch.zeros(1, dtype=torch.long))
         self.register_buffer("session_items", none)
@@ -121,16 +116,16 @@ class NeighbourModel(CountingModel):
             np.arange(len(owner)) - offsets_of(owner, width)[owner] < self.config.sample_size
         )
         sampled = latest_first[is_sampled]
-        facts = {
+        buffers = {
             "session_offsets": offsets_of(session, len(train)),
             "session_items": item.astype(np.int32),
             "item_offsets": offsets_of(item[sampled], width),
             "item_sessions": session[sampled].astype(np.int32),
         }
         if self.knows_places:
-            facts["session_places"] = place.astype(np.int32)
-            facts["item_places"] = place[sampled].astype(np.int32)
-        for name, values in facts.items():
+            buffers["session_places"] = place.astype(np.int32)
+            buffers["item_places"] = place[sampled].astype(np.int32)
+        for name, values in buffers.items():
             setattr(self, name, torch.from_numpy(values).to(self.item_offsets.device))
 
     @abstractmethod
@@ -157,8 +152,8 @@ class NeighbourModel(CountingModel):
         sizes = self.item_offsets[clicks.item + 1] - self.item_offsets[clicks.item]
         for rows in portions(torch.zeros_like(latest.lengths).index_add_(0, clicks.row, sizes)):
             of_rows = (clicks.row >= rows.start) & (clicks.row < rows.stop)
-            some = Clicks(*(part[of_rows] for part in clicks))
-            self.add_items(scores, self.neighbours(some, latest.lengths), latest.lengths)
+            portion = Clicks(*(values[of_rows] for values in clicks))
+            self.add_items(scores, self.neighbours(portion, latest.lengths), latest.lengths)
         scores[:, PAD] = -torch.inf
         return scores
 

@@ -32,10 +32,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from proxysr.config import Count, Settings
+from proxysr.config import Settings
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, Sessions
-from proxysr.models.counting import CountingModel
+from proxysr.models.counting import CountingConfig, CountingModel
 from proxysr.models.softmax import recent
 
 
@@ -43,20 +43,8 @@ class PopularityConfig(Settings):
     """Popularity has no options."""
 
 
-class SessionPopularityConfig(Settings):
-    """Options of the popularity within a session."""
-
-    max_length: Count = 50
-    """Clicks of a session that are counted: its latest ones."""
-
-
 class Popularity(CountingModel):
     """Clicks in training; see the module's docstring.
-
-    Parameters
-    ----------
-    n_items : int
-    config : PopularityConfig, optional
 
     Attributes
     ----------
@@ -88,24 +76,16 @@ class Popularity(CountingModel):
 class SessionPopularity(CountingModel):
     """Clicks in the session, then clicks in training; see the module's docstring.
 
-    Parameters
-    ----------
-    n_items : int
-    config : SessionPopularityConfig, optional
-
     Attributes
     ----------
     popularity : (V,)
         Place of each item among the click counts that occur, scaled to [0, 1).
     """
 
-    Config = SessionPopularityConfig
-    config: SessionPopularityConfig
     popularity: Tensor
 
-    def __init__(self, n_items: int, config: SessionPopularityConfig | None = None) -> None:
+    def __init__(self, n_items: int, config: CountingConfig | None = None) -> None:
         super().__init__(n_items, config)
-        self.max_length = self.config.max_length
         self.register_buffer("popularity", torch.zeros(n_items + 1))
 
     def prepare(self, train: Sessions) -> None:

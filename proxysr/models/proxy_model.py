@@ -21,6 +21,7 @@ from torch.nn.functional import one_hot, softmax
 from proxysr.config import ConfigError, Settings, require
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, Sessions
+from proxysr.kernels.tiles import side_by_side
 from proxysr.models.base import Answer, Ends, LearnedModel
 from proxysr.models.softmax import recent
 
@@ -98,20 +99,16 @@ class ProxyModel(LearnedModel):
     # -- what a model fills in -------------------------------------------------------------
 
     @abstractmethod
-    def score(self, batch: SessionBatch, **choice: Unpack[Choice]) -> Tensor:
-        """Scores (B, V) of each item; see :meth:`SessionModel.score`.
+    def answer(
+        self, batch: SessionBatch, ends: Ends | None = None, **choice: Unpack[Choice]
+    ) -> Answer:
+        """Scores and choices in one pass; see :meth:`SessionModel.answer`.
 
         Raises
         ------
         ConfigError
             If an option of :class:`Choice` is given, and the variant chooses no proxy.
         """
-
-    @abstractmethod
-    def answer(
-        self, batch: SessionBatch, ends: Ends | None = None, **choice: Unpack[Choice]
-    ) -> Answer:
-        """Scores and choices in one pass; see :meth:`SessionModel.answer`."""
 
     @abstractmethod
     def trace(self, batch: SessionBatch, **choice: Unpack[Choice]) -> ProxyTrace:
@@ -171,6 +168,11 @@ class ProxyModel(LearnedModel):
         raise ConfigError(f"{type(self).__name__} makes nothing of earlier sessions.")
 
     # -- what follows from it --------------------------------------------------------------
+
+    @torch.no_grad()
+    def score(self, batch: SessionBatch, **choice: Unpack[Choice]) -> Tensor:
+        """Scores (B, V) of each item, -inf for the padding; see :meth:`SessionModel.score`."""
+        return side_by_side(self.answer(batch, **choice).tiles, self.n_items + 1)
 
     @torch.no_grad()
     def weigh(self, batch: SessionBatch) -> tuple[Tensor, Tensor]:

@@ -7,10 +7,8 @@ its clicks decides between two modes, a second one says which of the session's i
 repeated, a third one informs a softmax over all the other items. An item's probability
 is that of its mode times its probability in this mode.
 
-Trained for the *unseen* task (``task`` of the training), no target is an item of the prefix, so
-the repeat mode is never right: its probability learns to be nothing, its attention is not
-trained, and items are ranked as the explore decoder ranks them. What RepeatNet is for shows
-only when it is trained and evaluated with repeats.
+Trained for the *unseen* task, no target is an item of the prefix: the repeat mode learns to be
+nothing. What RepeatNet is for shows only when it is trained and evaluated with repeats.
 
 Reference
 ---------
@@ -20,10 +18,9 @@ https://doi.org/10.1609/aaai.v33i01.33014806
 
 Where the equations are
 -----------------------
-Encoder, repeat-explore mechanism and both decoders: :meth:`RepeatNet.decode`, with the
-attention ``v tanh(W h_t + U h_j)`` that the three of them share in form in :class:`Attention`;
-the mixture: :meth:`RepeatNet.score` and :meth:`RepeatNet.loss`; the loss of the
-mode: ``lambda_mode``.
+Encoder, repeat-explore mechanism and both decoders: :meth:`RepeatNet.decode`, with an
+:class:`Attention` each; the mixture: :meth:`RepeatNet.score` and :meth:`RepeatNet.loss`; the loss
+of the mode: ``lambda_mode``.
 
 Differences from the paper
 --------------------------
@@ -53,13 +50,7 @@ from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD
 from proxysr.kernels.cross_entropy import cross_entropy_over_all
 from proxysr.models.base import Ends, LearnedModel, Loss
-from proxysr.models.softmax import (
-    SoftmaxConfig,
-    left_aligned,
-    recent,
-    shifted,
-    targets_of,
-)
+from proxysr.models.softmax import SoftmaxConfig, left_aligned, recent, shifted, targets_of
 
 
 class RepeatNetConfig(SoftmaxConfig):
@@ -81,12 +72,7 @@ class RepeatNetConfig(SoftmaxConfig):
 
 
 class Attention(nn.Module):
-    """Shares of a prefix's clicks: the softmax of ``v tanh(W h_t + U h_j)`` over its clicks j.
-
-    Parameters
-    ----------
-    dim : int
-    """
+    """Shares of a prefix's clicks: the softmax of ``v tanh(W h_t + U h_j)`` over its clicks j."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -131,13 +117,7 @@ class Decoded(NamedTuple):
 
 
 class RepeatNet(LearnedModel):
-    """The model; see the module's docstring.
-
-    Parameters
-    ----------
-    n_items : int
-    config : RepeatNetConfig, optional
-    """
+    """The model; see the module's docstring."""
 
     Config = RepeatNetConfig
     config: RepeatNetConfig
@@ -149,11 +129,9 @@ class RepeatNet(LearnedModel):
         self.max_length = c.max_length
         self.items = nn.Parameter(torch.randn(n_items + 1, d) * c.init_std)
         self.encoder = nn.GRU(d, d, batch_first=True)
-        self.mode_attention, self.repeat_attention, self.explore_attention = (
-            Attention(d),
-            Attention(d),
-            Attention(d),
-        )
+        self.mode_attention = Attention(d)
+        self.repeat_attention = Attention(d)
+        self.explore_attention = Attention(d)
         self.mode = nn.Linear(d, 2, bias=False)
         self.explore = nn.Linear(2 * d, n_items + 1, bias=False)
         self.dropout = nn.Dropout(c.dropout)
@@ -175,12 +153,12 @@ class RepeatNet(LearnedModel):
             torch.cat([states[row, last], to_explore.squeeze(1)], dim=1),
         )
 
-    def log_explore(self, said: Decoded) -> Tensor:
+    def log_explore(self, decoded: Decoded) -> Tensor:
         """Log probability (R, V) of each item outside the prefix, if the next click explores."""
-        logits = self.explore(said.vector)
+        logits = self.explore(decoded.vector)
         # The lowest number in place of -inf: finite even where a prefix has all items.
         lowest = torch.finfo(logits.dtype).min
-        logits = logits.scatter(1, said.clicks, lowest)
+        logits = logits.scatter(1, decoded.clicks, lowest)
         logits[:, PAD] = lowest
         return log_softmax(logits, dim=1)
 
@@ -188,18 +166,18 @@ class RepeatNet(LearnedModel):
         """Mean negative log-likelihood over all targets of the batch, and that of their modes."""
         ends = targets_of(batch)
         targets = batch.targets[ends]
-        said = self.decode(batch, ends)
-        is_target = said.clicks == targets[:, None]
+        decoded = self.decode(batch, ends)
+        is_target = decoded.clicks == targets[:, None]
         repeats = is_target.any(dim=1)
         explores = ~repeats
-        repeat = log((said.repeat * is_target).sum(dim=1)[repeats])
+        repeat = log((decoded.repeat * is_target).sum(dim=1)[repeats])
         explore = cross_entropy_over_all(
-            said.vector[explores],
+            decoded.vector[explores],
             self.explore.weight,
             targets[explores],
-            left_out=said.clicks[explores],
+            left_out=decoded.clicks[explores],
         )
-        log_mode = torch.where(repeats, said.log_mode[:, 0], said.log_mode[:, 1])
+        log_mode = torch.where(repeats, decoded.log_mode[:, 0], decoded.log_mode[:, 1])
         mode = -log_mode.sum() / batch.n_targets
         item = mode + (explore - repeat.sum()) / batch.n_targets
         total = item + self.config.lambda_mode * mode
@@ -208,11 +186,11 @@ class RepeatNet(LearnedModel):
     @torch.no_grad()
     def score(self, batch: SessionBatch) -> Tensor:
         """Log probability (B, V) of each item, -inf for the padding."""
-        said = self.decode(recent(batch, self.max_length))
-        scores = self.log_explore(said) + said.log_mode[:, 1:]
-        repeat = torch.zeros_like(scores).scatter_add(1, said.clicks, said.repeat)
-        repeat = log(repeat.gather(1, said.clicks)) + said.log_mode[:, :1]
-        scores.scatter_(1, said.clicks, repeat)
+        decoded = self.decode(recent(batch, self.max_length))
+        scores = self.log_explore(decoded) + decoded.log_mode[:, 1:]
+        repeat = torch.zeros_like(scores).scatter_add(1, decoded.clicks, decoded.repeat)
+        repeat = log(repeat.gather(1, decoded.clicks)) + decoded.log_mode[:, :1]
+        scores.scatter_(1, decoded.clicks, repeat)
         scores[:, PAD] = -torch.inf
         return scores
 

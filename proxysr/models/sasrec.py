@@ -111,13 +111,7 @@ class Block(nn.Module):
 
 
 class SASRec(SoftmaxModel):
-    """The model; see the module's docstring.
-
-    Parameters
-    ----------
-    n_items : int
-    config : SASRecConfig, optional
-    """
+    """The model; see the module's docstring."""
 
     Config = SASRecConfig
     config: SASRecConfig

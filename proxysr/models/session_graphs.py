@@ -11,13 +11,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from proxysr.data.sessions import PAD
+from proxysr.data.sessions import PAD, Ints, Sessions
 
 NO_EDGE, OUT, IN, IN_OUT, SELF = range(5)
 """Kinds of edges that :func:`edge_types` tells apart."""
+KINDS = (OUT, IN, IN_OUT, SELF)
+"""Those of edges."""
 
 
 class SessionGraphs(NamedTuple):
@@ -36,6 +39,10 @@ class SessionGraphs(NamedTuple):
     nodes: Tensor
     alias: Tensor
     counts: Tensor
+
+    def at_clicks(self, states: Tensor) -> Tensor:
+        """The vector (B, L, D) of each click's node, from those of the nodes (B, N, D)."""
+        return states.gather(1, self.alias[:, :, None].expand(-1, -1, states.shape[2]))
 
 
 def session_graphs(items: Tensor, dtype: torch.dtype) -> SessionGraphs:
@@ -87,6 +94,33 @@ def edge_types(counts: Tensor) -> Tensor:
     return types.masked_fill(itself, SELF)
 
 
-def at_clicks_of(states: Tensor, alias: Tensor) -> Tensor:
-    """The vector (B, L, D) of each click's node, from those of the nodes (B, N, D)."""
-    return states.gather(1, alias[:, :, None].expand(-1, -1, states.shape[2]))
+def global_graph(
+    train: Sessions, n_items: int, *, window: int, n_neighbors: int
+) -> tuple[Ints, Ints]:
+    """For each item, those most often clicked within ``window`` steps before or after it.
+
+    Returns
+    -------
+    int64 (n_items + 1, n_neighbors) twice
+        Neighbours by falling count (ties: by item), and the counts; 0 in empty places.
+
+    >>> global_graph(Sessions.from_lists([[1, 2, 3], [2, 3]]), 3, window=1, n_neighbors=2)
+    (array([[0, 0], [2, 0], [3, 1], [2, 0]]), array([[0, 0], [1, 0], [2, 1], [2, 0]]))
+    """
+    session = train.session_of_click
+    clicks = np.asarray(train.items, dtype=np.int64)
+    keys = []
+    for step in range(1, window + 1):
+        together = session[:-step] == session[step:]
+        before, after = clicks[:-step][together], clicks[step:][together]
+        keys += [before * (n_items + 1) + after, after * (n_items + 1) + before]
+    key, count = np.unique(np.concatenate(keys), return_counts=True)
+    item, neighbor = np.divmod(key, n_items + 1)
+    order = np.lexsort((neighbor, -count, item))
+    item, neighbor, count = item[order], neighbor[order], count[order]
+    place = np.arange(len(item)) - np.searchsorted(item, item)
+    kept = place < n_neighbors
+    neighbors, counts = np.zeros((2, n_items + 1, n_neighbors), dtype=np.int64)
+    neighbors[item[kept], place[kept]] = neighbor[kept]
+    counts[item[kept], place[kept]] = count[kept]
+    return neighbors, counts

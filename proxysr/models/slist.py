@@ -44,19 +44,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from proxysr.config import Count, Part, Positive, Settings, Whole
+from proxysr.config import Part, Positive, Whole
 from proxysr.data.batches import ages
 from proxysr.data.sessions import Sessions
-from proxysr.models.counting import portions
-from proxysr.models.pairs import PairModel
-
-ROWS = 512
-"""Rows of the matrix that are made at a time."""
-DENSE = 25
-"""A dense product takes less time than a sparse one if more than one entry in so many is there."""
+from proxysr.kernels.least_squares import largest_of_solution
+from proxysr.models.counting import CountingConfig, PairModel, portions
 
 
-class SLISTConfig(Settings):
+class SLISTConfig(CountingConfig):
     """Hyper-parameters of SLIST; defaults are the authors' for Diginetica."""
 
     alpha: Part = 0.8
@@ -75,25 +70,13 @@ class SLISTConfig(Settings):
     """Entries of each row that are kept: the largest; 0 for all."""
     memory_gb: Positive = 10.0
     """Most memory that the matrix to be inverted and its product may take, in GiB."""
-    max_length: Count = 50
-    """Clicks of a session that are read: its latest ones."""
 
 
 class SLIST(PairModel):
-    """The model; see the module's docstring.
-
-    Parameters
-    ----------
-    n_items : int
-    config : SLISTConfig, optional
-    """
+    """The model; see the module's docstring."""
 
     Config = SLISTConfig
     config: SLISTConfig
-
-    def __init__(self, n_items: int, config: SLISTConfig | None = None) -> None:
-        super().__init__(n_items, config)
-        self.max_length = self.config.max_length
 
     def prepare(self, train: Sessions) -> None:
         """Solve for the matrix.
@@ -113,17 +96,7 @@ class SLIST(PairModel):
             gram[product.row, product.col] += product.data
             right = right + weighted @ outputs
         gram[np.diag_indices(n)] += c.penalty
-        inverse = _inverse(gram)
-        is_dense = right.nnz > n**2 / DENSE
-        right = right.toarray() if is_dense else right.T.tocsr()
-        parts, kept = [], min(c.n_kept or n, n)
-        for start in range(0, n, ROWS):
-            block = inverse[start : start + ROWS]
-            rows = block @ right if is_dense else (right @ block.T).T
-            items = np.argpartition(-rows, kept - 1, axis=1)[:, :kept]
-            first = np.repeat(np.arange(start, start + len(rows)), kept)
-            parts.append((first, items.ravel(), np.take_along_axis(rows, items, 1).ravel()))
-        first, second, values = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        first, second, values = largest_of_solution(gram, right, min(c.n_kept or n, n))
         self.keep(first + 1, second + 1, values)
 
     @property
@@ -147,8 +120,8 @@ class SLIST(PairModel):
         lengths = np.minimum(train.lengths, c.max_length)
         worth = np.exp(-ages(train.started_at) / c.lambda_age)
         sizes = torch.from_numpy(lengths * lengths)
-        for some in portions(sizes):
-            rows = np.arange(some.start, some.stop)
+        for portion in portions(sizes):
+            rows = np.arange(portion.start, portion.stop)
             starts, counts = train.offsets[rows + 1] - lengths[rows], lengths[rows]
             if c.alpha > 0:
                 yield self.whole(train, starts, counts, c.alpha * worth[rows])
@@ -178,8 +151,8 @@ class SLIST(PairModel):
         items = train.items[starts[session][row] + place]
         before = distance == 0 if self.config.past == "click" else distance <= 0
         inputs, outputs = (
-            self._matrix(row[some], items[some], weight[some], len(session))
-            for some in (before, distance > 0)
+            self._matrix(row[mask], items[mask], weight[mask], len(session))
+            for mask in (before, distance > 0)
         )
         return _shares(inputs), outputs, worth[session]
 
@@ -199,22 +172,3 @@ def _shares(matrix: Any) -> Any:
     """The rows of a sparse matrix, divided by their sums."""
     sums = np.asarray(matrix.sum(axis=1)).ravel()
     return matrix.multiply((1 / np.where(sums == 0, 1, sums))[:, None].astype(sums.dtype)).tocsr()
-
-
-def _inverse(matrix: Any) -> Any:
-    """The inverse of a symmetric positive definite matrix, in its place."""
-    from scipy.linalg.lapack import get_lapack_funcs
-
-    factor, invert = get_lapack_funcs(("potrf", "potri"), (matrix,))
-    # the transpose of a symmetric matrix in C order is the same in LAPACK's order
-    half, failed = factor(matrix.T, lower=True, overwrite_a=True)
-    if not failed:
-        half, failed = invert(half, lower=True, overwrite_c=True)
-    if failed:
-        raise ValueError("SLIST's matrix could not be inverted; a larger penalty helps.")
-    for start in range(0, len(half), ROWS):  # LAPACK fills one half
-        stop = start + ROWS
-        half[start:stop, stop:] = half[stop:, start:stop].T
-        square = half[start:stop, start:stop]
-        square[:] = np.tril(square) + np.tril(square, -1).T
-    return half.T

@@ -16,7 +16,7 @@ https://doi.org/10.1609/aaai.v33i01.3301346
 Where the equations are
 -----------------------
 The matrix A: :func:`proxysr.models.session_graphs.adjacency`; 1-5: :meth:`SRGNN.propagate`;
-6-7: :meth:`SRGNN.read_out`; 8-10: :class:`proxysr.models.softmax.SoftmaxModel`.
+6-7: :meth:`SRGNN.encode_whole`; 8-10: :class:`proxysr.models.softmax.SoftmaxModel`.
 
 Differences from the paper
 --------------------------
@@ -42,7 +42,7 @@ from torch import Tensor, nn
 from proxysr.config import Count
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD
-from proxysr.models.session_graphs import adjacency, at_clicks_of, session_graphs
+from proxysr.models.session_graphs import adjacency, session_graphs
 from proxysr.models.softmax import Embed, PrefixModel, SoftmaxConfig
 
 
@@ -54,13 +54,7 @@ class SRGNNConfig(SoftmaxConfig):
 
 
 class SRGNN(PrefixModel):
-    """The model; see the module's docstring.
-
-    Parameters
-    ----------
-    n_items : int
-    config : SRGNNConfig, optional
-    """
+    """The model; see the module's docstring."""
 
     Config = SRGNNConfig
     config: SRGNNConfig
@@ -96,26 +90,15 @@ class SRGNN(PrefixModel):
         candidate = torch.tanh(self.w_o(messages) + self.u_o(reset * states))
         return (1 - update) * states + update * candidate
 
-    def read_out(self, clicks: Tensor, is_click: Tensor) -> Tensor:
-        """Equations 6-7: the session's vector (B, D).
-
-        Parameters
-        ----------
-        clicks : (B, L, D)
-            Vectors of the clicks' nodes.
-        is_click : bool (B, L)
-            False at the padding.
-        """
-        latest = clicks[:, -1]
-        attention = self.q(torch.sigmoid(self.w1(latest)[:, None] + self.w2(clicks)))
-        whole = (attention * is_click[:, :, None] * clicks).sum(dim=1)
-        return self.w3(torch.cat([latest, whole], dim=1))  # type: ignore[no-any-return]
-
     def encode_whole(self, batch: SessionBatch, embed: Embed) -> Tensor:
         """Vectors (B, D); see :meth:`PrefixModel.encode_whole`."""
         graphs = session_graphs(batch.items, self.items.dtype)
         incoming, outgoing = adjacency(graphs.counts)
-        states = embed(graphs.nodes)
+        h = embed(graphs.nodes)
         for _ in range(self.config.n_steps):
-            states = self.propagate(states, incoming, outgoing)
-        return self.read_out(at_clicks_of(states, graphs.alias), batch.items != PAD)
+            h = self.propagate(h, incoming, outgoing)
+        h = graphs.at_clicks(h)  # (B, L, D)
+        latest, is_click = h[:, -1], (batch.items != PAD)[:, :, None]
+        attention = self.q(torch.sigmoid(self.w1(latest)[:, None] + self.w2(h)))  # equation 6
+        whole = (attention * is_click * h).sum(dim=1)
+        return self.w3(torch.cat([latest, whole], dim=1))  # type: ignore[no-any-return]

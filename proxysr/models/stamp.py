@@ -61,13 +61,7 @@ class STAMPConfig(SoftmaxConfig):
 
 
 class STAMP(PrefixModel):
-    """The model; see the module's docstring.
-
-    Parameters
-    ----------
-    n_items : int
-    config : STAMPConfig, optional
-    """
+    """The model; see the module's docstring."""
 
     Config = STAMPConfig
     config: STAMPConfig

@@ -44,7 +44,7 @@ from torch import Tensor
 from proxysr.config import Positive
 from proxysr.data.batches import ages
 from proxysr.data.sessions import Sessions
-from proxysr.models.counting import lists_of, portions
+from proxysr.models.counting import add_lists
 from proxysr.models.neighbours import NeighbourConfig, NeighbourModel, Neighbours
 
 
@@ -61,11 +61,6 @@ class STANConfig(NeighbourConfig):
 
 class STAN(NeighbourModel):
     """The model; see the module's docstring.
-
-    Parameters
-    ----------
-    n_items : int
-    config : STANConfig, optional
 
     Attributes
     ----------
@@ -105,22 +100,18 @@ class STAN(NeighbourModel):
 
     def add_items(self, scores: Tensor, neighbours: Neighbours, lengths: Tensor) -> None:
         """Add a neighbour's similarity, weighed by place, to each of its items."""
-        largest = neighbours.similarity.new_full((len(scores),), -torch.inf)
-        largest.scatter_reduce_(0, neighbours.row, neighbours.similarity, "amax")
-        similarity = torch.exp(neighbours.similarity - largest[neighbours.row])
-        similarity = similarity * self.neighbour_weights(neighbours)
-        flat, width = scores.view(-1), scores.shape[1]
-        sizes = self.session_offsets[neighbours.session + 1] - self.session_offsets[
-            neighbours.session
-        ]  # fmt: skip
-        for some in portions(sizes):
-            part = neighbours.at(torch.arange(some.start, some.stop, device=scores.device))
-            owner, entry = lists_of(part.session, self.session_offsets)
-            distance = (self.session_places[entry] - part.place[owner]).abs()
+        row, session, log_similarity, _, place = neighbours
+        largest = log_similarity.new_full((len(scores),), -torch.inf)
+        largest.scatter_reduce_(0, row, log_similarity, "amax")
+        similarity = torch.exp(log_similarity - largest[row]) * self.neighbour_weights(neighbours)
+
+        def item_worth(owner: Tensor, entry: Tensor) -> Tensor:
+            distance = (self.session_places[entry] - place[owner]).abs()
             near = torch.exp(-distance / self.config.lambda_item)
-            items = self.session_items[entry]
-            values = similarity[some][owner] * near * self.item_weights(items)
-            flat.index_add_(0, part.row[owner] * width + items, values)
+            return near * self.item_weights(self.session_items[entry])
+
+        lists = self.session_offsets, self.session_items
+        add_lists(scores, row, session, similarity, *lists, item_worth)
 
     def neighbour_weights(self, neighbours: Neighbours) -> Tensor | float:
         """What else weighs a neighbour, (n,) or one number: nothing."""

@@ -50,13 +50,7 @@ class VSKNNConfig(NeighbourConfig):
 
 
 class VSKNN(NeighbourModel):
-    """The model; see the module's docstring.
-
-    Parameters
-    ----------
-    n_items : int
-    config : VSKNNConfig, optional
-    """
+    """The model; see the module's docstring."""
 
     Config = VSKNNConfig
     config: VSKNNConfig

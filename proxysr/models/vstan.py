@@ -51,11 +51,6 @@ class VSTANConfig(STANConfig):
 class VSTAN(STAN):
     """The model; see the module's docstring.
 
-    Parameters
-    ----------
-    n_items : int
-    config : VSTANConfig, optional
-
     Attributes
     ----------
     idf : (V,)

@@ -1,6 +1,6 @@
 """Run the numbered notebooks, each in a process of its own, and write them as pages."""
 
-from proxysr.lazy import lazy_attributes
+from proxysr import lazy_attributes
 
 __getattr__, __dir__, __all__ = lazy_attributes(
     __name__,

@@ -15,7 +15,8 @@ from proxysr.data.sessions import SessionSplit, Task, check_task
 from proxysr.models import MODELS, learns, model_class
 from proxysr.notebooks.inputs import run_folder
 from proxysr.presets import PRESETS, preset
-from proxysr.runs import RunDir, evaluate_run, train_run
+from proxysr.run import RunDir
+from proxysr.running import evaluate_run, train_run
 from proxysr.training import FOR_COUNTING, TrainConfig
 
 

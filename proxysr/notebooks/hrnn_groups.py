@@ -19,7 +19,7 @@ from proxysr.data.groups import dealt_out, grouped
 from proxysr.data.sessions import PARTS, Sessions, SessionSplit
 from proxysr.models.hrnn import settings_text
 from proxysr.notebooks.comparison import Variant, train_variants
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 
 NO_USER = "HRNN no user"
 TRUE_USER = "HRNN ground-truth user"

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from proxysr.files import read_object, replacing
-from proxysr.notebooks.pages import title_of
+from proxysr.files import read_json, read_object, replacing
 
 STYLE = """
 body { font: 16px/1.5 Helvetica, Arial, sans-serif; color: #222; max-width: 1100px;
@@ -104,3 +103,12 @@ def _card(about: dict[str, Any], folder: Path, base: Path) -> str:
         f'<figure>{shown}<figcaption><a href="{page}">{title}</a>'
         f"<code>{command}</code></figcaption></figure>"
     )
+
+
+def title_of(notebook: Path) -> str:
+    """The first heading of a notebook, else its name."""
+    for cell in read_json(notebook)["cells"] if notebook.is_file() else []:
+        heading = re.search(r"^#+ +(.+)$", "".join(cell["source"]), flags=re.MULTILINE)
+        if cell["cell_type"] == "markdown" and heading:
+            return heading[1].strip()
+    return notebook.stem

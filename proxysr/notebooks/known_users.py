@@ -15,7 +15,7 @@ from proxysr.data.known import with_known_users
 from proxysr.data.sessions import SessionSplit
 from proxysr.notebooks.comparison import Variant, train_variants
 from proxysr.presets import preset
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 
 
 def data_of_shares(

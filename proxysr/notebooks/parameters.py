@@ -1,7 +1,8 @@
 """Parameters of notebooks: what they have, and values that fit (papermill itself only warns).
 
 Values are a mapping of names. A value under a parameter's name goes to every notebook that has
-it. A mapping under a notebook's name is its section: values for it alone, which win.
+it. A mapping under a notebook's name is its section: values for it alone, which win. They come from
+files: the reader's own, and those that come with proxysr, by name.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from proxysr.config import ConfigError, coerce, require, unknown
+from proxysr.config import ConfigError, coerce, nearest, require, unknown
+from proxysr.files import read_yaml
 
+FILES = Path(__file__).parent / "parameter_files"
 TYPES: dict[str, type] = {"int": int, "float": float, "bool": bool, "str": str}
 Params = Mapping[str, Any]
 
@@ -21,8 +24,8 @@ def parameters_of(notebook: Path) -> dict[str, dict[str, Any]]:
     """Name to ``inferred_type_name``, ``default`` (source text) and ``help`` of each parameter."""
     import papermill
 
-    found: dict[str, dict[str, Any]] = papermill.inspect_notebook(str(notebook))
-    return found
+    parameters: dict[str, dict[str, Any]] = papermill.inspect_notebook(str(notebook))
+    return parameters
 
 
 def sections_of(params: Params) -> dict[str, Params]:
@@ -32,13 +35,11 @@ def sections_of(params: Params) -> dict[str, Params]:
 
 def overridden(params: Params, by: Params) -> dict[str, Any]:
     """``params`` with other values, which win over sections, too."""
-    left = {
-        name: {key: value[key] for key in value if key not in by}
-        if isinstance(value, Mapping)
-        else value
-        for name, value in params.items()
+    sections = {
+        name: {key: section[key] for key in section if key not in by}
+        for name, section in sections_of(params).items()
     }
-    return left | dict(by)
+    return {**params, **sections, **by}
 
 
 def fitting(
@@ -87,3 +88,57 @@ def _typed(value: Any, declared: Params) -> Any:
     if kind is None:
         kind = type(ast.literal_eval(declared["default"]))
     return coerce(value, kind, name) if kind in TYPES.values() else value
+
+
+def shipped() -> dict[str, Path]:
+    """The parameter files that come with proxysr, by name."""
+    return {path.stem: path for path in sorted(FILES.glob("*.yaml"))}
+
+
+def about(path: Path) -> str:
+    """What a shipped file is for: its first line, a comment."""
+    return path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+
+
+def read_params(source: str | Path) -> dict[str, Any]:
+    """Parameters and values, and sections with those of one notebook.
+
+    Parameters
+    ----------
+    source : str or Path
+        A YAML or JSON file, or the name of one that comes with proxysr.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither a file nor a known name, or holds something else.
+    ValueError
+        If the file cannot be read as such.
+    """
+    import yaml
+
+    path = shipped().get(str(source), Path(source))
+    if not path.is_file():
+        raise ConfigError(
+            f"{source} is no file, and no parameters of that name come with proxysr."
+            f"{nearest(str(source), shipped())} Known: {', '.join(shipped())}."
+        )
+    values = read_yaml(path)
+    repeated = _repeated(yaml.compose(path.read_text(encoding="utf-8")))
+    levels = [values] + [own for own in getattr(values, "values", list)() if isinstance(own, dict)]
+    require(
+        all(isinstance(level, dict) and all(isinstance(n, str) for n in level) for level in levels),
+        f"{path} holds no parameters: NAME: VALUE, one a line, or a JSON object.",
+    )
+    require(
+        not repeated, f"{path} names {', '.join(repeated)} twice in one place; one would be lost."
+    )
+    return dict(values)
+
+
+def _repeated(node: Any) -> list[str]:
+    """Names that a mapping of YAML, or one in it, has twice: the reader would keep the last."""
+    pairs = node.value if node is not None and node.id == "mapping" else []
+    names = [str(key.value) for key, _ in pairs]
+    deeper = [name for _, value in pairs for name in _repeated(value)]
+    return sorted({name for name in names if names.count(name) > 1}) + deeper

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -13,17 +16,19 @@ from typing import Any, NamedTuple
 
 from tqdm.auto import tqdm
 
-from proxysr import paths
+from proxysr import __version__, paths
 from proxysr.config import ConfigError, require, unknown
 from proxysr.files import read_json, write_json
-from proxysr.leftovers import remove, scratch_folder
-from proxysr.notebooks.durations import left, said_seconds
 from proxysr.notebooks.index import Page, write_index
-from proxysr.notebooks.marks import mark_of, read_mark
 from proxysr.notebooks.parameters import fitting
+from proxysr.notebooks.worker import MARK
+from proxysr.processes import remove, scratch_folder
 
 PATIENCE = 20.0
 """Most seconds that a notebook's process takes to end when asked to."""
+DURATION = re.compile(r"\b[Tt]akes\s+about\s+(an?|half\s+an?|\d+)\s+(second|minute|hour)s?\b")
+UNITS = {"second": 1, "minute": 60, "hour": 3600}
+NUMBERS = {"a": 1.0, "an": 1.0, "half a": 0.5, "half an": 0.5}
 
 
 class NotebookError(ValueError):
@@ -79,159 +84,50 @@ def run_notebooks(
     require(jobs >= 1, f"jobs is at least 1; received {jobs}.")
     out = Path(out).resolve()
     chosen = chosen_notebooks(names)
-    others = [path.stem for path in chosen_notebooks(None)]
-    values = fitting(chosen, params or {}, others)
+    values = fitting(chosen, params or {}, [path.stem for path in chosen_notebooks(None)])
     out.mkdir(parents=True, exist_ok=True)
     work = scratch_folder()
     order = [
-        _job(source, values[source], out, work / str(number), progress and jobs == 1)
+        _Job.of(source, values[source], out, work / str(number), progress and jobs == 1)
         for number, source in enumerate(chosen)  # a short name: sockets have a longest one
     ]
     waiting = [job for job in order if not (resume and job.is_done())]
-    done = {job.source: job.kept() for job in order if job not in waiting}
+    pages = {job.source: _page_of(job.target) for job in order if job not in waiting}
     running: list[tuple[_Job, subprocess.Popen[bytes]]] = []
-    said = [None if values[job.source] else said_seconds(job.source) for job in waiting]
+    durations = [None if values[job.source] else stated_seconds(job.source) for job in waiting]
     n, started = len(waiting), time.perf_counter()
     try:
-        with tqdm(total=len(waiting), desc="notebooks", disable=not progress or jobs == 1) as bar:
+        with tqdm(total=n, desc="notebooks", disable=not progress or jobs == 1) as bar:
             while waiting or running:
                 while waiting and len(running) < jobs:
                     if progress:
                         n_done = n - len(waiting) - len(running)
-                        time_left = left(said, n_done, time.perf_counter() - started, jobs)
+                        left = time_left(durations, n_done, time.perf_counter() - started, jobs)
                         place = f"{n - len(waiting) + 1} of {n}"
-                        tqdm.write(f"{place}: {waiting[0].source.stem}; {time_left}", sys.stderr)
+                        tqdm.write(f"{place}: {waiting[0].source.stem}; {left}", sys.stderr)
                     job = waiting.pop(0)
                     running.append((job, job.start(out / "figures")))
                 time.sleep(0.1)
                 for job, process in [pair for pair in running if pair[1].poll() is not None]:
                     running.remove((job, process))
-                    done[job.source] = job.finished(process.returncode)
+                    pages[job.source] = job.finished(process.returncode)
                     bar.update()
     finally:
         for _, process in running:
             process.terminate()
         for _, process in running:
-            _wait(process)
+            try:
+                process.wait(PATIENCE)  # it ends its kernel and itself
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
         remove(work)
-    pages = [done[job.source] for job in order]
-    index = write_index(
-        out, sorted([*pages, *_earlier(out, chosen)], key=lambda p: p.notebook.stem)
-    )
-    problems = [page.problem for page in pages if page.problem is not None]
-    if problems:
+    everything = [*pages.values(), *_earlier(out, chosen)]
+    index = write_index(out, sorted(everything, key=lambda page: page.notebook.stem))
+    ordered = [pages[job.source] for job in order]
+    if problems := [page.problem for page in ordered if page.problem is not None]:
         raise NotebookError("\n".join(problems))
-    return [*(page.page for page in pages), index]
-
-
-def _wait(process: subprocess.Popen[bytes]) -> None:
-    """Wait until a process that was asked to end has ended its kernel and itself."""
-    try:
-        process.wait(PATIENCE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-class _Job(NamedTuple):
-    source: Path
-    target: Path
-    page: Path
-    file: Path
-    result: Path
-    log: Path
-    mark: dict[str, Any]
-    command: str
-    progress: bool
-
-    def is_done(self) -> bool:
-        """Whether the target is what executing the source would give, with its page."""
-        mark = read_mark(self.target)
-        return mark is not None and mark | self.mark == mark and self.page.is_file()
-
-    def kept(self) -> Page:
-        return _page_of(self.target, self.page)
-
-    def start(self, figures: Path) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "proxysr.notebooks.worker", str(self.file)]
-        for path in (self.target, self.page):  # an old one must not pass for a new one
-            path.unlink(missing_ok=True)
-        environment = os.environ | {
-            "PROXYSR_FIGURES": str(figures),
-            "PROXYSR_COMMAND": self.command,
-            "PLOTLY_RENDERER": "plotly_mimetype",  # figures as data; pages bring the script
-            "JUPYTER_RUNTIME_DIR": str(self.file.parent),
-            "JUPYTER_PREFER_ENV_PATH": "1",
-            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-            "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "2000"),
-        }
-        with self.log.open("wb") as log:
-            errors = None if self.progress else log
-            return subprocess.Popen(command, env=environment, stdout=log, stderr=errors)
-
-    def finished(self, code: int) -> Page:
-        if not self.result.is_file():
-            lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            last = f" Its last words: {lines[-1]}" if lines else ""
-            message = f"{self.source.name} broke off (exit code {code}).{last}"
-            return Page(self.source, self.page, 0.0, message, self.command)
-        result = read_json(self.result)
-        problem = self._told(result["problem"])
-        return Page(self.source, self.page, result["seconds"], problem, self.command)
-
-    def _told(self, problem: dict[str, Any] | None) -> str | None:
-        if problem is None:
-            return None
-        code = [line for line in problem["source"].splitlines() if line.strip()]
-        return (
-            f"{self.source.name} failed in cell [{problem['cell']}] "
-            f"`{code[0].strip() if code else ''}`: {problem['error']}: {problem['message']} "
-            f"(with its traceback in {self.target})"
-        )
-
-
-def _job(source: Path, values: dict[str, Any], out: Path, folder: Path, progress: bool) -> _Job:
-    folder.mkdir()
-    filled = {
-        name: paths.placed(value) if isinstance(value, str) else value
-        for name, value in values.items()
-    }
-    command = _command(source.stem, values)
-    job = _Job(
-        source=source,
-        target=out / source.name,
-        page=out / f"{source.stem}.html",
-        file=folder / "job.json",
-        result=folder / "result.json",
-        log=folder / "log",
-        mark=mark_of(source, filled) | {"command": command},
-        command=command,
-        progress=progress,
-    )
-    content = {name: str(getattr(job, name)) for name in ("source", "target", "page", "result")}
-    write_json(job.file, content | {"mark": job.mark, "parameters": filled, "progress": progress})
-    return job
-
-
-def _page_of(executed: Path, page: Path) -> Page:
-    """A notebook that was executed before, as its mark tells."""
-    mark = read_mark(executed) or {}
-    return Page(executed, page, mark["seconds"], None, mark["command"])
-
-
-def _earlier(out: Path, chosen: Sequence[Path]) -> list[Page]:
-    """What ``out`` has of other notebooks, executed completely."""
-    names = {source.name for source in chosen}
-    found = [path for path in out.glob("*.ipynb") if path.name not in names and read_mark(path)]
-    return [_page_of(path, path.with_suffix(".html")) for path in found]
-
-
-def _command(name: str, values: Mapping[str, Any]) -> str:
-    """The command that runs the notebook with these values."""
-    words = ["proxysr", "notebooks", name]
-    if values:
-        words += ["--set", *(f"{parameter}={value}" for parameter, value in values.items())]
-    return shlex.join(words)
+    return [*(page.page for page in ordered), index]
 
 
 def chosen_notebooks(names: Sequence[str] | None) -> list[Path]:
@@ -247,3 +143,158 @@ def chosen_notebooks(names: Sequence[str] | None) -> list[Path]:
     for stem in stems:
         require(stem in known, unknown(stem, known, "notebook"))
     return [known[stem] for stem in dict.fromkeys(stems)]
+
+
+class _Job(NamedTuple):
+    """A notebook to execute: its source, what is made of it, and files to talk to its process."""
+
+    source: Path
+    target: Path
+    page: Path
+    folder: Path
+    mark: dict[str, Any]
+    progress: bool
+
+    @classmethod
+    def of(
+        cls, source: Path, values: dict[str, Any], out: Path, folder: Path, progress: bool
+    ) -> _Job:
+        filled = {
+            name: paths.placed(value) if isinstance(value, str) else value
+            for name, value in values.items()
+        }
+        words = ["proxysr", "notebooks", source.stem, *(["--set"] if values else [])]
+        command = shlex.join([*words, *(f"{name}={value}" for name, value in values.items())])
+        mark = mark_of(source, filled) | {"command": command}
+        page = out / f"{source.stem}.html"
+        return cls(source, out / source.name, page, folder, mark, progress)
+
+    def is_done(self) -> bool:
+        """Whether the target is what executing the source would give, with its page."""
+        mark = read_mark(self.target)
+        return mark is not None and mark | self.mark == mark and self.page.is_file()
+
+    def start(self, figures: Path) -> subprocess.Popen[bytes]:
+        self.folder.mkdir()
+        content = {
+            "source": str(self.source),
+            "target": str(self.target),
+            "page": str(self.page),
+            "result": str(self.folder / "result.json"),
+            "mark": self.mark,
+            "parameters": self.mark["parameters"],
+            "progress": self.progress,
+        }
+        write_json(self.folder / "job.json", content)
+        for path in (self.target, self.page):  # an old one must not pass for a new one
+            path.unlink(missing_ok=True)
+        environment = os.environ | {
+            "PROXYSR_FIGURES": str(figures),
+            "PROXYSR_COMMAND": self.mark["command"],
+            "PLOTLY_RENDERER": "plotly_mimetype",  # figures as data; pages bring the script
+            "JUPYTER_RUNTIME_DIR": str(self.folder),
+            "JUPYTER_PREFER_ENV_PATH": "1",
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+            "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "2000"),
+        }
+        words = [sys.executable, "-m", "proxysr.notebooks.worker", str(self.folder / "job.json")]
+        with (self.folder / "log").open("wb") as log:
+            errors = None if self.progress else log
+            return subprocess.Popen(words, env=environment, stdout=log, stderr=errors)
+
+    def finished(self, code: int) -> Page:
+        """What came of it."""
+        command = self.mark["command"]
+        if not (self.folder / "result.json").is_file():
+            log = (self.folder / "log").read_text(encoding="utf-8", errors="replace")
+            lines = log.strip().splitlines()
+            last = f" Its last words: {lines[-1]}" if lines else ""
+            message = f"{self.source.name} broke off (exit code {code}).{last}"
+            return Page(self.source, self.page, 0.0, message, command)
+        result = read_json(self.folder / "result.json")
+        message = None
+        if problem := result["problem"]:
+            code_lines = [line.strip() for line in problem["source"].splitlines() if line.strip()]
+            message = (
+                f"{self.source.name} failed in cell [{problem['cell']}] "
+                f"`{code_lines[0] if code_lines else ''}`: {problem['error']}: "
+                f"{problem['message']} (with its traceback in {self.target})"
+            )
+        return Page(self.source, self.page, result["seconds"], message, command)
+
+
+# -- what was executed before ----------------------------------------------------------------------
+
+
+def mark_of(source: Path, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What an execution depends on: the cells of ``source``, parameters, version of proxysr."""
+    cells = [(cell["cell_type"], "".join(cell["source"])) for cell in read_json(source)["cells"]]
+    digest = hashlib.sha256(json.dumps(cells).encode()).hexdigest()
+    return {"version": __version__, "cells": digest, "parameters": dict(values)}
+
+
+def read_mark(executed: Path) -> dict[str, Any] | None:
+    """How an executed notebook says that it was made; None if it was not executed completely."""
+    keys = {"version", "cells", "parameters", "command", "seconds"}
+    try:
+        mark = read_json(executed)["metadata"][MARK]
+    except (OSError, ValueError, KeyError, TypeError):  # papermill's own writing may be cut off
+        return None
+    return mark if isinstance(mark, dict) and keys <= {*mark} else None
+
+
+def _page_of(executed: Path) -> Page:
+    mark = read_mark(executed) or {}
+    return Page(executed, executed.with_suffix(".html"), mark["seconds"], None, mark["command"])
+
+
+def _earlier(out: Path, chosen: Sequence[Path]) -> list[Page]:
+    """What ``out`` has of other notebooks, executed completely."""
+    names = {source.name for source in chosen}
+    others = [path for path in out.glob("*.ipynb") if path.name not in names]
+    return [_page_of(path) for path in others if read_mark(path)]
+
+
+# -- how long it takes -----------------------------------------------------------------------------
+
+
+def stated_seconds(notebook: Path) -> float | None:
+    """Seconds that a notebook says to take with its default parameters; None if it does not."""
+    first = next(iter(read_json(notebook)["cells"]), {"source": ""})
+    match = DURATION.search(" ".join("".join(first["source"]).split()))
+    return (NUMBERS.get(match[1]) or float(match[1])) * UNITS[match[2]] if match else None
+
+
+def time_left(durations: Sequence[float | None], n_done: int, elapsed: float, jobs: int = 1) -> str:
+    """The time that is left in words, corrected by how long the first notebooks took.
+
+    Parameters
+    ----------
+    durations : sequence of float or None
+        Seconds of each notebook, in the order in which they run; None where it is not known.
+    n_done : int
+        How many of them have ended.
+    elapsed : float
+        Seconds since the first one began.
+    jobs : int
+        How many run at the same time.
+
+    >>> time_left([60, 60, 120], n_done=0, elapsed=0)
+    'about 4 minutes left'
+    >>> time_left([60, 60, 120], n_done=2, elapsed=4500)
+    'about 1.2 hours left'
+    >>> time_left([60, None], n_done=0, elapsed=0)
+    'how long is not known with these parameters'
+    """
+    known = [seconds for seconds in durations if seconds is not None]
+    if len(known) < len(durations):
+        return "how long is not known with these parameters"
+    done = sum(known[:n_done])
+    seconds = sum(known[n_done:]) * (elapsed / done if done else 1 / min(jobs, len(known)))
+    if seconds >= 3600:
+        n, unit = f"{seconds / 3600:.1f}".removesuffix(".0"), "hour"
+    elif seconds >= 60:
+        n, unit = f"{seconds / 60:.0f}", "minute"
+    else:
+        n, unit = f"{max(10 * round(seconds / 10), 10)}", "second"
+    return f"about {n} {unit}{'' if n == '1' else 's'} left"

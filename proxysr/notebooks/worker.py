@@ -1,7 +1,8 @@
 """One notebook in a process of its own: ``python -m proxysr.notebooks.worker JOB.json``.
 
 The job names ``source``, ``target``, ``page``, ``mark``, ``parameters``, ``progress`` and
-``result``; the result tells what happened. A notebook that ends well gets the mark.
+``result``; the result says what happened. A notebook that ends well gets the mark, and every one is
+written as a page that opens offline.
 """
 
 from __future__ import annotations
@@ -9,35 +10,36 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from proxysr.files import explained, read_json, write_json
-from proxysr.stopping import end_with_parent, ending_on_sigterm
+from proxysr.disk import explained
+from proxysr.files import read_json, replacing, write_json
+from proxysr.notebooks.index import title_of
+from proxysr.processes import end_with_parent, ending_on_sigterm
 from proxysr.text import visible
+
+MARK = "proxysr"
+"""Where the metadata of an executed notebook say how it was made."""
+PLOTLY = "application/vnd.plotly.v1+json"
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def main(job_file: str) -> None:
-    """Execute the notebook of a job, write its page, and tell the result."""
+    """Execute the notebook of a job, write its page, and leave the result."""
     job = read_json(Path(job_file))
+    target = Path(job["target"])
     try:
-        _run(job)
+        started = time.perf_counter()
+        problem = execute(job)
+        seconds = round(time.perf_counter() - started, 1)
+        if target.is_file():
+            clean(target, None if problem else job["mark"] | {"seconds": seconds})
+            write_page(target, Path(job["page"]))
+        write_json(Path(job["result"]), {"problem": problem, "seconds": seconds})
     except OSError as error:  # a disk that is full, and no fault of the notebook
-        sys.exit(visible(str(explained(error, Path(job["target"])) or error)))
-
-
-def _run(job: dict[str, Any]) -> None:
-    started = time.perf_counter()
-    problem = execute(job)
-    seconds = round(time.perf_counter() - started, 1)
-    if Path(job["target"]).is_file():
-        from proxysr.notebooks.marks import finish
-        from proxysr.notebooks.pages import write_page
-
-        done = job["mark"] | {"seconds": seconds}
-        finish(Path(job["target"]), done if problem is None else None)
-        write_page(Path(job["target"]), Path(job["page"]))
-    write_json(Path(job["result"]), {"problem": problem, "seconds": seconds})
+        sys.exit(visible(str(explained(error, target) or error)))
 
 
 def execute(job: dict[str, Any]) -> dict[str, Any] | None:
@@ -71,6 +73,57 @@ def execute(job: dict[str, Any]) -> dict[str, Any] | None:
             "message": error.evalue,
         }
     return None
+
+
+def clean(executed: Path, mark: Mapping[str, Any] | None) -> None:
+    """Drop what shows nothing without its kernel, such as progress bars, and leave the mark.
+
+    Of a cell's own value, its text stays.
+    """
+    import nbformat
+
+    content = nbformat.read(executed, as_version=4)
+    content.metadata.pop("widgets", None)
+    if mark is not None:
+        content.metadata[MARK] = dict(mark)
+    for cell in content.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [
+                out for out in cell.outputs
+                if WIDGET not in out.get("data", {}) or out.output_type == "execute_result"
+            ]  # fmt: skip
+            for out in cell.outputs:
+                out.get("data", {}).pop(WIDGET, None)
+    with replacing(executed) as temporary:
+        nbformat.write(content, temporary)
+
+
+def write_page(notebook: Path, page: Path) -> None:
+    """Write an executed notebook as one HTML file without outside requests.
+
+    Figures are kept in the notebook as data alone; in the page they come alive with
+    one copy of plotly's script.
+    """
+    import nbformat
+    import plotly.graph_objects as go
+    from nbconvert import HTMLExporter
+
+    content = nbformat.read(notebook, as_version=4)
+    script = True
+    for cell in content.cells:
+        for output in cell.get("outputs", []):
+            if PLOTLY in output.get("data", {}):
+                figure = go.Figure(output.data[PLOTLY]["data"], output.data[PLOTLY]["layout"])
+                output.data = {
+                    "text/html": figure.to_html(full_html=False, include_plotlyjs=script)
+                }
+                script = False
+    exporter = HTMLExporter(embed_images=True)
+    exporter.mathjax_url = ""  # it would be fetched from elsewhere
+    exporter.require_js_url = ""
+    body, _ = exporter.from_notebook_node(content, {"metadata": {"name": title_of(notebook)}})
+    with replacing(page) as temporary:
+        temporary.write_text(body, encoding="utf-8")
 
 
 if __name__ == "__main__":

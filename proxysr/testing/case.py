@@ -31,6 +31,11 @@ class Case:
     min_recall: float = 0.85
     train: TrainConfig = TRAIN
 
+    @property
+    def n_candidates(self) -> int:
+        """Among how many recommended items it should find the target; a cycle has ten."""
+        return 10 if self.finds == "cycle" else 5
+
     def build(self, seed: int = 0) -> SessionModel:
         """The model as it starts, in training mode; the caller's random state stays."""
         with torch.random.fork_rng(devices=[]):
@@ -66,9 +71,9 @@ def expect(ok: object, received: str) -> None:
 
 
 def same(
-    found: Tensor, wanted: Tensor, what: str, *, rtol: float = 1e-5, atol: float = 1e-6
+    received: Tensor, expected: Tensor, what: str, *, rtol: float = 1e-5, atol: float = 1e-6
 ) -> None:
     """Raise ``AssertionError`` unless two tensors are the same but for rounding."""
     torch.testing.assert_close(
-        found, wanted, rtol=rtol, atol=atol, msg=lambda m: f"{what}: {' '.join(m.split())}"
+        received, expected, rtol=rtol, atol=atol, msg=lambda m: f"{what}: {' '.join(m.split())}"
     )

@@ -39,8 +39,8 @@ def split_of(train: Sessions, valid: Sessions, test: Sessions) -> SessionSplit:
 
 def planted_split(*, shuffled: bool = False) -> SessionSplit:
     """A split to learn the order from, or to find nothing in."""
-    test = cycles(150, seed=3, shuffled=shuffled)
-    return split_of(cycles(600, seed=1, shuffled=shuffled), cycles(80, seed=2), test)
+    test = cycles(80, seed=3, shuffled=shuffled)
+    return split_of(cycles(600, seed=1, shuffled=shuffled), cycles(20, seed=2), test)
 
 
 _walks = cycles(32, seed=2)

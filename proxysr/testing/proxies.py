@@ -33,10 +33,13 @@ def disturbed(case: Case, seed: int = 0) -> tuple[ProxyModel, SessionBatch]:
     return model.double().eval(), batch_of(SESSIONS)
 
 
-def close(found: Tensor, wanted: Tensor, what: str = "found, beside wanted") -> None:
+def close(received: Tensor, expected: Tensor, what: str = "received, beside expected") -> None:
     """The same in double precision."""
-    expect(found.shape == wanted.shape, f"{what}: {(*found.shape,)} beside {(*wanted.shape,)}")
-    same(found, wanted, what, rtol=1e-9, atol=1e-9)
+    expect(
+        received.shape == expected.shape,
+        f"{what}: {(*received.shape,)} beside {(*expected.shape,)}",
+    )
+    same(received, expected, what, rtol=1e-9, atol=1e-9)
 
 
 def traces_have_their_shapes(case: Case) -> None:
@@ -49,8 +52,8 @@ def traces_have_their_shapes(case: Case) -> None:
         "short_term": trace.proxy.shape,
     }  # fmt: skip
     for name, shape in shapes.items():
-        found = getattr(trace, name).shape
-        expect(found == shape, f"{name} {(*found,)} in place of {(*shape,)}")
+        received = getattr(trace, name).shape
+        expect(received == shape, f"{name} {(*received,)} in place of {(*shape,)}")
     expect(len(model.proxy_vectors()) == k > 1, f"{len(model.proxy_vectors())} proxies, K = {k}")
     expect(len(model.items) == N_ITEMS + 1, f"{len(model.items)} rows of items")
     expect("temperature" in dict(model.named_buffers()), "no buffer named temperature")
@@ -84,11 +87,11 @@ def weights_are_the_softmax_at_the_temperature(case: Case) -> None:
     before, softer = model.score(batch), model.score(batch, temperature=20.0)
     close(model.score(batch, temperature=model.temperature), before, "its own, beside none")
     expect(not torch.allclose(before[:, 1:], softer[:, 1:]), "temperature=20.0 changes no score")
-    asked = model.trace(batch, temperature=20.0).proxy_weights
-    close(asked, torch.softmax(logits / 20, dim=1), "weights at a temperature of 20")
+    soft = model.trace(batch, temperature=20.0).proxy_weights
+    close(soft, torch.softmax(logits / 20, dim=1), "weights at a temperature of 20")
     model.temperature.fill_(20.0)
     close(model.score(batch), softer, "scores at 20 in the buffer, beside the argument")
-    close(model.weigh(batch)[1], asked, "weights at 20 in the buffer, beside the argument")
+    close(model.weigh(batch)[1], soft, "weights at 20 in the buffer, beside the argument")
 
 
 def a_forced_proxy_takes_all_weight(case: Case) -> None:
@@ -116,25 +119,25 @@ def given_weights_replace_the_models(case: Case) -> None:
     alone, last = torch.eye(k)[[k - 1] * len(own)].to(own), model.score(batch, force_proxy=k - 1)
     close(model.score(batch, force_proxy=alone), last, "all weight on one, beside its number")
     others = own.flip(0)
-    wanted = model.score(batch, force_proxy=others)
+    expected = model.score(batch, force_proxy=others)
     weights = model.trace(batch, force_proxy=others).proxy_weights
     expect(torch.equal(weights, others), "trace has other weights than those given")
-    expect(not torch.allclose(wanted[:, 1:], before[:, 1:]), "weights change no score")
-    found = model.answer(batch, force_proxy=others)
-    tiles = side_by_side(found.tiles, N_ITEMS + 1)[:, 1:]
-    close(tiles.diff(), wanted[:, 1:].diff(), "differences of scores of answer, beside score")
-    expect(torch.equal(found.choices["proxy"], others.argmax(dim=1)), "answer chooses others")
+    expect(not torch.allclose(expected[:, 1:], before[:, 1:]), "weights change no score")
+    received = model.answer(batch, force_proxy=others)
+    tiles = side_by_side(received.tiles, N_ITEMS + 1)[:, 1:]
+    close(tiles.diff(), expected[:, 1:].diff(), "differences of scores of answer, beside score")
+    expect(torch.equal(received.choices["proxy"], others.argmax(dim=1)), "answer chooses others")
 
 
 def the_path_is_what_each_prefix_is_weighed_by(case: Case) -> None:
     """path(batch) has the weights after each click, 0 at the padding."""
     model, batch = disturbed(case)
-    wanted = torch.zeros(len(SESSIONS), LONGEST, model.n_proxies).double()
+    expected = torch.zeros(len(SESSIONS), LONGEST, model.n_proxies).double()
     for row, clicks in enumerate(SESSIONS):
         for n in range(len(clicks)):
             column = LONGEST - len(clicks) + n
-            wanted[row, column] = model.weigh(batch_of([clicks[: n + 1]]))[1][0]
-    close(model.path(batch), wanted, "path, beside each prefix alone")
+            expected[row, column] = model.weigh(batch_of([clicks[: n + 1]]))[1][0]
+    close(model.path(batch), expected, "path, beside each prefix alone")
 
 
 def traces_depend_on_the_read_clicks_alone(case: Case) -> None:
@@ -145,11 +148,11 @@ def traces_depend_on_the_read_clicks_alone(case: Case) -> None:
     pairs.append((padded(batch), batch, [*range(len(SESSIONS))]))
     pairs.append((batch_of([clicks]), batch_of([clicks[-model.max_length :]]), [0]))
     for more, less, rows in pairs:
-        found, wanted = model.trace(more)._asdict(), model.trace(less)._asdict()
-        found["path"], wanted["path"] = model.path(more), model.path(less)
-        for name, value in wanted.items():
+        received, expected = model.trace(more)._asdict(), model.trace(less)._asdict()
+        received["path"], expected["path"] = model.path(more), model.path(less)
+        for name, value in expected.items():
             if value is not None:
-                other = found[name][rows]
+                other = received[name][rows]
                 if name in ("position_logits", "path"):
                     n = other.shape[1] - value.shape[1]
                     expect(not other[:, :n].any(), f"{name} of the padding is not 0")
@@ -163,11 +166,11 @@ def replaced_addends_are_those_of_the_edited_session(case: Case) -> None:
     clicks, own, items = [4, 2, 7, 30, 11], torch.arange(5), torch.arange(1, N_ITEMS + 1)
     for batch in (batch_of([clicks]), padded(batch_of([clicks]))):
         trace, n = model.trace(batch), batch.items.shape[1]
-        found = model.replaced(batch, torch.tensor(clicks))
-        expect(found.shape == (5, n, model.n_proxies), f"shape {(*found.shape,)}")
+        received = model.replaced(batch, torch.tensor(clicks))
+        expect(received.shape == (5, n, model.n_proxies), f"shape {(*received.shape,)}")
         kept = trace.position_logits[0, n - 5 :]
-        close(found[own, n - 5 + own], kept, "each click by its own item, beside the trace")
-        expect(not found[:, : n - 5].any(), "addends of the padding")
+        close(received[own, n - 5 + own], kept, "each click by its own item, beside the trace")
+        expect(not received[:, : n - 5].any(), "addends of the padding")
         others = trace.proxy_logits[0] - trace.position_logits[0, -1]
         edited = batch_of([[*clicks[:-1], item] for item in range(1, N_ITEMS + 1)])
         last = others + model.replaced(batch, items)[:, -1]
@@ -186,9 +189,9 @@ def without_proxies_none_is_forced(case: Case) -> None:
     """A variant that chooses nothing refuses force_proxy and temperature, and has no choices."""
     model, batch = disturbed(case)
     expect(model.choices(batch) == {}, "choices of a model that chooses nothing")
-    for asked in ({"force_proxy": 0}, {"temperature": 1.0}):
+    for option in ({"force_proxy": 0}, {"temperature": 1.0}):
         try:
-            model.score(batch, **asked)
+            model.score(batch, **option)
         except ConfigError:
             continue
-        expect(False, f"no ConfigError when asked for {asked}")
+        expect(False, f"no ConfigError when asked for {option}")

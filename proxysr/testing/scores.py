@@ -109,8 +109,8 @@ def saved_weights_give_the_same_scores(case: Case) -> None:
 def settings_are_kept_and_checked(case: Case) -> None:
     """Config survives JSON; super().__init__(n_items, config) refuses no items, and a dict."""
     config = case.build().config
-    found = type(config).from_dict(config.to_dict())
-    expect(found == config, f"{found} in place of {config}")
+    received = type(config).from_dict(config.to_dict())
+    expect(received == config, f"{received} in place of {config}")
     for arguments, kind in ((0,), ValueError), ((5, {"embedding_dim": 3}), TypeError):
         try:
             case.model(*arguments)

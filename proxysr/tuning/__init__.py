@@ -9,7 +9,7 @@ In a notebook::
     tried_settings(table).show()
 """
 
-from proxysr.lazy import lazy_attributes
+from proxysr import lazy_attributes
 
 __getattr__, __dir__, __all__ = lazy_attributes(
     __name__,

@@ -31,7 +31,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from proxysr.files import check_writable, read_object, replacing, write_json
 from proxysr.findings import CRITERION
-from proxysr.locks import locked
+from proxysr.processes import locked
 from proxysr.text import write_table
 from proxysr.tuning.spaces import Space, distributions
 
@@ -256,7 +256,7 @@ def trials(study_dir: str | Path, storage: str | None = None) -> pd.DataFrame:
         ``trial`` (its number); ``state``: complete, pruned (worse than the median), stopped
         (could not go on; ``stopped`` says why), running, waiting or fail; ``R@20`` on validation
         at its best epoch; ``best_epoch``; ``epochs`` so far; ``seconds`` from its latest start;
-        ``run``, a path for :class:`~proxysr.runs.RunDir`; and a column for each setting.
+        ``run``, a path for :class:`~proxysr.run.RunDir`; and a column for each setting.
     """
     return StudyDir(study_dir, storage).table()
 

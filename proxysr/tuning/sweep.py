@@ -26,8 +26,8 @@ from proxysr.config import ConfigError, Count, Settings, Whole, require
 from proxysr.data.sessions import SessionSplit
 from proxysr.findings import CRITERION
 from proxysr.models import DEFAULT
-from proxysr.runs import train_run
-from proxysr.stopping import end_with_parent, ending_on_sigterm
+from proxysr.processes import end_with_parent, ending_on_sigterm
+from proxysr.running import train_run
 from proxysr.training import TrainState
 from proxysr.tuning.spaces import Space, checked_space, default_space, split_settings
 from proxysr.tuning.study import STOPPED, Claim, StudyDir

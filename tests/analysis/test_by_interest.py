@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from proxysr.analysis.by_interest import paired_by_interest, recall_by_interest, share_of
-from proxysr.runs import RunDir, evaluate_run
+from proxysr.run import RunDir
+from proxysr.running import evaluate_run
 from tests.explorer.small import run_of
 
 

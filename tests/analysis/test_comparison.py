@@ -21,7 +21,8 @@ from proxysr.analysis.significance import CompareConfig, Contender, compare, con
 from proxysr.config import ConfigError
 from proxysr.data.sessions import SessionSplit
 from proxysr.evaluation import metrics_of
-from proxysr.runs import RunDir, evaluate_run, train_run
+from proxysr.run import RunDir
+from proxysr.running import evaluate_run, train_run
 from proxysr.training import TrainConfig
 
 QUICK = CompareConfig(metrics=("R@5", "MRR@2"), resamples=200)

@@ -15,7 +15,7 @@ from proxysr.analysis.interest_names import FILE, HandNames, name_from_items
 from proxysr.analysis.items import top_items
 from proxysr.config import ConfigError
 from proxysr.data.sessions import Sessions
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 from tests.explorer.small import run_of
 
 

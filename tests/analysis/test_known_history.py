@@ -18,7 +18,8 @@ from proxysr.data.batches import batch_of
 from proxysr.data.sessions import Sessions, SessionSplit
 from proxysr.evaluation import rank_of
 from proxysr.models import LatentProxy
-from proxysr.runs import RunDir, train_run
+from proxysr.run import RunDir
+from proxysr.running import train_run
 from proxysr.training import TrainConfig
 
 QUICK = CompareConfig(resamples=200)

@@ -14,7 +14,7 @@ from proxysr.analysis import proxies_hold as ph
 from proxysr.analysis.assignments import decisions
 from proxysr.config import ConfigError
 from proxysr.data.sessions import PARTS, Sessions, SessionSplit
-from proxysr.runs import train_run
+from proxysr.running import train_run
 from proxysr.training import TrainConfig
 
 

@@ -15,7 +15,8 @@ from proxysr.data.batches import batch_of
 from proxysr.data.sessions import Sessions
 from proxysr.evaluation import evaluate, rank_of
 from proxysr.models import ProxyModel
-from proxysr.runs import RunDir, evaluate_run, train_run
+from proxysr.run import RunDir
+from proxysr.running import evaluate_run, train_run
 from proxysr.training import TrainConfig
 from tests.contract.small import cycles, small, split_of
 

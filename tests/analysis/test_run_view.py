@@ -23,7 +23,8 @@ from proxysr.config import ConfigError
 from proxysr.data.batches import batch_of
 from proxysr.data.sessions import Sessions, SessionSplit
 from proxysr.models import GCEGNN, MeanEncoder, ProxySR
-from proxysr.runs import RunDir, train_run
+from proxysr.run import RunDir
+from proxysr.running import train_run
 from proxysr.training import TrainConfig
 
 FEW = MapConfig(perplexity=3, early_iterations=20, iterations=20)

@@ -23,7 +23,7 @@ from proxysr.analysis.significance import (
 )
 from proxysr.config import ConfigError
 from proxysr.data.sessions import SessionSplit
-from proxysr.runs import evaluate_run, train_run
+from proxysr.running import evaluate_run, train_run
 from proxysr.training import TrainConfig
 
 QUICK = CompareConfig(metrics=("R@1",), resamples=400)

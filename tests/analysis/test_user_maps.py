@@ -12,7 +12,7 @@ from proxysr.analysis.representations import representations
 from proxysr.analysis.user_maps import user_maps
 from proxysr.analysis.users import neighbour_purity
 from proxysr.data.sessions import SessionSplit
-from proxysr.runs import train_run
+from proxysr.running import train_run
 from proxysr.training import TrainConfig
 
 

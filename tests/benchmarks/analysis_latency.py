@@ -32,7 +32,7 @@ from proxysr.analysis.profiles import (
     top_items,
 )
 from proxysr.data.sessions import SessionSplit
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 
 SESSIONS, MANY, TARGETS = 50_000, 1_000_000, 5
 

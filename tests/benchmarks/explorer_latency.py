@@ -64,7 +64,6 @@ def main() -> None:
         "next": lambda i: {"row": int(sessions[i]), "after": 2},
         "what_if": lambda i: {"clicks": [*clicks[i], popular[i]]},
         "smallest": lambda i: {"clicks": clicks[i]},
-        "profile": lambda i: {"rows": some[i:]},
         "items": lambda i: {"text": view.label(popular[i])[:4]},
         "save": lambda i: {"rows": some[i:], "format": ("csv", "json", "parquet")[i % 3]},
     }

@@ -160,7 +160,7 @@ def test_7_what_if(opened: Opened) -> None:
     part = opened.part("what-if")
     part.get_by_role("button", name="Drop click 1", exact=True).click()
     part.get_by_text("would still follow").or_(part.get_by_text("would follow")).wait_for()
-    other = (int(opened.tree["sessions"]["proxy"][row]) + 1) % opened.tree["meta"]["n_proxies"]
+    other = (int(opened.tree["sessions"]["proxy"][row]) + 1) % len(opened.tree["proxies"])
     part.get_by_label("Force an interest").select_option(str(other))
     part.get_by_text("It would follow").wait_for()
     assert opened.tree["proxies"][other]["name"] in leader.inner_text()

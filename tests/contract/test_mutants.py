@@ -285,7 +285,7 @@ def test_one_report_tells_of_all_that_fails() -> None:
     said = str(caught.value)
     assert said.startswith("Broken breaks 7 of 14 promises:\n- tiles_are_the_scores: answer g")
     assert "for a number added to all scores of a row. Here: tiles less scores" in said
-    assert "- one_batch_is_overfitted: 150 steps" in said
+    assert "- one_batch_is_overfitted: Within 150 steps" in said
     assert "Here: KeyError: 'nothing here'" in said
     assert "scores_depend_on_the_session_alone" not in said
 

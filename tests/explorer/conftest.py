@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from proxysr.explorer import ProxyExplorer
 from proxysr.explorer.scene import Scene
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 from tests.explorer.small import run_of, view_of
+from tests.explorer.standin import hostile_run
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +30,9 @@ def scene(view: Any) -> Scene:
 @pytest.fixture
 def explorer(view: Any) -> ProxyExplorer:
     return ProxyExplorer(view)
+
+
+@pytest.fixture(scope="session")
+def hostile_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose titles, ids and labels are markup; not to be changed."""
+    return hostile_run(tmp_path_factory.mktemp("hostile"))

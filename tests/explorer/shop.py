@@ -13,7 +13,8 @@ from proxysr.analysis.run_view import RunView
 from proxysr.data.preparation import PrepareConfig, prepare
 from proxysr.data.synthetic import SyntheticConfig, synthetic_events
 from proxysr.explorer.scene import Scene
-from proxysr.runs import RunDir, evaluate_run, train_run
+from proxysr.run import RunDir
+from proxysr.running import evaluate_run, train_run
 from proxysr.training import TrainConfig
 
 MADE_UP = SyntheticConfig(

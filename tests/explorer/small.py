@@ -12,7 +12,8 @@ from proxysr.analysis.map_quality import MapQuality
 from proxysr.analysis.projection import MapConfig, Projection, ProjectionPair
 from proxysr.analysis.run_view import RunView
 from proxysr.data.sessions import Sessions, SessionSplit
-from proxysr.runs import RunDir, train_run
+from proxysr.run import RunDir
+from proxysr.running import train_run
 from proxysr.training import TrainConfig
 
 N_ITEMS = 48

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from proxysr.data.sessions import Sessions, SessionSplit
-from proxysr.runs import evaluate_run, train_run
+from proxysr.running import evaluate_run, train_run
 from proxysr.training import TrainConfig
 from tests.contract.small import SMALL, cycles, split_of
 

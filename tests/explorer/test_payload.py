@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,10 @@ from proxysr.data.batches import batch_of
 from proxysr.evaluation import evaluate
 from proxysr.explorer.packing import pack, unpack
 from proxysr.explorer.payload import FORMAT, TOP, VERSION, payload
-from proxysr.explorer.payload_parts import columns_of
+from proxysr.explorer.payload_interests import columns_of
 from proxysr.recommender import Recommender
-from proxysr.runs import RunDir, evaluate_run, train_run
+from proxysr.run import RunDir
+from proxysr.running import evaluate_run, train_run
 from proxysr.training import TrainConfig
 from tests.explorer.large import enlarged
 from tests.explorer.small import HOSTILE, made_up_layout, run_of, split_of, view_of
@@ -204,20 +204,11 @@ def test_interests_are_of_all_sessions(made: dict[str, Any], latent: RunView) ->
     assert made["meta"]["effective"] == pytest.approx(float((shares**-shares).prod()))
 
 
-def test_flow_is_counted(made: dict[str, Any], latent: RunView) -> None:
-    flow, sessions = made["flow"], made["sessions"]
-    assert latent.half_table is not None
-    moves = {(one, two): n for one, two, n in flow["half_to_full"]}
-    pairs = zip(latent.half_table["proxy"], latent.table["proxy"], strict=True)
-    assert moves == pd.Series(list(pairs)).value_counts().to_dict()
-    within: dict[tuple[int, int], int] = {}
-    offsets = sessions["offsets"].astype(int)
-    for row in range(len(sessions["id"])):
-        path = [k for k in sessions["path"][offsets[row] : offsets[row + 1]].tolist() if k >= 0]
-        for one, two in pairwise(path):
-            if one != two:
-                within[one, two] = within.get((one, two), 0) + 1
-    assert {(one, two): n for one, two, n in flow["within"]} == within
+def test_interests_that_came_and_went_are_told(made: dict[str, Any], latent: RunView) -> None:
+    half, full = latent.half_proxy_sizes, latent.proxy_sizes
+    assert half is not None
+    for name, before, after in (("born", half, full), ("died", full, half)):
+        assert made["flow"][name] == np.flatnonzero((before == 0) & (after > 0)).tolist()
 
 
 def test_what_the_page_tells(made: dict[str, Any], latent: RunView) -> None:
@@ -226,15 +217,14 @@ def test_what_the_page_tells(made: dict[str, Any], latent: RunView) -> None:
     assert meta["recall"]["value"] == pytest.approx(
         run.metrics()["train-unseen"]["metrics"]["R@20"]
     )
-    assert meta["fingerprint"] == run.data["fingerprint"]
     told = {group["name"]: dict(group["pairs"]) for group in meta["origin"]}
     assert told["Training"]["learning_rate"] == "0.01"
     assert told["Command"] == {"made by": "made by"}
     assert "R@20" in told["Metrics: train, next unseen item, after at least 1 click(s)"]
     assert meta["curves"]["epoch"] == list(range(len(run.history())))
     assert len(meta["curves"]["series"]["R@20"]) == len(run.history())
-    assert any("the groupings agree by AMI" in said for said in meta["quality"]["said"])
-    assert set(meta["quality"]["full"]) == {"recall", "trustworthiness", "cpd"}
+    assert any("the groupings agree by AMI" in said for said in meta["quality"])
+    assert f"Of the map, {latent.projection.quality}." in meta["quality"]
 
 
 def test_a_sample_says_so(latent: RunView) -> None:
@@ -251,8 +241,8 @@ def test_what_is_not_known_is_null(tmp_path: Path) -> None:
     sessions = tree["sessions"]
     assert (sessions["user"], sessions["started"], tree["users"]) == (None, None, None)
     assert (sessions["half_xy"], sessions["half_proxy"]) == (None, None)
-    assert tree["meta"]["half_epoch"] is tree["meta"]["quality"]["half"] is None
-    assert "There is no half-way snapshot to compare with." in tree["meta"]["quality"]["said"]
+    assert tree["meta"]["half_epoch"] is None
+    assert "There is no half-way snapshot to compare with." in tree["meta"]["quality"]
     assert {(p["n_users"], p["n_half"], p["half_xy"]) for p in tree["proxies"]} == {(None,) * 3}
     assert tree["items"]["title"] == tree["items"]["id"]
     assert tree["columns"] == []

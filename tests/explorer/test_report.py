@@ -18,15 +18,15 @@ from proxysr.explorer import assets, report
 from proxysr.explorer.packing import unpack
 from proxysr.explorer.payload import payload
 from proxysr.explorer.report import check_place, embedded, page, write_report
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 from tests.explorer.large import enlarged
 from tests.explorer.small import view_of
-from tests.explorer.standin import HOSTILE, hostile_run
+from tests.explorer.standin import HOSTILE
 
 
 @pytest.fixture(scope="module")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return view_of(RunDir(hostile_run(tmp_path_factory.mktemp("hostile"))), part="test")
+def hostile(hostile_dir: Path) -> Any:
+    return view_of(RunDir(hostile_dir), part="test")
 
 
 @pytest.fixture(scope="module")

@@ -9,21 +9,16 @@ from pathlib import Path
 import pytest
 
 from proxysr.__main__ import main
-from proxysr.runs import RunDir, train_run
-from tests.explorer.standin import hostile_run
+from proxysr.run import RunDir
+from proxysr.running import train_run
 from tests.explorer.test_report import payload_of
 
 
-@pytest.fixture(scope="module")
-def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return hostile_run(tmp_path_factory.mktemp("hostile"))
-
-
 def test_a_run_becomes_a_page(
-    run_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    hostile_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "page.html"
-    words = ["report", str(run_dir), str(file), "--max-sessions", "30", "--json"]
+    words = ["report", str(hostile_dir), str(file), "--max-sessions", "30", "--json"]
     assert main(words) == 0
     answer = json.loads(capsys.readouterr().out)
     tree = payload_of(file.read_text(encoding="utf-8"))
@@ -32,43 +27,57 @@ def test_a_run_becomes_a_page(
     assert answer["n_sessions"] == sum(proxy["n"] for proxy in tree["proxies"]) == 40
     assert tree["sessions"]["half_xy"] is not None
     meta = tree["meta"]
-    command = f"proxysr report '{run_dir}' {file} --split test --max-sessions 30"
+    command = f"proxysr report '{hostile_dir}' {file} --max-sessions 30"
     assert {"name": "Command", "pairs": [["made by", command]]} in meta["origin"]
     told = {meta["finding"], *meta["notes"]}
     assert [note for note in answer["notes"] if note not in told] == []
-    assert any("Procrustes disparity" in said for said in meta["quality"]["said"])
+    assert any("Procrustes disparity" in said for said in meta["quality"])
     assert main([*words[:-1], "--split", "valid"]) == 0  # an earlier report is replaced
     assert capsys.readouterr().out.startswith(f"{file}: ")
     assert payload_of(file.read_text(encoding="utf-8"))["meta"]["part"] == "valid"
 
 
-def test_a_run_without_a_snapshot_half_way_is_shown_without(run_dir: Path, tmp_path: Path) -> None:
+def test_a_run_without_a_snapshot_half_way_is_shown_without(
+    hostile_dir: Path, tmp_path: Path
+) -> None:
     copy = tmp_path / "run"
-    shutil.copytree(run_dir, copy)
+    shutil.copytree(hostile_dir, copy)
     run = RunDir(copy)
     (copy / f"checkpoints/epoch-{run.half_epoch:04d}.safetensors").unlink()
     assert main(["report", str(copy), str(tmp_path / "page.html")]) == 0
     tree = payload_of((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert tree["sessions"]["half_xy"] is None
-    assert "There is no half-way snapshot to compare with." in tree["meta"]["quality"]["said"]
+    assert "There is no half-way snapshot to compare with." in tree["meta"]["quality"]
 
 
 def test_what_cannot_be_reported_is_one_line(
-    run_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    hostile_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mine = tmp_path / "mine.html"
     mine.write_text("mine")
     counting = tmp_path / "counting"
-    train_run(run_dir.parent / "data", counting, model="popularity", progress=False)
+    train_run(hostile_dir.parent / "data", counting, model="popularity", progress=False)
     page = str(tmp_path / "page.html")
     capsys.readouterr()
     for words, message in (
         ([str(tmp_path), page], "is not a proxysr run: it has no config.json"),
-        ([str(run_dir), str(mine)], "exists and is not a proxysr report; nothing was overwritten"),
-        ([str(run_dir), str(tmp_path / "page")], "A report is an HTML file, such as report.html"),
+        (
+            [str(hostile_dir), str(mine)],
+            "exists and is not a proxysr report; nothing was overwritten",
+        ),
+        (
+            [str(hostile_dir), str(tmp_path / "page")],
+            "A report is an HTML file, such as report.html",
+        ),
         ([str(counting), page], "chooses no proxies"),
-        ([str(run_dir), page, "--max-sessions", "0"], "--max-sessions is at least 1; received 0."),
-        ([str(run_dir), page, "--compare", str(counting)], "has no ranks for test under 'unseen'"),
+        (
+            [str(hostile_dir), page, "--max-sessions", "0"],
+            "--max-sessions is at least 1; received 0.",
+        ),
+        (
+            [str(hostile_dir), page, "--compare", str(counting)],
+            "has no ranks for test under 'unseen'",
+        ),
     ):
         assert main(["report", *words]) == 2
         captured = capsys.readouterr()

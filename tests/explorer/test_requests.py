@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from proxysr.analysis.attribution import contributions, proxy_path, smallest_flip
 from proxysr.analysis.counterfactuals import rank_of, recommendations_under
-from proxysr.analysis.items import top_items
 from proxysr.explorer.requests import KINDS_OF_REQUEST, answer
 from proxysr.explorer.scene import Scene
 from tests.explorer.small import HOSTILE
@@ -50,10 +49,6 @@ def test_a_session_is_explained_exactly(scene: Scene) -> None:
         why = contributions(model, clicks, user=user)
         lead, rival = found["proxies"][:2]
         assert (lead, rival) == (why["proxy"][0], why["runner_up"][0])
-        addends = np.array(found["logits_by_click"])
-        np.testing.assert_allclose(addends[:, 0], why["logit"], atol=1e-5)
-        np.testing.assert_allclose(addends[:, 0] - addends[:, 1], why["difference"], atol=1e-5)
-        assert found["prior"][0] - found["prior"][1] == pytest.approx(why["prior"][0], abs=1e-5)
         last = proxy_path(model, clicks, user=user)["probability"].iloc[-1]
         assert found["posterior_by_click"][-1][0] == pytest.approx(last, abs=1e-5)
 
@@ -111,12 +106,8 @@ def test_the_smallest_change_is_told_and_does_it(scene: Scene) -> None:
     assert told > 0
 
 
-def test_items_and_profiles(scene: Scene) -> None:
+def test_items_by_a_part_of_their_title(scene: Scene) -> None:
     view = scene.view
-    found = asked(scene, "profile", rows=[4, 2, 4])
-    top = top_items(view.sessions, [2, 4], view.items, k=20)
-    assert [item["index"] for item in found["items"]] == top["item"].tolist()
-    assert (found["n"], found["n_users"]) == (2, 1)  # one user is not known
     lamps = asked(scene, "items", text="lAmP 4")
     assert lamps[0]["title"].startswith("Lamp 4")
     assert len(lamps) == len([t for t in view.items["title"] if "Lamp 4" in t])
@@ -153,7 +144,7 @@ def test_names_are_kept_and_used_everywhere(scene: Scene, names: Path) -> None:
         ("what_if", {"clicks": [1], "temperature": 0}, "temperature is a number above 0"),
         ("what_if", {"clicks": [1], "proxy": 6}, "proxy is a number from 0 to 5; received 6"),
         ("what_if", {"clicks": [1], "user": 9}, "user is a number from 0 to 2; received 9"),
-        ("profile", {"rows": []}, "No session is selected."),
+        ("save", {"format": "csv", "rows": []}, "No session is selected."),
         ("items", {"text": 3}, "text is a text; received 3"),
         ("rename", {"proxy": 1, "name": None}, "name is a text; received None"),
         ("save", {"rows": [0], "format": "xlsx"}, "'xlsx' is not a known kind of file"),

@@ -20,7 +20,7 @@ from proxysr.config import ConfigError
 from proxysr.explorer import ProxyExplorer, Selection
 from proxysr.explorer.requests import answer
 from proxysr.explorer.scene import Scene
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 from tests.explorer.small import HOSTILE, run_of, view_of
 
 

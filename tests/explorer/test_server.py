@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -23,8 +24,8 @@ from proxysr.config import ConfigError
 from proxysr.explorer import server as of_server
 from proxysr.explorer.packing import unpack
 from proxysr.explorer.scene import Scene
-from proxysr.explorer.server import POLICY, Handler, Server, check_port
-from proxysr.runs import RunDir
+from proxysr.explorer.server import POLICY, Handler, Server, check_port, serve
+from proxysr.run import RunDir
 from tests.conftest import ROOT
 
 
@@ -208,7 +209,22 @@ def test_a_port_in_use_is_said(server: Server, scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_cleanly(run: RunDir, number: signal.Signals) -> None:
+def test_it_ends_when_it_is_interrupted(scene: Scene, number: signal.Signals) -> None:
+    """With a silent connection open; the port is free again, and signals mean what they did."""
+    before = signal.getsignal(number)
+    silent: list[socket.socket] = []
+
+    def ready(link: str) -> None:
+        silent.append(socket.create_connection(("127.0.0.1", int(urlsplit(link).port or 0))))
+        threading.Timer(0.2, os.kill, (os.getpid(), number)).start()
+
+    link = serve(scene, ready=ready)
+    silent[0].close()
+    check_port(int(urlsplit(link).port or 0))
+    assert signal.getsignal(number) == before
+
+
+def test_the_command_ends_cleanly(run: RunDir) -> None:
     """With a silent connection open; the port is free again, and the exit code is 0."""
     words = [sys.executable, "-m", "proxysr", "explore", str(run.path), "--split", "train"]
     process = subprocess.Popen(
@@ -225,7 +241,7 @@ def test_it_ends_cleanly(run: RunDir, number: signal.Signals) -> None:
         assert link is not None
         port = int(link[1])
         with socket.create_connection(("127.0.0.1", port)):
-            process.send_signal(number)
+            process.send_signal(signal.SIGTERM)
             out, err = process.communicate(timeout=20)
         assert (process.returncode, err) == (0, "")
         assert "is no longer served" in out

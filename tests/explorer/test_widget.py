@@ -16,7 +16,7 @@ from ipywidgets import Widget
 from proxysr.config import ConfigError
 from proxysr.explorer import ProxyExplorer
 from proxysr.explorer.packing import unpack
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 from tests.conftest import ROOT
 from tests.explorer.small import HOSTILE, run_of, view_of
 
@@ -95,7 +95,7 @@ def test_a_name_reaches_the_page(tmp_path: Path) -> None:
 
 
 def test_a_notebook_that_shows_it_passes_strict_comparison(run: RunDir, tmp_path: Path) -> None:
-    """Executed by papermill, stored, then run again by nbval, which compares all outputs."""
+    """Stored as JupyterLab does, then run again by nbval, which compares all outputs."""
     code = [
         "from proxysr.explorer import ProxyExplorer",
         "from tests.explorer.small import view_of",
@@ -103,18 +103,21 @@ def test_a_notebook_that_shows_it_passes_strict_comparison(run: RunDir, tmp_path
         f"explorer = ProxyExplorer(view_of(RunDir({str(run.path)!r})))",
         "explorer",
     ]
-    cells = [nbformat.v4.new_code_cell("\n".join(code))]
-    cells += [nbformat.v4.new_code_cell('explorer.choose_interest(0); explorer.state["interest"]')]
+    shown = {
+        "text/plain": "ProxyExplorer(part='train', 30 sessions)",
+        "application/vnd.jupyter.widget-view+json": {"model_id": "of another kernel"},
+    }
+    interest = {"text/plain": "0"}
+    second = 'explorer.choose_interest(0); explorer.state["interest"]'
+    cells = []
+    for n, (source, data) in enumerate((("\n".join(code), shown), (second, interest)), start=1):
+        output = nbformat.v4.new_output("execute_result", data, execution_count=n)
+        cells.append(nbformat.v4.new_code_cell(source, outputs=[output], execution_count=n))
     path = tmp_path / "shown.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = tmp_path / "done.ipynb"
-    words = [sys.executable, "-m", "papermill", "--kernel", "python3", "--no-progress-bar"]
-    subprocess.run([*words, str(path), str(done)], env=environment, check=True, capture_output=True)
     words = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-o", "addopts="]
-    words += ["-p", "no:cacheprovider", "-q", str(done), "--rootdir", str(tmp_path)]
-    found = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
-    assert found.returncode == 0, found.stdout
-    assert "2 passed" in found.stdout
-    (shown,) = nbformat.read(done, 4).cells[0].outputs
-    assert shown["data"]["text/plain"] == "ProxyExplorer(part='train', 30 sessions)"
+    words += ["-p", "no:cacheprovider", "-q", str(path), "--rootdir", str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout

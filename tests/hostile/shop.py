@@ -8,7 +8,8 @@ from typing import Any
 
 from proxysr.data.sessions import SessionSplit
 from proxysr.recommender import Recommender
-from proxysr.runs import RunDir, evaluate_run, train_run
+from proxysr.run import RunDir
+from proxysr.running import evaluate_run, train_run
 from proxysr.training import TrainConfig
 from tests.contract.small import SMALL, cycles, split_of
 

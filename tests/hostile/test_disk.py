@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from proxysr.__main__ import main
-from proxysr.files import WriteError, exchanged, no_room, replacing
-from proxysr.runs import RunDir
+from proxysr.disk import WriteError, no_room
+from proxysr.files import exchanged, replacing
+from proxysr.run import RunDir
 from tests.hostile import shop
 from tests.hostile.disk import Faults, faulty, filled, small_disk
 

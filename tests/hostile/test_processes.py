@@ -16,8 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from proxysr.leftovers import is_alive
-from proxysr.stopping import CODE
+from proxysr.processes import EXIT_CODE, is_alive
 from tests.hostile import shop
 from tests.notebooks.small import write
 
@@ -127,7 +126,7 @@ def test_training_that_is_ended_goes_on(data: Path, tmp_path: Path) -> None:
         assert f"It is held by process {process.pid} on " in refused.stderr
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=PATIENCE)
-    assert process.returncode == CODE
+    assert process.returncode == EXIT_CODE
     assert said.strip().endswith(
         "proxysr train: ended. The epochs that ended are kept; the same command with --resume "
         "continues them."
@@ -146,7 +145,7 @@ def test_workers_of_a_sweep_end_with_it(data: Path, tmp_path: Path, number: sign
         process.send_signal(number)
         process.wait(PATIENCE)
         wait_for(lambda: gone(workers))
-    assert process.returncode == (CODE if number == signal.SIGTERM else -number)
+    assert process.returncode == (EXIT_CODE if number == signal.SIGTERM else -number)
     assert not temporary(tmp_path)
 
 
@@ -194,7 +193,7 @@ def test_kernels_of_notebooks_end_with_them(
         _, said = process.communicate(timeout=PATIENCE)
         wait_for(lambda: gone(others))
     if number == signal.SIGTERM:
-        assert process.returncode == CODE
+        assert process.returncode == EXIT_CODE
         assert "Notebooks that ended are in" in said
         assert not temporary(tmp_path)
     else:  # what it left is swept by the next

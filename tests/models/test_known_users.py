@@ -16,6 +16,7 @@ from proxysr.data.known import anonymous
 from proxysr.data.sessions import Sessions, SessionSplit
 from proxysr.evaluation import evaluate
 from proxysr.models import ProxySR, create
+from proxysr.testing.learning import recall_after
 from proxysr.training import TrainConfig, fit
 from tests.contract.small import N_ITEMS, SMALL, cycles
 
@@ -60,9 +61,9 @@ def test_unknown_users_make_no_difference_at_all() -> None:
     config = TrainConfig(epochs=2, batch_size=16, learning_rate=0.01, weight_decay=1e-3)
     models, histories = [build(0), build(3)], []
     for batch in batches_of(split):
-        plain, told = (model.loss(batch) for model in models)
-        assert torch.equal(plain.total, told.total)
-        assert plain.parts == told.parts
+        plain, of_users = (model.loss(batch) for model in models)
+        assert torch.equal(plain.total, of_users.total)
+        assert plain.parts == of_users.parts
         assert torch.equal(models[0].score(batch), models[1].score(batch))
     for model in models:
         histories.append(fit(model, split, config, progress=False).frame)
@@ -142,11 +143,11 @@ def test_adam_moves_a_row_by_its_own_gradients(weight_decay: float) -> None:
     assert moved_alone > 0
 
 
-def loyal(n: int, seed: int, *, told: bool) -> SessionSplit:
+def loyal(n: int, seed: int, *, known: bool) -> SessionSplit:
     """Sessions of two clicks that begin alike; what follows depends on the user alone."""
     users = np.random.default_rng(seed).integers(2, size=n)
     sessions = Sessions.from_lists([[1, 2 + 10 * int(user)] for user in users], user_index=users)
-    sessions = sessions if told else anonymous(sessions)
+    sessions = sessions if known else anonymous(sessions)
     return SessionSplit(
         sessions, sessions, sessions,
         items=pd.DataFrame({"item_id": [str(i) for i in range(20)]}),
@@ -154,21 +155,15 @@ def loyal(n: int, seed: int, *, told: bool) -> SessionSplit:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_what_only_the_user_tells_is_learnt_if_the_user_is_known(told: bool) -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_what_only_the_user_tells_is_learnt_if_the_user_is_known(known: bool) -> None:
     """With a soft choice: once it has hardened, a bias that did not win yet never does."""
-    split = loyal(120, 0, told=told)
+    split = loyal(120, 0, known=known)
     settings = SMALL["proxysr"] | {
         "n_users": 2, "n_negatives": 10, "margin": 0.5,
         "temperature_start": 1.0, "temperature_end": 1.0,
     }  # fmt: skip
     model = create("proxysr", split.n_items, settings, seed=0)
-    found: list[float] = []
-    fit(
-        model, split, TrainConfig(epochs=12, patience=12, batch_size=16, learning_rate=0.02),
-        on_epoch=lambda state: found.append(
-            evaluate(state.model, split.test, ks=(1,)).metrics["R@1"]
-        ),
-        progress=False,
-    )  # fmt: skip
-    assert found[-1] > 0.95 if told else found[-1] < 0.7
+    config = TrainConfig(epochs=12, patience=12, batch_size=16, learning_rate=0.02)
+    recall = recall_after(model, split, config, k=1, enough=0.95)
+    assert recall > 0.95 if known else recall < 0.7

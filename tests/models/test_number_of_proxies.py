@@ -9,7 +9,7 @@ import pytest
 
 from proxysr.config import ConfigError
 from proxysr.models import MODELS, ProxyModel, create
-from proxysr.runs import train_run
+from proxysr.running import train_run
 from proxysr.training import TrainConfig
 from tests.contract.small import N_ITEMS, cycles, split_of
 

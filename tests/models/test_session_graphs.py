@@ -17,7 +17,6 @@ from proxysr.models.session_graphs import (
     OUT,
     SELF,
     adjacency,
-    at_clicks_of,
     edge_types,
     session_graphs,
 )
@@ -61,7 +60,7 @@ def test_clicks_find_their_nodes() -> None:
     items = batch_of([[5, 2, 5, 9], [7], [3, 3]]).items
     graphs = session_graphs(items, torch.float32)
     states = torch.randn(10, 4)[graphs.nodes]
-    at_clicks = at_clicks_of(states, graphs.alias)
+    at_clicks = graphs.at_clicks(states)
     for row, column in (items > 0).nonzero().tolist():
         place = graphs.nodes[row].tolist().index(int(items[row, column]))
         assert torch.equal(at_clicks[row, column], states[row, place])

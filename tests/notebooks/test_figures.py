@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from proxysr.files import read_json, write_json
-from proxysr.notebooks import figures
-from proxysr.notebooks.figures import LEFT, FigureError, lacking, main, make, recipes, started_as
 from tests.notebooks.small import write
+from tools import figures
+from tools.figures import LEFT, FigureError, lacking, main, make, recipes, started_as
 
 FREE = "proxysr notebooks 01_a"
 BOUND = "proxysr notebooks 01_a --set 'data_dir=$PROXYSR_DATA/shop' k=2"

@@ -18,7 +18,8 @@ from proxysr.models import HRNN
 from proxysr.notebooks import hrnn_groups as hg
 from proxysr.notebooks import prepared_data
 from proxysr.notebooks.comparison import Variant
-from proxysr.runs import RunDir, train_run
+from proxysr.run import RunDir
+from proxysr.running import train_run
 from proxysr.training import TrainConfig
 
 TINY = Variant("tiny", "hrnn", {"embedding_dim": 6}, {"learning_rate": 0.01})

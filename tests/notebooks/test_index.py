@@ -9,8 +9,8 @@ import pytest
 
 from proxysr.files import write_json
 from proxysr.notebooks.index import Page, write_gallery, write_index
-from proxysr.notebooks.marks import finish, mark_of
-from proxysr.notebooks.running import _earlier
+from proxysr.notebooks.running import _earlier, mark_of
+from proxysr.notebooks.worker import clean
 from tests.notebooks.small import write
 
 HOSTILE = '<script>alert("&")</script>'
@@ -82,7 +82,7 @@ def test_notebooks_are_escaped(tmp_path: Path) -> None:
 def test_what_was_executed_before_is_listed_too(tmp_path: Path) -> None:
     sources = [write(tmp_path, name) for name in ("01_a", "02_b", "03_c", "04_d")]
     for source in sources[:2]:
-        finish(source, mark_of(source, {}) | {"command": "x", "seconds": 1.0})
+        clean(source, mark_of(source, {}) | {"command": "x", "seconds": 1.0})
     (tmp_path / "04_d.ipynb").write_text("{")
     found = _earlier(tmp_path, sources[1:2])
     assert [page.notebook.name for page in found] == ["01_a.ipynb"]

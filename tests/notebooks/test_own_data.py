@@ -7,7 +7,7 @@ from pathlib import Path
 
 from proxysr.data.sessions import SessionSplit
 from proxysr.evaluation import metrics_of
-from proxysr.runs import evaluate_run, train_run
+from proxysr.running import evaluate_run, train_run
 from proxysr.training import TrainConfig
 from tests.conftest import ROOT
 

@@ -15,8 +15,15 @@ from proxysr.analysis.published import DATASETS
 from proxysr.config import ConfigError
 from proxysr.notebooks import parameters
 from proxysr.notebooks.comparison import model_variants
-from proxysr.notebooks.parameter_files import about, read_params, shipped
-from proxysr.notebooks.parameters import fitting, overridden, parameters_of, sections_of
+from proxysr.notebooks.parameters import (
+    about,
+    fitting,
+    overridden,
+    parameters_of,
+    read_params,
+    sections_of,
+    shipped,
+)
 from proxysr.notebooks.running import chosen_notebooks
 from proxysr.presets import PRESETS
 from tests.conftest import ROOT

@@ -10,14 +10,14 @@ import nbformat
 import pytest
 
 from proxysr.notebooks import NotebookError, run_notebooks, running
-from proxysr.notebooks import marks as marks_module
-from proxysr.notebooks.marks import finish, mark_of, read_mark
+from proxysr.notebooks.running import mark_of, read_mark
+from proxysr.notebooks.worker import clean
 from tests.notebooks.small import write
 
 COUNTED = """\
 from pathlib import Path
 with Path("executions").open("a") as file: file.write(f"{name} ")
-assert not Path("broken").exists()
+assert not Path("broken").exists()  # <i>
 """
 
 
@@ -29,8 +29,11 @@ def test_an_interrupted_batch_goes_on(home: Path, monkeypatch: pytest.MonkeyPatc
     params = {"01_a": {"name": "$PROXYSR_DATA/a"}, "02_b": {"name": "b"}}
     options: dict[str, Any] = {"params": params, "out": home / "out", "progress": False}
     (home / "broken").touch()
-    with pytest.raises(NotebookError, match="02_b.ipynb failed"):
+    message = r"02_b.ipynb failed in cell \[3\] `from pathlib import Path`: AssertionError: "
+    with pytest.raises(NotebookError, match=message):
         run_notebooks(jobs=2, **options)
+    index = (home / "out" / "index.html").read_text()
+    assert index.count('<strong class="failed">failed</strong>') == 1, "the other one is done"
     assert read_mark(home / "out" / "02_b.ipynb") is None
     (home / "broken").unlink()
     before = (home / "out" / "01_a.html").stat().st_mtime_ns
@@ -63,7 +66,7 @@ def done(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     executed.write_text(source.read_text())
     page.touch()
     command = "proxysr notebooks 01_a --set k=5"
-    finish(executed, mark_of(source, {"k": 5}) | {"command": command, "seconds": 1.5})
+    clean(executed, mark_of(source, {"k": 5}) | {"command": command, "seconds": 1.5})
     monkeypatch.setattr(running.subprocess, "Popen", execute)
     return out
 
@@ -98,7 +101,7 @@ def test_what_is_not_the_same_is_executed(
     if change == "cells":
         write(done.parent / "notebooks", "01_a", "print(k + 1)")
     elif change == "version":
-        monkeypatch.setattr(marks_module, "__version__", "9.9")
+        monkeypatch.setattr(running, "__version__", "9.9")
     elif change == "page":
         (done / "01_a.html").unlink()
     elif change == "cut off":

@@ -15,8 +15,8 @@ from torch import Tensor
 from proxysr.config import ConfigError
 from proxysr.data.batches import batch_of
 from proxysr.data.sessions import Sessions
-from proxysr.models.gcegnn import GCEGNN, KINDS, global_graph
-from proxysr.models.session_graphs import IN, IN_OUT, OUT, SELF
+from proxysr.models.gcegnn import GCEGNN
+from proxysr.models.session_graphs import IN, IN_OUT, KINDS, OUT, SELF, global_graph
 from tests.parity.literal_softmax import assert_twins
 
 SESSIONS = [[4, 2, 7], [9], [3, 8, 3, 5, 1, 6], [12, 12], [5, 5, 5, 2, 5, 2, 9, 11]]

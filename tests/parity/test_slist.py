@@ -88,9 +88,8 @@ def test_scores(options: dict[str, Any]) -> None:
     assert differences(model, expected(model.config)) < 1e-9
 
 
-def test_memory_budgets_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_memory_budget_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counting, "ENTRIES", 30)
-    monkeypatch.setattr(slist, "ROWS", 5)
     model = prepared(past="clicks")
     assert differences(model, expected(model.config)) < 1e-9
 
@@ -99,12 +98,6 @@ def test_without_training_sessions_all_scores_are_zero() -> None:
     model = SLIST(N_ITEMS)
     model.prepare(Sessions.from_lists([]))
     assert differences(model, [{}] * len(ASKED)) == 0
-
-
-def test_dense_and_sparse_products_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slist, "DENSE", 0.5)  # nothing is so dense
-    model = prepared()
-    assert differences(model, expected(model.config)) < 1e-9
 
 
 def test_the_largest_entries_of_each_row_are_kept() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 from proxysr.tuning import TuneConfig, sweep, tune
 from tests.contract.small import SMALL
 

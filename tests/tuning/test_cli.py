@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from proxysr.__main__ import main
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 from proxysr.tuning import sweep
 
 FIXED = ["embedding_dim=16", "batch_size=16", "device=cpu"]

@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 
 from proxysr.config import ConfigError
-from proxysr.runs import RunDir, train_run
+from proxysr.run import RunDir
+from proxysr.running import train_run
 from proxysr.training import TrainConfig
 from proxysr.tuning import TuneConfig, sweep, trials, tune
 from proxysr.tuning.study import StudyDir

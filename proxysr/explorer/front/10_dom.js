@@ -75,7 +75,7 @@ function shown(value, by) {
 // -- small controls ---------------------------------------------------------------------------
 
 /** The first `n` items of a list, and a button for the rest. */
-function some(list, n, draw) {
+function firstOf(list, n, draw) {
   if (list.length <= n + 1) return list.map(draw)
   const more = h('li', {}, h('button.more', {
     onclick: () => {

@@ -124,6 +124,13 @@ function histogram(values, rows, n) {
   return counts
 }
 
+/** How often each value occurs, the most frequent first; -1 is none. */
+function tally(values) {
+  const counts = new Map()
+  for (const value of values) if (value >= 0) counts.set(value, (counts.get(value) ?? 0) + 1)
+  return [...counts].sort((a, b) => b[1] - a[1])
+}
+
 /** Recall at k of the last clicks, with Wilson's interval. */
 function recallOf(d, rows) {
   let [n, hits] = [0, 0]

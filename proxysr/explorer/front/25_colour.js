@@ -81,13 +81,12 @@ function byProxy(d, merged) {
 }
 
 function byLabel(d, by, values) {
-  const sizes = new Map()
-  for (const v of values) if (v >= 0) sizes.set(v, (sizes.get(v) ?? 0) + 1)
-  const top = [...sizes].sort((a, b) => b[1] - a[1]).slice(0, HUES.length).map(([v]) => v)
+  const labels = tally(values).map(([v]) => v)
+  const top = labels.slice(0, HUES.length)
   const at = new Map(top.map((v, i) => [v, i]))
   const legend = top.map((v, i) => ({ colour: HUES[i], text: labelOf(d, by, v), filter: { by, values: [v] } }))
-  if (sizes.size > top.length) {
-    const rest = [...sizes.keys()].filter((v) => !at.has(v))
+  if (labels.length > top.length) {
+    const rest = labels.slice(top.length)
     legend.push({ colour: GREY, text: `${count(rest.length)} others`, filter: { by, values: rest } })
   }
   return { codes: Uint8Array.from(values, (v) => at.get(v) ?? NONE), palette: HUES, legend }

@@ -176,7 +176,7 @@ function makeMap(app) {
   // -- what is under the pointer --------------------------------------------------------------
 
   /** A name, the middle of a ring, a dot close by, the rim of a ring, or a dot within reach: in this order. */
-  function under([px, py]) {
+  function targetAt([px, py]) {
     const label = labels.find((o) => px >= o.x && px <= o.x + o.width && py >= o.y && py <= o.y + o.height)
     if (label) return { interest: label.k }
     const hub = rings.find((o) => Math.hypot(px - o.x, py - o.y) <= HUB + 1)
@@ -204,7 +204,7 @@ function makeMap(app) {
   }
 
   function hover(at) {
-    const found = at && under(at)
+    const found = at && targetAt(at)
     surface.classList.toggle('over', Boolean(found))
     tip.hidden = !found
     if (!found) return
@@ -271,7 +271,7 @@ function makeMap(app) {
   }
 
   function click(at) {
-    const found = under(at)
+    const found = targetAt(at)
     if (found?.session !== undefined) app.go.session(found.session)
     else if (found) app.go.interest(found.interest)
     else if (app.state.session !== null) app.set({ session: null, edit: null })

@@ -99,7 +99,7 @@ function makeDetail(app) {
   }
 
   function itemList(items) {
-    return h('ul.items', {}, some(items, 8, (x) => h('li', {},
+    return h('ul.items', {}, firstOf(items, 8, (x) => h('li', {},
       h('button.go', { onclick: () => app.go.item(x.item), title: `Sessions that have ${d.title(x.item)}` },
         h('span', {}, d.title(x.item))),
       bar(x.share, 'var(--accent)'), h('span.num', {}, percent(x.share)),
@@ -117,10 +117,8 @@ function makeDetail(app) {
   }
 
   function followers(own) {
-    const sizes = new Map()
-    for (const row of own.rows) { const u = d.sessions.user[row]; if (u >= 0) sizes.set(u, (sizes.get(u) ?? 0) + 1) }
-    const top = [...sizes].sort((a, b) => b[1] - a[1])
-    return h('ul.plain.wrap', {}, some(top.slice(0, 60), 8,
+    const top = tally(Array.from(own.rows, (row) => d.sessions.user[row]))
+    return h('ul.plain.wrap', {}, firstOf(top.slice(0, 60), 8,
       ([u, n]) => h('li', {}, userButton(app, u), h('span.soft', {}, `${n} of ${d.userRows()(u).length}`))))
   }
 
@@ -149,10 +147,8 @@ function makeDetail(app) {
   }
 
   function interestShares(rows) {
-    const sizes = new Map()
-    for (const row of rows) { const k = app.lead(d.sessions.proxy[row]); sizes.set(k, (sizes.get(k) ?? 0) + 1) }
-    const top = [...sizes].sort((a, b) => b[1] - a[1])
-    return h('ul.items', {}, some(top, 6, ([k, n]) => h('li', {}, interestButton(app, k), bar(n / rows.length, app.colour(k)),
+    const top = tally(Array.from(rows, (row) => app.lead(d.sessions.proxy[row])))
+    return h('ul.items', {}, firstOf(top, 6, ([k, n]) => h('li', {}, interestButton(app, k), bar(n / rows.length, app.colour(k)),
       h('span.num', {}, percent(n / rows.length)), h('span.num', {}, count(n)))))
   }
 
@@ -185,7 +181,7 @@ function makeDetail(app) {
       curves.length ? section('Training', h('div.charts', {},
         curves.map(([name, values], i) => lines(name, meta.curves.epoch.map((e) => `epoch ${e}`),
         [{ name, values, colour: HUES[i] }])))) : null,
-      meta.quality?.said?.length ? section('How far to trust the map', meta.quality.said.map((text) => h('p', {}, text))) : null,
+      meta.quality?.length ? section('How far to trust the map', meta.quality.map((text) => h('p', {}, text))) : null,
       meta.notes?.length ? section('Notes', meta.notes.map((text) => h('p', {}, text))) : null,
       (meta.origin ?? []).map((part) => h('details.fold', {}, h('summary', {}, part.name),
         facts(part.pairs.map(([name, text]) => [name, String(text)])))))
@@ -240,7 +236,7 @@ function makeDetail(app) {
             row('interval', range(one.recall.low, one.recall.high), range(two.recall.low, two.recall.high)),
           row('clicks', mean(a.rows, d.sessions.n_clicks).toFixed(1), mean(b.rows, d.sessions.n_clicks).toFixed(1)),
           row('probability', percent(mean(a.rows, d.sessions.probability)), percent(mean(b.rows, d.sessions.probability))))),
-      h('ul.items.sides', {}, some(items.slice(0, 60), 8,
+      h('ul.items.sides', {}, firstOf(items.slice(0, 60), 8,
         (x) => h('li', {}, h('button.go', { onclick: () => app.go.item(x.item), title: d.title(x.item) }, h('span', {}, d.title(x.item))),
         bar(x.q - x.p, x.q > x.p ? orange : blue, true), h('span.num', {}, percent(x.p)), h('span.num', {}, percent(x.q))))),
       h('div.charts', {}, one.months && d.months().labels.length > 1

@@ -67,7 +67,7 @@ function makeSession(app) {
       h('button.go.lead', { title: `then ${d.proxies[s.path[from + i]]?.name ?? 'none'} leads, ${percent(s.path_p[from + i] / 255)}`, onclick: () => app.go.interest(s.path[from + i]), 'aria-label': `${percent(s.path_p[from + i] / 255)} for ${d.proxies[s.path[from + i]]?.name ?? 'none'} after click ${i + 1}` },
         swatch(app.colour(s.path[from + i])), h('span', {}, percent(s.path_p[from + i] / 255))))
     return h('ol.clicks', {}, h('li.before', {}, h('span.at', {}, ''), h('span.soft', {}, 'at first'), strength(s.prior[row])),
-      some(clicks, 14, line))
+      firstOf(clicks, 14, line))
   }
 
   // -- what would be recommended --------------------------------------------------------------
@@ -129,17 +129,17 @@ function makeWhatIf(app) {
   let row = null
   let before = null
   let replaced = -1
-  let told = ''
+  let sentence = ''
 
   const original = () => Array.from(d.clicks(row), (item) => d.items.index[item])
   const edit = () => app.state.edit ?? { clicks: original(), temperature: null, proxy: null }
-  const change = (patch) => { told = ''; app.set({ edit: { ...edit(), ...patch } }) }
+  const change = (patch) => { sentence = ''; app.set({ edit: { ...edit(), ...patch } }) }
   const withClicks = (make) => { const clicks = [...edit().clicks]; make(clicks); change({ clicks }) }
 
   async function begin(of) {
     row = of
     before = null
-    told = ''
+    sentence = ''
     replaced = -1
     draw()
     if (app.cannot('what_if')) return
@@ -160,14 +160,14 @@ function makeWhatIf(app) {
       'aria-label': 'Temperature', onchange: () => change({ temperature: Number(slider.value) === 0
       ? null : d.meta.temperature * 2 ** Number(slider.value) }) })
     refill(el, h('h3', {}, 'What if'),
-      h('ol.edits', {}, some(now.clicks.map((index, i) => [index, i]), 10, editLine)),
+      h('ol.edits', {}, firstOf(now.clicks.map((index, i) => [index, i]), 10, editLine)),
       itemPicker(app, replaced >= 0 ? `Item in place of click ${replaced + 1}` : 'Add an item',
         (index) => withClicks((clicks) => { if (replaced >= 0) clicks[replaced] = index; else clicks.push(index); replaced = -1 })),
       h('div.line', {}, h('label', {}, 'interest ', select('Force an interest', options,
         now.proxy === null ? '' : String(now.proxy), (value) => change({ proxy: value === '' ? null : Number(value) })))),
       h('div.line', {}, h('label', {}, `temperature ${t.toPrecision(2)} `, slider)),
       h('div.line', {}, app.cannot('smallest') ? null : h('button', { onclick: smallest }, 'smallest change that flips it'),
-        h('button', { disabled: !app.state.edit, onclick: () => { told = ''; replaced = -1; app.set({ edit: null }) } }, 'as it was')),
+        h('button', { disabled: !app.state.edit, onclick: () => { sentence = ''; replaced = -1; app.set({ edit: null }) } }, 'as it was')),
       result)
     if (app.state.edit) ask()
     else drawResult(before)
@@ -198,7 +198,7 @@ function makeWhatIf(app) {
   async function smallest() {
     const answer = await app.ask('smallest', { clicks: edit().clicks, user: args(edit()).user })
     if (!answer) return
-    told = answer.sentence
+    sentence = answer.sentence
     if (answer.clicks) app.set({ edit: { ...edit(), clicks: answer.clicks } })
     else drawResult(before)
   }
@@ -208,7 +208,7 @@ function makeWhatIf(app) {
     const changed = Boolean(app.state.edit)
     const flips = changed && before && answer.proxy !== before.proxy
     refill(result,
-      told ? h('p', {}, told) : null,
+      sentence ? h('p', {}, sentence) : null,
       h('p.verdict', { 'data-testid': 'what-if-leader' },
         changed ? (flips ? 'It would follow ' : 'It would still follow ') : 'It follows ', interestButton(app, answer.proxy),
         ` with ${percent(answer.weights[0]?.weight)}.`),

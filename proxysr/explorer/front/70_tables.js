@@ -132,10 +132,9 @@ function makeTables(app) {
     return Array.from(of, ([user, rows]) => {
       if (d.hasDates) rows.sort((a, b) => s.started[a] - s.started[b])
       const line = rows.map((row) => app.lead(s.proxy[row]))
-      const sizes = new Map()
-      for (const k of line) sizes.set(k, (sizes.get(k) ?? 0) + 1)
-      const [top, n] = [...sizes].reduce((a, b) => (b[1] > a[1] ? b : a))
-      return { user, n: rows.length, met: sizes.size, faithful: n / rows.length, top, line,
+      const met = tally(line)
+      const [top, n] = met[0]
+      return { user, n: rows.length, met: met.length, faithful: n / rows.length, top, line,
         changes: line.filter((k, i) => i && k !== line[i - 1]).length }
     })
   }

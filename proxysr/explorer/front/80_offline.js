@@ -184,20 +184,3 @@ function latentProxy(m, d) {
     smallest,
   }
 }
-
-/** Largest differences of the twin from Python's answers, for the test: [{args, answer}] → {weight, score, items}. */
-function compareTwin(d, cases) {
-  const twin = offlineOf(d)
-  const worst = { weight: 0, evidence: 0, leaders: 0, items: 0, cases: cases.length }
-  for (const { args, answer } of cases) {
-    const own = twin.what_if(args)
-    for (const x of answer.weights) {
-      const y = own.weights.find((z) => z.proxy === x.proxy)
-      worst.weight = Math.max(worst.weight, Math.abs(x.weight - (y?.weight ?? 0)))
-    }
-    own.evidence.forEach((v, i) => { worst.evidence = Math.max(worst.evidence, Math.abs(v - (answer.evidence[i] ?? 0))) })
-    worst.leaders += own.proxy !== answer.proxy
-    worst.items += own.items.filter((x, i) => x.index !== answer.items[i]?.index).length
-  }
-  return worst
-}

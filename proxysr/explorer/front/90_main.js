@@ -2,7 +2,7 @@
 
 const ALL = { has: () => true }
 
-/** Draw the explorer into an element. Whatever goes wrong is told there, in words. */
+/** Draw the explorer into an element. Whatever goes wrong is said there, in words. */
 function mount(el, payload, host) {
   const own = host.name !== 'widget' // the whole page is ours
   const root = h(own ? 'main.proxysr' : 'div.proxysr', { 'data-testid': 'proxysr', 'data-host': host.name })
@@ -88,7 +88,7 @@ function makeApp(root, d, host) {
   // -- setting ----------------------------------------------------------------------------------
   function relist() { Object.assign(app, listedRows(d, app.state)) }
   function recolour() { app.dots = coloured(d, app.state.colour, app.state.merged) }
-  function dress_() {
+  function applyTheme() {
     const light = document.body.dataset.jpThemeLight // JupyterLab says itself what it looks like
     const dark = light ? light === 'false' : matchMedia('(prefers-color-scheme: dark)').matches
     root.dataset.theme = app.state.theme === 'auto' ? (dark ? 'dark' : 'light') : app.state.theme
@@ -102,7 +102,7 @@ function makeApp(root, d, host) {
     app.state = { ...app.state, ...patch }
     if (LISTING.some((key) => changed.has(key))) { relist(); changed.add('listed') }
     if (changed.has('colour') || changed.has('merged')) recolour()
-    if (changed.has('theme')) dress_()
+    if (changed.has('theme')) applyTheme()
     for (const part of parts) part.update(changed)
     app.stats[what ?? [...changed][0]] = performance.now() - start
     if (what === 'lasso') app.stats.lassos = (app.stats.lassos ?? 0) + 1
@@ -113,7 +113,7 @@ function makeApp(root, d, host) {
   // -- parts ------------------------------------------------------------------------------------
   relist()
   recolour()
-  dress_()
+  applyTheme()
   const map = makeMap(app)
   const views = { map, flow: makeFlow(app), matrix: makeMatrix(app) }
   const middle = makeMiddle(app, views)
@@ -124,7 +124,7 @@ function makeApp(root, d, host) {
   app.map = map.debug
   if (notes.length) top.tell(notes.join(' '))
 
-  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { dress_(); app.refresh('theme') })
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { applyTheme(); app.refresh('theme') })
   host.on_state?.((given) => {
     const next = checked(given, d)
     if (next.notes.length) top.tell(next.notes.join(' '))
@@ -213,7 +213,7 @@ function linkedState() {
 function render({ model, el }) {
   const line = asker((message) => model.send(message))
   const receive = (message) => line.receive(message)
-  let told = null
+  let sent = null
   let later = 0
   model.on('msg:custom', receive)
   const host = {
@@ -221,9 +221,9 @@ function render({ model, el }) {
     get_state: () => model.get('state') ?? {},
     set_state: (state) => { // at most some per second: while dots move, each frame is a state
       clearTimeout(later)
-      later = setTimeout(() => { told = JSON.stringify(state); model.set('state', state); model.save_changes() }, 60)
+      later = setTimeout(() => { sent = JSON.stringify(state); model.set('state', state); model.save_changes() }, 60)
     },
-    on_state: (tell) => { host.tell = () => { if (JSON.stringify(model.get('state')) !== told) tell(model.get('state')) }; model.on('change:state', host.tell) },
+    on_state: (tell) => { host.tell = () => { if (JSON.stringify(model.get('state')) !== sent) tell(model.get('state')) }; model.on('change:state', host.tell) },
   }
   const draw = () => {
     const blob = model.get('blob')

@@ -44,10 +44,10 @@ from proxysr.training import State, TrainConfig, resolve_device
 FORMAT_VERSION = 1
 TRAINING = "training"
 """Key of ``metrics.json``: what came of the training, which is no evaluation."""
-IN_CONFIG = {"model": str, "model_config": dict, "train": dict}
-IN_DATA = {"data_dir": str, "fingerprint": str, "n_items": int}
-IN_TRAINING = {"epochs": int, "counters": dict, "findings": list}
-IN_EVALUATION = {"part": str, "task": str, "min_prefix": int, "epoch": int, "metrics": dict}
+CONFIG_KEYS = {"model": str, "model_config": dict, "train": dict}
+DATA_KEYS = {"data_dir": str, "fingerprint": str, "n_items": int}
+TRAINING_KEYS = {"epochs": int, "counters": dict, "findings": list}
+EVALUATION_KEYS = {"part": str, "task": str, "min_prefix": int, "epoch": int, "metrics": dict}
 
 Which = Literal["best", "half", "last"]
 SettingsT = TypeVar("SettingsT", bound=Settings)
@@ -81,19 +81,20 @@ class RunDir:
                 f"{self.path} is a run of version {self.config.get('version')}; this proxysr "
                 f"reads version {FORMAT_VERSION}. Train again, or use the version that wrote it."
             )
-        checked(self.config, IN_CONFIG, self.path / "config.json")
-        about = self.path / "data.json"
-        self.data: dict[str, Any] = read_object(about, IN_DATA)
-        checked({"files": {}} | self.data, {"files": dict}, about)
-        self._check_identity(self.data, about)
+        checked(self.config, CONFIG_KEYS, self.path / "config.json")
+        path = self.path / "data.json"
+        self.data: dict[str, Any] = read_object(path, DATA_KEYS)
+        self._hashes: dict[str, str] = self.data.get("files", {})  # of tables; none of older runs
+        checked({"files": self._hashes}, {"files": dict}, path)
+        self._check_identity(self.data, path)
 
     @property
     def identity(self) -> str:
         """What tells this run from others: a hash of its settings and data; empty of older runs."""
         return str(self.config.get("run", ""))
 
-    def _check_identity(self, found: Mapping[str, Any], path: Path) -> None:
-        if found.get("run", self.identity) != self.identity:
+    def _check_identity(self, content: Mapping[str, Any], path: Path) -> None:
+        if content.get("run", self.identity) != self.identity:
             raise ValueError(
                 f"{path} is of another run than {self.path / 'config.json'}. Put the right file "
                 "there, or train again."
@@ -101,11 +102,6 @@ class RunDir:
 
     def _table(self, name: str, *needed: str) -> pd.DataFrame:
         return read_parquet(self.path / name, *needed, known=self._hashes.get(name))
-
-    @property
-    def _hashes(self) -> dict[str, str]:
-        """Hashes of the run's tables; none of older runs."""
-        return dict(self.data.get("files", {}))
 
     @property
     def model_name(self) -> str:
@@ -228,12 +224,12 @@ class RunDir:
             If one is out of date: the run was trained on since, and another epoch is the best;
             or if it is not what its ranks come to.
         """
-        found = self.evaluations()
-        for name in found:
-            self._check_date(name, found[name])
+        evaluations = self.evaluations()
+        for name, entry in evaluations.items():
+            self._check_date(name, entry)
             if self.ranks_file(name).is_file():
-                self._ranks(name, found[name])
-        return found
+                self._ranks(name, entry)
+        return evaluations
 
     def evaluation(self, part: str = "test", task: Task = "unseen") -> dict[str, Any]:
         """What is known of one evaluation: ``min_prefix``, ``epoch``, ``n_targets``, ``metrics``.
@@ -254,14 +250,14 @@ class RunDir:
     def _evaluation(self, part: str, task: Task) -> dict[str, Any]:
         """Its entry, if it is of the best epoch; whether its ranks are those is not looked at."""
         name = f"{part}-{task}"
-        found = self.evaluations()
-        if name not in found or not self.ranks_file(name).is_file():
+        entry = self.evaluations().get(name)
+        if entry is None or not self.ranks_file(name).is_file():
             raise ValueError(
                 f"{self.path} has no ranks for {part} under {task!r} yet. Make them with "
                 f"`proxysr evaluate {self.path} --split {part} --task {task}`."
             )
-        self._check_date(name, found[name])
-        return dict(found[name])
+        self._check_date(name, entry)
+        return dict(entry)
 
     def _ranks(self, name: str, entry: Mapping[str, Any]) -> pd.DataFrame:
         """The ranks of an evaluation, if they are ranks, and those its metrics are means of.
@@ -273,11 +269,11 @@ class RunDir:
         """
         path = self.ranks_file(name)
         again = f"Evaluate again: `{self._command(entry)}`."
-        if entry.get("ranks", known := hash_of_file(path)) != known:
+        if entry.get("ranks", actual := hash_of_file(path)) != actual:
             raise ValueError(f"{path} holds other ranks than metrics.json tells of. {again}")
-        found = read_parquet(path, "session_id", "position", "target", "rank")
+        table = read_parquet(path, "session_id", "position", "target", "rank")
         try:
-            ranks = found["rank"].to_numpy(dtype=np.float64)
+            ranks = table["rank"].to_numpy(dtype=np.float64)
         except (ValueError, TypeError):
             ranks = np.full(1, np.nan)
         bad = ~((ranks >= 1) & (ranks <= self.data["n_items"]))
@@ -287,10 +283,10 @@ class RunDir:
                 f"{self.data['n_items']:,}, the number of items. {again}"
             )
         try:
-            ks = sorted({int(key.partition("@")[2]) for key in entry["metrics"]})
-            told = {key: float(value) for key, value in entry["metrics"].items()}
-            found_again = metrics_of(ranks, ks)
-            same = all(abs(found_again[key] - value) < 1e-9 for key, value in told.items())
+            recomputed = metrics_of(
+                ranks, sorted({int(k.partition("@")[2]) for k in entry["metrics"]})
+            )
+            same = all(abs(recomputed[k] - float(v)) < 1e-9 for k, v in entry["metrics"].items())
         except (ValueError, TypeError, KeyError):
             same = False
         if not (same and len(ranks)):
@@ -298,13 +294,14 @@ class RunDir:
                 f"{self.path / 'metrics.json'}: the metrics of {name} are not those of the ranks "
                 f"in {path.name}. {again}"
             )
-        return found
+        return table
 
     @property
     def findings(self) -> list[str]:
         """What came of the training, in sentences; none while it is not over, or of older runs."""
-        found = self._metrics_file().get(TRAINING)
-        return list(found["findings"]) if found and found["epochs"] == len(self.history()) else []
+        training = self._metrics_file().get(TRAINING)
+        is_over = training is not None and training["epochs"] == len(self.history())
+        return list(training["findings"]) if is_over else []
 
     @property
     def counters(self) -> dict[str, dict[str, float]]:
@@ -313,9 +310,7 @@ class RunDir:
 
     def evaluations(self) -> dict[str, Any]:
         """All entries, out of date or not."""
-        found = self._metrics_file()
-        found.pop(TRAINING, None)
-        return found
+        return {k: entry for k, entry in self._metrics_file().items() if k != TRAINING}
 
     def keep_metrics(self, name: str, entry: Mapping[str, Any]) -> None:
         """Write an entry of ``metrics.json``; its lock is the caller's business."""
@@ -326,23 +321,23 @@ class RunDir:
         path = self.path / "metrics.json"
         if not path.is_file():
             return {}
-        found = read_object(path, {})
-        checked(found, dict.fromkeys(found, dict), path)
-        if TRAINING in found:
-            training = checked(found[TRAINING], IN_TRAINING, path)
-            if not all(isinstance(sentence, str) for sentence in training["findings"]):
-                raise ValueError(f"{path} is damaged: 'findings' are no sentences.")
-            checked(training["counters"], dict.fromkeys(training["counters"], dict), path)
-        for name in found.keys() - {TRAINING}:
-            for key, kind in IN_EVALUATION.items():
-                if not isinstance(found[name].get(key), kind):
+        entries = read_object(path, {})
+        checked(entries, dict.fromkeys(entries, dict), path)
+        for name, entry in entries.items():
+            self._check_identity(entry, path)
+            if name == TRAINING:
+                checked(entry, TRAINING_KEYS, path)
+                checked(entry["counters"], dict.fromkeys(entry["counters"], dict), path)
+                if not all(isinstance(sentence, str) for sentence in entry["findings"]):
+                    raise ValueError(f"{path} is damaged: 'findings' are no sentences.")
+                continue
+            for key, kind in EVALUATION_KEYS.items():
+                if not isinstance(entry.get(key), kind):
                     what = f"{key!r} of {name!r} is missing or not a {kind.__name__}"
                     raise ValueError(f"{path} is damaged: {what}.")
-            if name != f"{found[name]['part']}-{found[name]['task']}":
+            if name != f"{entry['part']}-{entry['task']}":
                 raise ValueError(f"{path} is damaged: {name!r} tells of another part or task.")
-        for entry in found.values():
-            self._check_identity(entry, path)
-        return found
+        return entries
 
     def _check_date(self, name: str, entry: Mapping[str, Any]) -> None:
         if entry["epoch"] != (best := self.best_epoch):

@@ -1,4 +1,4 @@
-"""What the payload tells in words and numbers: finding, quality of maps, metrics, origin."""
+"""What the payload says of the whole run: finding, quality of the maps, metrics, origin."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DRAWS = 50
 
 
 def meta_of(view: RunView, notes: list[str], command: str | None) -> dict[str, Any]:
-    """Facts of the whole.
+    """The part ``meta`` of a payload.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def meta_of(view: RunView, notes: list[str], command: str | None) -> dict[str, A
     run, shares = view.run, view.proxy_sizes / max(len(view.table), 1)
     used = shares[shares > 0]
     evaluated, missing = _metrics(view)
-    said = [*view.notes, *notes, *missing]
+    sentences = [*view.notes, *notes, *missing]
     return {
         "title": run.path.resolve().name,
         "subtitle": f"{run.model_name}, {view.part} sessions, best epoch {run.best_epoch}",
@@ -46,16 +46,11 @@ def meta_of(view: RunView, notes: list[str], command: str | None) -> dict[str, A
         "task": run.train_config.valid_task,
         "epoch": run.best_epoch,
         "half_epoch": None if view.half_model is None else run.half_epoch,
-        "run": run.path.resolve().name,
-        "fingerprint": str(run.data["fingerprint"]),
         "n_sessions": len(view.table),
-        "n_clicks": view.sessions.n_clicks,
-        "n_users": _n_users(view),
-        "n_proxies": view.n_proxies,
         "temperature": float(view.model.temperature),
         "k": LIST,
-        "finding": said[0] if run.findings else "",
-        "notes": list(dict.fromkeys(said[1:] if run.findings else said)),
+        "finding": sentences[0] if run.findings else "",
+        "notes": list(dict.fromkeys(sentences[1:] if run.findings else sentences)),
         "quality": _quality(view),
         "effective": float(np.exp(-(used * np.log(used)).sum())),
         "origin": [*evaluated, *_origin(view, command)],
@@ -70,12 +65,6 @@ def number(value: Any) -> str:
     if isinstance(value, float) and not value.is_integer():
         return f"{value:.4f}" if abs(value) >= 1e-3 else f"{value:.2g}"
     return f"{int(value):,}"
-
-
-def _n_users(view: RunView) -> int | None:
-    if "user" not in view.table:
-        return None
-    return int(view.table["user"].replace("", None).nunique())
 
 
 def _metrics(view: RunView) -> tuple[list[dict[str, Any]], list[str]]:
@@ -101,28 +90,24 @@ def _metrics(view: RunView) -> tuple[list[dict[str, Any]], list[str]]:
     return groups, missing
 
 
-def _quality(view: RunView) -> dict[str, Any]:
-    """How far the maps can be trusted, and how much of the grouping lasted."""
-
-    def of(projection: Any) -> dict[str, float] | None:
-        if projection is None:
-            return None
-        names = ("recall", "trustworthiness", "cpd")
-        return {name: float(getattr(projection.quality, name)) for name in names}
-
-    full, half = view.projection, view.half_projection
+def _quality(view: RunView) -> list[str]:
+    """Sentences: how far the maps can be trusted, and how much of the grouping lasted."""
+    full = view.projection
     settings = ", ".join(f"{name} {value}" for name, value in full.settings.to_dict().items())
-    said = [f"t-SNE with {settings}, of {len(view.drawn):,} sessions and the proxies."]
-    if half is not None:
-        said.insert(0, f"The two maps, {view.layout}.")
+    sentences = [
+        f"t-SNE with {settings}, of {len(view.drawn):,} sessions and the proxies.",
+        f"Of the map, {full.quality}.",
+    ]
+    if view.half_projection is not None:
+        sentences.insert(0, f"The two maps, {view.layout}.")
     if view.half_table is None:
-        said.append("There is no half-way snapshot to compare with.")
+        sentences.append("There is no half-way snapshot to compare with.")
     elif len(view.table) > 1:
         half_choice, choice = view.half_table["proxy"], view.table["proxy"]
         agreed = flow_agreement(half_choice, choice, n_resamples=DRAWS)
         epochs = f"epoch {view.run.half_epoch} (50 %) and epoch {view.run.best_epoch} (100 %)"
-        said.append(f"Between {epochs}, {agreed}, with its 95 % interval.")
-    return {"half": of(half), "full": of(full), "said": said}
+        sentences.append(f"Between {epochs}, {agreed}, with its 95 % interval.")
+    return sentences
 
 
 def _origin(view: RunView, command: str | None) -> list[dict[str, Any]]:
@@ -154,19 +139,19 @@ def _origin(view: RunView, command: str | None) -> list[dict[str, Any]]:
         "Versions and machine": machine,
         "Command": {} if command is None else {"made by": command},
     }
-    found = [{"name": name, "pairs": _pairs(values)} for name, values in groups.items()]
-    return [group for group in found if group["pairs"]]
+    named = [{"name": name, "pairs": _pairs(values)} for name, values in groups.items()]
+    return [group for group in named if group["pairs"]]
 
 
 def _pairs(values: Mapping[str, Any]) -> list[list[str]]:
     """Names and values; those of a mapping are named NAME.INNER."""
-    found = []
+    pairs = []
     for name, value in values.items():
         if isinstance(value, Mapping):
-            found += [[f"{name}.{inner}", text] for inner, text in _pairs(value)]
+            pairs += [[f"{name}.{inner}", text] for inner, text in _pairs(value)]
         else:
-            found.append([str(name), "none" if value is None else str(value)])
-    return found
+            pairs.append([str(name), "none" if value is None else str(value)])
+    return pairs
 
 
 def _curves(view: RunView) -> dict[str, Any]:

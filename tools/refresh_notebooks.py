@@ -1,4 +1,4 @@
-"""Put fresh outputs into the notebooks: ``python -m proxysr.notebooks.refresh [NAME …]``.
+"""Put fresh outputs into the notebooks: ``python -m tools.refresh_notebooks [NAME …]``.
 
 Run it after changing a notebook or what its outputs show; parameters keep their defaults.
 """
@@ -14,8 +14,8 @@ from pathlib import Path
 import nbformat
 
 from proxysr.files import replacing
-from proxysr.notebooks.pages import PLOTLY
 from proxysr.notebooks.running import chosen_notebooks, run_notebooks
+from proxysr.notebooks.worker import PLOTLY
 
 
 def refresh(names: Sequence[str] | None = None) -> list[Path]:

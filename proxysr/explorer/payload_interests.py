@@ -1,4 +1,4 @@
-"""Parts of the payload: interests, flow between them, what else is known of sessions."""
+"""Parts of the payload: interests, a second run beside this one, more columns of sessions."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pandas as pd
 
 from proxysr.analysis.by_interest import Share, paired_by_interest, recall_by_interest
 from proxysr.analysis.choosing import proxy_vectors
-from proxysr.analysis.flow import fates, flow_table
+from proxysr.analysis.flow import fates
 from proxysr.analysis.profiles import cosines
 from proxysr.analysis.run_view import RunView
 from proxysr.config import require
-from proxysr.runs import RunDir
+from proxysr.run import RunDir
 
 LONGEST_TEXT = 100
 MOST_COLUMNS = 8
@@ -59,7 +59,7 @@ def seconds_of(times: pd.Series[Any]) -> npt.NDArray[np.float64]:
 
 def columns_of(table: pd.DataFrame, notes: list[str]) -> list[dict[str, Any]]:
     """What else is known of the sessions: numbers, dates, or labels by frequency (-1: none)."""
-    found: list[dict[str, Any]] = []
+    columns: list[dict[str, Any]] = []
     for name in [name for name in table if name not in OWN_COLUMNS]:
         values = table[name]
         entry: dict[str, Any] = {"name": shortened(name), "labels": []}
@@ -78,11 +78,11 @@ def columns_of(table: pd.DataFrame, notes: list[str]) -> list[dict[str, Any]]:
             number = {text: place for place, text in enumerate(labels)}
             codes = np.array([number.get(text, -1) for text in texts], np.int32)
             entry |= {"kind": "label", "values": codes, "labels": labels}
-        found.append(entry)
-    if len(found) > MOST_COLUMNS:
-        left = ", ".join(entry["name"] for entry in found[MOST_COLUMNS:])
+        columns.append(entry)
+    if len(columns) > MOST_COLUMNS:
+        left = ", ".join(entry["name"] for entry in columns[MOST_COLUMNS:])
         notes.append(f"Of what is known of sessions, {MOST_COLUMNS} columns are shown, not {left}.")
-    return found[:MOST_COLUMNS]
+    return columns[:MOST_COLUMNS]
 
 
 def recall_of(
@@ -117,7 +117,7 @@ def proxies_of(
     unknown = dict.fromkeys(
         ("recall", "low", "high", "difference", "difference_low", "difference_high")
     ) | {"n_targets": 0}
-    found = []
+    entries = []
     for one in range(k):
         top = view.items_of(one)
         columns = top[["share", "lift", "p_adjusted"]].to_numpy(float)
@@ -126,7 +126,6 @@ def proxies_of(
         entry = view.interest(one)._asdict() | {
             "n": int(n[one]),
             "n_half": None if half_sizes is None else int(half_sizes[one]),
-            "share": float(n[one] / max(len(proxy), 1)),
             "n_users": None if n_users is None else int(n_users[one]),
             "faithful": None if faithful is None else float(faithful[one]),
             **served,
@@ -146,29 +145,17 @@ def proxies_of(
             ],
             "merged_into": int(merged[one]),
         }
-        found.append(entry)
-    return found
+        entries.append(entry)
+    return entries
 
 
-def flow_of(
-    view: RunView, path: npt.NDArray[np.int16], offsets: npt.NDArray[np.uint32]
-) -> dict[str, Any]:
-    """Sessions that went from one interest to another: in training, and while they were clicked."""
-    changed = (path[1:] != path[:-1]) & (path[:-1] >= 0)
-    changed[offsets[1:-1].astype(np.int64) - 1] = False  # the next session begins there
-    steps = pd.DataFrame({"one": path[:-1][changed], "two": path[1:][changed]})
-    within = steps.value_counts().reset_index().to_numpy().tolist()
+def fates_of(view: RunView) -> dict[str, list[int]]:
+    """Interests that came into use since half-way, and that went out of it."""
     if view.half_table is None:
-        return {"half_to_full": [], "within": within, "born": [], "died": []}
+        return {"born": [], "died": []}
     half, full = view.half_table["proxy"].to_numpy(), view.table["proxy"].to_numpy()
-    moves = flow_table(half, full)[["half", "full", "n_sessions"]]
     fate = fates(half, full, n_proxies=view.n_proxies)["fate"]
-    return {
-        "half_to_full": moves.to_numpy().tolist(),
-        "within": within,
-        "born": fate.index[fate == "born"].tolist(),
-        "died": fate.index[fate == "died"].tolist(),
-    }
+    return {name: fate.index[fate == name].tolist() for name in ("born", "died")}
 
 
 def comparison_of(view: RunView, other: RunDir, drawn: Ints) -> dict[str, Any]:
@@ -187,7 +174,7 @@ def comparison_of(view: RunView, other: RunDir, drawn: Ints) -> dict[str, Any]:
     shown = view.table.iloc[drawn]
     is_last = n_clicks.reindex(shown["session_id"]).to_numpy() == shown["n_clicks"].to_numpy()
     of_last = np.where(is_last, rank.reindex(shown["session_id"]).to_numpy(), np.nan)
-    rows = [_plain(row) for row in table.drop(columns=[]).to_dict("records")]
+    rows = [_plain(row) for row in table.to_dict("records")]
     return {
         "title": other.path.resolve().name,
         "note": (

@@ -1,6 +1,6 @@
 """Make the pictures under ``figures/`` again, each by the command in its JSON file.
 
-    python -m proxysr.notebooks.figures [FOLDER …]
+    python -m tools.figures [FOLDER …]
 
 What a command reads is named in it as ``$PROXYSR_DATA/NAME`` or ``$PROXYSR_RUNS/NAME``. Figures
 whose data or run is not there are named and left as they are; so are those whose command fails.
@@ -39,10 +39,10 @@ def recipes(folder: Path) -> dict[str, list[Path]]:
 
     What lies in ``folder`` itself was written by notebooks that ran here, and is not kept.
     """
-    found: dict[str, list[Path]] = {}
+    commands: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("*/**/*.json")):
-        found.setdefault(read_object(path, KEYS)["command"], []).append(path)
-    return found
+        commands.setdefault(read_object(path, KEYS)["command"], []).append(path)
+    return commands
 
 
 def lacking(command: str) -> list[str]:
@@ -127,27 +127,27 @@ def make_all(folder: Path, only: Iterable[Path] = ()) -> bool:
     only : iterable of Path
         Folders below it; all if left out.
     """
-    told: dict[str, list[str]] = {"made": [], LEFT: [], "failed": []}
+    results: dict[str, list[str]] = {"made": [], LEFT: [], "failed": []}
     chosen = [path.resolve() for path in only] or [folder.resolve()]
     for command, figures in _within(recipes(folder), chosen).items():
         names = ", ".join(str(path.relative_to(folder).with_suffix("")) for path in figures)
         if missing := lacking(command):
-            told[LEFT].append(f"{names}: {', '.join(missing)} not there")
+            results[LEFT].append(f"{names}: {', '.join(missing)} not there")
             continue
         try:
             make(command, figures)
-            told["made"].append(names)
+            results["made"].append(names)
         except (FigureError, OSError) as error:
-            told["failed"].append(f"{names}: {error}")
-    for state, lines in told.items():
+            results["failed"].append(f"{names}: {error}")
+    for state, lines in results.items():
         sys.stdout.write("".join([f"{state}:\n", *(f"  {line}\n" for line in lines)] * bool(lines)))
     sys.stdout.write(f"All figures: {write_gallery(folder)}\n")
-    return not told["failed"]
+    return not results["failed"]
 
 
-def _within(found: Mapping[str, list[Path]], folders: list[Path]) -> dict[str, list[Path]]:
+def _within(commands: Mapping[str, list[Path]], folders: list[Path]) -> dict[str, list[Path]]:
     chosen: dict[str, list[Path]] = {}
-    for command, figures in found.items():
+    for command, figures in commands.items():
         kept = [p for p in figures if any(p.resolve().is_relative_to(f) for f in folders)]
         if kept:
             chosen[command] = kept

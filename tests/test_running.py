@@ -14,11 +14,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from proxysr import runs
+from proxysr import running
 from proxysr.__main__ import main
 from proxysr.checkpoints import save_weights
-from proxysr.locks import locked
-from proxysr.runs import RunDir, evaluate_run, train_run
+from proxysr.processes import locked
+from proxysr.run import RunDir
+from proxysr.running import evaluate_run, train_run
 from proxysr.training import TrainConfig
 from tests.contract.small import SMALL, cycles, split_of
 
@@ -63,14 +64,14 @@ def test_of_two_trainings_one_gets_the_folder(
     data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other one is as far as this one, and takes the folder first."""
-    path, original = tmp_path / "run", runs.write_facts
+    path, original = tmp_path / "run", running._write_data
 
     def other_is_first(*args: Any) -> None:
         original(*args)
-        monkeypatch.setattr(runs, "write_facts", original)
+        monkeypatch.setattr(running, "_write_data", original)
         train_run(data_dir, path, model="popularity", train=config(), progress=False)
 
-    monkeypatch.setattr(runs, "write_facts", other_is_first)
+    monkeypatch.setattr(running, "_write_data", other_is_first)
     with pytest.raises(ValueError, match=r"run is not empty; nothing was overwritten. Add --resum"):
         train_run(data_dir, path, train=config(), progress=False)
     assert RunDir(path).model_name == "popularity"
@@ -85,7 +86,7 @@ def test_a_run_in_training_cannot_be_resumed(
     monkeypatch: pytest.MonkeyPatch,
     resume: bool,
 ) -> None:
-    path, original = run_dir if resume else tmp_path / "new", runs.fit
+    path, original = run_dir if resume else tmp_path / "new", running.fit
     refusals = []
 
     def meanwhile(*args: Any, **options: Any) -> Any:
@@ -95,7 +96,7 @@ def test_a_run_in_training_cannot_be_resumed(
         return original(*args, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "fit", meanwhile)
+        patch.setattr(running, "fit", meanwhile)
         model = None if resume else "mean"
         train_run(
             data_dir, path, model=model, train=config(epochs=3), resume=resume, progress=False
@@ -135,7 +136,7 @@ def test_evaluations_at_the_same_time_are_all_kept(
 def test_an_evaluation_does_not_wait_for_ever(
     run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "WAIT", 0.0)
+    monkeypatch.setattr(running, "WAIT", 0.0)
     with (
         locked(run_dir / ".metrics.lock", "never"),
         pytest.raises(ValueError, match="run is being evaluated by another process that does not"),

@@ -14,8 +14,17 @@ import pytest
 
 from proxysr.data.sessions import SessionSplit
 from proxysr.files import replacing
-from proxysr.leftovers import DAY, host, is_alive, mark, scratch_folder, sweep, sweep_folder
-from proxysr.locks import Holder, locked
+from proxysr.processes import (
+    DAY,
+    Holder,
+    host,
+    is_alive,
+    locked,
+    scratch_folder,
+    sweep,
+    sweep_folder,
+    temporary_name,
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +41,7 @@ def names(folder: Path) -> list[str]:
 
 def test_what_the_dead_left_is_removed_and_no_more(tmp_path: Path, dead: int) -> None:
     path = tmp_path / "page.html"
-    own = mark(path, "tmp")
+    own = temporary_name(path, "tmp")
     other_host = f".page.html.{'0' * 8}-{dead}-{'a' * 8}.tmp"
     kept = [own.name, other_host, f".other.html.{host()}-{dead}-{'a' * 8}.tmp", ".page.html.tmp"]
     for name in kept:
@@ -61,7 +70,7 @@ def test_a_whole_folder_is_swept(tmp_path: Path, dead: int) -> None:
     (tmp_path / "deep").mkdir()
     left = tmp_path / "deep" / f".last.safetensors.{host()}-{dead}-{'b' * 8}.tmp"
     left.touch()
-    own = mark(tmp_path / "deep" / "last.safetensors", "tmp")
+    own = temporary_name(tmp_path / "deep" / "last.safetensors", "tmp")
     own.touch()
     sweep_folder(tmp_path)
     assert names(tmp_path / "deep") == [own.name]

@@ -1,33 +1,35 @@
 """Train and evaluate a model on prepared data, and keep what comes of it in a run's folder.
 
-What lies there, and how it is read, is in :mod:`proxysr.run_dir`.
+What lies there, and how it is read, is in :mod:`proxysr.run`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from proxysr.checkpoints import FORMAT, SnapshotFolder, read_checkpoint, write_checkpoint
 from proxysr.config import Settings, require
 from proxysr.data.known import check_users
 from proxysr.data.sessions import SessionSplit, Task
-from proxysr.distributed import from_first, is_first, joined
-from proxysr.environment import write_facts
+from proxysr.distributed import from_first, is_first, joined, world_size
 from proxysr.evaluation import EvalResult, evaluate
 from proxysr.files import check_writable, claiming, flush, hash_of_file, replacing, write_json
 from proxysr.findings import Metrics
-from proxysr.leftovers import sweep_folder
-from proxysr.locks import Holder, locked
 from proxysr.models import DEFAULT, create, model_class
-from proxysr.run_dir import FORMAT_VERSION, TRAINING, RunDir, Which
+from proxysr.processes import Holder, locked, sweep_folder
+from proxysr.run import FORMAT_VERSION, TRAINING, RunDir, Which
 from proxysr.training import (
     Checkpoint,
     TrainConfig,
@@ -37,11 +39,10 @@ from proxysr.training import (
     fit,
 )
 
-__all__ = ["RunDir", "Which", "evaluate_run", "train_run"]
-
 MAY_CHANGE_ON_RESUME = ("epochs", "patience", "device")
 WAIT = 60.0
 """Most seconds to wait for another evaluation to write its few lines."""
+PACKAGES = ("proxysr", "torch", "numpy", "pandas", "safetensors")
 
 
 @joined()
@@ -90,14 +91,13 @@ def train_run(
     path = Path(run_dir)
     if not is_first():
         return _train_along(data_dir, path)
-    split = SessionSplit.load(data_dir)
     last = path / "checkpoints/last.safetensors"
     if resume:
         run = RunDir(path)
-        identity = run.identity
+        split, identity = run.split(data_dir), run.identity
         name, settings, config = _agree(run, model, model_config, train, split)
-        run.split(data_dir)
     else:
+        split = SessionSplit.load(data_dir)
         _check_new(path)
         name = model or DEFAULT
         config = (train or TrainConfig()).settled(model_class(name))
@@ -122,8 +122,8 @@ def train_run(
         try:
             with claiming(path) as temporary:
                 write_json(temporary / "config.json", header)
-                n_users = getattr(settings, "n_users", 0)
-                write_facts(temporary, data_dir, split, n_users, identity)
+                _write_data(temporary, data_dir, split, getattr(settings, "n_users", 0), identity)
+                write_json(temporary / "environment.json", _environment())
         except FileExistsError:
             _check_new(path)
             raise
@@ -139,10 +139,10 @@ def train_run(
             on_epoch(state)
 
     busy = f"{path} is being trained by another process. Wait for it, or name a new folder."
-    with locked(path / ".training.lock", busy) as ended:
-        if ended is not None and progress:
+    with locked(path / ".training.lock", busy) as before:
+        if before is not None and progress:
             sys.stderr.write(
-                f"{path}: its training by {ended} was cut off; what that left half-written is "
+                f"{path}: its training by {before} was cut off; what that left half-written is "
                 "removed, and whole epochs are kept.\n"
             )
         sweep_folder(path)
@@ -159,9 +159,13 @@ def train_run(
         )  # fmt: skip
         done = RunDir(path)
         if history.findings:
-            facts = {"epochs": len(history.rows), "counters": history.counters}
-            with _metrics_of(done):
-                done.keep_metrics(TRAINING, facts | {"findings": history.findings})
+            entry = {
+                "epochs": len(history.rows),
+                "counters": history.counters,
+                "findings": history.findings,
+            }
+            with _metrics_lock(done):
+                done.keep_metrics(TRAINING, entry)
     return done
 
 
@@ -177,8 +181,42 @@ def _train_along(data_dir: str | Path, path: Path) -> RunDir:
 def _identity(name: str, settings: Settings, config: TrainConfig, split: SessionSplit) -> str:
     """A hash of all that a run follows from: equal ones are the same run."""
     train = {k: v for k, v in config.to_dict().items() if k not in MAY_CHANGE_ON_RESUME}
-    facts = [name, settings.to_dict(), train, split.fingerprint()]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    content = [name, settings.to_dict(), train, split.fingerprint()]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _write_data(
+    path: Path, data_dir: str | Path, split: SessionSplit, n_users: int, run: str
+) -> None:
+    """Write ``data.json``, ``items.parquet``, and ``users.parquet`` of the first ``n_users``."""
+    tables = {"items.parquet": split.items}
+    if n_users:
+        tables["users.parquet"] = split.users.head(n_users)
+    for name, table in tables.items():
+        table.to_parquet(path / name, index=False)
+    content = {
+        "run": run,
+        "data_dir": str(Path(data_dir).resolve()),
+        "fingerprint": split.fingerprint(),
+        "n_items": split.n_items,
+        "n_users": split.n_users,
+        "files": {name: hash_of_file(path / name) for name in tables},
+        "provenance": split.provenance,
+    }
+    write_json(path / "data.json", content)
+
+
+def _environment() -> dict[str, Any]:
+    """Versions and machine, which change no result but for rounding."""
+    return {
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "processes": world_size(),
+    }
 
 
 def _check_new(path: Path) -> None:
@@ -243,14 +281,14 @@ def evaluate_run(
             "metrics": result.metrics,
         }
         path = run.ranks_file(f"{part}-{task}")
-        with _metrics_of(run), replacing(path) as temporary:
+        with _metrics_lock(run), replacing(path) as temporary:
             result.ranks.to_parquet(temporary, index=False)
             flush(temporary)  # a disk that fills does so before metrics tell of these ranks
             run.keep_metrics(f"{part}-{task}", entry | {"ranks": hash_of_file(temporary)})
     return result
 
 
-def _metrics_of(run: RunDir) -> AbstractContextManager[Holder | None]:
+def _metrics_lock(run: RunDir) -> AbstractContextManager[Holder | None]:
     """To be held by who writes metrics of a run."""
     busy = f"{run.path} is being evaluated by another process that does not end."
     return locked(run.path / ".metrics.lock", busy, wait=WAIT)
@@ -274,16 +312,18 @@ def _agree(
 ) -> tuple[str, Settings, TrainConfig]:
     """Settings to resume with: the run's own, after comparing with what the caller named."""
     name, settings, config = run.model_name, run.model_config, run.train_config
-    asked: dict[str, Any] = {} if model is None else {"model": model}
+    requested: dict[str, Any] = {} if model is None else {"model": model}
     if model_config is not None:
         given = model_config.to_dict() if isinstance(model_config, Settings) else model_config
-        asked |= _settings(name, {**settings.to_dict(), **given}, split).to_dict()
+        requested |= _settings(name, {**settings.to_dict(), **given}, split).to_dict()
     if train is not None:
         train = train.settled(model_class(name))
-        asked |= {k: v for k, v in train.to_dict().items() if k not in MAY_CHANGE_ON_RESUME}
+        requested |= {k: v for k, v in train.to_dict().items() if k not in MAY_CHANGE_ON_RESUME}
         config = config.replace(**{k: getattr(train, k) for k in MAY_CHANGE_ON_RESUME})
     kept = {"model": name, **settings.to_dict(), **config.to_dict()}
-    differing = [f"{k} = {kept[k]!r} (asked for: {v!r})" for k, v in asked.items() if kept[k] != v]
+    differing = [
+        f"{k} = {kept[k]!r} (asked for: {v!r})" for k, v in requested.items() if kept[k] != v
+    ]
     require(
         not differing,
         f"{run.path} was trained with {', '.join(differing)}. A resumed run keeps its settings "

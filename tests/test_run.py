@@ -17,9 +17,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from proxysr import training
+from proxysr.checkpoints import SnapshotFolder
 from proxysr.config import ConfigError
 from proxysr.recommender import Recommender
-from proxysr.runs import RunDir, SnapshotFolder, evaluate_run, train_run
+from proxysr.run import RunDir
+from proxysr.running import evaluate_run, train_run
 from proxysr.training import TrainConfig, TrainState
 from tests.contract.small import SMALL, cycles, split_of
 
@@ -151,7 +153,7 @@ def test_a_killed_run_resumes_to_the_same_files(
     """The process is killed outright once its first epoch is on disk."""
     target = tmp_path / "run"
     script = (
-        "import sys; from pathlib import Path; from proxysr.runs import train_run\n"
+        "import sys; from pathlib import Path; from proxysr.running import train_run\n"
         "from proxysr.training import TrainConfig\n"
         "import json; options, model = map(json.loads, sys.argv[3:])\n"
         "train_run(sys.argv[1], sys.argv[2], model='proxysr', model_config=model,"
