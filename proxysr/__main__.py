@@ -31,6 +31,7 @@ COMMANDS = {
     "explore": "serve a page that shows which sessions choose which proxies, and why",
     "report": "write a run as one page to explore and send; it needs no network",
     "notebooks": "run the notebooks and write them as pages to look at",
+    "paper": "make the runs of the paper's tables, and a page of ours beside theirs",
     "bench": "measure training and evaluation against this machine's limit",
 }
 DESCRIPTION = """\

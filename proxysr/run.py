@@ -300,8 +300,9 @@ class RunDir:
     def findings(self) -> list[str]:
         """What came of the training, in sentences; none while it is not over, or of older runs."""
         training = self._metrics_file().get(TRAINING)
-        is_over = training is not None and training["epochs"] == len(self.history())
-        return list(training["findings"]) if is_over else []
+        if training is None or training["epochs"] != len(self.history()):
+            return []
+        return list(training["findings"])
 
     @property
     def counters(self) -> dict[str, dict[str, float]]:

@@ -14,7 +14,7 @@ import pytest
 
 from proxysr import files, running
 from proxysr.__main__ import main
-from proxysr.analysis.planted import planted_found
+from proxysr.analysis.agreement import planted_found
 from proxysr.checkpoints import write_checkpoint
 from proxysr.cli import demo
 from proxysr.run import RunDir

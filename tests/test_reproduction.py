@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from proxysr.__main__ import main
-from proxysr.analysis.published import published_results, published_variants
 from proxysr.data.sessions import SessionSplit
 from proxysr.data.sources import SOURCES
 from proxysr.data.sources.lastfm1k import PLAYS
 from proxysr.data.sources.online_retail import WORKBOOK
+from proxysr.experiments.presets import ABLATIONS
 from proxysr.notebooks.parameters import read_params, shipped
-from proxysr.presets import ABLATIONS
+from proxysr.paper.printed import published_results, published_variants
 from tests.data import raw
 from tests.pages import shell_lines, text_of
 

@@ -14,7 +14,7 @@ JMLR 11, 2010.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,8 @@ from proxysr.config import require
 
 Labels = Sequence[Any] | npt.NDArray[Any] | pd.Series
 Ints = npt.NDArray[np.int64]
+Statistics = Callable[[Ints], list[float]]
+"""Numbers of codes (n,), such as their agreement with others."""
 
 
 @dataclass(frozen=True)
@@ -96,22 +98,17 @@ def agreement(
     """
     proxies = codes_of(proxy_labels, "proxy_labels")
     truths = codes_of(truth_labels, "truth_labels")
-    groups = np.zeros_like(proxies) if strata is None else codes_of(strata, "strata")
+    n_strata = len(proxies) if strata is None else len(strata)
     require(
-        len(proxies) == len(truths) == len(groups),
+        len(proxies) == len(truths) == n_strata,
         f"Labels are one a session; received {len(proxies)} proxy_labels, {len(truths)} "
-        f"truth_labels and {len(groups)} strata.",
+        f"truth_labels and {n_strata} strata.",
     )
     require(len(proxies) >= 2, f"Agreement needs at least two sessions; received {len(proxies)}.")
-    require(n_permutations >= 1, f"n_permutations is at least 1; received {n_permutations}.")
     scale = Scale.of(proxies, truths)
-    ami = scale.adjusted(proxies, truths)
-    null = np.array(
-        [
-            scale.adjusted(proxies, permuted)
-            for permuted in permutations(truths, groups, n_permutations, seed)
-        ]
-    )
+    statistics: dict[str, Statistics] = {"ami": lambda codes: [scale.adjusted(proxies, codes)]}
+    found = beside_chance(statistics, truths, strata, n_permutations, seed)
+    (ami,), null = found["ami"][0], found["ami"][1][:, 0]
     low, high = np.quantile(null, [0.025, 0.975])
     return Agreement(
         ami=float(ami),
@@ -125,6 +122,27 @@ def agreement(
         n_truths=int(truths.max()) + 1,
         n_permutations=n_permutations,
     )
+
+
+def beside_chance(
+    statistics: Mapping[str, Statistics],
+    codes: Ints,
+    strata: Labels | None,
+    n_permutations: int,
+    seed: int,
+) -> dict[str, tuple[list[float], npt.NDArray[np.float64]]]:
+    """Values (m,) of each statistic of codes (n,), and (n_permutations, m) under permutation.
+
+    All statistics see the same permutations, which are within strata (n,) if there are any.
+    """
+    require(n_permutations >= 1, f"n_permutations is at least 1; received {n_permutations}.")
+    groups = np.zeros_like(codes) if strata is None else codes_of(strata, "strata")
+    values = {name: statistic(codes) for name, statistic in statistics.items()}
+    null = {name: np.empty((n_permutations, len(values[name]))) for name in statistics}
+    for trial, permuted in enumerate(permutations(codes, groups, n_permutations, seed)):
+        for name, statistic in statistics.items():
+            null[name][trial] = statistic(permuted)
+    return {name: (values[name], null[name]) for name in statistics}
 
 
 def permutations(codes: Ints, groups: Ints, n: int, seed: int) -> Iterator[Ints]:
@@ -191,3 +209,57 @@ def entropy_of(codes: Ints) -> float:
     """Entropy in nats of the shares of equal codes."""
     share = np.unique(codes, return_counts=True)[1] / len(codes)
     return float(-(share * np.log(share)).sum())
+
+
+# -- interests that were planted in made-up sessions ------------------------------------
+
+PLANTED = "planted_interest"
+"""Column of what is known of sessions, in data that :mod:`proxysr.data.synthetic` makes up."""
+
+
+@dataclass(frozen=True)
+class PlantedFound:
+    """Proxies beside planted interests.
+
+    Attributes
+    ----------
+    ami : float
+        Adjusted mutual information of the proxy after a session's last click and the interest
+        planted in it: 1 for the same groups, 0 at chance.
+    n_planted, n_proxies, n_sessions : int
+        Different interests, different proxies, sessions.
+    """
+
+    ami: float
+    n_planted: int
+    n_proxies: int
+    n_sessions: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.n_planted} interests were planted in these sessions, and the model was not "
+            f"told; the proxies after the last click ({self.n_proxies} in use) agree with them by "
+            f"an AMI of {self.ami:.2f} (1: the same groups, 0: chance)"
+        )
+
+
+def planted_found(table: pd.DataFrame) -> PlantedFound | None:
+    """How far proxies agree with planted interests; None if none were planted.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row a session: ``proxy``, and ``planted_interest`` where there is one.
+
+    >>> str(planted_found(pd.DataFrame({"proxy": [4, 4, 7], "planted_interest": ["a", "a", "b"]})))
+    '2 interests were planted in these sessions, and the model was not told; the proxies after the
+     last click (2 in use) agree with them by an AMI of 1.00 (1: the same groups, 0: chance)'
+    """
+    if PLANTED not in table:
+        return None
+    known = table.dropna(subset=[PLANTED])
+    if len(known) < 2:
+        return None
+    proxies, planted = codes_of(known["proxy"], "proxies"), codes_of(known[PLANTED], PLANTED)
+    ami = Scale.of(proxies, planted).adjusted(proxies, planted)
+    return PlantedFound(ami, int(planted.max()) + 1, int(proxies.max()) + 1, len(known))

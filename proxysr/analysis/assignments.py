@@ -18,8 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from proxysr.analysis.choosing import choosing
-from proxysr.analysis.representations import whole_sessions
+from proxysr.analysis.representations import whole_sessions, with_proxies
 from proxysr.config import require, unknown
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.models import SessionModel
@@ -94,15 +93,15 @@ def assignments_from_model(
     ConfigError
         If the model chooses no proxies.
     """
-    model = choosing(model)
+    model = with_proxies(model)
     clicked = sessions.lengths > 0
     found = {name: np.empty(len(sessions), kind) for name, kind in COLUMNS.items()}
     for rows, batch in whole_sessions(model, sessions, batch_size):
         for name, column in zip(COLUMNS, summary(*model.weigh(batch)), strict=True):
             found[name][rows] = column.cpu()
     n_clicks = np.minimum(sessions.lengths, model.max_length)
-    facts = {"session_id": sessions.session_ids, "n_clicks": n_clicks, **found}
-    return pd.DataFrame({name: column[clicked] for name, column in facts.items()})
+    table = {"session_id": sessions.session_ids, "n_clicks": n_clicks, **found}
+    return pd.DataFrame({name: column[clicked] for name, column in table.items()})
 
 
 def summary(logits: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -144,7 +143,7 @@ def decisions(model: SessionModel, sessions: Sessions, *, batch_size: int = 1024
     ConfigError
         If the model chooses no proxies.
     """
-    model = choosing(model)
+    model = with_proxies(model)
     clicked = sessions.lengths > 0
     names = ("n_clicks", "proxy", "proxies_met", "decided_after")
     found = {name: np.empty(len(sessions), np.int64) for name in names}
@@ -155,12 +154,12 @@ def decisions(model: SessionModel, sessions: Sessions, *, batch_size: int = 1024
         ordered = best.masked_fill(~is_click, -1).sort(dim=1).values
         is_new = ordered.diff(dim=1, prepend=ordered.new_full((len(best), 1), -1)) != 0
         # clicks that follow the latest one after which another proxy led
-        held = ((best == last[:, None]) & is_click).flip(1).long().cumprod(dim=1).sum(dim=1)
-        columns = (n, last, is_new.sum(dim=1), n - held + 1)
+        unbroken = ((best == last[:, None]) & is_click).flip(1).long().cumprod(dim=1).sum(dim=1)
+        columns = (n, last, is_new.sum(dim=1), n - unbroken + 1)
         for name, column in zip(names, columns, strict=True):
             found[name][rows] = column.cpu()
-    facts = {"session_id": sessions.session_ids, **found}
-    return pd.DataFrame({name: column[clicked] for name, column in facts.items()})
+    table = {"session_id": sessions.session_ids, **found}
+    return pd.DataFrame({name: column[clicked] for name, column in table.items()})
 
 
 def with_label(assignments: pd.DataFrame, session_info: pd.DataFrame, column: str) -> pd.DataFrame:

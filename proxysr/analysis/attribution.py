@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from proxysr.analysis.assignments import summary
-from proxysr.analysis.choosing import check_items, choosing, session_batch
+from proxysr.analysis.representations import check_items, session_batch, with_proxies
 from proxysr.data.batches import batch_of
 from proxysr.evaluation import device_of
 from proxysr.models import ProxyModel, SessionModel
@@ -61,7 +61,7 @@ def contributions(model: SessionModel, clicks: Sequence[int], *, user: int = -1)
     ConfigError
         If the model chooses no proxies, there is no click, or an item is unknown.
     """
-    model = choosing(model)
+    model = with_proxies(model)
     trace = model.trace(session_batch(model, clicks, user))
     choice = summary(trace.proxy_logits, trace.proxy_weights)
     proxy, runner_up = int(choice[0]), int(choice[2])
@@ -100,7 +100,7 @@ def proxy_path(model: SessionModel, clicks: Sequence[int], *, user: int = -1) ->
     ConfigError
         If the model chooses no proxies, there is no click, or an item is unknown.
     """
-    model = choosing(model)
+    model = with_proxies(model)
     probability, proxy = model.path(session_batch(model, clicks, user))[0].max(dim=1)
     first = len(clicks) - len(proxy)
     return pd.DataFrame(
@@ -187,7 +187,7 @@ def smallest_flip(
     ConfigError
         If the model chooses no proxies, there is no click, or an item is unknown.
     """
-    model, clicks = choosing(model), [int(item) for item in clicks]
+    model, clicks = with_proxies(model), [int(item) for item in clicks]
     logits, _ = model.weigh(session_batch(model, clicks, user))
     before = int(logits[0].argmax())
     every = range(1, model.n_items + 1)
@@ -229,16 +229,16 @@ def _candidates(
     """The replacements that most promise another choice, by the sums of addends."""
     batch = session_batch(model, clicks, user)
     trace = model.trace(batch)
-    others = trace.proxy_logits - trace.position_logits[0]  # (L, K): logits without each click
-    n, n_proxies = others.shape
+    without = trace.proxy_logits - trace.position_logits[0]  # (L, K): logits without each click
+    n, n_proxies = without.shape
     size = max(1, MEMORY // (8 * n * n_proxies))
     found: list[tuple[float, Edit]] = []
     for start in range(0, len(items), size):
-        some = torch.tensor(items[start : start + size], device=others.device)
-        lead = _leads(others + model.replaced(batch, some), before).flatten()
+        part = torch.tensor(items[start : start + size], device=without.device)
+        lead = _leads(without + model.replaced(batch, part), before).flatten()
         best = lead.topk(min(CANDIDATES, len(lead)))
         for value, i in zip(best.values.tolist(), best.indices.tolist(), strict=True):
-            edit = Edit(len(clicks) - n + i % n, int(some[i // n]))
+            edit = Edit(len(clicks) - n + i % n, int(part[i // n]))
             found.append((value, edit))
     found.sort(key=lambda one: -one[0])
     return [edit for _, edit in found[:CANDIDATES]]

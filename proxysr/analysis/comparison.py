@@ -8,7 +8,7 @@ sessions could have given, not what training again would.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 import numpy as np
@@ -17,7 +17,6 @@ import pandas as pd
 from proxysr.analysis.significance import (
     CompareConfig,
     Contender,
-    Floats,
     bootstrap,
     compare,
     contenders_of,
@@ -26,7 +25,6 @@ from proxysr.analysis.significance import (
 )
 from proxysr.config import require, unknown
 from proxysr.data.sessions import Task
-from proxysr.evaluation import values_of
 from proxysr.models import learns
 from proxysr.run import RunDir
 
@@ -45,11 +43,6 @@ def runs_for(runs: Sequence[RunDir], task: Task) -> list[RunDir]:
 
 def runs_table(groups: Groups) -> pd.DataFrame:
     """What was trained, and whether it was long enough: a row a run.
-
-    Parameters
-    ----------
-    groups : mapping
-        Name to runs.
 
     Returns
     -------
@@ -99,11 +92,9 @@ def comparison_table(
     Returns
     -------
     DataFrame
-        One row for each name, task and metric, names in the order of ``groups``: ``run``,
-        ``model`` (as in ``MODELS``), ``kind`` ("learned" or "counting"), ``seeds`` (how many),
-        ``task``, ``metric``, ``value`` with its interval ``low`` to ``high``; ``difference``
-        to the reference with ``difference_low`` and ``difference_high``, ``p_value``, and
-        ``p_holm``, corrected for all comparisons of the task (NaN in the rows of the reference).
+        What :func:`proxysr.analysis.significance.compare` says of each task, names in the order of
+        ``groups``, and ``task``, ``model`` (as in ``MODELS``) and ``kind`` ("learned" or
+        "counting"). P-values are corrected for all comparisons of a task.
 
     Raises
     ------
@@ -112,67 +103,23 @@ def comparison_table(
     ValueError
         If the runs did not rank the same targets; the message tells what to do.
     """
-    config = CompareConfig() if config is None else config
-    _check_reference(groups, reference)
-    ordered = [(reference, groups[reference])]
-    ordered += [(name, runs) for name, runs in groups.items() if name != reference]
-    place = {name: i for i, name in enumerate(groups)}
     tables = []
     for task in tasks:
-        trained = [(name, runs_for(runs, task)) for name, runs in ordered]
-        contenders, _ = contenders_of(trained, part, task)
-        found = estimates(contenders, config)
-        facts = pd.DataFrame(
-            {
-                "run": [name for name, _ in ordered],
-                "model": [runs[0].model_name for _, runs in ordered],
-                "kind": [_kind(runs[0]) for _, runs in ordered],
-                "seeds": [len(runs) for _, runs in trained],
-                "task": task,
-            }
+        contenders, _ = contenders_of(
+            [(name, runs_for(runs, task)) for name, runs in groups.items()], part, task
         )
-        found = facts.merge(found, on="run", validate="one_to_many")
-        order = np.argsort(found["run"].map(place).to_numpy(), kind="stable")
-        tables.append(found.iloc[order])
-    return pd.concat(tables, ignore_index=True)
+        found = compare(contenders, config, reference=reference).assign(task=task)
+        tables.append(found.sort_values("run", key=_place(groups), kind="stable"))
+    table = pd.concat(tables, ignore_index=True)
+    first = {name: runs[0] for name, runs in groups.items()}
+    table["model"] = table["run"].map({name: run.model_name for name, run in first.items()})
+    table["kind"] = table["run"].map({name: _kind(run) for name, run in first.items()})
+    return table
 
 
-def estimates(contenders: Sequence[Contender], config: CompareConfig) -> pd.DataFrame:
-    """Every metric with its interval, and its difference to the first of the contenders.
-
-    Returns
-    -------
-    DataFrame
-        One row for each contender and metric: ``run``, ``metric``, ``value``, ``low``, ``high``;
-        ``difference`` to the first, ``difference_low``, ``difference_high``, ``p_value`` and
-        ``p_holm``, corrected for all of them (NaN in the rows of the first).
-
-    Raises
-    ------
-    ConfigError, ValueError
-        See :func:`proxysr.analysis.significance.compare`.
-    """
-    values, session = values_by_target(contenders, config.metrics)
-    flat = values.reshape(len(values), -1)
-    low, high = bootstrap(sums_by_session(flat, session), np.bincount(session), config)
-    found = pd.DataFrame(
-        {
-            "run": [contender.name for contender in contenders for _ in config.metrics],
-            "metric": list(config.metrics) * len(contenders),
-            "value": flat.mean(axis=0),
-            "low": low,
-            "high": high,
-        }
-    )
-    differences = compare(contenders, config).differences.rename(
-        columns={"low": "difference_low", "high": "difference_high"}
-    )
-    return found.merge(differences, on=["run", "metric"], how="left", validate="one_to_one")
-
-
-def estimates_by(
+def compare_by(
     kind: str,
-    contenders: Mapping[str, Sequence[Contender]],
+    contenders: Mapping[Any, Sequence[Contender]],
     *,
     reference: str,
     config: CompareConfig | None = None,
@@ -192,54 +139,20 @@ def estimates_by(
     Returns
     -------
     DataFrame
-        One row for each kind, contender and metric: ``kind``; ``n_sessions``, ``n_targets``;
-        ``run``, ``seeds`` and what :func:`estimates` says of them; ``least`` and ``most``, see
-        :func:`range_of_seeds`. P-values are corrected for each kind by itself.
+        ``kind``, and what :func:`proxysr.analysis.significance.compare` says of each. P-values are
+        corrected for each kind by itself.
 
     Raises
     ------
     ConfigError
         If there is no contender of the name ``reference``.
     """
-    config = CompareConfig() if config is None else config
     tables = []
-    for name, some in contenders.items():
-        _check_reference([one.name for one in some], reference)
-        ordered = sorted(some, key=lambda one: one.name != reference)
-        base = ordered[0]
-        found = estimates(ordered, config)
-        ranges = [range_of_seeds(base.ranks, one.ranks, config.metrics) for one in ordered]
-        found["least"], found["most"] = np.hstack(ranges)
-        found.loc[found["run"] == reference, ["least", "most"]] = np.nan
-        found.insert(0, kind, name)
-        found.insert(1, "n_sessions", base.ranks[0]["session_id"].nunique())
-        found.insert(2, "n_targets", len(base.ranks[0]))
-        seeds = {one.name: len(one.ranks) for one in some}
-        found.insert(4, "seeds", found["run"].map(seeds))
-        tables.append(found)
+    for value, members in contenders.items():
+        table = compare(members, config, reference=reference)
+        table.insert(0, kind, [value] * len(table))
+        tables.append(table)
     return pd.concat(tables, ignore_index=True)
-
-
-def range_of_seeds(
-    before: Sequence[pd.DataFrame], after: Sequence[pd.DataFrame], metrics: Sequence[str]
-) -> Floats:
-    """The smallest and the largest difference (2, M) of two runs of one seed.
-
-    Parameters
-    ----------
-    before, after : sequence of DataFrame
-        Ranks of runs with the same seeds, in the same order.
-    metrics : sequence of str
-    """
-    means = [
-        [
-            [values_of(frame["rank"].to_numpy(), metric).mean() for metric in metrics]
-            for frame in side
-        ]
-        for side in (before, after)
-    ]
-    differences = np.subtract(means[1], means[0])
-    return np.stack([differences.min(axis=0), differences.max(axis=0)])
 
 
 def by_clicks(
@@ -295,7 +208,8 @@ def by_clicks(
     values = all_values[:, :, 0]
     names = list(groups)
     if reference is not None:
-        _check_reference(groups, reference)
+        require(reference in groups, unknown(reference, groups, "run of this comparison"))
+        require(len(groups) >= 2, f"There is no other run to hold against {reference!r}; add one.")
         own = names.index(reference)
         values = np.delete(values - values[:, [own]], own, axis=1)
         names.remove(reference)
@@ -320,48 +234,61 @@ def by_clicks(
             {"run": name} | facts | {"value": v, "low": lo, "high": hi}
             for name, v, lo, hi in zip(names, means, low, high, strict=True)
         ]
-    place = {name: i for i, name in enumerate(names)}
-    rows.sort(key=lambda row: place[row["run"]])
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).sort_values(
+        "run", key=_place(names), kind="stable", ignore_index=True
+    )
 
 
-def as_read(table: pd.DataFrame, task: Task, *, digits: int = 3) -> pd.DataFrame:
-    """One task of a :func:`comparison_table` for reading: a row a run, columns a metric each.
+def as_read(
+    table: pd.DataFrame,
+    task: Task | None = None,
+    *,
+    by: Sequence[str] = ("run",),
+    digits: int = 3,
+) -> pd.DataFrame:
+    """A comparison for reading: a row a run, a few columns each metric.
 
     Parameters
     ----------
     table : DataFrame
-    task : {"unseen", "repeat"}
+        With the columns of :func:`proxysr.analysis.significance.compare`.
+    task : {"unseen", "repeat"}, optional
+        Show only its rows.
+    by : sequence of str
+        Columns that tell the rows apart; runs alone are sorted by the first metric, best first.
     digits : int
         Places after the point.
 
     Returns
     -------
     DataFrame
-        Indexed by run, sorted by the first metric, highest first; for each metric its value with
-        the interval, the difference to the reference with the interval, and Holm's p-value.
+        For each metric its value with the interval, the difference to the reference with the
+        interval, the range of differences over the seeds if there are several, and Holm's p-value.
     """
-    shown = table[table["task"] == task]
+    shown = table if task is None else table[table["task"] == task]
     require(len(shown) > 0, f"The table has no rows of task {task!r}.")
+    if tuple(by) == ("run",):
+        first = shown[shown["metric"] == shown["metric"].iloc[0]]
+        order = first.sort_values("value", ascending=False, kind="stable")["run"]
+        shown = shown.sort_values("run", key=_place(order), kind="stable")
     columns: dict[str, pd.Series] = {}
-    own, change = f".{digits}f", f"+.{digits}f"
-    for metric, group in shown.groupby("metric", sort=False):
-        rows = group.set_index("run")
-        columns[f"{metric}"] = rows.apply(_spelt, axis=1, args=("value", "low", "high", own))
-        columns[f"{metric}, difference"] = rows.apply(
-            _spelt, axis=1, args=("difference", "difference_low", "difference_high", change)
+    for metric, rows in shown.groupby("metric", sort=False):
+        rows = rows.set_index(list(by))
+        columns[f"{metric}"] = _spelt(rows, "{value:.{d}f} [{low:.{d}f}, {high:.{d}f}]", digits)
+        columns[f"{metric}, difference"] = _spelt(
+            rows, "{difference:+.{d}f} [{difference_low:+.{d}f}, {difference_high:+.{d}f}]", digits
         )
-        columns[f"{metric}, p (Holm)"] = rows["p_holm"].map(lambda p: f"{p:.3g}").replace("nan", "")
-    best = shown[shown["metric"] == shown["metric"].iloc[0]].sort_values(
-        "value", ascending=False, kind="stable"
-    )
-    return pd.DataFrame(columns).reindex(best["run"])
+        if (rows["seeds"] > 1).any():
+            columns[f"{metric}, seeds"] = _spelt(rows, "{least:+.{d}f} to {most:+.{d}f}", digits)
+        columns[f"{metric}, p (Holm)"] = _spelt(rows, "{p_holm:.3g}", digits)
+    return pd.DataFrame(columns)
 
 
-def _spelt(row: pd.Series, value: str, low: str, high: str, form: str) -> str:
-    if np.isnan(row[value]):
-        return ""
-    return f"{row[value]:{form}} [{row[low]:{form}}, {row[high]:{form}}]"
+def _spelt(rows: pd.DataFrame, form: str, digits: int) -> pd.Series:
+    """Each row as text; empty where a number is missing."""
+    values: list[dict[Any, Any]] = rows.to_dict("records")
+    texts = [form.format_map(row | {"d": digits}) for row in values]
+    return pd.Series(["" if "nan" in text else text for text in texts], index=rows.index)
 
 
 def _words(first: int, after: float) -> str:
@@ -372,12 +299,11 @@ def _words(first: int, after: float) -> str:
     return str(first) if first == last else f"{first}–{last}"
 
 
+def _place(names: Iterable[str]) -> Callable[[pd.Series], pd.Series]:
+    """For ``sort_values``: where names stand in an order."""
+    places = {name: place for place, name in enumerate(names)}
+    return lambda column: column.map(places)
+
+
 def _kind(run: RunDir) -> str:
     return "learned" if learns(run.model_name) else "counting"
-
-
-def _check_reference(groups: Collection[str], reference: str) -> None:
-    require(reference in groups, unknown(reference, groups, "run of this comparison"))
-    require(
-        len(groups) >= 2, f"There is no other run to hold against {reference!r}; add one at least."
-    )

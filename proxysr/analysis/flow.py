@@ -99,11 +99,11 @@ def fates(half: Labels, full: Labels, *, n_proxies: int) -> pd.DataFrame:
         If the two have not equally many sessions, or a proxy is none of 0..K-1.
     """
     one, two = _checked(half, full)
-    for name, some in (("half", one), ("full", two)):
+    for name, proxies in (("half", one), ("full", two)):
         require(
-            len(some) == 0 or (some.min() >= 0 and some.max() < n_proxies),
-            f"Proxies are 0 to {n_proxies - 1}; {name} has {some.min(initial=0)} to "
-            f"{some.max(initial=0)}.",
+            len(proxies) == 0 or (proxies.min() >= 0 and proxies.max() < n_proxies),
+            f"Proxies are 0 to {n_proxies - 1}; {name} has {proxies.min(initial=0)} to "
+            f"{proxies.max(initial=0)}.",
         )
     counts = np.zeros((n_proxies, n_proxies), np.int64)
     np.add.at(counts, (one, two), 1)

@@ -53,7 +53,7 @@ def history_ranks(
     -------
     dict
         "first click" and "later clicks" (of the same sessions) to contenders, for
-        :func:`proxysr.analysis.comparison.estimates_by`: "no history", "own history", and "another
+        :func:`proxysr.analysis.comparison.compare_by`: "no history", "own history", and "another
         user's history": users are dealt out at random among these sessions. Ranks are among all
         items, after no click at all for the first one.
 
@@ -76,12 +76,12 @@ def history_ranks(
         )
         users = np.array(sessions.user_index)
         users[inside] = dealt_out(users[inside], seed)
-        asked: dict[str, tuple[Sessions, Sequence[Sessions]]] = {
+        readings: dict[str, tuple[Sessions, Sequence[Sessions]]] = {
             NOBODY: (sessions, ()),
             OWN: (sessions, earlier),
             ANOTHER: (replace(sessions, user_index=users), earlier),
         }
-        for name, (some, history) in asked.items():
+        for name, (some, history) in readings.items():
             ranks = evaluate(model, some, task=task, min_prefix=0, history=history).ranks
             of_them = ranks["session_id"].isin(sessions.session_ids[inside])
             frames[name].append(ranks[of_them])
@@ -115,16 +115,16 @@ def helps(table: pd.DataFrame, against: pd.DataFrame, kind: str) -> bool:
     Parameters
     ----------
     table, against : DataFrame
-        Of :func:`estimates_by`, by ``clicks``: held against no history, and against another
+        Of :func:`compare_by`, by ``clicks``: held against no history, and against another
         user's.
     kind : {"first click", "later clicks"}
     """
     return all(_row(some, kind, OWN)["difference_low"] > 0 for some in (table, against))
 
 
-def said_of_history(table: pd.DataFrame, against: pd.DataFrame) -> list[str]:
+def history_sentences(table: pd.DataFrame, against: pd.DataFrame) -> list[str]:
     """A sentence for first and one for later clicks; parameters are those of :func:`helps`."""
-    said = []
+    sentences = []
     for kind in (FIRST, LATER):
         none, own, beyond = (
             _row(table, kind, NOBODY),
@@ -132,12 +132,12 @@ def said_of_history(table: pd.DataFrame, against: pd.DataFrame) -> list[str]:
             _row(against, kind, OWN),
         )
         verb = "helps" if helps(table, against, kind) else "does not help"
-        said.append(
+        sentences.append(
             f"At the {kind}, a user's own history {verb} beyond another user's: {METRIC} "
             f"{none['value']:.4f} → {own['value']:.4f}, {_change(own)} to no history and "
             f"{_change(beyond)} to another user's ({int(own['n_sessions']):,} sessions)."
         )
-    return said
+    return sentences
 
 
 def _change(row: Mapping[str, float]) -> str:

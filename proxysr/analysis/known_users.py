@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from proxysr.analysis.agreement import Ints, Labels, codes_of
-from proxysr.analysis.map_quality import moved_apart
+from proxysr.analysis.map_quality import jittered
 from proxysr.config import require
 from proxysr.data.sessions import Sessions
 
@@ -114,7 +114,7 @@ def baseline_labels(
     clusters = KMeans(int(codes.max()) + 1, n_init=1, random_state=seed)
     means = mean_item_vectors(sessions, item_vectors)
     return {
-        "k-means of items": clusters.fit_predict(moved_apart(means, seed)),
+        "k-means of items": clusters.fit_predict(jittered(means, seed)),
         "last item": last_items(sessions),
         "random": np.random.default_rng(seed).permutation(codes),
     }

@@ -110,7 +110,7 @@ def median_movement(one: Floats, two: Floats) -> float:
     return float(np.median(moved) / (radius or 1.0))
 
 
-def moved_apart(vectors: Floats, seed: int = 0) -> npt.NDArray[np.float32]:
+def jittered(vectors: Floats, seed: int = 0) -> npt.NDArray[np.float32]:
     """The vectors (n, D), each moved a little at random, so that no two are equal."""
     random = np.random.default_rng(seed).standard_normal(vectors.shape)
     size = FINEST * spread_of(vectors) / np.sqrt(vectors.shape[1])

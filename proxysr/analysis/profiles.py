@@ -16,40 +16,20 @@ proxy
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from proxysr.analysis.items import ItemCounts, Rows, top_items
-from proxysr.config import require, unknown
-
-__all__ = [
-    "ItemCounts",
-    "collapse",
-    "length_profile",
-    "nearest_proxies",
-    "proxy_table",
-    "time_profile",
-    "top_items",
-]
+from proxysr.config import require
 
 ALIKE = 0.99
 """Proxies of a cosine from here on are taken for the same."""
 COLLAPSED = 0.9
 """Share of sessions from which on one proxy is taken to stand for all."""
-LONGEST = 20
-"""Sessions of more clicks count together."""
 
 Vectors = npt.NDArray[np.floating[Any]]
-Unit = Literal["hour", "weekday", "month"]
-BINS: dict[Unit, list[str]] = {
-    "hour": [f"{hour:02d}:00" for hour in range(24)],
-    "weekday": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"],
-    "month": ["Jan", "Feb", "Mar", "Apr", "May", "Jun",
-              "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
-}  # fmt: skip
 
 
 def proxy_table(
@@ -66,8 +46,8 @@ def proxy_table(
         As of :func:`proxysr.analysis.assignments.assignments_from_model`: ``proxy``,
         ``probability``, ``entropy``, ``n_clicks``.
     proxies : (K, D), optional
-        The vectors of :func:`proxysr.analysis.choosing.proxy_vectors`. Without them, K is one more
-        than the highest proxy that was chosen, and no proxy has a nearest one.
+        Vectors of the proxies. Without them, K is one more than the highest proxy that was chosen,
+        and no proxy has a nearest one.
     users : int (n,), optional
         Number of each session's user from 0 on, -1 where unknown.
 
@@ -129,34 +109,6 @@ def cosines(vectors: Vectors) -> npt.NDArray[np.float64]:
     return np.asarray((unit @ unit.T).clip(-1, 1))
 
 
-def nearest_proxies(proxies: Vectors, proxy: int, *, k: int = 5) -> pd.DataFrame:
-    """The k other proxies whose vectors have the largest cosine to that of one.
-
-    Parameters
-    ----------
-    proxies : (K, D)
-    proxy : int
-        0..K-1
-    k : int
-
-    Returns
-    -------
-    DataFrame
-        ``proxy`` and ``similarity`` (the cosine), largest first; fewer rows if K is small.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such proxy.
-    """
-    require(0 <= proxy < len(proxies), f"Proxies are 0 to {len(proxies) - 1}; received {proxy}.")
-    unit = _unit(proxies)
-    cosine = (unit @ unit[proxy]).clip(-1, 1)
-    order = np.argsort(-cosine, kind="stable")
-    order = order[order != proxy][:k]
-    return pd.DataFrame({"proxy": order, "similarity": cosine[order]})
-
-
 def collapse(assignments: pd.DataFrame) -> str | None:
     """A sentence if (nearly) all sessions chose one proxy; None if they chose several.
 
@@ -181,83 +133,11 @@ def collapse(assignments: pd.DataFrame) -> str | None:
     )
 
 
-def time_profile(
-    started_at: npt.NDArray[Any] | pd.Series, rows: Rows, *, by: Unit = "hour"
-) -> pd.DataFrame:
-    """When the sessions of a selection began, beside when all did.
-
-    Parameters
-    ----------
-    started_at : (S,)
-        Seconds since 1970 (NaN where unknown) or dates, in the time zone of the log.
-    rows : int (n,)
-        Rows of the selected sessions.
-    by : {"hour", "weekday", "month"}
-
-    Returns
-    -------
-    DataFrame
-        One row an hour, weekday or month: its name (``by``), the ``count`` of selected sessions,
-        and the shares ``selected`` and ``all``. Sessions of unknown time are left out; shares of
-        nothing are NaN.
-
-    Raises
-    ------
-    ConfigError
-        If no session's time is known, or there is no such ``by``.
-    """
-    require(by in BINS, unknown(by, BINS, "unit of time"))
-    values = np.asarray(started_at)
-    times = pd.Series(
-        pd.to_datetime(values, unit="s") if values.dtype.kind == "f" else pd.to_datetime(values)
-    )
-    known = times.notna().to_numpy()
-    require(bool(known.any()), "It is not known when these sessions began.")
-    number = getattr(times.dt, "day_of_week" if by == "weekday" else by)
-    bins = number.fillna(0).to_numpy(np.int64) - (by == "month")
-    return _beside_all(pd.Index(BINS[by], name=by), np.where(known, bins, -1), rows)
-
-
-def length_profile(n_clicks: npt.NDArray[Any] | pd.Series, rows: Rows) -> pd.DataFrame:
-    """How long the sessions of a selection are, beside how long all are.
-
-    Parameters
-    ----------
-    n_clicks : int (S,)
-    rows : int (n,)
-        Rows of the selected sessions.
-
-    Returns
-    -------
-    DataFrame
-        One row for 1 click, 2 clicks and so on, the last for 20 or more: ``n_clicks`` (text),
-        ``count``, ``selected`` and ``all`` as in :func:`time_profile`.
-    """
-    lengths = np.asarray(n_clicks, np.int64)
-    longest = min(int(lengths.max(initial=1)), LONGEST)
-    names = [str(length) for length in range(1, longest + 1)]
-    if longest == LONGEST:
-        names[-1] += " or more"
-    return _beside_all(pd.Index(names, name="n_clicks"), lengths.clip(max=longest) - 1, rows)
-
-
 def _unit(vectors: Vectors) -> npt.NDArray[np.float64]:
     """Vectors (K, D) of length 1; those of length 0 stay so."""
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
     unit = np.divide(vectors, lengths, out=np.zeros(vectors.shape), where=lengths > 0)
     return np.asarray(unit)
-
-
-def _beside_all(names: pd.Index[Any], codes: npt.NDArray[np.int64], rows: Rows) -> pd.DataFrame:
-    """Counts and shares of codes (S,) among the selected and among all; -1 is left out."""
-
-    def counted(some: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        return np.bincount(some[some >= 0], minlength=len(names))
-
-    count, total = counted(codes[np.asarray(rows, np.int64)]), counted(codes)
-    shares = {name: n / n.sum() if n.sum() else np.nan for name, n in
-              (("selected", count), ("all", total))}  # fmt: skip
-    return pd.DataFrame({"count": count, **shares}, index=names).reset_index()
 
 
 def _doubles(

@@ -31,9 +31,9 @@ from tqdm.auto import tqdm
 
 from proxysr.analysis.map_quality import (
     MapQuality,
+    jittered,
     map_quality,
     median_movement,
-    moved_apart,
     neighbour_overlap,
 )
 from proxysr.config import AtLeastOne, Settings, Whole, require
@@ -160,7 +160,7 @@ def project_sessions(
         )
     key, note = _key(vectors, start, config), ""
     path = None if cache is None else Path(cache) / f"map-{key[:16]}.npz"
-    moved = moved_apart(vectors, config.seed)
+    moved = jittered(vectors, config.seed)
     if path is not None and path.is_file():
         try:
             return Projection(*_read(path, key, len(vectors)), config, moved)
@@ -276,8 +276,8 @@ def _key(vectors: Floats, start: Floats | None, config: MapConfig) -> str:
     """What a map depends on, as SHA-256."""
     from importlib.metadata import version
 
-    facts = [VERSION, version("openTSNE"), vectors.shape, config.to_dict(), start is not None]
-    digest = hashlib.sha256(json.dumps(facts).encode())
+    inputs = [VERSION, version("openTSNE"), vectors.shape, config.to_dict(), start is not None]
+    digest = hashlib.sha256(json.dumps(inputs).encode())
     digest.update(vectors.data)
     if start is not None:
         digest.update(np.ascontiguousarray(start).data)

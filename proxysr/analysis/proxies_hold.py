@@ -63,25 +63,25 @@ def use_by_part(choices: pd.DataFrame) -> pd.DataFrame:
         which the last proxy leads; ``met_one``, the share of the sessions that meet one proxy.
     """
     rows = []
-    for (seed, part), some in choices.groupby(["seed", "part"], sort=False):
-        proxy = some["proxy"].to_numpy()
+    for (seed, part), sessions in choices.groupby(["seed", "part"], sort=False):
+        proxy = sessions["proxy"].to_numpy()
         rows.append(
             {
                 "seed": seed,
                 "part": part,
-                "sessions": len(some),
+                "sessions": len(sessions),
                 "effective": np.exp(entropy_of(proxy)),
                 "largest": np.bincount(proxy).max() / len(proxy),
-                "n_clicks": some["n_clicks"].mean(),
-                "proxies_met": some["proxies_met"].mean(),
-                "met_one": (some["proxies_met"] == 1).mean(),
-                "decided_after": some["decided_after"].mean(),
+                "n_clicks": sessions["n_clicks"].mean(),
+                "proxies_met": sessions["proxies_met"].mean(),
+                "met_one": (sessions["proxies_met"] == 1).mean(),
+                "decided_after": sessions["decided_after"].mean(),
             }
         )
     return pd.DataFrame(rows)
 
 
-def held(
+def agreement_by_truth(
     runs: Sequence[RunDir],
     choices: pd.DataFrame,
     *,
@@ -131,10 +131,10 @@ def held(
         truths, left_out = truths_of(sessions, min_sessions)
         notes |= dict.fromkeys(left_out)
         both = {PROXIES: proxies, ITEMS: clusters}
-        asked = [(name, truth, *found) for truth, found in truths.items() for name in both]
+        pairs = [(name, truth, *found) for truth, found in truths.items() for name in both]
         every = np.arange(len(sessions))
-        asked.append((PROXIES, ITEMS, every, clusters, strata_of(sessions.lengths)))
-        for name, truth, inside, labels, strata in asked:
+        pairs.append((PROXIES, ITEMS, every, clusters, strata_of(sessions.lengths)))
+        for name, truth, inside, labels, strata in pairs:
             found = agreement(
                 both[name][inside], labels, strata=strata, n_permutations=n_permutations, seed=seed
             )
@@ -155,21 +155,22 @@ def held(
     return pd.DataFrame(rows), list(notes)
 
 
-def said_of_agreement(table: pd.DataFrame) -> list[str]:
-    """A sentence for each truth of :func:`held`: whether proxies agree with it beyond chance.
+def agreement_sentences(table: pd.DataFrame) -> list[str]:
+    """A sentence for each truth: whether proxies agree with it beyond chance.
 
-    Means over the seeds are held against the mean of what chance seldom exceeds.
+    The table is that of :func:`agreement_by_truth`; means over the seeds are held against the mean
+    of what chance seldom exceeds.
     """
     means = table.groupby(["labels", "truth"], sort=False)[["ami", "null_high"]].mean()
-    said = []
+    sentences = []
     for truth in dict.fromkeys(table["truth"]):
         ami, chance = means.loc[(PROXIES, truth)]
         more = "more than" if ami > chance else "no more than"
         words = f"Proxies agree with the {truth} {more} by chance: AMI {ami:.3f} ({chance:.3f})"
         if (ITEMS, truth) in means.index:
             words += f"; {ITEMS}: {means.loc[(ITEMS, truth), 'ami']:.3f}"
-        said.append(f"{words}.")
-    return said
+        sentences.append(f"{words}.")
+    return sentences
 
 
 def truths_of(

@@ -23,8 +23,7 @@ import torch
 from torch import Tensor
 
 from proxysr.analysis.assignments import assignments_from_model
-from proxysr.analysis.choosing import choosing
-from proxysr.analysis.representations import whole_sessions
+from proxysr.analysis.representations import whole_sessions, with_proxies
 from proxysr.analysis.significance import Contender, contenders_of
 from proxysr.config import require
 from proxysr.data.groups import dealt_out
@@ -66,7 +65,7 @@ def sides(
     Returns
     -------
     dict
-        Task to contenders, for :func:`proxysr.analysis.comparison.estimates_by`: "no proxies",
+        Task to contenders, for :func:`proxysr.analysis.comparison.compare_by`: "no proxies",
         "proxies", and those of :func:`replaced_ranks`.
 
     Raises
@@ -109,7 +108,7 @@ def replaced_ranks(
         - "another session's clicks": see :func:`weights_of_others`.
     """
     kept, min_prefix = run.ranks(part, task), int(run.evaluation(part, task)["min_prefix"])
-    model, sessions = choosing(run.model("best", device)), run.split().part(part)
+    model, sessions = with_proxies(run.model("best", device)), run.split().part(part)
     prefixes = sessions.prefixes(task, min_prefix)
     dealt = np.zeros(len(sessions), np.int64)
     dealt[sessions.lengths > 0] = dealt_out(
@@ -122,9 +121,9 @@ def replaced_ranks(
     }
     return {
         name: evaluate(
-            model, sessions, task=task, min_prefix=min_prefix, force_proxy=some
+            model, sessions, task=task, min_prefix=min_prefix, force_proxy=forced_proxy
         ).ranks
-        for name, some in forced.items()
+        for name, forced_proxy in forced.items()
     }  # fmt: skip
 
 
@@ -163,17 +162,17 @@ def weights_of_others(
     ConfigError
         If a prefix or the other session has no click.
     """
-    model = choosing(model)
-    asked = np.asarray(other)[prefixes.session]
-    n = np.minimum(prefixes.length, np.minimum(sessions.lengths, model.max_length)[asked])
+    model = with_proxies(model)
+    other_rows = np.asarray(other)[prefixes.session]
+    n = np.minimum(prefixes.length, np.minimum(sessions.lengths, model.max_length)[other_rows])
     require(bool((n > 0).all()), "Clicks are read of each session, so each needs one at least.")
-    found = torch.empty(len(asked), model.n_proxies, device=model.temperature.device)
+    found = torch.empty(len(other_rows), model.n_proxies, device=model.temperature.device)
     for rows, batch in whole_sessions(model, sessions):
         path = model.path(batch)
         first = path.shape[1] - batch.lengths.cpu().numpy()  # column of the first click
         row = np.full(len(sessions), -1)
         row[rows] = np.arange(len(rows))
-        row = row[asked]
+        row = row[other_rows]
         here = np.flatnonzero(row >= 0)
         found[here] = path[row[here], first[row[here]] + n[here] - 1]
     return found
@@ -202,7 +201,7 @@ class Verdict:
 
     @classmethod
     def of(cls, table: pd.DataFrame, task: str) -> Verdict:
-        """The verdict that a table of :func:`estimates_by`, held against "no proxies", gives."""
+        """The verdict that a table of :func:`compare_by`, held against "no proxies", gives."""
         rows = table[(table["task"] == task) & (table["run"] == WITH) & (table["metric"] == METRIC)]
         require(len(rows) == 1, f"The table has no row of {METRIC} with {WITH} under {task!r}.")
         (row,) = rows.to_dict("records")
@@ -223,30 +222,30 @@ class Verdict:
             f"[{-self.high:+.1%}, {-self.low:+.1%}] over {self.n_sessions:,} sessions and "
             f"{self.seeds} seed{'s' * (self.seeds != 1)}"
         )
-        asked = f"the rule asks for {-LEAST:.0%} or lower, and an interval below 0"
+        rule = f"the rule asks for {-LEAST:.0%} or lower, and an interval below 0"
         if self.matters:
-            return f"Proxies matter on this log: {found} ({asked})."
-        return f"Proxies do not matter on this log: {found} ({asked})."
+            return f"Proxies matter on this log: {found} ({rule})."
+        return f"Proxies do not matter on this log: {found} ({rule})."
 
 
-def said_of_nulls(table: pd.DataFrame, task: str) -> list[str]:
+def null_sentences(table: pd.DataFrame, task: str) -> list[str]:
     """A sentence for each null: whether the clicks choose proxies better than it does.
 
     Parameters
     ----------
     table : DataFrame
-        Of :func:`estimates_by`, held against "proxies".
+        Of :func:`compare_by`, held against "proxies".
     task : {"unseen", "repeat"}
     """
     rows = table[(table["task"] == task) & (table["metric"] == METRIC)].set_index("run")
     found: dict[Any, dict[Any, float]] = rows.to_dict("index")
-    base, said = found[WITH]["value"] or 1.0, []
+    base, sentences = found[WITH]["value"] or 1.0, []
     for name in (RANDOM, OTHER):
         columns = ("difference", "difference_low", "difference_high")
         change, low, high = (found[name][column] / base for column in columns)
         better = "better" if high < 0 else "no better"
-        said.append(
+        sentences.append(
             f"The clicks choose proxies {better} than “{name}”: with these, {METRIC} ({task}) "
             f"changes by {change:+.1%} [{low:+.1%}, {high:+.1%}]."
         )
-    return said
+    return sentences

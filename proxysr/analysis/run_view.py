@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from proxysr.analysis.agreement import planted_found
 from proxysr.analysis.assignments import assignments_from_model
-from proxysr.analysis.choosing import choosing, proxy_vectors
+from proxysr.analysis.dataset import stratified, with_known_columns
 from proxysr.analysis.interest_names import HandNames, InterestName, name_from_items
 from proxysr.analysis.items import ItemCounts, top_items
-from proxysr.analysis.planted import planted_found
 from proxysr.analysis.profiles import collapse
 from proxysr.analysis.projection import (
     MapConfig,
@@ -29,8 +29,7 @@ from proxysr.analysis.projection import (
     project_pair,
     project_sessions,
 )
-from proxysr.analysis.representations import representations
-from proxysr.analysis.session_facts import stratified, with_facts
+from proxysr.analysis.representations import proxy_vectors, representations, with_proxies
 from proxysr.config import require
 from proxysr.data.sessions import Sessions, SessionSplit
 from proxysr.models import ProxyModel
@@ -134,7 +133,7 @@ class RunView:
         whole = split.part(part)
         sessions = whole if (whole.lengths > 0).all() else whole.select(whole.lengths > 0)
         require(len(sessions) > 0, f"No session of {part} has a click: there is nothing to see.")
-        model = choosing(run.model("best", device))
+        model = with_proxies(run.model("best", device))
         table = assignments_from_model(model, sessions)
         notes = [*run.findings, collapse(table)]
         half_model, note = _half_model(run, device)
@@ -142,7 +141,7 @@ class RunView:
         for choices in (table, half_table):
             if choices is not None:  # all clicks, also where only the latest are read
                 choices["n_clicks"] = sessions.lengths
-        table, missing = with_facts(table, sessions, split)
+        table, missing = with_known_columns(table, sessions, split)
         planted = planted_found(table)
         notes.append(f"{planted}." if planted is not None else None)
         n_told = model.n_known_users
@@ -379,6 +378,6 @@ def _half_model(run: RunDir, device: str) -> tuple[ProxyModel | None, str | None
     if run.half_epoch == run.best_epoch:
         return None, f"Half-way is the best epoch itself ({run.best_epoch}): there is one map."
     try:
-        return choosing(run.model("half", device)), None
+        return with_proxies(run.model("half", device)), None
     except ValueError as error:
         return None, f"The model half-way cannot be shown: {error}"

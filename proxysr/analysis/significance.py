@@ -16,7 +16,6 @@ array([0.03, 0.06, 0.06])
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from proxysr.config import Count, Settings, Whole, require
+from proxysr.config import Count, Settings, Whole, require, unknown
 from proxysr.data.sessions import Task
 from proxysr.evaluation import values_of
 from proxysr.run import RunDir
@@ -61,68 +60,115 @@ class Contender(NamedTuple):
     ranks: Sequence[pd.DataFrame]
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """How runs differ from the first one.
-
-    Attributes
-    ----------
-    metrics : DataFrame
-        One row a contender: ``run`` and its metrics.
-    differences : DataFrame
-        One row for each further contender and metric: ``run``, ``metric``, ``difference`` to the
-        first, ``low`` and ``high`` of its interval, ``p_value``, and ``p_holm``, corrected for
-        the number of rows.
-    n_targets, n_sessions : int
-    """
-
-    metrics: pd.DataFrame
-    differences: pd.DataFrame
-    n_targets: int
-    n_sessions: int
-
-
-def compare(contenders: Sequence[Contender], config: CompareConfig | None = None) -> Comparison:
-    """Compare ranks of the same targets; the first contender is the reference.
+def compare(
+    contenders: Sequence[Contender],
+    config: CompareConfig | None = None,
+    *,
+    reference: str | None = None,
+) -> pd.DataFrame:
+    """Every metric of ranks of the same targets with its interval, and its difference to one.
 
     Parameters
     ----------
     contenders : sequence of Contender
         Ranks are frames as in :attr:`proxysr.evaluation.EvalResult.ranks`.
     config : CompareConfig, optional
+    reference : str, optional
+        The name that the others are held against; the first one if left out.
+
+    Returns
+    -------
+    DataFrame
+        One row for each contender and metric, the reference first: ``run`` (its name), ``seeds``,
+        ``n_sessions``, ``n_targets``, ``metric``; ``value``, the mean over seeds, its ``sd`` over
+        seeds (NaN of one seed), and its interval ``low`` to ``high``; ``difference`` to the
+        reference with ``difference_low`` and ``difference_high``, ``least`` and ``most``, the
+        smallest and largest difference of two runs of one seed, ``p_value``, and ``p_holm``,
+        corrected for all rows (NaN in the rows of the reference; ``least`` and ``most`` also where
+        seeds are not as many).
 
     Raises
     ------
     ConfigError
-        If there are fewer than two contenders or sessions, or a metric is unknown.
+        If there are fewer than two contenders or sessions, or a name or metric is unknown.
     ValueError
         If the targets are not the same.
     """
     config = CompareConfig() if config is None else config
+    names = [name for name, _ in contenders]
+    reference = next(iter(names), None) if reference is None else reference
+    if reference is not None:
+        require(reference in names, unknown(reference, names, "run of this comparison"))
     require(
-        len(contenders) >= 2, f"A comparison needs at least two runs; received {len(contenders)}."
+        len(names) >= 2,
+        f"A comparison needs at least two runs; received {len(names)}. Add one to hold against "
+        f"{reference!r}.",
     )
-    values, session = values_by_target(contenders, config.metrics)
-    n_sessions = int(session.max(initial=-1)) + 1
-    require(n_sessions >= 2, f"A comparison needs at least two sessions; received {n_sessions}.")
-    metrics = pd.DataFrame(values.mean(axis=0), columns=list(config.metrics))
-    metrics.insert(0, "run", [name for name, _ in contenders])
-    difference = (values[:, 1:] - values[:, :1]).reshape(len(values), -1)
-    sums = sums_by_session(difference, session)
-    intervals = bootstrap(sums, np.bincount(session), config)
+    contenders = sorted(contenders, key=lambda one: one.name != reference)
+    by_target, session = values_by_target(contenders, config.metrics)
+    counts = np.bincount(session)
+    require(len(counts) >= 2, f"A comparison needs at least two sessions; received {len(counts)}.")
+    rows = pd.DataFrame(
+        [
+            {
+                "run": name, "seeds": len(ranks), "n_sessions": len(counts),
+                "n_targets": len(session), "metric": metric, "sd": sd,
+            }
+            for name, ranks in contenders
+            for metric, sd in zip(config.metrics, _over_seeds(ranks, config.metrics), strict=True)
+        ]
+    )  # fmt: skip
+    values = by_target.reshape(len(session), -1)
+    changes = (by_target[:, 1:] - by_target[:, :1]).reshape(len(session), -1)
+    sums = sums_by_session(changes, session)
     p_values = permutation(sums, config)
-    differences = pd.DataFrame(
-        {
-            "run": np.repeat([name for name, _ in contenders[1:]], len(config.metrics)),
-            "metric": list(config.metrics) * (len(contenders) - 1),
-            "difference": difference.mean(axis=0),
-            "low": intervals[0],
-            "high": intervals[1],
-            "p_value": p_values,
-            "p_holm": holm(p_values),
-        }
+    n = len(config.metrics)
+
+    def of_others(found: Floats) -> Floats:
+        return np.concatenate([np.full(n, np.nan), found])
+
+    rows["value"] = values.mean(axis=0)
+    rows["low"], rows["high"] = bootstrap(sums_by_session(values, session), counts, config)
+    rows["difference"] = of_others(changes.mean(axis=0))
+    low, high = bootstrap(sums, counts, config)
+    rows["difference_low"], rows["difference_high"] = of_others(low), of_others(high)
+    ranges = [_range_of_seeds(contenders[0], one, config.metrics) for one in contenders[1:]]
+    least, most = np.hstack(ranges)
+    rows["least"], rows["most"] = of_others(least), of_others(most)
+    rows["p_value"], rows["p_holm"] = of_others(p_values), of_others(holm(p_values))
+    return rows[COLUMNS]
+
+
+COLUMNS = [
+    "run", "seeds", "n_sessions", "n_targets", "metric", "value", "sd", "low", "high",
+    "difference", "difference_low", "difference_high", "least", "most", "p_value", "p_holm",
+]  # fmt: skip
+
+
+def _means(ranks: Sequence[pd.DataFrame], metrics: Sequence[str]) -> Floats:
+    """Metrics (seeds, M) of each seed."""
+    return np.array(
+        [[values_of(one["rank"].to_numpy(), metric).mean() for metric in metrics] for one in ranks]
     )
-    return Comparison(metrics, differences, len(values), n_sessions)
+
+
+def _over_seeds(ranks: Sequence[pd.DataFrame], metrics: Sequence[str]) -> Floats:
+    """Standard deviation (M,) over the seeds; of one seed, none is known."""
+    if len(ranks) < 2:
+        return np.full(len(metrics), np.nan)
+    return np.asarray(_means(ranks, metrics).std(axis=0, ddof=1))
+
+
+def _range_of_seeds(before: Contender, after: Contender, metrics: Sequence[str]) -> Floats:
+    """The smallest and the largest difference (2, M) of two runs of one seed.
+
+    A side with one run, such as a model that counts, stands against every seed of the other.
+    """
+    sides = [_means(side.ranks, metrics) for side in (before, after)]
+    if 1 not in map(len, sides) and len(sides[0]) != len(sides[1]):
+        return np.full((2, len(metrics)), np.nan)
+    differences = sides[1] - sides[0]
+    return np.stack([differences.min(axis=0), differences.max(axis=0)])
 
 
 def values_by_target(
@@ -231,7 +277,7 @@ def compare_runs(
     task: Task | None = None,
     group_seeds: bool = False,
     config: CompareConfig | None = None,
-) -> tuple[Comparison, dict[str, Any]]:
+) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Compare runs that were evaluated on the same targets; the first is the reference.
 
     Parameters
@@ -246,10 +292,11 @@ def compare_runs(
 
     Returns
     -------
-    Comparison
+    DataFrame
+        See :func:`proxysr.analysis.significance.compare`.
     dict
-        ``part``, ``task`` and ``min_prefix`` of all evaluations, and ``runs``: the folders, the
-        model and the seeds of each row of :attr:`Comparison.metrics`.
+        ``part``, ``task`` and ``min_prefix`` of all evaluations, and ``runs``: the name, folders,
+        model and seeds of each contender.
 
     Raises
     ------
@@ -259,22 +306,23 @@ def compare_runs(
     runs = [RunDir(path) for path in run_dirs]
     require(len(runs) >= 2, f"A comparison needs at least two runs; received {len(runs)}.")
     task = runs[0].train_config.valid_task if task is None else task
-    groups = _by_settings(runs) if group_seeds else [[run] for run in runs]
+    groups = by_settings(runs) if group_seeds else [[run] for run in runs]
     names = [
         str(members[0].path) + (f" ({len(members)} seeds)" if len(members) > 1 else "")
         for members in groups
     ]
     contenders, min_prefix = contenders_of(list(zip(names, groups, strict=True)), part, task)
-    facts = [
+    about = [
         {
+            "name": name,
             "run_dirs": [str(run.path) for run in members],
             "model": members[0].model_name,
             "seeds": [run.train_config.seed for run in members],
         }
-        for members in groups
+        for name, members in zip(names, groups, strict=True)
     ]
-    found = compare(contenders, config)
-    return found, {"part": part, "task": task, "min_prefix": min_prefix, "runs": facts}
+    table = compare(contenders, config)
+    return table, {"part": part, "task": task, "min_prefix": min_prefix, "runs": about}
 
 
 def contenders_of(
@@ -305,7 +353,7 @@ def _agreed(runs: Sequence[RunDir], part: str, task: Task) -> int:
     wanted = entries[0]["min_prefix"]
     for run, entry in zip(runs, entries, strict=True):
         again = f"`proxysr evaluate {run.path} --split {part} --task {task}"
-        if _sessions_of(run) != _sessions_of(first):
+        if sessions_of(run) != sessions_of(first):
             raise ValueError(
                 f"{run.path} was trained on other data ({run.data['data_dir']}) than {first.path} "
                 f"({first.data['data_dir']}). Train it there: `proxysr train "
@@ -320,13 +368,13 @@ def _agreed(runs: Sequence[RunDir], part: str, task: Task) -> int:
     return int(wanted)
 
 
-def _sessions_of(run: RunDir) -> str:
+def sessions_of(run: RunDir) -> str:
     """Fingerprint of a run's data; that of the original data if these were only grouped anew."""
     grouped = run.data.get("provenance", {}).get("grouped", {})
     return str(grouped.get("fingerprint", run.data["fingerprint"]))
 
 
-def _by_settings(runs: Sequence[RunDir]) -> list[list[RunDir]]:
+def by_settings(runs: Sequence[RunDir]) -> list[list[RunDir]]:
     """Runs that differ only in seed and device, in order of appearance."""
     groups: dict[str, list[RunDir]] = {}
     for run in runs:

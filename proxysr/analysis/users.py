@@ -19,7 +19,8 @@ measure. EMNLP-CoNLL 2007.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,10 +31,11 @@ from proxysr.analysis.agreement import (
     Ints,
     Labels,
     Scale,
+    Statistics,
+    beside_chance,
     codes_of,
     mutual_information,
     p_value_of,
-    permutations,
 )
 from proxysr.analysis.known_users import (
     baseline_labels,
@@ -42,13 +44,15 @@ from proxysr.analysis.known_users import (
     rows_of_known_users,
     strata_of,
 )
-from proxysr.analysis.map_quality import moved_apart
+from proxysr.analysis.map_quality import jittered
+from proxysr.analysis.projection import MapConfig, ProjectionPair, project_pair
 from proxysr.analysis.representations import item_vectors, representations
 from proxysr.analysis.run_view import RunView
 from proxysr.config import require
+from proxysr.data.sessions import Sessions
+from proxysr.run import RunDir, Which
 
 Floats = npt.NDArray[np.floating[Any]]
-Statistics = Callable[[Ints], list[float]]
 
 
 def user_agreement(
@@ -85,7 +89,7 @@ def user_agreement(
         If labels, users and strata differ in length, or one is missing.
     """
     who = _users(users, {**labels, "strata": strata})
-    kinds = {name: codes_of(some, name) for name, some in labels.items()}
+    kinds = {name: codes_of(one, name) for name, one in labels.items()}
     statistics = {name: _agreements(codes, who) for name, codes in kinds.items()}
     table = _beside_chance(
         statistics, who, ["AMI", "V-measure", "pair lift"], strata, n_permutations, seed
@@ -129,9 +133,9 @@ def neighbour_purity(
     require(k >= 1, f"k is at least 1; received {k}.")
     k_near = min(k, len(who) - 1)
     statistics: dict[str, Statistics] = {}
-    for name, some in vectors.items():
+    for name, one in vectors.items():
         search = NearestNeighbors(n_neighbors=k_near, algorithm="brute")
-        near = search.fit(moved_apart(some, seed)).kneighbors(return_distance=False)
+        near = search.fit(jittered(one, seed)).kneighbors(return_distance=False)
         statistics[name] = _purity(near)
     table = _beside_chance(statistics, who, [f"purity@{k}"], strata, n_permutations, seed)
     table.insert(0, "vectors", table.pop("of"))
@@ -183,8 +187,8 @@ def agreement_of(
 
 def _users(users: Labels, others: Mapping[str, Any]) -> Ints:
     """Users as whole numbers, if all others have one entry for each."""
-    for name, some in others.items():
-        n = len(users) if some is None else len(some)
+    for name, one in others.items():
+        n = len(users) if one is None else len(one)
         require(
             n == len(users),
             f"Users are one a session; received {len(users)}, and {n} for {name}.",
@@ -231,17 +235,11 @@ def _beside_chance(
     n_permutations: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Values of all statistics and what the same exchanges of users give for each."""
-    groups = np.zeros_like(users) if strata is None else codes_of(strata, "strata")
-    require(n_permutations >= 1, f"n_permutations is at least 1; received {n_permutations}.")
-    null = {name: np.empty((n_permutations, len(metrics))) for name in statistics}
-    exchanges: Iterator[Ints] = permutations(users, groups, n_permutations, seed)
-    for trial, exchanged in enumerate(exchanges):
-        for name, statistic in statistics.items():
-            null[name][trial] = statistic(exchanged)
+    """A row for each statistic and metric, beside what the same exchanges of users give."""
     rows = []
-    for name, statistic in statistics.items():
-        for metric, value, chance in zip(metrics, statistic(users), null[name].T, strict=True):
+    found = beside_chance(statistics, users, strata, n_permutations, seed)
+    for name, (values, null) in found.items():
+        for metric, value, chance in zip(metrics, values, null.T, strict=True):
             low, high = np.quantile(chance, [0.025, 0.975])
             rows.append(
                 {
@@ -255,3 +253,88 @@ def _beside_chance(
                 }
             )
     return pd.DataFrame(rows)
+
+
+# -- figure 4: maps of the sessions of one users ----------------------------------------
+
+SNAPSHOTS: dict[str, Which] = {"50 % of training": "half", "100 % of training": "best"}
+
+Panel = tuple[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class UserMaps:
+    """Maps of the same sessions by several models at two times.
+
+    Attributes
+    ----------
+    pairs : dict
+        Name of the model to its maps half-way and at the best epoch.
+    purity : DataFrame
+        By model and time: :func:`neighbour_purity` of the vectors.
+    """
+
+    pairs: dict[str, ProjectionPair]
+    purity: pd.DataFrame
+
+    @property
+    def panels(self) -> dict[Panel, npt.NDArray[np.float32]]:
+        """Model and time to positions (n, 2)."""
+        return {
+            (name, when): one.positions
+            for name, pair in self.pairs.items()
+            for when, one in zip(SNAPSHOTS, (pair.half, pair.full), strict=True)
+        }
+
+    @property
+    def notes(self) -> dict[Panel, str]:
+        """Model and time to the purity and what it is by chance."""
+        return {
+            panel: f"{row.metric} {row.value:.2f}, by chance {row.null_low:.2f} to "
+            f"{row.null_high:.2f} (p = {row.p_value:.2g})"
+            for panel, row in zip(self.panels, self.purity.itertuples(), strict=True)
+        }
+
+
+def user_maps(
+    runs: Mapping[str, RunDir],
+    sessions: Sessions,
+    users: Labels,
+    *,
+    settings: MapConfig | None = None,
+    n_permutations: int = 1000,
+    seed: int = 0,
+) -> UserMaps:
+    """Lay out sessions by what each model takes for general interest, and count neighbours.
+
+    Parameters
+    ----------
+    runs : mapping
+        Name to run; maps are kept in its folder ``cache``.
+    sessions : Sessions
+        Those of a few users, each with a click.
+    users : sequence (n,)
+        User of each session; exchanged among sessions of about the same length and time.
+    settings : MapConfig, optional
+    n_permutations, seed : int
+    """
+    vectors = {
+        (name, when): representations(run.model(which), sessions, general=True)
+        for name, run in runs.items()
+        for when, which in SNAPSHOTS.items()
+    }
+    pairs = {
+        name: project_pair(
+            *(vectors[name, when] for when in SNAPSHOTS), config=settings, cache=run.path / "cache"
+        )
+        for name, run in runs.items()
+    }
+    purity = neighbour_purity(
+        {str(panel): one for panel, one in vectors.items()},
+        users,
+        strata=strata_of(sessions.lengths, sessions.started_at),
+        n_permutations=n_permutations,
+        seed=seed,
+    ).drop(columns="vectors")
+    purity.index = pd.MultiIndex.from_tuples(list(vectors), names=["model", "when"])
+    return UserMaps(pairs, purity)

@@ -18,6 +18,11 @@ The runs need evaluations of the same targets: the same data, part, task and few
 An interval that holds 0, or a p-value that is not small, means that the difference may be luck.
 With several rows, the p-values to read are those corrected by Holm's method."""
 
+SHOWN = {
+    "difference_low": "low", "difference_high": "high", "p_value": "p_value", "p_holm": "p_holm",
+}  # fmt: skip
+"""Columns of a difference, and what they are called in the answer."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -36,24 +41,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Answer:
     """Compare."""
     config = CompareConfig.from_dict(given(args, CompareConfig))
-    found, facts = compare_runs(
+    table_of_all, about = compare_runs(
         args.run_dirs,
         part=args.split,
         task=args.task,
         group_seeds=args.group_seeds,
         config=config,
     )
-    metrics, differences = found.metrics, found.differences
+    names = [run.pop("name") for run in about["runs"]]
+    metrics = table_of_all.pivot(index="run", columns="metric", values="value")
+    metrics = metrics.loc[names, list(config.metrics)].rename_axis(columns=None).reset_index()
+    others = table_of_all[table_of_all["run"] != names[0]]
+    differences = others[["run", "metric", "difference", *SHOWN]].rename(columns=SHOWN)
+    n_targets, n_sessions = (int(table_of_all[name][0]) for name in ("n_targets", "n_sessions"))
     runs = [
-        known | {"metrics": row}
-        for known, row in zip(facts["runs"], records(metrics.drop(columns="run")), strict=True)
+        run | {"metrics": row}
+        for run, row in zip(about["runs"], records(metrics.drop(columns="run")), strict=True)
     ]
     data = {
-        "split": facts["part"],
-        "task": facts["task"],
-        "min_prefix": facts["min_prefix"],
-        "n_targets": found.n_targets,
-        "n_sessions": found.n_sessions,
+        "split": about["part"],
+        "task": about["task"],
+        "min_prefix": about["min_prefix"],
+        "n_targets": n_targets,
+        "n_sessions": n_sessions,
         "settings": config.to_dict(),
         "runs": runs,
         "differences": records(differences),
@@ -65,8 +75,8 @@ def run(args: argparse.Namespace) -> Answer:
         }
     )  # fmt: skip
     text = (
-        f"{facts['part']}, task {facts['task']}: {found.n_targets:,} targets of "
-        f"{found.n_sessions:,} sessions after at least {facts['min_prefix']} click(s)\n"
-        f"{table(metrics)}\n\nDifferences to {metrics['run'][0]}:\n{table(shown)}"
+        f"{about['part']}, task {about['task']}: {n_targets:,} targets of "
+        f"{n_sessions:,} sessions after at least {about['min_prefix']} click(s)\n"
+        f"{table(metrics)}\n\nDifferences to {names[0]}:\n{table(shown)}"
     )
     return Answer(data, text)

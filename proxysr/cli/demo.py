@@ -80,7 +80,7 @@ def _begin(folder: Path) -> dict[str, Any]:
 
 def _make(folder: Path) -> dict[str, Any]:
     """Whatever of the demo the folder lacks, and what it found."""
-    from proxysr.analysis.planted import planted_found
+    from proxysr.analysis.agreement import planted_found
     from proxysr.analysis.run_view import RunView
     from proxysr.explorer.report import write_report
     from proxysr.run import RunDir

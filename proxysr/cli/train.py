@@ -11,9 +11,9 @@ from proxysr.cli.answer import Answer
 from proxysr.cli.options import add_set, add_settings, assigned, given, settings_help
 from proxysr.config import require
 from proxysr.distributed import joined
+from proxysr.experiments.presets import PRESETS, preset
 from proxysr.findings import CRITERION
 from proxysr.models import DEFAULT, MODELS, learns
-from proxysr.presets import PRESETS, preset
 from proxysr.run import RunDir
 from proxysr.running import train_run
 from proxysr.training import FOR_COUNTING, TrainConfig

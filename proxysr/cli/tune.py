@@ -9,10 +9,10 @@ from typing import Any
 from proxysr.cli.answer import Answer, records, table
 from proxysr.cli.options import add_set, add_settings, assigned, given
 from proxysr.config import require
+from proxysr.experiments.spaces import SPACES, read_space
+from proxysr.experiments.tuning import TuneConfig, best_of, tune
 from proxysr.findings import CRITERION
 from proxysr.models import DEFAULT, MODELS
-from proxysr.tuning.spaces import SPACES, read_space
-from proxysr.tuning.sweep import TuneConfig, best_of, tune
 
 EXAMPLES = """\
 examples:
@@ -24,7 +24,7 @@ examples:
 The same command, on this machine or any other that sees both folders, joins the study; run again,
 it continues what was interrupted. More --trials continue a finished study. Every trial is a run in
 STUDY_DIR/runs, judged by its best validation recall; test sessions are not looked at. What was
-tried is in STUDY_DIR/trials.csv, and for a notebook: proxysr.tuning.trials("STUDY_DIR").
+tried is in STUDY_DIR/trials.csv, and for a notebook: proxysr.experiments.trials("STUDY_DIR").
 
 a space is a YAML or JSON file, of settings of the model or its training (proxysr train --help):
   learning_rate: {low: 0.0001, high: 0.01, log: true}

@@ -15,9 +15,9 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
+from proxysr.analysis.dataset import stratified
 from proxysr.analysis.representations import whole_sessions
 from proxysr.analysis.run_view import RunView
-from proxysr.analysis.session_facts import stratified
 from proxysr.config import require
 from proxysr.data.batches import batch_of
 from proxysr.data.sessions import PAD, Sessions

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from proxysr.analysis.by_interest import Share, paired_by_interest, recall_by_interest
-from proxysr.analysis.choosing import proxy_vectors
 from proxysr.analysis.flow import fates
 from proxysr.analysis.profiles import cosines
+from proxysr.analysis.representations import proxy_vectors
 from proxysr.analysis.run_view import RunView
 from proxysr.config import require
 from proxysr.run import RunDir

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from proxysr.analysis.attribution import smallest_flip
-from proxysr.analysis.choosing import session_batch
 from proxysr.analysis.counterfactuals import at_temperature, rank_of, recommendations_under
+from proxysr.analysis.representations import session_batch
 from proxysr.config import ConfigError, require, unknown
 from proxysr.explorer.payload_interests import shortened
 from proxysr.explorer.scene import Scene

@@ -1,4 +1,16 @@
-"""Models: one paper a file. Read :mod:`proxysr.models.proxysr` first."""
+"""Models: one paper a file. Read :mod:`proxysr.models.proxysr` first.
+
+Each file lists where it differs from the paper and from the authors' program. What holds for all of
+them is said here alone:
+
+- A step is a batch of whole sessions, and a session gives all its targets at once. Many programs
+  take each prefix for a session of its own and shuffle those of all sessions, or advance
+  parallel sessions by one click a step.
+- The loss is the cross-entropy of a softmax over all items, unless the file says another one.
+- A recurrent network is PyTorch's GRU, whose reset gate acts on the product of matrix and state,
+  ``r * (U h)``; the papers have ``U (r * h)``.
+- Weights start as PyTorch draws them, unless the file says how; the trainer's Adam moves them.
+"""
 
 from __future__ import annotations
 

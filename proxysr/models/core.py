@@ -20,14 +20,12 @@ items' entries: :meth:`CORE.outputs`; the loss: :class:`proxysr.models.softmax.S
 
 Differences from the paper
 --------------------------
-- The Transformer is causal, as in the authors' program, so that all positions of a session are
-  read in one pass.
-- A training session gives all its targets in one batch; there, each prefix is a session of its
-  own and shuffled with those of others.
+The Transformer is causal, as in the authors' program, so that all positions of a session are read
+in one pass.
 
 Differences from the authors' program
 -------------------------------------
-- Batches, as above. A dropped entry of a click is dropped for all positions of the session.
+- A dropped entry of a click is dropped for all positions of the session.
 - What a softmax takes out, the biases of keys and of logits, is left out.
 - Embeddings of the padding take no part in the softmax; there, they are one more item.
 """

@@ -181,7 +181,7 @@ def add_lists(
     flat, width = scores.view(-1), scores.shape[1]
     for portion in portions(offsets[lists + 1] - offsets[lists]):
         owner, entry = lists_of(lists[portion], offsets)
-        owner = owner + portion.start
+        owner += portion.start
         values = weights[owner]
         if entry_weights is not None:
             values = values * entry_weights(owner, entry)

@@ -37,9 +37,8 @@ Differences from the authors' program
 - It takes every prefix for a session of its own; here a session is remembered once.
 - Neighbours as near as the last of the k, to within rounding, are read too: no order of
   summation decides which of two equal sessions counts.
-- The reset gate acts on the product of matrix and state, ``r * (U h)``, as in PyTorch's GRU; there
-  ``U (r * h)``. Its weights start as PyTorch draws them; all other matrices as there.
-- Item embeddings start with deviation ``init_std``, not with the root of 2 over their number.
+- Matrices but those of the GRUs start as there. Item embeddings start with deviation
+  ``init_std``, not with the root of 2 over their number.
 """
 
 from __future__ import annotations

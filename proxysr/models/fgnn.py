@@ -40,9 +40,7 @@ last layer has as many heads as the others unless ``n_last_heads`` says otherwis
 
 - Nodes without an edge to themselves get one of weight 1; the function that does so there
   is not published.
-- Matrices start as PyTorch draws them; there by Glorot's rule, those of the readout orthogonal.
-- It lowers the learning rate tenfold every three epochs, and takes each prefix for a session
-  of its own; here a training session gives all its targets in one batch.
+- It lowers the learning rate tenfold every three epochs.
 """
 
 from __future__ import annotations

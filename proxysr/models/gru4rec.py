@@ -26,23 +26,18 @@ Differences from the papers
   further sampled items as negatives, to save time; there, a session's loss depends on what is
   beside it. Here items are drawn only if ``sampled_negatives`` asks for it, the same for a whole
   batch, and for the cross-entropy alone.
-- A step is a batch of whole sessions, and the gradient is followed through all their clicks. The
-  papers advance parallel sessions by one click a step.
+- The gradient is followed through all clicks of a session.
 - The items' biases are those of the authors' program.
 - TOP1 and BPR without "-max" are left out: the second paper finds them weaker.
-- The reset gate acts on the product of matrix and state, ``r * (U h)``, as in PyTorch's GRU; the
-  first paper has ``U (r * h)``.
 
 Differences from the authors' program
 -------------------------------------
-As above, but for the reset gate, which its PyTorch version has as it is here, and:
+As above, and:
 
 - Theirs keeps a session's state from step to step, but follows no gradient through it.
 - Dropped entries of a state are dropped for what comes after the layer. In theirs the next click
   sees the state with its dropped entries, too.
 - BPR-max takes the scores as they are. Theirs can bend them by an ELU first.
-- Weights of the GRU start as PyTorch draws them, uniform within ±1/√d; the optimizer is the
-  trainer's Adam instead of Adagrad with momentum.
 """
 
 from __future__ import annotations
@@ -57,13 +52,7 @@ from proxysr.config import Count, NotNegative, Share, require
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD
 from proxysr.models.base import Ends, Loss
-from proxysr.models.softmax import (
-    SoftmaxConfig,
-    SoftmaxModel,
-    left_aligned,
-    shifted,
-    targets_of,
-)
+from proxysr.models.softmax import SoftmaxConfig, SoftmaxModel, left_aligned, shifted, targets_of
 
 
 class GRU4RecConfig(SoftmaxConfig):

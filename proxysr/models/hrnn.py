@@ -37,11 +37,9 @@ Differences from the paper
 - The loss is the cross-entropy over all items, and the items that are read and scored have the same
   embeddings; the paper uses TOP1 over the other targets of a mini-batch. Without groups, this
   model is :class:`proxysr.models.gru4rec.GRU4Rec` of one layer.
-- A step is a batch of whole sessions of different groups, and the gradient is followed through
-  all their clicks. The paper advances parallel sessions by one click a step.
+- The sessions of a step are of different groups; the gradient is followed through all their clicks.
 - Both networks have states as long as the embeddings.
 - The first session of a group starts from zero, as in the authors' program, not from ``tanh(b)``.
-- The reset gate is that of PyTorch's GRU; see :mod:`proxysr.models.gru4rec`.
 
 Differences from the authors' program
 -------------------------------------
@@ -51,7 +49,6 @@ As above, and:
   its candidate state; here, as in the paper, it is an input like the click.
 - Theirs drops entries of a state also for the next click, or the next session.
 - Theirs goes on updating the users' states with the sessions that it evaluates.
-- Weights start as PyTorch draws them; the optimizer is the trainer's Adam.
 """
 
 from __future__ import annotations

@@ -18,8 +18,7 @@ and the loss are those of :class:`~proxysr.models.softmax.SoftmaxModel`.
 
 Differences from the paper
 --------------------------
-The paper does not say how its mean encoder was trained. Here the loss is the cross-entropy over
-all items.
+None that is known: the paper does not say how its mean encoder was trained.
 
 Differences from the authors' program
 -------------------------------------

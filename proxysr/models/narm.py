@@ -23,16 +23,10 @@ Differences from the paper
 --------------------------
 - Attention weights go through a softmax and both encoders are one GRU, as in the authors'
   program; ``attention="plain"`` and ``encoders="two"`` follow the paper's equations.
-- The reset gate acts on the product of matrix and state, ``r * (U h)``, as in PyTorch's GRU; the
-  paper has ``U (r * h)``.
-- A training session gives all its targets in one batch; there, each prefix is a session of its
-  own and shuffled with those of others.
 
 Differences from the authors' program
 -------------------------------------
-- The reset gate and the batches, as above.
-- Gates and attention use the sigmoid of the paper; theirs the piecewise linear "hard" one.
-- Weights but the embeddings start as PyTorch draws them, where theirs are normal or orthogonal.
+Gates and attention use the sigmoid of the paper; theirs the piecewise linear "hard" one.
 """
 
 from __future__ import annotations

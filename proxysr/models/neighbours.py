@@ -17,13 +17,7 @@ from torch import Tensor
 from proxysr.config import Count
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, Sessions
-from proxysr.models.counting import (
-    CountingConfig,
-    CountingModel,
-    lists_of,
-    offsets_of,
-    portions,
-)
+from proxysr.models.counting import CountingConfig, CountingModel, lists_of, offsets_of, portions
 from proxysr.models.softmax import recent
 
 

@@ -5,8 +5,9 @@ How the ablations are read is said in :mod:`proxysr.models.proxysr_variants`.
 Defaults
 --------
 They are for logs that nobody has seen. The authors' settings, of Diginetica, are
-:data:`proxysr.presets.PROGRAM`, and collapse elsewhere. What did it, by R@20 of unseen items on
-validation, one seed, short runs of parts of the data, so that only large differences count:
+:data:`proxysr.experiments.presets.PROGRAM`, and collapse elsewhere. What did it, by R@20 of unseen
+items on validation, one seed, short runs of parts of the data, so that only large differences
+count:
 
 negatives and margin
     On the latest 3,000 training sessions of Online Retail, the latest 30 clicks of each, the 100

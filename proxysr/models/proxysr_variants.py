@@ -3,7 +3,7 @@
 How the ablations are read
 --------------------------
 The paper gives each a sentence or two (section 4.4); the rest is a reading. All of them
-are :data:`proxysr.presets.ABLATIONS`.
+are :data:`proxysr.experiments.presets.ABLATIONS`.
 
 p(s) only
     ``dist = ||p - I_perp||^2``: the hyperplane stays, as it comes with the proxy.

@@ -49,13 +49,7 @@ from torch.nn.functional import relu, scaled_dot_product_attention, softplus
 from proxysr.config import Count, Share, require
 from proxysr.data.batches import SessionBatch
 from proxysr.models.base import Ends, Loss
-from proxysr.models.softmax import (
-    SoftmaxConfig,
-    SoftmaxModel,
-    left_aligned,
-    shifted,
-    targets_of,
-)
+from proxysr.models.softmax import SoftmaxConfig, SoftmaxModel, left_aligned, shifted, targets_of
 
 
 class SASRecConfig(SoftmaxConfig):

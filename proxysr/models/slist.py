@@ -130,9 +130,9 @@ class SLIST(PairModel):
 
     def whole(self, train: Sessions, starts: Any, lengths: Any, worth: Any) -> tuple[Any, Any, Any]:
         """Sessions and themselves: which items they have."""
-        row = np.repeat(np.arange(len(lengths)), lengths)
-        column = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths) + np.arange(len(row))
-        outputs = self._matrix(row, train.items[column], np.ones(len(row)), len(lengths))
+        row, place = _ranges(lengths)
+        items = train.items[starts[row] + place]
+        outputs = self._matrix(row, items, np.ones(len(row)), len(lengths))
         outputs.data[:] = 1  # an item clicked twice is one item
         return _shares(outputs), outputs, worth
 
@@ -140,12 +140,8 @@ class SLIST(PairModel):
         self, train: Sessions, starts: Any, lengths: Any, worth: Any
     ) -> tuple[Any, Any, Any]:
         """Clicks and those after them: each click but a session's last has a row."""
-        steps = np.maximum(lengths - 1, 0)
-        session = np.repeat(np.arange(len(lengths)), steps)
-        last = np.arange(len(session)) - np.repeat(np.cumsum(steps) - steps, steps)
-        width = lengths[session]  # a pair for every click of the session
-        row = np.repeat(np.arange(len(session)), width)
-        place = np.arange(len(row)) - np.repeat(np.cumsum(width) - width, width)
+        session, last = _ranges(np.maximum(lengths - 1, 0))
+        row, place = _ranges(lengths[session])  # a pair for every click of the session
         distance = place - last[row]
         weight = np.exp(-np.where(distance > 0, distance - 1, -distance) / self.config.lambda_step)
         items = train.items[starts[session][row] + place]
@@ -166,6 +162,12 @@ class SLIST(PairModel):
     def click_weights(self, recency: Tensor, lengths: Tensor) -> Tensor:
         """Weights (n,) of clicks that ``recency`` clicks follow, in sessions of ``lengths``."""
         return torch.exp(-recency / self.config.lambda_click)
+
+
+def _ranges(sizes: Any) -> tuple[Any, Any]:
+    """Lists of these sizes, one after the other: which one an entry is of, and its place there."""
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    return owner, np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
 
 
 def _shares(matrix: Any) -> Any:

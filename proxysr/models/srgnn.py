@@ -20,10 +20,7 @@ The matrix A: :func:`proxysr.models.session_graphs.adjacency`; 1-5: :meth:`SRGNN
 
 Differences from the paper
 --------------------------
-- The loss is the cross-entropy of the softmax (the paper adds the terms of the items that were
-  not clicked), as in the authors' program.
-- Layers start as PyTorch's do, uniform in plus or minus one over the root of their inputs, which
-  is close to the authors' program; the paper names a normal distribution with deviation 0.1.
+- The paper's loss adds the terms of the items that were not clicked; the authors' program does not.
 - The sum of equation 6 runs over clicks, so an item that was clicked twice counts twice, as
   in the authors' program.
 

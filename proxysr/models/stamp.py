@@ -33,8 +33,6 @@ Differences from the authors' program
 - The biases ``b_a``, ``b_s`` and ``b_t`` of the paper are kept; theirs has none.
 - Embeddings may grow. Theirs cuts them to a norm of at most 1 or 1.5, depending on the data, where
   clicks are looked up, which the paper does not mention.
-- A training session gives all its targets in one step. Theirs takes sessions of equal length and
-  makes a step for each position.
 """
 
 from __future__ import annotations

@@ -209,8 +209,8 @@ class _Job(NamedTuple):
             log = (self.folder / "log").read_text(encoding="utf-8", errors="replace")
             lines = log.strip().splitlines()
             last = f" Its last words: {lines[-1]}" if lines else ""
-            message = f"{self.source.name} broke off (exit code {code}).{last}"
-            return Page(self.source, self.page, 0.0, message, command)
+            broken = f"{self.source.name} broke off (exit code {code}).{last}"
+            return Page(self.source, self.page, 0.0, broken, command)
         result = read_json(self.folder / "result.json")
         message = None
         if problem := result["problem"]:

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from proxysr.bench import BenchConfig, bench, measured_ms, rows_together
 from proxysr.config import require
 from proxysr.costs import FLOAT, Machine, Sizes, one_session, ranking, training_step
-from proxysr.notebooks.comparison import numbers_in
+from proxysr.experiments.spec import numbers_in
 
 WHOLE = ("training step", "ranking a prefix", "one session")
 """Parts that have a floor; the others are parts of the first."""

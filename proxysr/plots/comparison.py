@@ -17,6 +17,8 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
 ROW = 26
 BESIDE = 0.26
 """By how much dots of one row stand apart, in rows."""
+SIDE = 0.09
+"""By how much lines stand apart, in steps of the axis, so that intervals hide no other."""
 
 
 def metric_dots(table: pd.DataFrame, metric: str, *, title: str | None = None) -> go.Figure:
@@ -98,7 +100,7 @@ def difference_dots(
     Parameters
     ----------
     table : DataFrame
-        Of :func:`proxysr.analysis.comparison.estimates_by`: ``kind``, ``run``, ``metric``,
+        Of :func:`proxysr.analysis.comparison.compare_by`: ``kind``, ``run``, ``metric``,
         ``value``, ``difference``, ``difference_low``, ``difference_high``, and ``least`` and
         ``most``, the differences of the seeds: small dashes, if there are several.
     reference : str
@@ -115,29 +117,29 @@ def difference_dots(
     fig = make_subplots(1, len(metrics), shared_yaxes=True, horizontal_spacing=0.06)
     for col, metric in enumerate(metrics, start=1):
         for i, name in enumerate(kinds):
-            some = rows[(rows["metric"] == metric) & (rows[kind] == name)]
-            y = some["run"].map(runs.index) + ((len(kinds) - 1) / 2 - i) * BESIDE
+            points = rows[(rows["metric"] == metric) & (rows[kind] == name)]
+            y = points["run"].map(runs.index) + ((len(kinds) - 1) / 2 - i) * BESIDE
             words = plain(TASK_NAMES.get(str(name), name))
             shown = {
-                "low": some["difference_low"],
-                "high": some["difference_high"],
-                "value": some["difference"],
+                "low": points["difference_low"],
+                "high": points["difference_high"],
+                "value": points["difference"],
             }
             common: dict[str, Any] = {"legendgroup": str(name), "row": 1, "col": col}
             fig.add_scatter(
-                x=some["difference"],
+                x=points["difference"],
                 y=y,
                 error_x=_bars(pd.DataFrame(shown)),
                 mode="markers",
                 marker={"size": 9, "color": COLOURS[i], "symbol": SYMBOLS[i]},
                 name=words,
                 showlegend=col == 1,
-                customdata=some[["run", "difference_low", "difference_high", "value"]],
+                customdata=points[["run", "difference_low", "difference_high", "value"]],
                 hovertemplate=f"%{{customdata[0]}}, {words}: {metric} %{{customdata[3]:.4f}}, "
                 "%{x:+.4f}, %{customdata[1]:+.4f} to %{customdata[2]:+.4f}<extra></extra>",
                 **common,
             )
-            several = some[some["least"] < some["most"]]
+            several = points[points["least"] < points["most"]]
             ends = pd.concat([several["least"], several["most"]])
             fig.add_scatter(
                 x=ends,
@@ -241,6 +243,72 @@ def study_line(points: pd.DataFrame, setting: str, metric: str) -> go.Figure:
     fig.update_xaxes(title_text=setting, type="log", tickvals=ticks, ticktext=ticks)
     fig.update_yaxes(title_text=metric)
     return finish(fig, f"How does {metric} change with the {setting}?")
+
+
+def share_lines(
+    table: pd.DataFrame, value: str, name: str, title: str, *, panels: str | None = None
+) -> go.Figure:
+    """A line a choice over the share of known users: means over the seeds, which are small dots.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``share`` (percent), ``choice``, ``value``, and ``panels`` if named; a row a seed.
+    value : str
+        Column to show.
+    name : str
+        What it is, for the axis.
+    title : str
+        A question.
+    panels : str, optional
+        Column whose values have a panel each.
+    """
+    require(len(table) > 0, f"There is no {name} to show.")
+    places = {share: i for i, share in enumerate(sorted(set(table["share"])))}
+    choices = list(dict.fromkeys(table["choice"]))
+    kinds = list(dict.fromkeys(table[panels])) if panels else [None]
+    titles = [f"sessions of {kind}" for kind in kinds] if panels else None
+    fig = make_subplots(1, len(kinds), shared_yaxes=True, horizontal_spacing=0.05,
+                        subplot_titles=titles)  # fmt: skip
+    for col, kind in enumerate(kinds, start=1):
+        inside = table[table[panels] == kind] if panels else table
+        for i, choice in enumerate(choices):
+            points = inside[inside["choice"] == choice]
+            means = points.groupby("share", as_index=False)[value].mean()
+            shift = (i - (len(choices) - 1) / 2) * SIDE
+            common: dict[str, Any] = {"legendgroup": choice, "row": 1, "col": col}
+            fig.add_scatter(
+                x=means["share"].map(places) + shift,
+                y=means[value],
+                mode="lines+markers",
+                marker={"size": 9, "symbol": SYMBOLS[i]},
+                line_color=COLOURS[i],
+                name=plain(choice),
+                showlegend=col == 1,
+                customdata=means["share"],
+                hovertemplate=f"%{{customdata}} % known, {plain(choice)}: %{{y:.4f}}"
+                "<extra></extra>",
+                **common,
+            )
+            fig.add_scatter(
+                x=points["share"].map(places) + shift,
+                y=points[value],
+                mode="markers",
+                marker={"size": 4, "color": COLOURS[i], "opacity": 0.6},
+                showlegend=False,
+                hoverinfo="skip",
+                **common,
+            )
+    fig.update_xaxes(
+        title_text="share of frequent users that are known",
+        tickvals=list(places.values()),
+        ticktext=[f"{share} %" for share in places],
+        range=[-0.4, len(places) - 0.6],
+    )
+    fig.update_yaxes(title_text=name, col=1)
+    fig.update_annotations(font_size=14)
+    fig = finish(fig, title, width=900 if len(kinds) > 1 else 700)
+    return fig.update_layout(legend={"y": -0.25, "yanchor": "top"}, margin_b=100)
 
 
 def _bars(rows: pd.DataFrame) -> dict[str, Any]:

@@ -32,9 +32,11 @@ def cycles(n_sessions: int, seed: int, *, shuffled: bool = False) -> Sessions:
 
 
 def split_of(train: Sessions, valid: Sessions, test: Sessions) -> SessionSplit:
-    """A split over the 40 items, without users."""
+    """A split over the 40 items, and the users of its training sessions."""
     items = pd.DataFrame({"item_id": [f"item {i}" for i in range(1, N_ITEMS + 1)]})
-    return SessionSplit(train, valid, test, items, pd.DataFrame({"user_id": []}))
+    n_users = int(train.user_index.max(initial=-1)) + 1
+    users = pd.DataFrame({"user_id": [f"user {i}" for i in range(n_users)]})
+    return SessionSplit(train, valid, test, items, users)
 
 
 def planted_split(*, shuffled: bool = False) -> SessionSplit:

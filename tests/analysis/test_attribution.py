@@ -58,6 +58,7 @@ def by_hand(model: ProxySR, clicks: list[int], items: list[int], user: int = -1)
     return best
 
 
+@settings(max_examples=30)
 @given(clicks=sessions, seed=st.integers(0, 50), count_from=positions)
 def test_the_addends_sum_to_the_logits(clicks: list[int], seed: int, count_from: str) -> None:
     model = model_of(seed, proxy_positions=count_from)
@@ -107,6 +108,7 @@ def test_a_known_user_adds_a_bias_beside_the_clicks() -> None:
     assert contributions(model, [1, 2])["prior"].tolist() == [0, 0]
 
 
+@settings(max_examples=30)
 @given(clicks=sessions, seed=st.integers(0, 50))
 def test_the_path_is_the_choice_after_each_click(clicks: list[int], seed: int) -> None:
     model = model_of(seed)
@@ -131,7 +133,7 @@ def test_a_single_proxy_has_no_rival() -> None:
     assert smallest_flip(model, [1, 2]) is None
 
 
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(clicks=sessions, seed=st.integers(0, 50), count_from=positions)
 def test_the_flip_is_the_best_of_all_edits(clicks: list[int], seed: int, count_from: str) -> None:
     model = model_of(seed, proxy_positions=count_from)

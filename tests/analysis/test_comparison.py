@@ -12,8 +12,8 @@ import pytest
 from proxysr.analysis.comparison import (
     as_read,
     by_clicks,
+    compare_by,
     comparison_table,
-    estimates_by,
     runs_for,
     runs_table,
 )
@@ -74,15 +74,15 @@ def test_differences_are_those_of_compare(groups: Groups) -> None:
     contenders, _ = contenders_of(
         [(name, groups[name]) for name in ("mean", "best-sellers", "pairs")], "test", "repeat"
     )
-    expected = compare(contenders, QUICK).differences.set_index(["run", "metric"])
+    expected = compare(contenders, QUICK).set_index(["run", "metric"])
     for row in table.to_dict("records"):
         if row["run"] == "mean":
             assert np.isnan([row["difference"], row["p_value"], row["p_holm"]]).all()
             continue
         theirs = expected.loc[(row["run"], row["metric"])]
         assert row["difference"] == theirs["difference"]
-        assert row["difference_low"] == theirs["low"]
-        assert row["difference_high"] == theirs["high"]
+        assert row["difference_low"] == theirs["difference_low"]
+        assert row["difference_high"] == theirs["difference_high"]
         assert row["p_holm"] == theirs["p_holm"]
 
 
@@ -127,8 +127,8 @@ def test_a_table_to_read(groups: Groups) -> None:
     best = values.sort_values("value", ascending=False, kind="stable")
     assert shown.index.tolist() == best["run"].tolist()
     assert list(shown) == [
-        "R@5", "R@5, difference", "R@5, p (Holm)",
-        "MRR@2", "MRR@2, difference", "MRR@2, p (Holm)",
+        "R@5", "R@5, difference", "R@5, seeds", "R@5, p (Holm)",
+        "MRR@2", "MRR@2, difference", "MRR@2, seeds", "MRR@2, p (Holm)",
     ]  # fmt: skip
     row = values.set_index("run").loc["mean"]
     text = f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
@@ -185,7 +185,7 @@ def test_other_fewest_clicks_are_refused(groups: Groups) -> None:
         comparison_table(groups, reference="mean", tasks=("unseen",))
 
 
-def test_kinds_are_estimated_each_by_itself(groups: Groups) -> None:
+def test_kinds_are_compared_each_by_itself(groups: Groups) -> None:
     ranks = {name: [run.ranks("test", "repeat") for run in runs] for name, runs in groups.items()}
     first = {
         name: [frame[frame["position"] == 1].reset_index(drop=True) for frame in frames]
@@ -195,7 +195,7 @@ def test_kinds_are_estimated_each_by_itself(groups: Groups) -> None:
         kind: [Contender(name, some[name]) for name in ("mean", "pairs")]
         for kind, some in {"all": ranks, "first": first}.items()
     }
-    table = estimates_by("clicks", kinds, reference="pairs", config=QUICK)
+    table = compare_by("clicks", kinds, reference="pairs", config=QUICK)
     assert table["clicks"].drop_duplicates().tolist() == ["all", "first"]
     for kind, some in {"all": ranks, "first": first}.items():
         rows = table[table["clicks"] == kind].set_index(["run", "metric"])
@@ -211,4 +211,4 @@ def test_kinds_are_estimated_each_by_itself(groups: Groups) -> None:
             assert (own["least"], own["most"]) == pytest.approx((min(change), max(change)))
             assert np.isnan([base["difference"], base["least"], base["most"]]).all()
     with pytest.raises(ConfigError, match="'mea' is not a known run"):
-        estimates_by("clicks", kinds, reference="mea", config=QUICK)
+        compare_by("clicks", kinds, reference="mea", config=QUICK)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from proxysr.analysis import known_history as kh
-from proxysr.analysis.comparison import estimates_by
+from proxysr.analysis.comparison import compare_by
 from proxysr.analysis.significance import CompareConfig
 from proxysr.config import ConfigError
 from proxysr.data.batches import batch_of
@@ -96,13 +96,13 @@ def test_ranks_are_those_of_one_session_after_the_other(run: RunDir) -> None:
 
 def test_planted_loyalty_helps_and_that_of_others_does_not(run: RunDir) -> None:
     ranks = kh.history_ranks([run])
-    table = estimates_by("clicks", ranks, reference=kh.NOBODY, config=QUICK)
-    against = estimates_by("clicks", ranks, reference=kh.ANOTHER, config=QUICK)
+    table = compare_by("clicks", ranks, reference=kh.NOBODY, config=QUICK)
+    against = compare_by("clicks", ranks, reference=kh.ANOTHER, config=QUICK)
     assert kh.helps(table, against, kh.FIRST)
     first = table[(table["clicks"] == kh.FIRST) & (table["metric"] == "R@20")].set_index("run")
     assert first.loc[kh.OWN, "value"] > 0.9
     assert first.loc[kh.ANOTHER, "difference"] < 0.2
-    said = kh.said_of_history(table, against)
+    said = kh.history_sentences(table, against)
     assert said[0].startswith(
         "At the first click, a user's own history helps beyond another user's: R@20 0."
     )
@@ -111,7 +111,7 @@ def test_planted_loyalty_helps_and_that_of_others_does_not(run: RunDir) -> None:
     swapped = {kh.OWN: kh.ANOTHER, kh.ANOTHER: kh.OWN}
     lost = [some.assign(run=some["run"].replace(swapped)) for some in (table, table)]
     assert not kh.helps(*lost, kh.FIRST)
-    assert "does not help" in kh.said_of_history(*lost)[0]
+    assert "does not help" in kh.history_sentences(*lost)[0]
     with pytest.raises(ConfigError, match="no row of R@20 with own history at the first click"):
         kh.helps(table[:0], against, kh.FIRST)
 

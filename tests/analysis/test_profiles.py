@@ -10,18 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxysr.analysis.choosing import proxy_vectors
 from proxysr.analysis.profiles import (
     collapse,
-    length_profile,
-    nearest_proxies,
     proxy_table,
-    time_profile,
 )
+from proxysr.analysis.representations import proxy_vectors
 from proxysr.config import ConfigError
 from proxysr.models import ProxySR
-
-HOUR, DAY = 3600.0, 86_400.0
 
 
 def assigned(proxies: Any, **columns: Any) -> pd.DataFrame:
@@ -61,11 +56,6 @@ def test_the_table_is_that_of_loops(chosen: list[tuple[int, int]], seed: int) ->
         cosine = {j: float(vectors[k] @ vectors[j]) / (size[k] * size[j]) for j in others}
         assert found["similarity"][k] == pytest.approx(max(cosine.values()), abs=1e-6)
         assert cosine[found["nearest"][k]] == pytest.approx(max(cosine.values()), abs=1e-6)
-        nearest = nearest_proxies(vectors, k, k=3)
-        assert len(nearest) == 3
-        assert nearest["proxy"][0] == found["nearest"][k]
-        assert nearest["similarity"].is_monotonic_decreasing
-        assert nearest["similarity"][1] == pytest.approx(sorted(cosine.values())[-2], abs=1e-6)
 
 
 def test_unused_and_duplicate_proxies_are_named() -> None:
@@ -96,8 +86,6 @@ def test_what_does_not_fit_together_is_refused() -> None:
         proxy_table(assigned([3]), proxies=np.eye(3))
     with pytest.raises(ConfigError, match=r"Users are one a session; received 1 for 2 sessions"):
         proxy_table(assigned([0, 1]), users=np.array([0]))
-    with pytest.raises(ConfigError, match=r"Proxies are 0 to 2; received 3"):
-        nearest_proxies(np.eye(3), 3)
 
 
 def test_a_collapse_is_told_in_a_sentence() -> None:
@@ -113,51 +101,6 @@ def test_a_collapse_is_told_in_a_sentence() -> None:
     assert collapse(assigned([])) is None
     one = collapse(assigned([0, 0], runner_up=[-1, -1]))
     assert one == "The model has a single proxy, so all sessions choose it."
-
-
-@pytest.mark.parametrize(
-    ("by", "names"),
-    [
-        ("hour", {"00:00": 2, "23:00": 1}),
-        ("weekday", {"Thu": 2, "Fri": 1}),
-        ("month", {"Jan": 3}),
-    ],
-)
-def test_times_are_counted_by_hour_weekday_and_month(by: Any, names: dict[str, int]) -> None:
-    """1970 began on a Thursday; the last of the sessions is not selected."""
-    seconds = np.array([0.0, 23 * HOUR, np.nan, DAY, 45 * DAY + 2 * HOUR])
-    for started in (seconds, pd.Series(pd.to_datetime(seconds, unit="s"))):
-        table = time_profile(started, [0, 1, 2, 3], by=by)
-        counts = table.set_index(by)["count"]
-        assert counts[counts > 0].to_dict() == names
-        assert table["selected"].sum() == pytest.approx(1)
-        assert table["all"].sum() == pytest.approx(1)
-        assert table["selected"].tolist() == [n / 3 for n in table["count"]]
-    assert table["all"].max() in (2 / 4, 3 / 4)
-    assert len(table) == {"hour": 24, "weekday": 7, "month": 12}[by]
-
-
-def test_a_selection_without_times_has_no_shares() -> None:
-    table = time_profile(np.array([np.nan, 5.0]), [0])
-    assert table["count"].sum() == 0
-    assert table["selected"].isna().all()
-    assert time_profile(np.array([1.0, 5.0]), [])["selected"].isna().all()
-    with pytest.raises(ConfigError, match="It is not known when these sessions began"):
-        time_profile(np.array([np.nan, np.nan]), [0])
-    with pytest.raises(ConfigError, match="'hours' is not a known unit of time. Did you mean"):
-        time_profile(np.array([0.0]), [0], by="hours")  # type: ignore[arg-type]
-
-
-def test_lengths_are_counted() -> None:
-    table = length_profile(np.array([1, 2, 2, 4]), [1, 3])
-    assert table["n_clicks"].tolist() == ["1", "2", "3", "4"]
-    assert table["count"].tolist() == [0, 1, 0, 1]
-    assert table["selected"].tolist() == [0, 0.5, 0, 0.5]
-    assert table["all"].tolist() == [0.25, 0.5, 0, 0.25]
-    long = length_profile(np.array([3, 20, 50]), [2])
-    assert long["n_clicks"].tolist()[-2:] == ["19", "20 or more"]
-    assert long["count"].tolist()[-1] == 1
-    assert long["all"].tolist()[-1] == pytest.approx(2 / 3)
 
 
 def test_the_vectors_are_the_proxies_or_else_the_normals() -> None:

@@ -16,9 +16,9 @@ from sklearn.manifold import trustworthiness
 from proxysr.analysis import projection
 from proxysr.analysis.map_quality import (
     FINEST,
+    jittered,
     map_quality,
     median_movement,
-    moved_apart,
     neighbour_overlap,
     spread_of,
 )
@@ -223,6 +223,6 @@ def test_overlap_and_movement_by_hand() -> None:
 
 def test_points_are_moved_by_a_thousandth_of_their_spread() -> None:
     vectors, _ = groups(200)
-    moved = np.linalg.norm(moved_apart(vectors) - vectors, axis=1)
+    moved = np.linalg.norm(jittered(vectors) - vectors, axis=1)
     assert np.sqrt((moved**2).mean()) == pytest.approx(FINEST * spread_of(vectors), rel=0.05)
-    assert len(np.unique(moved_apart(np.ones((9, 2))), axis=0)) == 9
+    assert len(np.unique(jittered(np.ones((9, 2))), axis=0)) == 9

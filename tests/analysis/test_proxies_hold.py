@@ -99,7 +99,7 @@ def test_planted_users_are_held_and_weeks_are_not(tmp_path: Path) -> None:
         choices[choices["part"] == "test"].drop(columns=["seed", "part"]).reset_index(drop=True),
         decisions(run.model(), split.test),
     )
-    table, notes = ph.held([run], choices, n_permutations=50)
+    table, notes = ph.agreement_by_truth([run], choices, n_permutations=50)
     assert notes == []
     assert table[["labels", "truth"]].to_numpy().tolist() == [
         ["proxies", "user"], ["k-means of items", "user"],
@@ -111,7 +111,7 @@ def test_planted_users_are_held_and_weeks_are_not(tmp_path: Path) -> None:
     week = by_truth.loc["week"]
     assert week["ami"] < 0.1
     assert week["n_sessions"] == 200
-    said = ph.said_of_agreement(table)
+    said = ph.agreement_sentences(table)
     assert [line.partition(" by chance")[0] for line in said] == [
         "Proxies agree with the user more than",
         "Proxies agree with the week no more than",
@@ -120,4 +120,4 @@ def test_planted_users_are_held_and_weeks_are_not(tmp_path: Path) -> None:
     beside = table.set_index(["labels", "truth"])["ami"]["k-means of items", "user"]
     assert said[0].endswith(f"; k-means of items: {beside:.3f}.")
     with pytest.raises(ConfigError, match="not those of the sessions of valid, one by one"):
-        ph.held([run], choices[choices["part"] == "train"], part="valid")
+        ph.agreement_by_truth([run], choices[choices["part"] == "train"], part="valid")

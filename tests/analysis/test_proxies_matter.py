@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from proxysr.analysis import proxies_matter as pm
-from proxysr.analysis.comparison import estimates_by
+from proxysr.analysis.comparison import compare_by
 from proxysr.analysis.significance import CompareConfig
 from proxysr.config import ConfigError
 from proxysr.data.batches import batch_of
@@ -118,7 +118,7 @@ def test_sides_are_of_the_same_targets(runs: dict[str, list[RunDir]]) -> None:
     names = [contender.name for contender in found["unseen"]]
     assert names == [pm.WITHOUT, pm.WITH, pm.LEADING, pm.RANDOM, pm.OTHER]
     assert all(len(contender.ranks) == 2 for contender in found["unseen"])
-    table = estimates_by("task", found, reference=pm.WITHOUT, config=QUICK)
+    table = compare_by("task", found, reference=pm.WITHOUT, config=QUICK)
     verdict = pm.Verdict.of(table, "unseen")
     means = {
         key: np.mean(
@@ -164,7 +164,7 @@ def test_nulls_are_beaten_or_not(high: float, better: str) -> None:
          "difference_low": -0.03, "difference_high": high}
         for name in (pm.WITH, pm.LEADING, pm.RANDOM, pm.OTHER)
     ]  # fmt: skip
-    assert pm.said_of_nulls(pd.DataFrame(rows), "unseen") == [
+    assert pm.null_sentences(pd.DataFrame(rows), "unseen") == [
         f"The clicks choose proxies {better} than “{name}”: with these, R@20 (unseen) changes by "
         f"-5.0% [-7.5%, {high / 0.4:+.1%}]."
         for name in (pm.RANDOM, pm.OTHER)

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxysr.analysis.assignments import assignments_from_model
+from proxysr.analysis.dataset import stratified
 from proxysr.analysis.projection import MapConfig, Projection, ProjectionPair
 from proxysr.analysis.representations import item_vectors, representations
 from proxysr.analysis.run_view import RunView
-from proxysr.analysis.session_facts import stratified
 from proxysr.analysis.users import agreement_of, user_agreement
 from proxysr.config import ConfigError
 from proxysr.data.batches import batch_of

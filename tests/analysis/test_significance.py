@@ -48,25 +48,27 @@ def test_differences_are_those_of_the_metrics() -> None:
     a, b = frame([1, 3, 30, 2]), frame([2, 1, 4, 2])
     config = CompareConfig(metrics=("R@20", "MRR@2"), resamples=50)
     found = compare([Contender("a", [a]), Contender("b", [b])], config)
-    assert found.metrics.to_dict("list") == {
-        "run": ["a", "b"], "R@20": [0.75, 1.0], "MRR@2": [0.375, 0.5],
-    }  # fmt: skip
-    assert found.differences["difference"].tolist() == [0.25, 0.125]
-    assert (found.n_targets, found.n_sessions) == (4, 4)
+    assert found["run"].tolist() == ["a", "a", "b", "b"]
+    assert found["metric"].tolist() == ["R@20", "MRR@2"] * 2
+    assert found["value"].tolist() == [0.75, 0.375, 1.0, 0.5]
+    assert found["difference"].fillna(-1).tolist() == [-1, -1, 0.25, 0.125]
+    assert set(found["n_targets"]) == set(found["n_sessions"]) == {4}
+    held = compare([Contender("a", [a]), Contender("b", [b])], config, reference="b")
+    assert held["run"].tolist() == ["b", "b", "a", "a"]
+    assert held["difference"][2:].tolist() == [-0.25, -0.125]
 
 
 def test_equal_ranks_differ_by_nothing() -> None:
     same = random_ranks(30, seed=1)
-    found = compare([Contender("a", [same]), Contender("b", [same])], QUICK).differences
-    row = found.iloc[0]
-    assert (row["difference"], row["low"], row["high"]) == (0, 0, 0)
+    row = compare([Contender("a", [same]), Contender("b", [same])], QUICK).iloc[1]
+    assert (row["difference"], row["difference_low"], row["difference_high"]) == (0, 0, 0)
     assert (row["p_value"], row["p_holm"]) == (1, 1)
 
 
 def test_a_real_difference_is_found() -> None:
     a, b = random_ranks(300, seed=1, share=0.5), random_ranks(300, seed=2, share=0.8)
-    row = compare([Contender("a", [a]), Contender("b", [b])], QUICK).differences.iloc[0]
-    assert 0.1 < row["low"] < row["difference"] < row["high"] < 0.5
+    row = compare([Contender("a", [a]), Contender("b", [b])], QUICK).iloc[1]
+    assert 0.1 < row["difference_low"] < row["difference"] < row["difference_high"] < 0.5
     assert row["p_value"] == pytest.approx(1 / 401)
 
 
@@ -81,13 +83,13 @@ def test_luck_looks_like_luck() -> None:
                     Contender("b", [random_ranks(60, seed=2 * trial + 1)]),
                 ],
                 config.replace(seed=trial),
-            ).differences
+            ).iloc[1:]
             for trial in range(200)
         ]
     )
     assert 0.44 < rows["p_value"].mean() < 0.56
     assert 0.05 < (rows["p_value"] <= 0.1).mean() < 0.16
-    assert 0.83 < ((rows["low"] <= 0) & (rows["high"] >= 0)).mean() < 0.96
+    assert 0.83 < ((rows["difference_low"] <= 0) & (rows["difference_high"] >= 0)).mean() < 0.96
 
 
 def test_targets_of_a_session_go_together() -> None:
@@ -102,10 +104,10 @@ def test_targets_of_a_session_go_together() -> None:
                 Contender("b", [frame(b[which].tolist(), which.tolist())]),
             ],
             QUICK,
-        ).differences.iloc[0]
+        ).iloc[1]
         for which in (once, tenfold)
     ]
-    for name in ("difference", "low", "high", "p_value"):
+    for name in ("difference", "difference_low", "difference_high", "p_value"):
         assert rows[0][name] == pytest.approx(rows[1][name]), name
 
 
@@ -158,7 +160,10 @@ def test_seeds_of_a_contender_are_averaged() -> None:
     a = frame([1, 2, 2, 2])
     b = Contender("b", [frame([1, 1, 2, 2]), frame([1, 2, 1, 2])])
     found = compare([Contender("a", [a]), b], QUICK)
-    assert found.metrics["R@1"].tolist() == [0.25, 0.5]
+    assert found["value"].tolist() == [0.25, 0.5]
+    assert found["seeds"].tolist() == [1, 2]
+    assert found["sd"].fillna(-1).tolist() == [-1, 0]
+    assert found.loc[1, ["least", "most"]].tolist() == [0.25, 0.25]
 
 
 @pytest.mark.parametrize(
@@ -223,19 +228,19 @@ def test_runs_are_compared_at_the_task_of_the_first(runs: dict[str, Path]) -> No
     found, facts = compare_runs([runs["pop"], runs["cooc"]], config=QUICK)
     assert (facts["part"], facts["task"], facts["min_prefix"]) == ("test", "repeat", 1)
     assert [fact["model"] for fact in facts["runs"]] == ["popularity", "cooccurrence"]
-    assert found.metrics["run"].tolist() == [str(runs["pop"]), str(runs["cooc"])]
-    assert (found.n_targets, found.n_sessions) == (5, 2)
+    assert found["run"].tolist() == [str(runs["pop"]), str(runs["cooc"])]
+    assert (found["n_targets"][0], found["n_sessions"][0]) == (5, 2)
     saved = json.loads((runs["cooc"] / "metrics.json").read_text())["test-repeat"]["metrics"]
     again = compare_runs([runs["pop"], runs["cooc"]], config=QUICK.replace(metrics=("MRR@5",)))[0]
-    assert again.metrics["MRR@5"][1] == pytest.approx(saved["MRR@5"])
+    assert again["value"][1] == pytest.approx(saved["MRR@5"])
 
 
 def test_seeds_are_grouped_on_request(runs: dict[str, Path]) -> None:
     paths = [runs[name] for name in ("cooc", "sr-1", "sr-2")]
     found, facts = compare_runs(paths, group_seeds=True, config=QUICK)
-    assert found.metrics["run"].tolist() == [str(runs["cooc"]), f"{runs['sr-1']} (2 seeds)"]
+    assert found["run"].tolist() == [str(runs["cooc"]), f"{runs['sr-1']} (2 seeds)"]
     assert facts["runs"][1]["seeds"] == [1, 2]
-    assert len(compare_runs(paths, config=QUICK)[0].metrics) == 3
+    assert len(compare_runs(paths, config=QUICK)[0]) == 3
     with pytest.raises(ConfigError, match=r"have equal settings and seeds \(1, 1\)"):
         compare_runs([runs["cooc"], runs["sr-1"], runs["sr-1"]], group_seeds=True)
 

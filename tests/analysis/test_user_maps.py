@@ -9,8 +9,7 @@ import pytest
 
 from proxysr.analysis.projection import MapConfig
 from proxysr.analysis.representations import representations
-from proxysr.analysis.user_maps import user_maps
-from proxysr.analysis.users import neighbour_purity
+from proxysr.analysis.users import neighbour_purity, user_maps
 from proxysr.data.sessions import SessionSplit
 from proxysr.running import train_run
 from proxysr.training import TrainConfig

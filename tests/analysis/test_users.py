@@ -18,7 +18,7 @@ from proxysr.analysis.known_users import (
     rows_of_known_users,
     strata_of,
 )
-from proxysr.analysis.map_quality import moved_apart
+from proxysr.analysis.map_quality import jittered
 from proxysr.analysis.users import neighbour_purity, user_agreement
 from proxysr.config import ConfigError
 from proxysr.data.sessions import Sessions
@@ -53,7 +53,7 @@ def test_purity_is_that_of_loops(seed: int, k: int) -> None:
     random = np.random.default_rng(seed)
     vectors, users = random.normal(size=(25, 3)), random.integers(6, size=25)
     found = neighbour_purity({"v": vectors}, users, k=k, n_permutations=1)
-    vectors = moved_apart(vectors)
+    vectors = jittered(vectors)
     shares = []
     for i in range(25):
         others = [j for j in range(25) if j != i]

@@ -3,8 +3,8 @@
     python tests/benchmarks/analysis_latency.py RUN_DIR DATA_DIR
 
 prints one JSON object: for each question the processor time of one thread and the time on the
-clock, in milliseconds (the best of three, but for the two last), and the load of the machine.
-Sessions are those of training, repeated to a million for the last but one.
+clock, in milliseconds (the best of three, but for the last), and the load of the machine.
+Sessions are those of training, repeated to a million for the last.
 """
 
 from __future__ import annotations
@@ -22,19 +22,14 @@ import torch
 
 from proxysr.analysis.assignments import assignments_from_model
 from proxysr.analysis.attribution import contributions, smallest_flip
-from proxysr.analysis.choosing import proxy_vectors
-from proxysr.analysis.counterfactuals import rank_of, recommendations_under, regret
-from proxysr.analysis.profiles import (
-    ItemCounts,
-    length_profile,
-    nearest_proxies,
-    proxy_table,
-    top_items,
-)
+from proxysr.analysis.counterfactuals import rank_of, recommendations_under
+from proxysr.analysis.items import ItemCounts, top_items
+from proxysr.analysis.profiles import proxy_table
+from proxysr.analysis.representations import proxy_vectors
 from proxysr.data.sessions import SessionSplit
 from proxysr.run import RunDir
 
-SESSIONS, MANY, TARGETS = 50_000, 1_000_000, 5
+SESSIONS, MANY = 50_000, 1_000_000
 
 
 def measure(call: Callable[[], Any], times: int = 3) -> list[float]:
@@ -62,8 +57,6 @@ def main(run_dir: str, data_dir: str) -> None:
 
     def profile(rows: Any) -> None:
         top_items(sessions, rows, split.items, counts=counts)
-        length_profile(table["n_clicks"], rows)
-        nearest_proxies(vectors, proxy)
 
     def what_if() -> None:
         edited = [*clicks[:-1], int(frequent[0])]
@@ -94,9 +87,6 @@ def main(run_dir: str, data_dir: str) -> None:
     )
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     result["more memory for it, MiB"] = round((after - before) / 1024)
-    result[f"regret of {TARGETS} targets"] = measure(
-        lambda: regret(model, split.test, n=TARGETS), times=1
-    )
     result |= {
         "items": split.n_items,
         "proxies": len(vectors),

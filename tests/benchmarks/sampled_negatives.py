@@ -15,9 +15,9 @@ import json
 import os
 
 from proxysr.data import SessionSplit
+from proxysr.experiments.spec import model_variants, numbers_in
 from proxysr.findings import CRITERION
 from proxysr.models import create, model_class
-from proxysr.notebooks.comparison import model_variants, numbers_in
 from proxysr.training import TrainConfig, fit
 
 

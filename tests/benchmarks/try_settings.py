@@ -20,8 +20,9 @@ from typing import Any
 
 import pandas as pd
 
-from proxysr.notebooks.comparison import Variant, train_variants
-from proxysr.presets import PROGRAM
+from proxysr import paths
+from proxysr.experiments import Spec, Variant, run_spec
+from proxysr.experiments.presets import PROGRAM
 
 EPOCHS, PATIENCE, BATCH_SIZE, DIM = 15, 3, 32, 64
 RATES = (2e-3, 6e-3)
@@ -65,16 +66,15 @@ def try_out(
     train = {"batch_size": BATCH_SIZE, "learning_rate": learning_rate, "patience": PATIENCE}
     if weight_decay:
         train["weight_decay"] = weight_decay
-    (run,) = train_variants(
-        [Variant(name, name, settings, train)],
+    spec = Spec(
         args.data_dir,
-        "02_compare",
+        [Variant(name, name, settings, train)],
         train={"epochs": EPOCHS, "valid_min_prefix": args.min_prefix},
         train_for=(args.task,),
         part="valid",
-        device="cpu",
-        progress=False,
-    )[name]
+    )
+    found = run_spec(spec, paths.runs() / "02_compare", device="cpu", progress=False)
+    (run,) = found.groups()[name]
     history = run.history()
     row = {
         "task": args.task,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from proxysr.data.batches import SessionBatch, TrainingBatches
+from proxysr.experiments.presets import ABLATIONS
 from proxysr.models import MODELS, SessionModel, create
-from proxysr.presets import ABLATIONS
 from proxysr.testing import N_ITEMS, Case, cycles, split_of
 from proxysr.testing.planted import TRAINING
 
@@ -61,7 +61,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "latent_proxy, one proxy": {"n_proxies": 1},
     "gru4rec, drawn negatives": {"sampled_negatives": 15},
     "core, all clicks alike": {"weights": "alike"},
-    "hrnn, all": {"variant": "all"},
+    "hrnn, all": {"variant": "all", "dropout_user": 0.1, "dropout_init": 0.1},
     "hrnn, by proxies": {"proxysr": ("embedding_dim=4", "n_proxies=3", "init_std=0.1")},
 }
 """The ablations of ProxySR, and other variants of models, as changes of their small settings."""

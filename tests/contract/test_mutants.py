@@ -28,9 +28,9 @@ class Latest(SoftmaxModel):
 
 class PaddingIsRecommended(Latest):
     def score(self, batch: SessionBatch) -> Tensor:
-        found = super().score(batch)
-        found[:, 0] = 0
-        return found
+        scores = super().score(batch)
+        scores[:, 0] = 0
+        return scores
 
     def answer(self, batch: SessionBatch, ends: Ends | None = None) -> Answer:
         return Answer(self.score(batch)[None], {})
@@ -43,15 +43,15 @@ class OtherTiles(Latest):
 
 class LooksAtItsNeighbours(Latest):
     def encode(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:
-        found = super().encode(batch, ends)
-        return found + 0.5 * found.mean(dim=0)
+        vectors = super().encode(batch, ends)
+        return vectors + 0.5 * vectors.mean(dim=0)
 
 
 class ReadsTooMuch(Latest):
     def encode(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:
         clicks = self.embed(batch.items)
-        found = clicks + 0.1 * clicks.cumsum(dim=1)
-        return found[:, -1] if ends is None else found[ends]
+        vectors = clicks + 0.1 * clicks.cumsum(dim=1)
+        return vectors[:, -1] if ends is None else vectors[ends]
 
     def vectors(self, batch: SessionBatch) -> Tensor:
         return self.encode(batch)
@@ -136,9 +136,9 @@ class Peeks(Latest):
 
 class KnowsTheTarget(Latest):
     def score(self, batch: SessionBatch) -> Tensor:
-        found = super().score(batch)
-        found[torch.arange(len(found)), batch.targets[:, -1]] += 100
-        return found
+        scores = super().score(batch)
+        scores[torch.arange(len(scores)), batch.targets[:, -1]] += 100
+        return scores
 
     def answer(self, batch: SessionBatch, ends: Ends | None = None) -> Answer:
         return Answer(self.score(batch)[None], {})
@@ -150,10 +150,10 @@ class WorstFirst(Latest):
 
 
 class AnswersLate(LatentProxy):
-    def answer(self, batch: SessionBatch, ends: Ends | None = None, **asked: Any) -> Answer:
+    def answer(self, batch: SessionBatch, ends: Ends | None = None, **options: Any) -> Answer:
         if ends is not None:
             ends = ends[0], (ends[1] + 1).clamp(max=batch.items.shape[1] - 1)
-        return super().answer(batch, ends, **asked)
+        return super().answer(batch, ends, **options)
 
 
 class RepresentsBySomethingElse(LatentProxy):
@@ -164,41 +164,41 @@ class RepresentsBySomethingElse(LatentProxy):
 class Changed(LatentProxy):
     """Its traces are changed by :meth:`change`."""
 
-    def trace(self, batch: SessionBatch, **asked: Any) -> ProxyTrace:
-        return self.change(super().trace(batch, **asked), **asked)
+    def trace(self, batch: SessionBatch, **options: Any) -> ProxyTrace:
+        return self.change(super().trace(batch, **options), **options)
 
-    def change(self, trace: ProxyTrace, **asked: Any) -> ProxyTrace:
+    def change(self, trace: ProxyTrace, **options: Any) -> ProxyTrace:
         raise NotImplementedError
 
 
 class AddsUpWrongly(Changed):
-    def change(self, trace: ProxyTrace, **asked: Any) -> ProxyTrace:
+    def change(self, trace: ProxyTrace, **options: Any) -> ProxyTrace:
         return trace._replace(prior_logits=trace.prior_logits + 1)
 
 
 class LooksAtTheBatch(Changed):
-    def change(self, trace: ProxyTrace, **asked: Any) -> ProxyTrace:
+    def change(self, trace: ProxyTrace, **options: Any) -> ProxyTrace:
         return trace._replace(short_term=trace.short_term * len(trace.short_term))
 
 
 class ForcesTheFirst(LatentProxy):
-    def trace(self, batch: SessionBatch, **asked: Any) -> ProxyTrace:
-        if isinstance(asked.get("force_proxy"), int):
-            asked["force_proxy"] = 0
-        return super().trace(batch, **asked)
+    def trace(self, batch: SessionBatch, **options: Any) -> ProxyTrace:
+        if isinstance(options.get("force_proxy"), int):
+            options["force_proxy"] = 0
+        return super().trace(batch, **options)
 
 
 class IgnoresWeights(LatentProxy):
-    def trace(self, batch: SessionBatch, **asked: Any) -> ProxyTrace:
-        if isinstance(asked.get("force_proxy"), Tensor):
-            asked["force_proxy"] = None
-        return super().trace(batch, **asked)
+    def trace(self, batch: SessionBatch, **options: Any) -> ProxyTrace:
+        if isinstance(options.get("force_proxy"), Tensor):
+            options["force_proxy"] = None
+        return super().trace(batch, **options)
 
 
 class ChoosesHalf(LatentProxy):
     def choices(self, batch: SessionBatch) -> dict[str, Tensor]:
-        found = super().choices(batch)
-        return found | {"probability": found["probability"] / 2}
+        choices = super().choices(batch)
+        return choices | {"probability": choices["probability"] / 2}
 
 
 class OtherPath(LatentProxy):
@@ -212,7 +212,7 @@ class ReplacedByMore(LatentProxy):
 
 
 class ForcesNothing(LatentProxy):
-    def score(self, batch: SessionBatch, **asked: Any) -> Tensor:
+    def score(self, batch: SessionBatch, **options: Any) -> Tensor:
         return super().score(batch)
 
 
@@ -246,7 +246,7 @@ MUTANTS: dict[str, tuple[type[Latest | LatentProxy], str]] = {
     "replaced_addends_are_those_of_the_edited_session": (ReplacedByMore, "by its own item, beside"),
     "without_proxies_none_is_forced": (ForcesNothing, r"no ConfigError when asked for {'force_pro"),
 }
-"""By the check that is to fail: a model, and what is said of it."""
+"""By the check that is to fail: a model, and what is reported of it."""
 TRAINED = ("nothing_is_found_where_nothing_is", "planted_order_is_learnt")
 
 
@@ -257,8 +257,8 @@ def test_every_check_has_a_mutant() -> None:
 
 def test_a_model_that_keeps_the_contract_passes() -> None:
     passed = check_model(Latest, SMALL_LATEST)
-    wanted = [*scores.CHECKS, *learning.CHECKS]
-    assert passed[: len(wanted)] == [check.__name__ for check in wanted]
+    expected = [*scores.CHECKS, *learning.CHECKS]
+    assert passed[: len(expected)] == [check.__name__ for check in expected]
     assert {*TRAINED} <= {*passed}
     quick = check_model(LatentProxy, SMALL["latent_proxy"], quick=True)
     assert {check.__name__ for check in proxies.CHECKS} <= {*quick}
@@ -282,12 +282,12 @@ def test_one_report_tells_of_all_that_fails() -> None:
 
     with pytest.raises(ContractError) as caught:
         check_model(Broken, SMALL_LATEST, quick=True)
-    said = str(caught.value)
-    assert said.startswith("Broken breaks 7 of 14 promises:\n- tiles_are_the_scores: answer g")
-    assert "for a number added to all scores of a row. Here: tiles less scores" in said
-    assert "- one_batch_is_overfitted: Within 150 steps" in said
-    assert "Here: KeyError: 'nothing here'" in said
-    assert "scores_depend_on_the_session_alone" not in said
+    report = str(caught.value)
+    assert report.startswith("Broken breaks 7 of 14 promises:\n- tiles_are_the_scores: Answer g")
+    assert "for a number added to all scores of a row. Here: tiles less scores" in report
+    assert "- one_batch_is_overfitted: Within 150 steps" in report
+    assert "Here: KeyError: 'nothing here'" in report
+    assert "scores_depend_on_the_session_alone" not in report
 
 
 def test_what_is_no_model_is_refused() -> None:

@@ -21,8 +21,8 @@ CHOOSING = [
 
 @pytest.fixture(params=CHOOSING)
 def name(request: pytest.FixtureRequest) -> str:
-    found: str = request.param
-    return found
+    param: str = request.param
+    return param
 
 
 @pytest.fixture
@@ -37,9 +37,9 @@ def test_items_have_vectors(model: ProxyModel) -> None:
 def test_a_model_at_another_temperature_is_evaluated_at_it(model: ProxyModel) -> None:
     batch = batch_of(SESSIONS)
     view = at_temperature(model, 20.0)
-    wanted = model.score(batch, temperature=20.0)
-    close(view.score(batch), wanted)
-    close(side_by_side(view.answer(batch).tiles, N_ITEMS + 1)[:, 1:].diff(), wanted[:, 1:].diff())
+    expected = model.score(batch, temperature=20.0)
+    close(view.score(batch), expected)
+    close(side_by_side(view.answer(batch).tiles, N_ITEMS + 1)[:, 1:].diff(), expected[:, 1:].diff())
     close(view.choices(batch)["probability"], view.weigh(batch)[1].max(dim=1).values)
 
 
@@ -57,14 +57,14 @@ def test_a_flip_is_found_where_there_is_one(name: str, seed: int) -> None:
         logits = model.weigh(batch_of([e[:] for e in edited if e]))[0]
         best = logits.topk(2)
         flips = best.indices[:, 0] != before
-        found = smallest_flip(model, clicks)
-        assert (found is not None) == bool(flips.any())
-        if found is None:
+        flip = smallest_flip(model, clicks)
+        assert (flip is not None) == bool(flips.any())
+        if flip is None:
             continue
-        assert found.before == before
-        assert found.after != before
-        true = model.weigh(batch_of([list(found.clicks)]))[0][0].topk(2)
-        assert int(true.indices[0]) == found.after
-        assert found.lead == pytest.approx(float(true.values[0] - true.values[1]))
+        assert flip.before == before
+        assert flip.after != before
+        true = model.weigh(batch_of([list(flip.clicks)]))[0][0].topk(2)
+        assert int(true.indices[0]) == flip.after
+        assert flip.lead == pytest.approx(float(true.values[0] - true.values[1]))
         largest = (best.values[:, 0] - best.values[:, 1])[flips].max()
-        assert found.lead > 0.5 * float(largest)
+        assert flip.lead > 0.5 * float(largest)

@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from proxysr.analysis.significance import compare_runs
 from proxysr.config import ConfigError
 from proxysr.data.sessions import SessionSplit
+from proxysr.experiments.spaces import read_space
 from proxysr.files import hash_of_file, read_json, read_yaml
 from proxysr.notebooks.parameters import read_params
 from proxysr.recommender import Recommender
 from proxysr.run import RunDir
-from proxysr.tuning.spaces import read_space
 from tests.hostile import shop
 from tests.hostile.damage import damages, files_of, tried
 

@@ -8,9 +8,9 @@ import pytest
 
 from proxysr.data.groups import dealt_out, grouped
 from proxysr.data.sessions import PARTS, Sessions, SessionSplit
-from proxysr.models import HRNN, create
+from proxysr.models import create
 from proxysr.testing.learning import recall_after
-from proxysr.training import Checkpoint, TrainConfig, fit
+from proxysr.training import TrainConfig
 
 N_USERS, N_TASTES, POOL = 100, 4, 20
 N_ITEMS = 1 + N_TASTES * POOL
@@ -54,32 +54,3 @@ def test_groups_at_random_do_not_help(split: SessionSplit) -> None:
     dealt = {name: dealt_out(split.part(name).user_index, 5) for name in PARTS}
     random = recall(grouped(split, dealt, "random"), "init")
     assert random < 1.6 / N_TASTES, f"groups at random find {random:.2f}"
-
-
-def test_a_resumed_run_is_the_uninterrupted_one(split: SessionSplit) -> None:
-    def build(seed: int) -> HRNN:
-        options = {"embedding_dim": 8, "dropout_user": 0.2, "dropout_init": 0.2}
-        model = create("hrnn", N_ITEMS, options, seed=seed)
-        assert isinstance(model, HRNN)
-        return model
-
-    def copied(state: Checkpoint) -> Checkpoint:
-        clones = (
-            {k: v.clone() for k, v in part.items()} for part in (state.model, state.optimizer)
-        )
-        return Checkpoint(*clones, state.rows)
-
-    saved: list[Checkpoint] = []
-    whole, resumed = build(1), build(7)
-    history = fit(whole, split, config(2), progress=False)
-    part = fit(
-        build(1), split, config(1), progress=False,
-        on_epoch=lambda state: saved.append(copied(state.checkpoint())),
-    )  # fmt: skip
-    again = fit(
-        resumed, split, config(2), snapshots=part.snapshots, resume=saved[0], progress=False
-    )
-    timing = ["train_seconds", "eval_seconds", "sessions_per_second"]
-    assert again.frame.drop(columns=timing).equals(history.frame.drop(columns=timing))
-    for name, tensor in whole.state_dict().items():
-        assert tensor.equal(resumed.state_dict()[name]), name

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxysr import paths
-from proxysr.analysis.published import DATASETS
 from proxysr.config import ConfigError
+from proxysr.experiments import model_variants
+from proxysr.experiments.presets import PRESETS
 from proxysr.notebooks import parameters
-from proxysr.notebooks.comparison import model_variants
 from proxysr.notebooks.parameters import (
     about,
     fitting,
@@ -25,7 +25,7 @@ from proxysr.notebooks.parameters import (
     shipped,
 )
 from proxysr.notebooks.running import chosen_notebooks
-from proxysr.presets import PRESETS
+from proxysr.paper.printed import DATASETS
 from tests.conftest import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -17,14 +17,14 @@ MACHINE = Machine(gemm=5e10, memory=2e10, selection=1e8, overhead=5e-6)
 @pytest.fixture(scope="module")
 def table() -> pd.DataFrame:
     return sweep(
-        n_items="300, 500", embedding_dims="8", batch_sizes="4,8", n_proxies=4,
+        n_items="300, 500", embedding_dims="8", batch_sizes="4", n_proxies=4,
         steps=2, eval_sessions=10, single_sessions=3, progress=False,
     )  # fmt: skip
 
 
 def test_every_combination_has_every_part_once(table: pd.DataFrame) -> None:
     sizes = table.groupby(["n_items", "embedding_dim", "n_proxies", "batch_size"])["part"]
-    assert list(sizes.groups) == [(300, 8, 4, 4), (300, 8, 4, 8), (500, 8, 4, 4), (500, 8, 4, 8)]
+    assert list(sizes.groups) == [(300, 8, 4, 4), (500, 8, 4, 4)]
     for _, parts in sizes:
         assert list(parts) == ["training step", *STEP, "ranking a prefix", "one session"]
 

@@ -10,10 +10,10 @@ import torch
 
 from proxysr.config import ConfigError
 from proxysr.data.batches import SessionBatch, batch_of
+from proxysr.experiments.presets import ABLATIONS
 from proxysr.kernels import sizes
 from proxysr.models import ProxySR
 from proxysr.models.proxysr import ShortTermEncoder
-from proxysr.presets import ABLATIONS
 from tests.parity import literal_proxysr as literal
 
 N_ITEMS = 23

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -10,6 +11,7 @@ from proxysr.plots.comparison import (
     KIND_COLOURS,
     difference_dots,
     metric_dots,
+    share_lines,
     slice_lines,
     study_line,
 )
@@ -149,3 +151,17 @@ def test_differences_have_a_panel_a_metric_and_a_colour_a_task() -> None:
     assert by_kind.data[0].name == "next unseen item"
     with pytest.raises(ConfigError, match="no differences to 'base'"):
         difference_dots(differences()[:1], "base", "Is it?")
+
+
+def test_lines_are_means_over_seeds_and_seeds_are_dots() -> None:
+    rows = pd.DataFrame({
+        "share": [10, 10, 30, 30], "seed": [0, 1, 0, 1], "choice": "with <b>",
+        "sessions": "known users", "ami": [0.1, 0.3, 0.4, 0.4],
+    })  # fmt: skip
+    fig = share_lines(rows, "ami", "AMI", "Is it?", panels="sessions")
+    assert np.allclose(fig.data[0].y, [0.2, 0.4])
+    assert np.allclose(fig.data[1].y, [0.1, 0.3, 0.4, 0.4])
+    assert fig.data[0].name == "with &lt;b&gt;"
+    assert fig.layout.annotations[0].text == "sessions of known users"
+    with pytest.raises(ConfigError, match="no AMI to show"):
+        share_lines(rows[:0], "ami", "AMI", "Is it?")

@@ -1,6 +1,8 @@
 """The sweep: claim a trial, train it as a run, stop it early if it is worse than most, go on.
 
 A trial is judged by its best recall@20 on the validation sessions; test sessions are not looked at.
+In a notebook, ``tried_settings(trials("studies/shop"))`` of :mod:`proxysr.plots.tuning` shows what
+came of it, also while the study goes on.
 
 When a trial is stopped early
 -----------------------------
@@ -12,7 +14,6 @@ to its end, and recalls are compared as the best so far, which a dip does not ch
 
 from __future__ import annotations
 
-import multiprocessing
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,17 +25,16 @@ import torch
 
 from proxysr.config import ConfigError, Count, Settings, Whole, require
 from proxysr.data.sessions import SessionSplit
+from proxysr.experiments.processes import in_processes
+from proxysr.experiments.spaces import Space, checked_space, default_space, split_settings
+from proxysr.experiments.study import STOPPED, Claim, StudyDir
 from proxysr.findings import CRITERION
 from proxysr.models import DEFAULT
-from proxysr.processes import end_with_parent, ending_on_sigterm
 from proxysr.running import train_run
 from proxysr.training import TrainState
-from proxysr.tuning.spaces import Space, checked_space, default_space, split_settings
-from proxysr.tuning.study import STOPPED, Claim, StudyDir
 
 STARTUP = 5
-PATIENCE = 20.0
-"""Most seconds that a worker takes to end when asked to."""
+"""Trials to complete before any is pruned."""
 
 
 class TuneConfig(Settings):
@@ -76,7 +76,7 @@ def tune(
     model : str
         Name in ``MODELS``.
     space : mapping, optional
-        See :mod:`proxysr.tuning.spaces`; the model's own, without what is fixed, if left out.
+        See :mod:`proxysr.experiments.spaces`; the model's own, without what is fixed, if left out.
     fixed : mapping, optional
         Settings of the model and its training that all trials have; defaults for the rest.
     config : TuneConfig, optional
@@ -90,7 +90,7 @@ def tune(
     Returns
     -------
     DataFrame
-        See :func:`proxysr.tuning.study.trials`.
+        See :func:`proxysr.experiments.study.trials`.
 
     Raises
     ------
@@ -110,8 +110,10 @@ def tune(
     if jobs == 1:
         _work(data_dir, folder, plan, config.trials, progress, bars=progress)
     else:
-        _work_in_processes(jobs, (str(data_dir), str(study_dir), storage, plan, config.trials,
-                                  progress, max(1, torch.get_num_threads() // jobs)))  # fmt: skip
+        worker = (data_dir, study_dir, storage, plan, config.trials, progress)
+        failures = [why for _, why in in_processes(_work_in, [worker] * jobs, jobs) if why]
+        if failures:
+            raise ValueError(f"{failures[0]} What was left is kept; the same command continues it.")
     return folder.table()
 
 
@@ -139,6 +141,14 @@ def _plan(
         "seed": config.seed,
         "warmup": warmup if config.prune else None,
     }
+
+
+def _work_in(
+    data_dir: str | Path, study_dir: str | Path, storage: str | None, plan: dict[str, Any],
+    n_trials: int, progress: bool,
+) -> None:  # fmt: skip
+    """What one of several processes does."""
+    _work(data_dir, StudyDir(study_dir, storage), plan, n_trials, progress, bars=False)
 
 
 def _work(
@@ -208,49 +218,3 @@ def _line(study: optuna.Study, claim: Claim) -> str:
     value = f"{CRITERION} {max(values):.4f} on validation" if values else "no epoch"
     settings = ", ".join(f"{name}={value}" for name, value in trial.params.items())
     return f"{claim.run_dir.name}: {state}, {value} ({settings})\n"
-
-
-def _work_in_processes(jobs: int, arguments: tuple[Any, ...]) -> None:
-    context = multiprocessing.get_context("spawn")
-    errors = context.SimpleQueue()
-    workers = [
-        context.Process(target=_worker, args=(*arguments, errors), daemon=True) for _ in range(jobs)
-    ]
-    try:
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-    finally:
-        for worker in workers:
-            if worker.pid is not None:
-                worker.terminate()  # what it leaves can be continued
-        for worker in workers:
-            if worker.pid is not None:
-                worker.join(PATIENCE)
-                worker.kill()
-                worker.join()
-    if not errors.empty():
-        raise ValueError(errors.get())
-    if lost := [worker.exitcode for worker in workers if worker.exitcode]:
-        raise ValueError(
-            f"{len(lost)} of {jobs} processes ended early (exit code {lost[0]}). What they left is "
-            "kept; the same command continues it."
-        )
-
-
-def _worker(
-    data_dir: str, study_dir: str, storage: str | None, plan: dict[str, Any], n_trials: int,
-    progress: bool, threads: int, errors: Any,
-) -> None:  # fmt: skip
-    """One of several processes: nothing on stdout, errors as text for the one that started it."""
-    sys.stdout = sys.stderr
-    torch.set_num_threads(threads)
-    end_with_parent()
-    try:
-        with ending_on_sigterm():
-            _work(data_dir, StudyDir(study_dir, storage), plan, n_trials, progress, bars=False)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except (ValueError, OSError, RuntimeError) as error:
-        errors.put(" ".join(str(error).split()))

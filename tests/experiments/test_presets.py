@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from proxysr.config import ConfigError
+from proxysr.experiments.presets import ABLATIONS, PRESETS, preset
 from proxysr.models import MODELS, LearnedModel
-from proxysr.presets import ABLATIONS, PRESETS, preset
 from proxysr.training import TrainConfig
 
 

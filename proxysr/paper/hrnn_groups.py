@@ -1,4 +1,4 @@
-"""The same sessions in other groups, and HRNN trained on each: Table 6 of the ProxySR paper."""
+"""Table 6: HRNN on the same sessions in other groups."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from proxysr import paths
 from proxysr.analysis.agreement import agreement
 from proxysr.analysis.assignments import assignments_from_model
 from proxysr.analysis.items import ItemCounts, top_items
 from proxysr.config import require
 from proxysr.data.groups import dealt_out, grouped
 from proxysr.data.sessions import PARTS, Sessions, SessionSplit
+from proxysr.experiments.spec import Spec, Variant
 from proxysr.models.hrnn import settings_text
-from proxysr.notebooks.comparison import Variant, train_variants
 from proxysr.run import RunDir
 
 NO_USER = "HRNN no user"
@@ -77,10 +76,10 @@ def groupings(proxysr: RunDir, data_dir: str | Path, *, seed: int = 0) -> dict[s
     }
 
 
-def train_groupings(
-    found: Mapping[str, Grouping], hrnn: Variant, proxysr: RunDir, **options: Any
-) -> dict[str, list[RunDir]]:
-    """Train HRNN on each grouping, and evaluate it.
+def grouping_specs(
+    found: Mapping[str, Grouping], hrnn: Variant, proxysr: RunDir, folder: str | Path, **fields: Any
+) -> list[Spec]:
+    """HRNN on each grouping.
 
     Parameters
     ----------
@@ -90,26 +89,22 @@ def train_groupings(
         Settings of the HRNN.
     proxysr : RunDir
         Where groups are chosen by the clicks so far, its ProxySR chooses them.
-    **options
-        Those of :func:`proxysr.notebooks.comparison.train_variants`.
-
-    Returns
-    -------
-    dict
-        Name of the grouping to its runs.
+    folder : str or Path
+        Where the data of each grouping are kept.
+    **fields
+        Further fields of the specs.
     """
-    model = proxysr.model()
     settings = settings_text(proxysr.model_config.to_dict())
-    weights = {f"grouping.{name}": tensor for name, tensor in model.state_dict().items()}
-    runs: dict[str, list[RunDir]] = {}
+    state = proxysr.model().state_dict()
+    weights = {f"grouping.{name}": tensor for name, tensor in state.items()}
+    specs = []
     for name, grouping in found.items():
         variant = replace(hrnn, name=name)
         if grouping.by_prefix:
             variant = replace(variant.changed(name, proxysr=settings), weights=weights)
-        folder = paths.runs() / "04_hrnn_groups" / f"data-{grouping.split.fingerprint()[:8]}"
-        grouping.split.save(folder)
-        runs |= train_variants([variant], folder, "04_hrnn_groups", **options)
-    return runs
+        data = Path(folder) / f"data-{grouping.split.fingerprint()[:8]}"
+        specs.append(Spec({name: grouping.split.save(data)}, [variant], **fields))
+    return specs
 
 
 def groups_table(

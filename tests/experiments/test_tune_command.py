@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from proxysr.__main__ import main
+from proxysr.experiments import tuning
 from proxysr.run import RunDir
-from proxysr.tuning import sweep
 
 FIXED = ["embedding_dim=16", "batch_size=16", "device=cpu"]
 
@@ -80,7 +80,7 @@ def test_an_interrupt_says_that_the_same_command_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(sweep, "train_run", interrupted)
+        patch.setattr(tuning, "train_run", interrupted)
         assert main(words) == 130
     assert "interrupted. Trials and their epochs that ended are kept; the same command con" in (
         capsys.readouterr().err
@@ -90,16 +90,14 @@ def test_an_interrupt_says_that_the_same_command_goes_on(
 
 
 def test_an_error_in_one_of_several_processes_is_told(
-    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Trials need a place for their runs, and a file is there."""
-    assert main(words) == 0
-    (tmp_path / "study" / "runs" / "trial-0002").write_text("in the way")
-    capsys.readouterr()
-    assert main([*words, "--trials", "3", "--jobs", "2"]) == 2
+    ended = [(0, ""), (1, "trial-0002 is not empty.")]
+    monkeypatch.setattr(tuning, "in_processes", lambda *arguments: iter(ended))
+    assert main([*words, "--jobs", "2"]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "trial-0002" in captured.err
+    assert "trial-0002 is not empty. What was left is kept; the same command" in captured.err
 
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:

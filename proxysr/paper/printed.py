@@ -1,4 +1,4 @@
-"""The numbers that the paper printed, and ours beside them.
+"""What the paper printed, to stand beside ours.
 
 J. Cho, S. Kang, D. Hyun, H. Yu: Unsupervised Proxy Selection for Session-based Recommender
 Systems. SIGIR 2021. https://doi.org/10.1145/3404835.3462958. Means of five runs; Tables 2 and 3
@@ -24,7 +24,7 @@ DATASETS = ("retailrocket", "diginetica", "lastfm")
 
 @cache
 def _read(name: str) -> pd.DataFrame:
-    with files(__name__).joinpath(name).open(encoding="utf-8") as file:
+    with files("proxysr.paper").joinpath(name).open(encoding="utf-8") as file:
         return pd.read_csv(file, comment="#")
 
 

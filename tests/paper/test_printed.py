@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from proxysr.analysis.published import (
+from proxysr.config import ConfigError
+from proxysr.experiments.presets import ABLATIONS
+from proxysr.models import MODELS
+from proxysr.paper.printed import (
     DATASETS,
     published_results,
     published_variants,
     with_published,
 )
-from proxysr.config import ConfigError
-from proxysr.models import MODELS
-from proxysr.presets import ABLATIONS
 
 
 def value_of(table: pd.DataFrame, **keys: str) -> float:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from proxysr.experiments import TuneConfig, tune, tuning
 from proxysr.run import RunDir
-from proxysr.tuning import TuneConfig, sweep, tune
 from tests.contract.small import SMALL
 
 SPACE: dict[str, Any] = {
@@ -27,12 +27,12 @@ def search(data_dir: Path, study_dir: Path, trials: int = 3, **options: Any) -> 
 
 def search_and_hang(data_dir: Path, study_dir: Path) -> None:
     """For a process that is killed: it stays in its second trial, after the first epoch."""
-    original = sweep.train_run
+    original = tuning.train_run
 
     def hanging(data_dir: Path, run_dir: Path, **options: Any) -> RunDir:
         if run_dir.name == "trial-0001":
             options["on_epoch"] = lambda state: time.sleep(600)
         return original(data_dir, run_dir, **options)
 
-    sweep.train_run = hanging
+    tuning.train_run = hanging
     search(data_dir, study_dir)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from proxysr.config import ConfigError
+from proxysr.experiments.spaces import SPACES, checked_space, default_space, read_space
 from proxysr.models import MODELS, learns
-from proxysr.tuning.spaces import SPACES, checked_space, default_space, read_space
 
 
 @pytest.mark.parametrize("model", SPACES)

@@ -14,13 +14,13 @@ import pandas as pd
 import pytest
 
 from proxysr.config import ConfigError
+from proxysr.experiments import TuneConfig, trials, tune, tuning
+from proxysr.experiments.study import StudyDir
 from proxysr.run import RunDir
 from proxysr.running import train_run
 from proxysr.training import TrainConfig
-from proxysr.tuning import TuneConfig, sweep, trials, tune
-from proxysr.tuning.study import StudyDir
 from tests.contract.small import SMALL, cycles, split_of
-from tests.tuning.small import FIXED, SPACE, search, search_and_hang
+from tests.experiments.small import FIXED, SPACE, search, search_and_hang
 
 CHANGING = ["trial", "seconds", "run"]
 
@@ -46,7 +46,7 @@ def test_every_trial_is_a_run_judged_on_validation(study: Path) -> None:
         assert row["learning_rate"] == run.train_config.learning_rate
         assert row["init_std"] == run.model_config.to_dict()["init_std"]
         assert run.metrics() == {}  # nothing was evaluated, least of all on the test sessions
-    best = sweep.best_of(table)
+    best = tuning.best_of(table)
     assert best is not None
     assert best["R@20"] == table["R@20"].max()
     written = pd.read_csv(study / "trials.csv", keep_default_na=False, na_values=[""])
@@ -83,15 +83,15 @@ def test_asking_again_does_nothing_and_more_trials_go_on(
 
 
 def test_two_processes_make_as_many_trials_as_asked_for(tune_data: Path, tmp_path: Path) -> None:
-    table = search(tune_data, tmp_path / "study", trials=7, jobs=2)
-    assert table["trial"].tolist() == list(range(7))
+    table = search(tune_data, tmp_path / "study", trials=4, jobs=2)
+    assert table["trial"].tolist() == list(range(4))
     assert set(table["state"]) == {"complete"}
     runs = sorted(path.name for path in (tmp_path / "study" / "runs").iterdir())
-    assert runs == [f"trial-{i:04d}" for i in range(7)]
+    assert runs == [f"trial-{i:04d}" for i in range(4)]
     assert sorted(Path(run).name for run in table["run"]) == runs
     lines = map(json.loads, (tmp_path / "study" / "journal.log").read_text().splitlines())
     created = [line["worker_id"] for line in lines if "datetime_start" in line]
-    assert len(created) == 7
+    assert len(created) == 4
 
 
 def test_claims_of_several_workers_differ(tune_data: Path, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_trial_that_ended_but_was_not_told_is_told(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(sweep, "train_run", interrupted)
+        patch.setattr(tuning, "train_run", interrupted)
         with pytest.raises(KeyboardInterrupt):
             search(tune_data, tmp_path / "study")
     assert trials(tmp_path / "study")["state"].tolist() == ["running"]
@@ -156,7 +156,7 @@ def test_a_trial_that_ended_but_was_not_told_is_told(
 def test_a_trial_worse_than_the_median_is_pruned_and_its_run_can_go_on(
     tune_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep, "STARTUP", 2)
+    monkeypatch.setattr(tuning, "STARTUP", 2)
     table = search(tune_data, tmp_path / "study", trials=8, prune=True)
     pruned, complete = (table[table["state"] == s] for s in ("pruned", "complete"))
     assert len(pruned) + len(complete) == 8
@@ -176,7 +176,7 @@ def test_a_trial_worse_than_the_median_is_pruned_and_its_run_can_go_on(
 def test_proxysr_is_left_alone_until_the_temperature_has_come_to_its_end(tune_data: Path) -> None:
     def warmup(model: str, space: dict[str, Any], **options: Any) -> Any:
         fixed = options.pop("fixed", {})
-        return sweep._plan(tune_data, model, space, fixed, TuneConfig(**options))["warmup"]
+        return tuning._plan(tune_data, model, space, fixed, TuneConfig(**options))["warmup"]
 
     space = {"margin": [0.1, 0.2]}
     assert warmup("proxysr", space) == 6
@@ -199,7 +199,7 @@ def test_a_trial_that_cannot_go_on_says_why_and_others_do(
             raise FloatingPointError("The loss is not finite in epoch 0.")
         return train_run(data_dir, run_dir, **options)
 
-    monkeypatch.setattr(sweep, "train_run", diverging)
+    monkeypatch.setattr(tuning, "train_run", diverging)
     table = search(tune_data, tmp_path / "study", trials=2)
     assert table["state"].tolist() == ["stopped", "complete"]
     assert table["stopped"][0] == "The loss is not finite in epoch 0."

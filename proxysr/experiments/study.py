@@ -29,11 +29,11 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
+from proxysr.experiments.spaces import Space, distributions
 from proxysr.files import check_writable, read_object, replacing, write_json
 from proxysr.findings import CRITERION
 from proxysr.processes import locked
 from proxysr.text import write_table
-from proxysr.tuning.spaces import Space, distributions
 
 JOURNAL = "journal.log"
 QUEUED_AGAIN = "queued again"

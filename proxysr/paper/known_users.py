@@ -1,14 +1,15 @@
-"""What changes if more users are known: Table 4 of the ProxySR paper, taken apart.
+"""Table 4: what changes if more users are known, taken apart.
 
-Handed in are runs by share: percentages of users that are known (see :mod:`proxysr.data.known`) to
-runs, one for each seed, with 0 among them. All have the same sessions, so what a share gives is
-held against 0 % target by target: over all sessions, over those of the users that are known at
-this share, and over the others, who stay anonymous.
+A share (percent) of the frequent users is known by name (see :mod:`proxysr.data.known`), 0 is among
+the shares. Each share is a data folder of its own with the same sessions, so what it gives is held
+against 0 % target by target: over all sessions, over those of the users that are known at this
+share, and over the others, who stay anonymous.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,19 +17,119 @@ import numpy.typing as npt
 import pandas as pd
 
 from proxysr.analysis.assignments import assignments_from_model
-from proxysr.analysis.comparison import estimates, range_of_seeds
+from proxysr.analysis.comparison import as_read
 from proxysr.analysis.known_users import rows_of_known_users, strata_of
-from proxysr.analysis.significance import CompareConfig, Contender, holm
+from proxysr.analysis.significance import CompareConfig, Contender, compare, holm
 from proxysr.analysis.users import user_agreement
 from proxysr.config import require
-from proxysr.data.known import anonymous
-from proxysr.data.sessions import Sessions, Task
+from proxysr.data.known import anonymous, with_known_users
+from proxysr.data.sessions import Sessions, SessionSplit, Task
+from proxysr.experiments.spec import Spec, Variant
+from proxysr.models import model_class
 from proxysr.run import RunDir
 
 Shares = Mapping[int, Sequence[RunDir]]
+"""Share to its runs, one for each seed."""
 
+SHARES = (0, 10, 30, 50)
 ALL, KNOWN, OTHERS = "all", "known users", "others"
 WITH, WITHOUT, NOBODY = "with bias", "bias left out", "0 % known"
+
+
+def data_of_shares(
+    data_dir: str | Path,
+    shares: Sequence[int],
+    folder: str | Path,
+    *,
+    min_sessions: int = 10,
+    seed: int = 0,
+) -> dict[int, Path]:
+    """A folder with the prepared data for each share of known users.
+
+    Parameters
+    ----------
+    data_dir : str or Path
+        What ``proxysr prepare`` wrote, with users.
+    shares : sequence of int
+        Percentages of the users with at least ``min_sessions`` training sessions, 0 among them.
+    folder : str or Path
+        Where the folders are made.
+    min_sessions, seed
+        See :func:`proxysr.data.known.with_known_users`.
+
+    Returns
+    -------
+    dict
+        Percentage, ascending, to folder.
+
+    Raises
+    ------
+    ConfigError
+        If 0 is not among the shares, one is out of range, or there are no users to be known.
+    """
+    require(
+        0 in shares and len(set(shares)) > 1,
+        "Shares are held against 0 %, so 0 and at least one more are needed; received "
+        f"{', '.join(map(str, shares)) or 'none'}.",
+    )
+    split = SessionSplit.load(data_dir)
+    folders: dict[int, Path] = {}
+    for share in sorted(set(shares)):
+        known = with_known_users(split, share / 100, min_sessions=min_sessions, seed=seed)
+        folders[share] = known.save(Path(folder) / f"data-{known.fingerprint()[:8]}")
+    return folders
+
+
+def known_table(data: Mapping[int, Path]) -> pd.DataFrame:
+    """How much is known at each share.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by share (percent): ``known_users``, ``of_users`` (with enough training sessions);
+        ``train_sessions`` and ``test_sessions`` of known users, and each as a share of all.
+    """
+    rows = []
+    for share, folder in data.items():
+        split = SessionSplit.load(folder)
+        row = {"share": share, "known_users": split.n_users}
+        row["of_users"] = split.provenance["known_users"]["of_users"]
+        for part in ("train", "test"):
+            known = np.asarray(split.part(part).user_index) >= 0
+            row |= {f"{part}_sessions": known.sum(), f"of_{part}": known.mean()}
+        rows.append(row)
+    return pd.DataFrame(rows).set_index("share")
+
+
+def share_specs(variant: Variant, data: Mapping[int, Path], **fields: Any) -> list[Spec]:
+    """A variant on the data of each share, with a bias for each of its known users.
+
+    Parameters
+    ----------
+    variant : Variant
+        Of a model with ``n_users``: ProxySR.
+    data : mapping
+        Share to folder, see :func:`data_of_shares`.
+    **fields
+        Further fields of the specs.
+
+    Raises
+    ------
+    ConfigError
+        If the model knows no users by name.
+    """
+    require(
+        "n_users" in model_class(variant.model).Config.model_fields,
+        f"Only ProxySR has a bias of known users; {variant.name!r} is a {variant.model}.",
+    )
+    return [
+        Spec(
+            {f"{share} % known": folder},
+            [variant.changed(f"{share} % known", n_users=SessionSplit.load(folder).n_users)],
+            **fields,
+        )
+        for share, folder in data.items()
+    ]
 
 
 def effects(
@@ -51,15 +152,12 @@ def effects(
     Returns
     -------
     DataFrame
-        One row for each share, kind of sessions and metric: ``share``; ``sessions`` ("all", "known
-        users": known at this share, "others"); ``n_users`` (known, with one of these sessions),
-        ``n_sessions``, ``n_targets``, ``seeds``; ``metric``, ``value`` with ``low`` and ``high``;
-        ``reference``, the value of 0 % on the same sessions; ``difference`` to it,
-        ``difference_low``, ``difference_high``; ``least`` and ``most``, the smallest and
-        largest difference of two runs of one seed; ``p_value``, and ``p_holm``, corrected for
-        all rows. Values are means over the seeds;
-        intervals are those of another draw of sessions. Kinds with fewer than two sessions have
-        no row.
+        For each share, kind of ``sessions`` ("all", "known users": known at this share, "others")
+        and metric: ``share``, ``sessions``, ``n_users`` (known, with one of these sessions), and
+        what :func:`proxysr.analysis.significance.compare` says of the run "10 % known" and so on,
+        held against "0 % known". The
+        first rows are those of 0 % itself. P-values are corrected for all rows. Kinds with fewer
+        than two sessions have no row.
 
     Raises
     ------
@@ -68,7 +166,6 @@ def effects(
     ValueError
         If runs were not evaluated, or not on the same targets.
     """
-    config = CompareConfig() if config is None else config
     _check(runs)
     ranks = {share: [run.ranks(part, task) for run in members] for share, members in runs.items()}
     tables: list[pd.DataFrame] = []
@@ -76,58 +173,29 @@ def effects(
         sessions = runs[share][0].split().part(part)
         ids = np.asarray(sessions.session_ids)
         is_known = np.asarray(sessions.user_index) >= 0
-        for kind, chosen in [(ALL, ids), (KNOWN, ids[is_known]), (OTHERS, ids[~is_known])]:
-            before, after = (_of_sessions(ranks[one], chosen) for one in (0, share))
-            n_sessions = before[0]["session_id"].nunique()
-            if n_sessions < 2:
+        n_users = len(np.unique(sessions.user_index[is_known]))
+        for kind, members in [(ALL, ids), (KNOWN, ids[is_known]), (OTHERS, ids[~is_known])]:
+            both = [
+                Contender(f"{one} % known", _of_sessions(ranks[one], members)) for one in (0, share)
+            ]
+            if both[0].ranks[0]["session_id"].nunique() < 2:
                 continue
-            found = estimates([Contender("0", before), Contender("share", after)], config)
-            base, own = (found[found["run"] == name] for name in ("0", "share"))
-            facts: dict[str, Any] = {
-                "sessions": kind,
-                "n_sessions": n_sessions,
-                "n_targets": len(before[0]),
-            }
-            facts["seeds"] = len(after)
+            found = compare(both, config).assign(share=share, sessions=kind, n_users=n_users)
             if not tables:
-                tables.append(base.assign(share=0, n_users=0, reference=base["value"], **facts))
-            least, most = range_of_seeds(before, after, config.metrics)
-            more: dict[str, Any] = {
-                "reference": base["value"].to_numpy(),
-                "least": least,
-                "most": most,
-            }
-            n_users = len(np.unique(sessions.user_index[is_known]))
-            tables.append(own.assign(share=share, n_users=n_users, **facts, **more))
+                tables.append(found[found["run"] == NOBODY].assign(share=0, n_users=0))
+            tables.append(found[found["run"] != NOBODY])
     table = pd.concat(tables, ignore_index=True)
     tested = table["p_value"].notna()
     table.loc[tested, "p_holm"] = holm(table.loc[tested, "p_value"].to_numpy())
-    columns = ["share", "sessions", "n_users", "n_sessions", "n_targets", "seeds", "metric",
-               "value", "low", "high", "reference", "difference", "difference_low",
-               "difference_high", "least", "most", "p_value", "p_holm"]  # fmt: skip
-    return table[columns]
+    return table[["share", "sessions", "n_users", *table.columns[:-3]]]
 
 
 def effects_as_read(table: pd.DataFrame, *, digits: int = 4) -> pd.DataFrame:
-    """:func:`effects` for reading: a row a kind of sessions and share, columns a metric each."""
+    """:func:`effects` for reading: a row a kind of sessions and share."""
+    place = {kind: place for place, kind in enumerate((ALL, KNOWN, OTHERS))}
     rows = table[table["share"] > 0]
-    keys = ["sessions", "share", "n_users", "n_targets"]
-    own, change = f".{digits}f", f"+.{digits}f"
-    shown = rows[keys].drop_duplicates().set_index(keys[:2])
-    for metric, group in rows.groupby("metric", sort=False):
-        found = group.set_index(keys[:2])
-        shown[f"{metric} at 0 %"] = found["reference"].map(lambda v: f"{v:{own}}")
-        shown[f"{metric}, difference"] = [
-            f"{row.difference:{change}} [{row.difference_low:{change}}, "
-            f"{row.difference_high:{change}}]"
-            for row in found.itertuples()
-        ]
-        shown[f"{metric}, seeds"] = [
-            f"{row.least:{change}} to {row.most:{change}}" for row in found.itertuples()
-        ]
-        shown[f"{metric}, p (Holm)"] = found["p_holm"].map(lambda p: f"{p:.3g}")
-    order = [kind for kind in (ALL, KNOWN, OTHERS) if kind in shown.index]
-    return shown.loc[order]
+    rows = rows.sort_values("sessions", key=lambda column: column.map(place), kind="stable")
+    return as_read(rows, by=("sessions", "share", "n_users", "n_targets"), digits=digits)
 
 
 def choices_of_shares(runs: Shares, *, part: str = "test", device: str = "cpu") -> pd.DataFrame:
@@ -149,16 +217,16 @@ def choices_of_shares(runs: Shares, *, part: str = "test", device: str = "cpu") 
             model = run.model("best", device)
             sessions = run.split().part(part)
             known = np.asarray(sessions.user_index)[sessions.lengths > 0] >= 0
-            asked = {WITH: sessions} if share else {}
-            for choice, told in (asked | {WITHOUT: anonymous(sessions)}).items():
-                found = assignments_from_model(model, told)
-                facts: dict[str, Any] = {
+            readings = {WITH: sessions} if share else {}
+            for choice, read in (readings | {WITHOUT: anonymous(sessions)}).items():
+                found = assignments_from_model(model, read)
+                columns: dict[str, Any] = {
                     "share": share,
                     "seed": run.train_config.seed,
                     "choice": choice,
                 }
                 found = found[["session_id", "proxy", "probability", "entropy"]]
-                tables.append(found.assign(known=known, **facts))
+                tables.append(found.assign(known=known, **columns))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -235,7 +303,7 @@ def agreement_of_shares(
     clicked = sessions.select(sessions.lengths > 0)
     users = np.asarray(clicked.user_index)
     strata = strata_of(clicked.lengths, clicked.started_at)
-    rows: list[dict[str, Any]] = []
+    tables: list[pd.DataFrame] = []
     for share, run_seed, frames in _by_run(choices):
         require(
             np.array_equal(frames[WITH]["session_id"], clicked.session_ids),
@@ -257,14 +325,13 @@ def agreement_of_shares(
             table = table[table["metric"] == "AMI"].rename(
                 columns={"labels": "choice", "value": "ami"}
             )
-            facts = {"share": share, "seed": run_seed, "sessions": kind}
-            facts |= {"n_sessions": len(enough), "n_users": len(np.unique(users[enough]))}
-            kept = table[["choice", "ami", "null_low", "null_high", "p_value"]]
-            columns = [str(name) for name in kept]
-            rows += [
-                facts | dict(zip(columns, row, strict=True)) for row in kept.itertuples(index=False)
-            ]
-    return pd.DataFrame(rows)
+            tables.append(
+                table[["choice", "ami", "null_low", "null_high", "p_value"]].assign(
+                    share=share, seed=run_seed, sessions=kind, n_sessions=len(enough),
+                    n_users=len(np.unique(users[enough])),
+                )
+            )  # fmt: skip
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 def _rows_of_users(users: npt.NDArray[np.integer[Any]], n: int) -> npt.NDArray[np.int64]:

@@ -11,7 +11,14 @@ import pandas as pd
 import pytest
 import torch
 
-from proxysr.analysis.known_shares import (
+from proxysr.analysis.significance import CompareConfig, holm
+from proxysr.config import ConfigError
+from proxysr.data.batches import batch_of
+from proxysr.data.sessions import Sessions, SessionSplit
+from proxysr.evaluation import values_of
+from proxysr.experiments import Variant, run_spec
+from proxysr.models import ProxySR
+from proxysr.paper.known_users import (
     KNOWN,
     NOBODY,
     OTHERS,
@@ -20,18 +27,13 @@ from proxysr.analysis.known_shares import (
     Shares,
     agreement_of_shares,
     choices_of_shares,
+    data_of_shares,
     effects,
     effects_as_read,
+    known_table,
+    share_specs,
     sharpness,
 )
-from proxysr.analysis.significance import CompareConfig, holm
-from proxysr.config import ConfigError
-from proxysr.data.batches import batch_of
-from proxysr.data.sessions import Sessions
-from proxysr.evaluation import values_of
-from proxysr.models import ProxySR
-from proxysr.notebooks.comparison import Variant
-from proxysr.notebooks.known_users import data_of_shares, known_table, train_shares
 from tests.explorer.small import SETTINGS, split_of
 
 QUICK = CompareConfig(metrics=("R@5", "MRR@5"), resamples=200)
@@ -52,15 +54,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Sessions, dict[int, 
     }
     users = pd.DataFrame({"user_id": [f"u{u}" for u in range(N_USERS)]})
     data = replace(split, users=users, **parts).save(folder / "data")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PROXYSR_RUNS", str(folder / "runs"))
-        folders = data_of_shares(data, [40, 0, 80], "test", min_sessions=2)
-        runs = train_shares(
-            Variant("ProxySR", "proxysr", SETTINGS), folders, "test", seeds=(0, 1),
-            train={"epochs": 3, "batch_size": 4, "learning_rate": 0.05}, device="cpu",
-            progress=False,
-        )  # fmt: skip
-    return parts["test"], folders, runs
+    folders = data_of_shares(data, [40, 0, 80], folder / "runs", min_sessions=2)
+    train = {"epochs": 3, "batch_size": 4, "learning_rate": 0.05}
+    proxysr = Variant("ProxySR", "proxysr", SETTINGS)
+    specs = share_specs(proxysr, folders, seeds=(0, 1), train=train)
+    groups = run_spec(specs, folder / "runs", device="cpu", progress=False).groups()
+    return parts["test"], folders, dict(zip(folders, groups.values(), strict=True))
 
 
 def test_each_share_has_data_and_runs_of_its_own(made: Any) -> None:
@@ -102,7 +101,9 @@ def test_effects_are_those_of_the_kept_ranks(made: Any) -> None:
                 assert row["n_sessions"] == ranks["session_id"][inside].nunique()
         own, base = found[row["share"]], found[0]
         assert row["value"] == pytest.approx(np.mean(own[:2]))
-        assert row["reference"] == pytest.approx(np.mean(base[:2]))
+        if row["share"]:
+            before = row["value"] - row["difference"]
+            assert before == pytest.approx(np.mean(base[:2]))
         assert row["low"] <= row["value"] <= row["high"]
         if row["share"]:
             differences = np.subtract(own, base)
@@ -113,6 +114,7 @@ def test_effects_are_those_of_the_kept_ranks(made: Any) -> None:
     tested = table[table["share"] > 0]
     assert np.array_equal(tested["p_holm"], holm(tested["p_value"].to_numpy()))
     read = effects_as_read(table)
+    read = read.reset_index().set_index(["sessions", "share"])
     assert read.loc[(KNOWN, 80), "n_users"] <= 4
     (own,) = table.query(f"sessions == '{KNOWN}' and share == 80 and metric == 'R@5'").itertuples()
     assert read.loc[(KNOWN, 80), "R@5, seeds"] == f"{own.least:+.4f} to {own.most:+.4f}"
@@ -194,3 +196,19 @@ def test_there_has_to_be_something_to_compare(made: Any) -> None:
         effects({40: runs[40]})
     with pytest.raises(ConfigError, match="Every share needs runs with the same seeds"):
         choices_of_shares({0: runs[0], 40: runs[40][:1]})
+
+
+def test_shares_are_held_against_nobody(tiny_split: SessionSplit, tmp_path: Path) -> None:
+    data = tiny_split.save(tmp_path / "data")
+    with pytest.raises(ConfigError, match="0 and at least one more are needed; received 10, 30"):
+        data_of_shares(data, [10, 30], tmp_path)
+    with pytest.raises(ConfigError, match="received none"):
+        data_of_shares(data, [], tmp_path)
+    with pytest.raises(ConfigError, match="0 users with at least 10 training sessions"):
+        data_of_shares(data, [0, 50], tmp_path)
+    found = data_of_shares(data, [50, 0, 100], tmp_path, min_sessions=1)
+    assert list(found) == [0, 50, 100]
+    assert known_table(found)["known_users"].tolist() == [0, 1, 2]
+    assert data_of_shares(data, [0, 50, 100], tmp_path, min_sessions=1) == found
+    with pytest.raises(ConfigError, match="Only ProxySR has a bias of known users; 'x' is a mean"):
+        share_specs(Variant("x", "mean"), found)

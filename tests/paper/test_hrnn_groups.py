@@ -14,10 +14,10 @@ from proxysr.config import ConfigError
 from proxysr.data.batches import batch_of
 from proxysr.data.groups import grouped
 from proxysr.data.sessions import PARTS, SessionSplit
+from proxysr.experiments import Variant, run_spec
 from proxysr.models import HRNN
-from proxysr.notebooks import hrnn_groups as hg
 from proxysr.notebooks import prepared_data
-from proxysr.notebooks.comparison import Variant
+from proxysr.paper import hrnn_groups as hg
 from proxysr.run import RunDir
 from proxysr.running import train_run
 from proxysr.training import TrainConfig
@@ -59,9 +59,10 @@ def test_groupings_and_their_runs(data: Path, chooser: RunDir) -> None:
     counted = Counter(found[hg.PROXY].split.train.user_index.tolist())
     assert items["sessions"].tolist() == sorted(counted.values(), reverse=True)[:5]
 
-    options = {"train": {"epochs": 1}, "device": "cpu", "progress": False, "seeds": (0, 1)}
-    runs = hg.train_groupings(found, TINY, chooser, **options)
-    assert {name: len(members) for name, members in runs.items()} == dict.fromkeys(found, 2)
+    folder = chooser.path.parent
+    specs = hg.grouping_specs(found, TINY, chooser, folder, train={"epochs": 1})
+    runs = run_spec(specs, folder, device="cpu", progress=False).groups()
+    assert {name: len(members) for name, members in runs.items()} == dict.fromkeys(found, 1)
     model = runs[hg.PROXY][0].model()
     assert isinstance(model, HRNN)
     assert model.grouping is not None

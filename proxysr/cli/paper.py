@@ -1,0 +1,178 @@
+"""``proxysr paper``."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from proxysr.analysis.significance import CompareConfig
+from proxysr.cli.answer import Answer, records, table
+from proxysr.cli.options import add_set, assigned
+from proxysr.config import ConfigError, require, unknown
+from proxysr.experiments.running import Results, run_spec
+from proxysr.experiments.spec import model_variants, numbers_in, read_spec
+from proxysr.files import check_writable, replacing
+from proxysr.models import MODELS
+from proxysr.paper.page import results_page
+from proxysr.paper.tables import TABLES, Request, run_table
+from proxysr.training import TrainConfig
+
+EXAMPLES = """\
+examples:
+  proxysr paper run table2 --data data/diginetica --out runs/paper --epochs 50 --seeds 0,1,2
+  proxysr paper run table3 --data data/diginetica --out runs/paper --models proxysr,sasrec --jobs 2
+  proxysr paper run spec.yaml --out runs/mine                 # runs of your own, see below
+  proxysr paper tables runs/paper --out docs/results.md       # a page of what is there so far
+
+run makes the runs of a table or figure. The same command, run again, continues what was
+interrupted and tries once more what failed; what is there is kept. OUT/runs.csv has a row for each
+run and task, and for one that is missing, why. Other runs go on where one fails; the exit
+code is 2 then. ProxySR has the settings of the authors' program and other models their defaults, if
+--presets names no others. Data of Diginetica are judged after 3 clicks in the paper:
+--set valid_min_prefix=3.
+
+tables writes a page from the files of all runs below some folders: ours beside the paper's, with
+target counts, standard deviations over seeds, paired differences and Holm's p-values; what is
+missing is named.
+
+a spec is a YAML file:
+  data: {shop: data/shop}                # name: what `proxysr prepare` wrote
+  models:
+    - cooccurrence
+    - preset: sasrec-small
+    - {model: proxysr, vary: {n_proxies: [10, 30]}, train: {learning_rate: 0.002}}
+  train: {epochs: 20}
+  train_for: [unseen, repeat]            # task that chooses the epoch
+  seeds: [0, 1, 2]
+
+tables and figures:
+"""
+for _name, _make in TABLES.items():
+    EXAMPLES += f"  {_name}: {(_make.__doc__ or '').splitlines()[0]}\n"
+
+OF_TABLES = ("data", "models", "presets")
+OF_RUNS = (*OF_TABLES, "seeds", "epochs")
+"""Options that only some uses have."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("action", choices=("run", "tables"), help="make runs, or a page of them")
+    parser.add_argument(
+        "what", metavar="WHAT", nargs="+", help="run: a table or a spec; tables: folders of runs"
+    )
+    parser.add_argument("--out", metavar="PATH", help="run: folder of the runs; tables: the page")
+    runs = parser.add_argument_group("run")
+    runs.add_argument("--data", metavar="DIR", help="what `proxysr prepare` wrote")
+    runs.add_argument("--models", metavar="NAMES", help="of table2 and table3 [all]")
+    runs.add_argument("--presets", metavar="ENDING", help="settings MODEL-ENDING for all models")
+    runs.add_argument("--seeds", metavar="N,N", help="[0,1,2,3,4, or those of the spec]")
+    runs.add_argument("--epochs", metavar="N", help="most epochs of each run")
+    add_set(runs, "the training that all runs have")
+    runs.add_argument("--jobs", metavar="N", type=int, default=1, help="processes [1]")
+    runs.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="[auto]")
+    page = parser.add_argument_group("tables")
+    page.add_argument("--reference", metavar="MODEL", help="what others are held against [proxysr]")
+    page.add_argument("--metrics", metavar="NAMES", help="between commas [R@20,MRR@20]")
+    page.add_argument("--resamples", metavar="N", help="for intervals and p-values [10000]")
+
+
+def run(args: argparse.Namespace) -> Answer:
+    """Make the runs, or the page."""
+    require(
+        args.out is not None,
+        "--out is needed: "
+        + ("the folder of the runs." if args.action == "run" else "the page, such as results.md."),
+    )
+    return _runs(args) if args.action == "run" else _page(args)
+
+
+def _runs(args: argparse.Namespace) -> Answer:
+    require(len(args.what) == 1, f"One table or spec at a time; received {', '.join(args.what)}.")
+    (what,) = args.what
+    train: dict[str, Any] = assigned(args.assignments)
+    if args.epochs is not None:
+        require("epochs" not in train, "--epochs and --set epochs=… are one; leave one out.")
+        train["epochs"] = args.epochs
+    checked = TrainConfig.from_dict(train)  # what is misspelt is told before hours of training
+    train = {name: getattr(checked, name) for name in train}
+    out = Path(args.out)
+    check_writable(out / "runs.csv")
+    if what in TABLES:
+        results = _of_table(what, args, train, out)
+    else:
+        if Path(what).suffix not in (".yaml", ".yml"):
+            raise ConfigError(
+                unknown(what, TABLES, "table or figure") + " A spec is a file that ends in .yaml."
+            )
+        named = [f"--{name}" for name in OF_TABLES if getattr(args, name) is not None]
+        require(not named, f"{', '.join(named)}: the spec says that, so leave it out.")
+        spec = read_spec(what)
+        seeds = spec.seeds if args.seeds is None else numbers_in(args.seeds)
+        spec = replace(spec, train={**spec.train, **train}, seeds=seeds)
+        results = run_spec(spec, out, jobs=args.jobs, device=args.device)
+    return _answer(results, what, out)
+
+
+def _of_table(what: str, args: argparse.Namespace, train: dict[str, Any], out: Path) -> Results:
+    require(args.data is not None, "--data is needed: what `proxysr prepare` wrote.")
+    options: dict[str, Any] = {"train": train, "jobs": args.jobs, "device": args.device}
+    if args.models is not None:
+        model_variants(args.models)  # a misspelt one is told before hours of training
+        options["models"] = args.models
+    if args.presets is not None:
+        options["presets"] = args.presets
+    if args.seeds is not None:
+        options["seeds"] = numbers_in(args.seeds)
+    return run_table(what, Request(Path(args.data), out, **options))
+
+
+def _answer(results: Results, what: str, out: Path) -> Answer:
+    frame = results.frame
+    with replacing(out / "runs.csv") as temporary:
+        frame.to_csv(temporary, index=False)
+    holes = list(dict.fromkeys(results.holes))
+    if holes:
+        raise ValueError(
+            f"{len(holes)} of {len(results.cells)} runs of {what} are missing; {out / 'runs.csv'} "
+            f"has all, and the same command tries again. {'; '.join(holes[:3])}"
+            + ("; …" if len(holes) > 3 else "")
+        )
+    columns = ["data", "variant", "trained_for", "task", "n_targets", "R@20", "MRR@20"]
+    keys = ["data", "variant", "trained_for", "task"]
+    means = frame[columns].groupby(keys, sort=False, as_index=False).mean(numeric_only=True)
+    means["n_targets"] = means["n_targets"].astype(int)
+    means.insert(4, "seeds", frame.groupby(keys, sort=False).size().to_numpy())
+    text = (
+        f"{what}: {len(results.cells)} runs in {out}, all in {out / 'runs.csv'}; means over the "
+        f"seeds:\n{table(means)}\nNext: proxysr paper tables {out} --out results.md"
+    )
+    return Answer({"out": str(out), "runs": records(frame)}, text)
+
+
+def _page(args: argparse.Namespace) -> Answer:
+    named = [
+        name for name in ("data", "models", "presets", "seeds", "epochs") if getattr(args, name)
+    ]
+    require(not named, f"--{', --'.join(named)}: only run takes that.")
+    options = {"metrics": args.metrics, "resamples": args.resamples}
+    config = CompareConfig.from_dict({k: v for k, v in options.items() if v is not None})
+    reference = args.reference or "proxysr"
+    require(reference in MODELS, unknown(reference, MODELS, "model"))
+    out = Path(args.out)
+    check_writable(out)
+    command = shlex.join(["proxysr", "paper", "tables", *args.what, "--out", args.out])
+    page = results_page(args.what, reference=reference, command=command, config=config)
+    with replacing(out) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    tables = [line.removeprefix("### ") for line in page.splitlines() if line.startswith("### ")]
+    text = f"{out}: {len(tables)} tables.\n" + "\n".join(f"  {name}" for name in tables)
+    return Answer({"out": str(out), "tables": tables}, text)
+
+
+def after_interrupt(args: argparse.Namespace) -> str:
+    """What is there, and how to go on."""
+    return "Runs and their epochs that ended are kept; the same command continues them."

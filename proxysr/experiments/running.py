@@ -1,0 +1,248 @@
+"""Make the runs of a spec: what is there is kept, what was interrupted goes on, a failure is named.
+
+A run's folder is ``run-HASH`` below the one that is named, the hash being that of data, model and
+settings. So equal settings have one run, under whatever name and in whatever spec.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from proxysr.config import Settings, require
+from proxysr.data.sessions import SessionSplit, Task
+from proxysr.experiments.processes import in_processes, reason
+from proxysr.experiments.spec import Spec, Variant
+from proxysr.models import learns, model_class
+from proxysr.run import RunDir
+from proxysr.running import evaluate_run, train_run
+from proxysr.training import FOR_COUNTING, TrainConfig
+
+METRICS = ("R@5", "MRR@5", "R@10", "MRR@10", "R@20", "MRR@20")
+
+
+@dataclass
+class Cell:
+    """One run of a spec, and why it is missing: ``hole`` is empty if it is there."""
+
+    data: str
+    data_dir: Path
+    variant: Variant
+    trained_for: Task
+    seed: int
+    part: str
+    tasks: tuple[Task, ...]
+    path: Path = Path()
+    settings: Settings | None = None
+    train: TrainConfig | None = None
+    hole: str = ""
+
+    @property
+    def words(self) -> str:
+        """What it is, for messages."""
+        return f"{self.variant.name}, {self.data}, {self.trained_for}, seed {self.seed}"
+
+
+class Results:
+    """The runs of specs, in their order, with what is missing.
+
+    Attributes
+    ----------
+    cells : list of Cell
+    """
+
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        self.cells = list(cells)
+
+    @property
+    def holes(self) -> list[str]:
+        """A sentence for each run that is missing: which one, and why."""
+        return [f"{cell.words}: {cell.hole}" for cell in self.cells if cell.hole]
+
+    def groups(self) -> dict[str, list[RunDir]]:
+        """Name of each variant to its runs, if all are there.
+
+        Raises
+        ------
+        ValueError
+            If any is missing; the message says which and why.
+        """
+        if holes := self.holes:
+            more = f" (and {len(holes) - 1} more)" if len(holes) > 1 else ""
+            raise ValueError(f"A run is missing: {holes[0]}{more}")
+        runs: dict[str, list[RunDir]] = {}
+        for cell in self.cells:
+            runs.setdefault(cell.variant.name, []).append(RunDir(cell.path))
+        return runs
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row for each run and task that it was evaluated on.
+
+        Returns
+        -------
+        DataFrame
+            ``data``, ``variant``, ``model``, ``trained_for`` (task that chose the epoch), ``seed``,
+            ``run`` (folder), ``best_epoch``, ``epochs`` (how many ended), ``task``, ``n_targets``,
+            the metrics, and ``hole``: why they are missing (empty if they are there).
+        """
+        rows = [row for cell in self.cells for row in _rows(cell)]
+        whole = dict.fromkeys(("best_epoch", "epochs", "n_targets"), "Int64")
+        return pd.DataFrame(rows).astype(whole | dict.fromkeys(METRICS, float))
+
+
+def run_spec(
+    specs: Spec | Sequence[Spec],
+    folder: str | Path,
+    *,
+    jobs: int = 1,
+    device: str = "auto",
+    progress: bool = True,
+) -> Results:
+    """Train and evaluate every run of one or several specs; a run that fails stops no other.
+
+    An interrupted run is continued by the next call; evaluations are made again only if the run
+    has changed. Run it again to try once more what failed.
+
+    Parameters
+    ----------
+    specs : Spec or sequence of Spec
+    folder : str or Path
+        Where the runs lie.
+    jobs : int
+        Processes to work in; each run has one of its own if there are several.
+    device : {"auto", "cpu", "cuda"}
+    progress : bool
+        Show one bar for all runs, and tell of failures on stderr as they come. Bars for the
+        epochs of each would send a front end thousands of messages.
+    """
+    require(jobs >= 1, f"jobs is at least 1; received {jobs}.")
+    specs = [specs] if isinstance(specs, Spec) else list(specs)
+    cells = [cell for spec in specs for cell in _cells(spec, Path(folder), device)]
+    one_of: dict[Path, Cell] = {}  # equal settings have one run
+    for cell in cells:
+        if not cell.hole:
+            same = one_of.setdefault(cell.path, cell)
+            same.tasks = tuple(dict.fromkeys((*same.tasks, *cell.tasks)))
+    work = list(one_of.values())
+    with tqdm(total=len(work), desc="runs", disable=not progress) as bar:
+        if progress:
+            for hole in dict.fromkeys(Results(cells).holes):
+                sys.stderr.write(f"{hole}\n")
+        done = _here(work, device, bar) if jobs == 1 else _apart(work, device, jobs)
+        for cell, failure in done:
+            bar.update()
+            for same in cells:
+                if same.path == cell.path:
+                    same.hole = same.hole or failure
+            if failure and progress:
+                bar.write(f"{cell.words}: {failure}", file=sys.stderr)
+    return Results(cells)
+
+
+def _cells(spec: Spec, folder: Path, device: str) -> Iterator[Cell]:
+    """The runs of a spec, each with its folder, or why it cannot be made."""
+    fingerprint = cache(lambda data_dir: SessionSplit.load(data_dir).fingerprint())
+    for data, data_dir in spec.folders.items():
+        for variant in spec.variants:
+            for task in spec.train_for:
+                tasks = (task,) if len(spec.train_for) > 1 else get_args(Task)
+                for n, seed in enumerate(spec.seeds):
+                    cell = Cell(data, data_dir, variant, task, seed, spec.part, tasks)
+                    try:
+                        if n and not learns(variant.model):
+                            break
+                        _settle(cell, spec, fingerprint(data_dir), folder, device)
+                    except (ValueError, OSError) as error:
+                        cell.hole = reason(error)
+                    yield cell
+
+
+def _settle(cell: Cell, spec: Spec, fingerprint: str, folder: Path, device: str) -> None:
+    variant = cell.variant
+    options = {**variant.train, **spec.train, "valid_task": cell.trained_for, "seed": cell.seed}
+    if not learns(variant.model):
+        options = {name: options[name] for name in FOR_COUNTING if name in options}
+    cell.train = TrainConfig.from_dict({**options, "device": device})
+    cell.settings = model_class(variant.model).Config.from_dict(dict(variant.model_config))
+    # where it is trained does not matter
+    facts = [fingerprint, variant.model, cell.settings.to_dict(),
+             {**cell.train.to_dict(), "device": None}]  # fmt: skip
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    cell.path = folder / f"run-{digest[:8]}"
+
+
+def _here(work: list[Cell], device: str, bar: Any) -> Iterator[tuple[Cell, str]]:
+    for cell in work:
+        bar.set_postfix_str(cell.words)
+        try:
+            make(cell, device)
+        except Exception as error:
+            yield cell, reason(error)
+        else:
+            yield cell, ""
+
+
+def _apart(work: list[Cell], device: str, jobs: int) -> Iterator[tuple[Cell, str]]:
+    for number, failure in in_processes(make, [(cell, device) for cell in work], jobs):
+        yield work[number], failure
+
+
+def make(cell: Cell, device: str) -> None:
+    """Train a run, or what is left of it, and evaluate it where that was not done."""
+    if not learns(cell.variant.model) and (cell.path / "history.csv").is_file():
+        run = RunDir(cell.path)  # it counted already, and would count again
+    else:
+        run = train_run(
+            cell.data_dir,
+            cell.path,
+            model=cell.variant.model,
+            model_config=cell.settings,
+            train=cell.train,
+            weights=cell.variant.weights,
+            resume=(cell.path / "config.json").is_file(),
+            progress=False,
+        )
+    for task in cell.tasks:
+        if not _is_evaluated(run, cell.part, task):
+            evaluate_run(
+                run.path, part=cell.part, task=task, data_dir=cell.data_dir, device=device,
+                progress=False,
+            )  # fmt: skip
+
+
+def _is_evaluated(run: RunDir, part: str, task: Task) -> bool:
+    try:
+        return bool(run.evaluation(part, task)["min_prefix"] == run.train_config.valid_min_prefix)
+    except ValueError:  # not made yet, or of an epoch that is the best no more
+        return False
+
+
+def _rows(cell: Cell) -> Iterator[dict[str, Any]]:
+    row: dict[str, Any] = {
+        "data": cell.data, "variant": cell.variant.name, "model": cell.variant.model,
+        "trained_for": cell.trained_for, "seed": cell.seed,
+        "run": str(cell.path) if cell.settings else "", "best_epoch": None, "epochs": None,
+    }  # fmt: skip
+    for task in cell.tasks:
+        found: dict[str, Any] = {"task": task, "n_targets": None} | dict.fromkeys(METRICS, np.nan)
+        hole = cell.hole
+        try:
+            if not hole:
+                run = RunDir(cell.path)
+                entry = run.evaluation(cell.part, task)
+                row |= {"best_epoch": run.best_epoch, "epochs": len(run.history())}
+                found |= {"n_targets": entry["n_targets"]} | entry["metrics"]
+        except ValueError as error:
+            hole = reason(error)
+        yield row | found | {"hole": hole}

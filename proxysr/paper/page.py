@@ -1,0 +1,252 @@
+"""A page of results from the runs that lie in some folders: ours beside the paper's.
+
+Nothing is entered by hand: values are those of the runs' metrics files, differences those of their
+kept ranks.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from proxysr.analysis.significance import CompareConfig, Contender, compare
+from proxysr.data.sessions import Task
+from proxysr.evaluation import values_of
+from proxysr.models import learns
+from proxysr.paper.hrnn_groups import NO_USER
+from proxysr.paper.known_users import effects
+from proxysr.paper.printed import published_results, published_shares, published_variants
+from proxysr.paper.rows import (
+    DataRuns,
+    Row,
+    find_runs,
+    group_rows,
+    main_rows,
+    runs_by_data,
+    runs_by_share,
+    seed_of,
+)
+from proxysr.run import RunDir
+
+TASKS: dict[str, Task] = {"Table 2, next unseen item": "unseen", "Table 3, with repeats": "repeat"}
+DASH = "–"
+
+
+def results_page(
+    folders: Sequence[str | Path],
+    *,
+    reference: str = "proxysr",
+    command: str = "",
+    config: CompareConfig | None = None,
+) -> str:
+    """The page, as Markdown.
+
+    Parameters
+    ----------
+    folders : sequence of path
+        Where runs lie; all below are found.
+    reference : str
+        The model of Tables 2 and 3 that the others are held against; the best one if it is not
+        there.
+    command : str
+        What makes the page, to be shown on it.
+    config : CompareConfig, optional
+
+    Raises
+    ------
+    ValueError
+        If a folder is not there, or holds no evaluated run.
+    """
+    config = CompareConfig() if config is None else config
+    runs, holes = find_runs(folders)
+    if not runs:
+        raise ValueError(
+            f"No evaluated run lies in {', '.join(map(str, folders))}. "
+            + (
+                f"Found, but left out: {holes[0]}"
+                if holes
+                else "Make some with `proxysr paper run`."
+            )
+        )
+    lines = [
+        "# Results", "",
+        f"Made by `{command or 'proxysr paper tables'}` from the files of {len(runs)} runs; "
+        "do not edit.", "",
+        "Values are means ± standard deviations over seeds, on the test sessions, at the epoch "
+        "that is best on validation. Differences are paired by session, with "
+        f"{100 * config.confidence:g} % intervals and Holm's p-values for all rows and metrics of "
+        "a table. “Paper” is what was printed, means of five runs on the authors' preparation.",
+    ]  # fmt: skip
+    for data in runs_by_data(runs):
+        lines += ["", f"## {data.name}", "", data.about]
+        lines += _main_tables(data, reference, config)
+        lines += _table4(data, config)
+        lines += _table6(data, config)
+    if holes:
+        lines += ["", "## Runs that are left out", ""] + [f"- {hole}" for hole in holes]
+    return "\n".join(lines) + "\n"
+
+
+def _main_tables(data: DataRuns, reference: str, config: CompareConfig) -> list[str]:
+    lines: list[str] = []
+    for title, task in TASKS.items():
+        rows = main_rows(data, task)
+        printed = _printed(task, data.dataset)
+        for members in _by_targets(rows.models, task):
+            own = [row.label for row in members if row.runs[0].model_name == reference]
+            lines += _table(title, members, task, printed, own[0] if own else None, config)
+            if any(row.label.endswith("†") for row in members):
+                lines += ["", "† The epoch was chosen by the other task."]
+        if rows.ablations and task == "unseen":
+            printed = _printed(5, data.dataset)
+            lines += _table("Table 5, ablations", rows.ablations, task, printed, "ProxySR", config)
+        if rows.sizes and task == "unseen":
+            first = rows.sizes[0].label
+            lines += _table("Figure 3, number of proxies", rows.sizes, task, {}, first, config)
+    return lines
+
+
+def _by_targets(rows: Sequence[Row], task: Task) -> list[list[Row]]:
+    """Rows that were judged on the same targets; others stand in a table of their own."""
+    found: dict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        found[row.runs[0].evaluation("test", task)["min_prefix"]].append(row)
+    return [found[min_prefix] for min_prefix in sorted(found)]
+
+
+def _table4(data: DataRuns, config: CompareConfig) -> list[str]:
+    shares = runs_by_share(data)
+    if not shares:
+        return []
+    lines = ["", "### Table 4, known users", ""]
+    try:
+        table = effects(shares, config=config)
+    except ValueError as error:
+        return [*lines, f"Not shown: {' '.join(str(error).split())}"]
+    printed: dict[tuple[Any, Any], float] = {
+        (row["share"], row["metric"]): row["difference"]
+        for row in published_shares().to_dict("records")
+    }
+    frame = []
+    key: Any
+    for key, rows in table.groupby(["share", "sessions"], sort=False):
+        share, kind = key
+        first = rows.iloc[0]
+        cells: dict[str, Any] = {"known": f"{share} %, {kind}"}
+        cells |= {"users": first["n_users"], "targets": first["n_targets"], "seeds": first["seeds"]}
+        for row in rows.to_dict("records"):
+            metric = row["metric"]
+            cells[metric] = _value(row["value"], row["sd"])
+            cells[f"Δ {metric}"] = _difference(row)
+            theirs = printed.get((share, metric)) if share and kind == "all" else None
+            paper = DASH if theirs is None else f"{theirs:+.4f}"
+            cells[f"Δ {metric}, paper (LastFM)"] = paper
+        frame.append(cells)
+    return [*lines, *_markdown(pd.DataFrame(frame))]
+
+
+def _table6(data: DataRuns, config: CompareConfig) -> list[str]:
+    rows = group_rows(data)
+    title, printed = "Table 6, HRNN by groups of sessions", _printed(6, data.dataset)
+    return _table(title, rows, "unseen", printed, NO_USER, config) if rows else []
+
+
+def _printed(table: str | int, dataset: str) -> dict[tuple[str, str], float]:
+    """What the paper has of a data set: row and metric to value."""
+    if isinstance(table, str):
+        found = published_results().rename(columns={"printed": "variant"})
+        found = found[found["task"] == table]
+    else:
+        found = published_variants(table)
+    found = found[found["dataset"] == dataset]
+    return {(row["variant"], row["metric"]): row["value"] for _, row in found.iterrows()}
+
+
+def _table(
+    title: str, rows: Sequence[Row], task: Task, printed: Mapping[tuple[str, str], float],
+    reference: str | None, config: CompareConfig,
+) -> list[str]:  # fmt: skip
+    """One table in Markdown, with its heading and what is missing of its seeds."""
+    contenders = [
+        Contender(row.label, [run.ranks("test", task) for run in row.runs]) for row in rows
+    ]
+    labels = [row.label for row in rows]
+    entry = rows[0].runs[0].evaluation("test", task)
+    first = contenders[0].ranks[0]
+    reference = reference if reference in labels else _best(rows, task)
+    lines = [
+        "", f"### {title}", "",
+        f"{len(first):,} targets of {first['session_id'].nunique():,} test sessions, after at "
+        f"least {entry['min_prefix']} click(s); differences to {reference}.", "",
+    ]  # fmt: skip
+    differences: dict[tuple[str, str], dict[Any, Any]] = {}
+    if len(rows) > 1:
+        try:
+            table = compare(contenders, config, reference=reference)
+            differences = {(row["run"], row["metric"]): row for row in table.to_dict("records")}
+        except ValueError as error:
+            lines += [f"No differences: {' '.join(str(error).split())}", ""]
+    frame = []
+    for row in rows:
+        cells: dict[str, Any] = {"": row.label, "seeds": len(row.runs)}
+        for metric in config.metrics:
+            values = [_metric(run, task, metric) for run in row.runs]
+            sd = float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
+            cells[metric] = _value(float(np.mean(values)), sd)
+            if printed:
+                theirs = printed.get((row.printed, metric))
+                cells[f"{metric}, paper"] = DASH if theirs is None else f"{theirs:.4f}"
+            if differences:
+                cells[f"Δ {metric}"] = _difference(differences[row.label, metric])
+        frame.append(cells)
+    missing = [name for name in dict.fromkeys(name for name, _ in printed)
+               if name not in {row.printed for row in rows}]  # fmt: skip
+    for name in missing:
+        frame.append({"": name, "seeds": 0} | {
+            f"{metric}, paper": f"{printed[name, metric]:.4f}"
+            for metric in config.metrics if (name, metric) in printed
+        })  # fmt: skip
+    lines += _markdown(pd.DataFrame(frame))
+    if missing:
+        lines += ["", f"No runs of: {', '.join(missing)}."]
+    learned = [row for row in rows if learns(row.runs[0].model_name)]
+    seeds = sorted({seed_of(run) for row in learned for run in row.runs})
+    for row in learned:
+        if lacking := [str(seed) for seed in seeds if seed not in map(seed_of, row.runs)]:
+            lines += ["", f"{row.label} has no run of seed {', '.join(lacking)}."]
+    return lines
+
+
+def _metric(run: RunDir, task: Task, metric: str) -> float:
+    known = run.evaluation("test", task)["metrics"]
+    if metric in known:
+        return float(known[metric])
+    return float(values_of(run.ranks("test", task)["rank"].to_numpy(), metric).mean())
+
+
+def _best(rows: Sequence[Row], task: Task) -> str:
+    values = [np.mean([_metric(run, task, "R@20") for run in row.runs]) for row in rows]
+    return rows[int(np.argmax(values))].label
+
+
+def _value(mean: float, sd: float) -> str:
+    return f"{mean:.4f}" if np.isnan(sd) else f"{mean:.4f} ± {sd:.4f}"
+
+
+def _difference(row: Mapping[Any, Any]) -> str:
+    if np.isnan(row["difference"]):
+        return DASH
+    low, high = row["difference_low"], row["difference_high"]
+    return f"{row['difference']:+.4f} [{low:+.4f}, {high:+.4f}], p = {row['p_holm']:.3g}"
+
+
+def _markdown(frame: pd.DataFrame) -> list[str]:
+    """A frame as a table in Markdown; gaps are dashes."""
+    texts = frame.astype(object).where(frame.notna(), DASH).map(str)
+    rows = [list(map(str, frame.columns)), ["---"] * frame.shape[1], *texts.to_numpy().tolist()]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]

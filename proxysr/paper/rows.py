@@ -1,0 +1,231 @@
+"""Which row of which table the runs below some folders are, by their settings and data.
+
+ProxySR's runs that differ from others in nothing but an ablation of Table 5, or in the number of
+proxies, are rows of Table 5 or of Figure 3. Runs on data in which some users were made known, or
+sessions grouped, are those of Tables 4 and 6.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from proxysr.analysis.significance import by_settings, sessions_of
+from proxysr.data.sessions import Task
+from proxysr.experiments.presets import ABLATIONS
+from proxysr.paper.hrnn_groups import NO_USER, PEEKING, PROXY, RANDOM, TRUE_USER
+from proxysr.paper.printed import DATASETS, published_results
+from proxysr.run import RunDir
+
+DATASET_OF = {
+    "retailrocket": "retailrocket",
+    "diginetica": "diginetica",
+    "proxysr-csv": "diginetica",
+    "lastfm1k": "lastfm",
+}
+"""Format of a source to the data set of the paper that it is."""
+
+
+@dataclass
+class Row:
+    """What one row of a table stands for: runs that differ in nothing but their seeds."""
+
+    label: str
+    runs: list[RunDir]
+    printed: str = ""
+    """What it is called in the paper; empty if it is not there."""
+
+
+@dataclass
+class DataRuns:
+    """The runs on one log, and what is missing."""
+
+    name: str
+    dataset: str
+    about: str
+    plain: list[RunDir] = field(default_factory=list)
+    known: list[RunDir] = field(default_factory=list)
+    grouped: list[RunDir] = field(default_factory=list)
+
+
+def find_runs(folders: Iterable[str | Path]) -> tuple[list[RunDir], list[str]]:
+    """All runs below some folders, and a sentence for each that cannot be read.
+
+    Raises
+    ------
+    ValueError
+        If a folder is not there.
+    """
+    runs: list[RunDir] = []
+    holes: list[str] = []
+    known: dict[str, RunDir] = {}
+    for folder in map(Path, folders):
+        if not folder.is_dir():
+            raise ValueError(f"{folder} is not there. Name a folder with runs.")
+        for config in sorted(folder.rglob("config.json")):
+            try:
+                run = RunDir(config.parent)
+                if not run.metrics():
+                    holes.append(
+                        f"{run.path} has no evaluation. Make one: `proxysr evaluate {run.path}`."
+                    )
+                elif (same := known.setdefault(_key(run), run)) is not run:
+                    holes.append(f"{run.path} is the run {same.path} once more.")
+                else:
+                    runs.append(run)
+            except ValueError as error:
+                holes.append(" ".join(str(error).split()))
+    return runs, holes
+
+
+def _key(run: RunDir) -> str:
+    """What tells a run from others: data, model and settings, wherever it was trained."""
+    train = {**run.train_config.to_dict(), "device": ""}
+    return str((run.data["fingerprint"], run.model_name, run.model_config, train))
+
+
+def runs_by_data(runs: Sequence[RunDir]) -> list[DataRuns]:
+    """Runs by the log that they are of, also where some users were made known or grouped."""
+    found: dict[str, DataRuns] = {}
+    for run in sorted(runs, key=lambda run: len(_changes(run))):  # the log itself first
+        provenance = run.data.get("provenance", {})
+        key = str(provenance.get("known_users", {}).get("of_data", sessions_of(run)))
+        if key not in found:
+            found[key] = _described(run)
+        kind = "known" if "known_users" in provenance else "plain"
+        kind = "grouped" if "grouped" in provenance else kind
+        getattr(found[key], kind).append(run)
+    return sorted(found.values(), key=lambda data: data.name)
+
+
+def _changes(run: RunDir) -> set[str]:
+    return {"known_users", "grouped"} & set(run.data.get("provenance", {}))
+
+
+def _described(run: RunDir) -> DataRuns:
+    provenance = run.data.get("provenance", {})
+    folder = Path(run.data["data_dir"])
+    name = folder.name if folder.name != "data" else f"{folder.parent.name}/data"
+    dataset = DATASET_OF.get(provenance.get("source", {}).get("format", ""), "")
+    if not dataset:  # a preparation by others, in a folder that says of what
+        dataset = next((one for one in DATASETS if one in name), "")
+    about = f"{run.data['n_items']:,} items"
+    recent = provenance.get("options", {}).get("recent_fraction", 1.0)
+    if recent < 1:
+        about += f"; trained on the most recent {recent:.0%} of the training sessions"
+    beside = f"the paper's numbers are those of {dataset}" if dataset else "no data of the paper"
+    return DataRuns(name, dataset, f"{about}; {beside}.")
+
+
+@dataclass
+class MainRows:
+    """Runs on one log, for one task: models side by side, and what ProxySR was taken apart into."""
+
+    models: list[Row]
+    ablations: list[Row]
+    sizes: list[Row]
+
+
+def main_rows(data: DataRuns, task: Task) -> MainRows:
+    """The rows of Table 2 or 3, of Table 5 and of Figure 3; each empty if there is nothing to show.
+
+    Where no run of a model had its epoch chosen by the task, those chosen by the other one serve.
+    """
+    groups = by_settings([run for run in data.plain if f"test-{task}" in run.evaluations()])
+    own = [group for group in groups if group[0].train_config.valid_task == task]
+    trained = {group[0].model_name for group in own}
+    others = [group for group in groups if group[0].model_name not in trained]
+    shown = [*own, *others]
+    base, parts, sizes = _relatives([g for g in shown if g[0].model_name == "proxysr"])
+    apart = [id(group) for group in (*parts.values(), *sizes.values())]
+    if data.grouped:  # then HRNN has a table of its own
+        apart += [id(group) for group in groups if group[0].model_name == "hrnn"]
+    found = MainRows(_named([one for one in shown if id(one) not in apart], task), [], [])
+    if parts:
+        whole = Row("ProxySR", base, "ProxySR")
+        found.ablations = [whole, *(Row(n, parts[n], n) for n in ABLATIONS if n in parts)]
+    if sizes:
+        counts = sizes | {base[0].model_config.to_dict()["n_proxies"]: base}
+        found.sizes = [Row(f"K = {k}", counts[k]) for k in sorted(counts)]
+    return found
+
+
+def _relatives(
+    groups: list[list[RunDir]],
+) -> tuple[list[RunDir], dict[str, list[RunDir]], dict[int, list[RunDir]]]:
+    """The settings that most others are ablations or other sizes of, and these."""
+    best: tuple[Any, ...] = (-1,)
+    found: tuple[list[RunDir], dict[str, Any], dict[int, Any]] = ([], {}, {})
+    settings = [group[0].model_config.to_dict() for group in groups]
+    trains = [{**g[0].train_config.to_dict(), "seed": 0, "device": ""} for g in groups]
+    for i, group in enumerate(groups):
+        parts, sizes = {}, {}
+        for j, other in enumerate(groups):
+            if i == j or trains[i] != trains[j]:
+                continue
+            for name, changes in ABLATIONS.items():
+                if settings[j] == settings[i] | changes:
+                    parts[name] = other
+            if settings[j] == settings[i] | {"n_proxies": settings[j]["n_proxies"]}:
+                sizes[settings[j]["n_proxies"]] = other
+        score = (len(parts), len(group), len(sizes))
+        if score > best:
+            best, found = score, (group, parts, sizes)
+    return found
+
+
+def _named(groups: Sequence[list[RunDir]], task: Task) -> list[Row]:
+    """Rows with the model's name, and with the settings in which those of one model differ."""
+    printed = published_results().drop_duplicates("model").set_index("model")["printed"].to_dict()
+    by_model: dict[str, list[list[RunDir]]] = defaultdict(list)
+    for group in groups:
+        by_model[group[0].model_name].append(group)
+    rows = []
+    for model, members in by_model.items():
+        every = [{**g[0].model_config.to_dict(), **g[0].train_config.to_dict()} for g in members]
+        differing = [k for k in every[0] if len({str(one.get(k)) for one in every}) > 1]
+        differing = [k for k in differing if k not in ("seed", "device", "valid_task")]
+        for group, values in zip(members, every, strict=True):
+            label = printed.get(model, model)
+            if len(members) > 1:
+                label += f" ({', '.join(f'{k} {values[k]}' for k in differing)})"
+            if group[0].train_config.valid_task != task:
+                label += " †"
+            rows.append(Row(label, group, printed.get(model, "")))
+    order = list(printed.values())
+
+    def place(row: Row) -> tuple[int, float]:
+        """As in the paper; others come after, the best first."""
+        recalls = [run.evaluation("test", task)["metrics"]["R@20"] for run in row.runs]
+        return order.index(row.printed) if row.printed else len(order), -sum(recalls) / len(recalls)
+
+    return sorted(rows, key=place)
+
+
+def runs_by_share(data: DataRuns) -> dict[int, list[RunDir]]:
+    """Table 4: the share of known users, in percent, to its runs by seed."""
+    shares: dict[int, list[RunDir]] = defaultdict(list)
+    for run in sorted(data.known, key=seed_of):
+        shares[round(100 * run.data["provenance"]["known_users"]["share"])].append(run)
+    return dict(sorted(shares.items()))
+
+
+def group_rows(data: DataRuns) -> list[Row]:
+    """The rows of Table 6."""
+    groups: dict[str, list[RunDir]] = defaultdict(list)
+    for run in sorted(data.grouped, key=seed_of):
+        by = run.data["provenance"]["grouped"]["by"]
+        chosen = PROXY if run.model_config.to_dict().get("proxysr") else PEEKING
+        groups[{"no user": NO_USER, "random": RANDOM}.get(by, chosen)].append(run)
+    if groups:
+        groups[TRUE_USER] = [run for run in data.plain if run.model_name == "hrnn"]
+    order = (NO_USER, TRUE_USER, PROXY, RANDOM, PEEKING)
+    return [Row(name, groups[name], name) for name in order if groups[name]]
+
+
+def seed_of(run: RunDir) -> int:
+    """The seed of a run."""
+    return run.train_config.seed

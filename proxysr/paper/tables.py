@@ -1,0 +1,160 @@
+"""Our runs for each table and figure of the paper, as specs.
+
+Settings: ProxySR has those of the authors' program (preset ``proxysr-diginetica``), the only ones
+that are known; other models have their defaults. Or all have those of presets that end alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from proxysr.config import ConfigError, require, unknown
+from proxysr.data.sessions import SessionSplit
+from proxysr.experiments.presets import ABLATIONS
+from proxysr.experiments.running import Results, run_spec
+from proxysr.experiments.spec import Spec, Variant, model_variants
+from proxysr.paper.hrnn_groups import grouping_specs, groupings
+from proxysr.paper.known_users import SHARES, data_of_shares, share_specs
+
+PROXIES = (3, 10, 30, 100, 300, 1000, 3000)
+"""Numbers of proxies in Figure 3."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run, and how.
+
+    Attributes
+    ----------
+    data_dir, out : Path
+        Prepared data; where runs lie.
+    models : str
+        Of Tables 2 and 3: names between commas, or "all".
+    presets : str
+        The ending of the presets' names; empty: see the module.
+    seeds : sequence of int
+    train : mapping
+        Fields of ``TrainConfig`` that are the same for all.
+    jobs, device, progress
+        See :func:`proxysr.experiments.running.run_spec`.
+    """
+
+    data_dir: Path
+    out: Path
+    models: str = "all"
+    presets: str = ""
+    seeds: Sequence[int] = (0, 1, 2, 3, 4)
+    train: Mapping[str, Any] = field(default_factory=dict)
+    jobs: int = 1
+    device: str = "auto"
+    progress: bool = True
+
+    def variants(self, models: str) -> list[Variant]:
+        """Models at the settings that are asked for."""
+        if self.presets:
+            variants = model_variants(models, self.presets)
+        else:
+            variants = [
+                Variant.of_preset("proxysr", "proxysr-diginetica")
+                if variant.model == "proxysr"
+                else variant
+                for variant in model_variants(models)
+            ]
+        epochs = self.train.get("epochs")
+        return variants if epochs is None else [one.annealed(epochs) for one in variants]
+
+    @property
+    def proxysr(self) -> Variant:
+        """ProxySR at the settings that are asked for."""
+        return self.variants("proxysr")[0]
+
+    def spec(self, variants: Sequence[Variant], **fields: Any) -> Spec:
+        """A spec of these data, seeds and options."""
+        options: dict[str, Any] = {"train": self.train, "seeds": self.seeds} | fields
+        return Spec({self.data_dir.name: self.data_dir}, variants, **options)
+
+    def run(self, specs: Spec | Sequence[Spec]) -> Results:
+        """Their runs."""
+        return run_spec(specs, self.out, jobs=self.jobs, device=self.device, progress=self.progress)
+
+
+def _table2(request: Request) -> Results:
+    """All models, next unseen item."""
+    return request.run(request.spec(request.variants(request.models), train_for=("unseen",)))
+
+
+def _table3(request: Request) -> Results:
+    """All models, with repeats."""
+    return request.run(request.spec(request.variants(request.models), train_for=("repeat",)))
+
+
+def _table4(request: Request) -> Results:
+    """ProxySR with 0, 10, 30 and 50 % of the frequent users known."""
+    data = data_of_shares(request.data_dir, SHARES, request.out)
+    return request.run(share_specs(request.proxysr, data, train=request.train, seeds=request.seeds))
+
+
+def _table5(request: Request) -> Results:
+    """ProxySR without one idea at a time."""
+    whole = request.proxysr
+    parts = [whole.changed(name, **changes) for name, changes in ABLATIONS.items()]
+    return request.run(request.spec([whole, *parts]))
+
+
+def _table6(request: Request) -> Results:
+    """HRNN by groups of sessions: users, proxies of one ProxySR (of the first seed), at random."""
+    chooser = request.run(request.spec([request.proxysr], seeds=request.seeds[:1]))
+    if chooser.holes:
+        return chooser
+    (proxysr,) = chooser.groups()["proxysr"]
+    found = groupings(proxysr, request.data_dir)
+    (hrnn,) = request.variants("hrnn")
+    options: dict[str, Any] = {"train": request.train, "seeds": request.seeds}
+    specs = grouping_specs(found, hrnn, proxysr, request.out, **options)
+    return Results([*chooser.cells, *request.run(specs).cells])
+
+
+def _figure3(request: Request) -> Results:
+    """ProxySR with 3 to 3000 proxies."""
+    proxysr = request.proxysr
+    return request.run(request.spec([proxysr.changed(f"K = {k}", n_proxies=k) for k in PROXIES]))
+
+
+def _figure4(request: Request) -> Results:
+    """ProxySR, GCE-GNN and the mean encoder, for maps of sessions."""
+    return request.run(request.spec(request.variants("proxysr,gcegnn,mean")))
+
+
+TABLES: dict[str, Callable[[Request], Results]] = {
+    "table2": _table2,
+    "table3": _table3,
+    "table4": _table4,
+    "table5": _table5,
+    "table6": _table6,
+    "figure3": _figure3,
+    "figure4": _figure4,
+}
+"""Name to what makes the runs; the first line of its docstring says what they are."""
+
+
+def run_table(name: str, request: Request) -> Results:
+    """Make the runs of a table; what is there is kept, and what fails is named.
+
+    Raises
+    ------
+    ConfigError
+        If the table, a model or a setting is unknown, or the table has its own models.
+    ValueError
+        If the prepared data are missing, or lack what the table needs, such as known users.
+    """
+    if name not in TABLES:
+        raise ConfigError(unknown(name, TABLES, "table or figure"))
+    require(
+        request.models == "all" or name in ("table2", "table3"),
+        f"{name} has models of its own; models are chosen for table2 and table3.",
+    )
+    SessionSplit.load(request.data_dir)  # missing data are told at once
+    return TABLES[name](request)

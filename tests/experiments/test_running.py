@@ -1,0 +1,142 @@
+"""Runs of a spec are made once, under equal conditions; what fails is named and stops no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from proxysr.config import ConfigError
+from proxysr.data.sessions import SessionSplit
+from proxysr.experiments import Spec, Variant, run_spec, running
+from proxysr.experiments.running import Results
+from proxysr.models import ProxySR
+from proxysr.notebooks import run_folder
+from proxysr.run import RunDir
+from proxysr.training import TrainConfig
+
+TINY = Variant("tiny", "proxysr", {"embedding_dim": 4, "n_proxies": 2}, {"learning_rate": 0.01})
+QUICK: dict[str, Any] = {"epochs": 1, "valid_min_prefix": 1}
+
+
+@pytest.fixture
+def data(tiny_split: SessionSplit, tmp_path: Path) -> Path:
+    return tiny_split.save(tmp_path / "data")
+
+
+def results(data: Any, *variants: Variant, jobs: int = 1, **fields: Any) -> Results:
+    spec = Spec(data, variants, **({"train": QUICK} | fields))
+    folder = (next(iter(data.values())) if isinstance(data, dict) else data).parent / "runs"
+    return run_spec(spec, folder, jobs=jobs, device="cpu", progress=False)
+
+
+def train(data: Path, *variants: Variant, **fields: Any) -> dict[str, list[RunDir]]:
+    return results(data, *variants, **fields).groups()
+
+
+def test_each_variant_and_seed_has_an_evaluated_run(data: Path) -> None:
+    runs = train(data, TINY, TINY.changed("three", n_proxies=3), seeds=(1, 2))
+    assert list(runs) == ["tiny", "three"]
+    for name, n_proxies in [("tiny", 2), ("three", 3)]:
+        assert [run.train_config.seed for run in runs[name]] == [1, 2]
+        for run in runs[name]:
+            assert run.model_config.to_dict()["n_proxies"] == n_proxies
+            assert run.model_config.to_dict()["embedding_dim"] == 4
+            assert run.train_config.learning_rate == 0.01
+            assert run.train_config.epochs == 1
+            assert set(run.metrics()) == {"test-unseen", "test-repeat"}
+    assert len({run.path for members in runs.values() for run in members}) == 4
+
+
+def test_common_options_override_those_of_the_variant(data: Path) -> None:
+    runs = train(data, TINY, train=QUICK | {"learning_rate": 0.5})
+    assert runs["tiny"][0].train_config.learning_rate == 0.5
+
+
+def test_each_task_can_have_runs_of_its_own(data: Path) -> None:
+    both = train(data, TINY, train_for=("unseen", "repeat"))["tiny"]
+    assert [run.train_config.valid_task for run in both] == ["unseen", "repeat"]
+    assert {run.train_config.task for run in both} == {"repeat"}
+    assert [set(run.metrics()) for run in both] == [{"test-unseen"}, {"test-repeat"}]
+
+
+def test_models_that_count_have_one_run_and_no_idle_options(data: Path) -> None:
+    variant = Variant("pairs", "cooccurrence")
+    runs = train(data, variant, seeds=(1, 2), train={"epochs": 3, "valid_min_prefix": 2})
+    assert len(runs["pairs"]) == 1
+    assert runs["pairs"][0].train_config.valid_min_prefix == 2
+    again = train(data, variant, seeds=(5,), train={"epochs": 9, "valid_min_prefix": 2})
+    assert again["pairs"][0].path == runs["pairs"][0].path
+
+
+def test_what_is_there_is_not_done_again(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = train(data, TINY)["tiny"][0]
+    kept = {path: path.stat().st_mtime_ns for path in first.path.glob("ranks-*.parquet")}
+    assert len(kept) == 2
+    monkeypatch.setattr(running, "evaluate_run", lambda *args, **kw: pytest.fail("again"))
+    second = train(data, TINY, Variant("same", TINY.model, TINY.model_config, TINY.train))
+    assert second["tiny"][0].path == second["same"][0].path == first.path
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
+def test_the_folder_of_a_run_is_that_of_earlier_versions(data: Path) -> None:
+    """Its name is a hash that runs of notebooks have had, so that these are found."""
+    run = train(data, TINY)["tiny"][0]
+    config = TrainConfig(epochs=1, valid_min_prefix=1, learning_rate=0.01)
+    settings = ProxySR.Config.from_dict(dict(TINY.model_config)).to_dict()
+    facts = run.data["fingerprint"], "proxysr", settings, config.to_dict() | {"device": None}
+    assert run.path.name == run_folder("", "any", *facts).name
+
+
+def test_a_failure_is_a_hole_with_its_reason_and_the_others_go_on(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = running.train_run
+
+    def failing(data_dir: Path, run_dir: Path, **options: Any) -> RunDir:
+        if options["train"].seed == 1:
+            options["on_epoch"] = lambda state: 1 / 0
+        return original(data_dir, run_dir, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "train_run", failing)
+        found = results(
+            {"tiny": data, "lost": data.parent / "absent"},
+            TINY, Variant("narrow", "narn"), TINY.changed("odd", n_proxy=3),
+            seeds=(0, 1),
+        )  # fmt: skip
+    frame = found.frame[found.frame["task"] == "unseen"]
+    holes = frame.set_index(["data", "variant", "seed"])["hole"].sort_index()
+    assert holes["tiny", "tiny", 0] == ""
+    assert holes["tiny", "tiny", 1] == "ZeroDivisionError: division by zero"
+    assert "'narn' is not a known model. Did you mean 'narm'?" in holes["tiny", "narrow", 0]
+    assert "'n_proxy' is not a known option" in holes["tiny", "odd", 1]
+    assert holes["lost", "tiny"].str.contains("absent is not a proxysr split").all()
+    there = frame[frame["hole"] == ""]
+    assert len(there) == 1
+    assert (there["n_targets"].item(), there["epochs"].item()) == (4, 1)
+    assert 0 <= there["R@20"].item() <= 1
+    assert frame[frame["hole"] != ""]["R@20"].isna().all()
+    with pytest.raises(
+        ValueError, match=r"A run is missing: tiny, tiny, unseen, seed 1: Z.*and 10 m"
+    ):
+        found.groups()
+    assert results(data, TINY, seeds=(0, 1)).holes == []  # the run that stopped half-way goes on
+
+
+def test_processes_make_the_runs_of_one(data: Path, tmp_path: Path) -> None:
+    """A folder in the way of one of them is a hole, in another process, too."""
+    one = results(data, TINY, seeds=(0, 1))
+    before = one.frame.set_index(["seed", "task"])
+    for cell in one.cells:
+        cell.path.rename(cell.path.with_name(f"earlier-{cell.seed}"))
+    one.cells[1].path.write_text("in the way")
+    two = results(data, TINY, seeds=(0, 1), jobs=2)
+    assert [bool(cell.hole) for cell in two.cells] == [False, True]
+    assert str(one.cells[1].path) in two.cells[1].hole
+    after = two.frame.set_index(["seed", "task"])
+    pd.testing.assert_frame_equal(after.loc[[0]], before.loc[[0]])
+    with pytest.raises(ConfigError, match="jobs is at least 1; received 0"):
+        results(data, TINY, jobs=0)

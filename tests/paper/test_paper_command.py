@@ -1,0 +1,237 @@
+"""``proxysr paper``: runs of every table on small data, a page of them, and what is missing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from proxysr.__main__ import main
+from proxysr.analysis.significance import CompareConfig, compare_runs
+from proxysr.data.sources import SOURCES
+from proxysr.experiments.presets import ABLATIONS
+from proxysr.paper import tables
+from proxysr.paper.printed import published_results, published_variants
+from proxysr.run import RunDir
+from proxysr.running import train_run
+from proxysr.training import TrainConfig
+
+QUICK = ["--epochs", "1", "--presets", "small", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A made-up log in a folder that is named as if it were of the paper's RetailRocket."""
+    sizes = {"n_sessions": 200, "n_items": 60, "n_users": 8, "n_interests": 2}
+    folder = tmp_path_factory.mktemp("paper") / "retailrocket-small"
+    return SOURCES["synthetic"].prepare("synthetic", **sizes).save(folder)
+
+
+def paper_run(table: str, data: Path, out: Path, *words: str) -> int:
+    return main(["paper", "run", table, "--data", str(data), "--out", str(out), *QUICK, *words])
+
+
+@pytest.fixture(scope="module")
+def out(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of all tables and figures."""
+    out = tmp_path_factory.mktemp("runs")
+    models = ["--models", "proxysr,sasrec,cooccurrence"]
+    assert paper_run("table2", data, out, *models, "--seeds", "0,1") == 0
+    assert paper_run("table3", data, out, *models, "--seeds", "0") == 0
+    for table in ("table4", "table5", "table6", "figure4"):
+        assert paper_run(table, data, out, "--seeds", "0") == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables, "PROXIES", (3, 10))
+        assert paper_run("figure3", data, out, "--seeds", "0") == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def page(out: Path) -> str:
+    path = out / "results.md"
+    assert main(["paper", "tables", str(out), "--out", str(path), "--resamples", "50"]) == 0
+    return path.read_text()
+
+
+def cells(page: str, title: str) -> dict[str, list[str]]:
+    """The cells of the table under a title, by their first one."""
+    lines = page.partition(f"### {title}")[2].partition("###")[0].splitlines()
+    rows = [line[2:-2].split(" | ") for line in lines if line.startswith("| ")]
+    return {row[0].strip(): row[1:] for row in rows}
+
+
+def test_values_are_those_of_the_metrics_files(out: Path, page: str) -> None:
+    runs = [RunDir(path.parent) for path in out.glob("run-*/config.json")]
+    own = [r for r in runs if r.model_name == "sasrec" and r.train_config.valid_task == "unseen"]
+    assert len(own) == 2
+    values = pd.Series([run.evaluation("test", "unseen")["metrics"]["R@20"] for run in own])
+    row = dict(zip(["", *cells(page, "Table 2")[""]], ["", *cells(page, "Table 2")["SASRec"]],
+                   strict=True))  # fmt: skip
+    assert row["seeds"] == "2"
+    assert row["R@20"] == f"{values.mean():.4f} ± {values.std():.4f}"
+    assert row["R@20, paper"] == "0.2781"
+    n_targets = own[0].evaluation("test", "unseen")["n_targets"]
+    assert f"{n_targets:,} targets of " in page.partition("### Table 2")[2][:60]
+
+
+def test_differences_are_those_of_compare(out: Path, page: str) -> None:
+    by_model = {}
+    for path in out.glob("run-*/config.json"):
+        run = RunDir(path.parent)
+        config = run.train_config
+        if run.model_name in ("sasrec", "cooccurrence") and config.valid_task == "repeat":
+            by_model[run.model_name] = run.path
+    config = CompareConfig(resamples=50)
+    command = ["paper", "tables", *map(str, by_model.values()), "--resamples", "50"]
+    path = out / "two.md"
+    assert main([*command, "--out", str(path), "--reference", "sasrec"]) == 0
+    expected, _ = compare_runs([by_model["sasrec"], by_model["cooccurrence"]], config=config)
+    change = expected.loc[2, ["difference", "difference_low", "difference_high"]]
+    assert "{:+.4f} [{:+.4f}, {:+.4f}], p = ".format(*change) in path.read_text()
+
+
+def test_every_table_has_its_rows_and_names_what_is_missing(page: str) -> None:
+    table2, table3 = cells(page, "Table 2"), cells(page, "Table 3")
+    printed = published_results()["printed"].unique().tolist()
+    names = list(table2)[2:]  # after the heading
+    ours = ["SASRec", "GCE-GNN", "ProxySR"]
+    assert names[:3] == ours
+    assert set(names[3:5]) == {"cooccurrence", "mean"}
+    assert names[5:] == [name for name in printed if name not in ours]
+    assert "No runs of: GRU4Rec, NARM, STAMP, RepeatNet, SR-GNN, FGNN, CSRM, GRec." in page
+    assert "GCE-GNN has no run of seed 1." in page
+    assert table3["GCE-GNN †"][0] == "1"
+    assert "† The epoch was chosen by the other task." in page
+    assert list(cells(page, "Table 5"))[2:] == ["ProxySR", *ABLATIONS]
+    assert list(cells(page, "Figure 3"))[2:] == ["K = 3", "K = 10", "K = 30"]
+    shares = cells(page, "Table 4")
+    assert {f"{share} %, all" for share in (0, 30, 50)} <= {*shares}
+    assert "+0.0107" in shares["50 %, all"]
+    hrnn = published_variants(6)["variant"].unique()
+    assert [name for name in cells(page, "Table 6") if name in hrnn] == list(hrnn)
+    assert "0.1941" in cells(page, "Table 6")["HRNN proxy"]
+    assert "retailrocket" in page
+
+
+def test_the_same_command_keeps_what_is_there(
+    data: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in out.glob("run-*/checkpoints/*")}
+    capsys.readouterr()
+    words = ["--models", "proxysr,sasrec,cooccurrence", "--seeds", "0,1", "--json"]
+    assert paper_run("table2", data, out, *words) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert len(answer["runs"]) == 2 * (2 + 2 + 1)
+    assert {run["hole"] for run in answer["runs"]} == {""}
+    kept = pd.read_csv(out / "runs.csv")
+    assert kept["R@20"].tolist() == [run["R@20"] for run in answer["runs"]]
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_a_run_that_stopped_half_way_is_named_and_left_out(
+    data: Path, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train_run(data, tmp_path / "half", model="popularity", train=TrainConfig(device="cpu"),
+              progress=False)  # fmt: skip
+    path = next(path.parent for path in out.glob("run-*/config.json"))
+    shutil.copytree(path, tmp_path / "damaged")
+    (tmp_path / "damaged" / "config.json").write_text("{")
+    for name in ("whole", "twice"):
+        shutil.copytree(path, tmp_path / name)
+    words = ["paper", "tables", str(tmp_path), "--out", str(tmp_path / "page.md")]
+    assert main(words) == 0
+    left_out = (tmp_path / "page.md").read_text().partition("## Runs that are left out")[2]
+    assert f"{tmp_path / 'half'} has no evaluation. Make one: `proxysr evaluate " in left_out
+    assert "config.json is damaged" in left_out
+    assert f"{tmp_path / 'whole'} is the run {tmp_path / 'twice'} once more." in left_out
+    for name in ("whole", "twice"):
+        shutil.rmtree(tmp_path / name)
+    capsys.readouterr()
+    assert main(words) == 2
+    assert "No evaluated run lies in " in capsys.readouterr().err
+
+
+def test_a_spec_of_one_s_own_goes_on_where_a_part_fails(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(
+        f"data: {{here: {data}, lost: {tmp_path / 'absent'}}}\n"
+        "models: [popularity, {model: cooccurrence, vary: {window: [1, 2]}}]\n"
+    )
+    out = tmp_path / "runs"
+    words = ["paper", "run", str(spec), "--out", str(out), "--device", "cpu"]
+    assert main(words) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "3 of 6 runs of " in error
+    assert "absent is not a proxysr split" in error
+    frame = pd.read_csv(out / "runs.csv", keep_default_na=False, na_values=[""])
+    there = frame[frame["data"] == "here"]
+    assert there["variant"].unique().tolist() == [
+        "popularity", "cooccurrence, window 1", "cooccurrence, window 2",
+    ]  # fmt: skip
+    assert there["hole"].isna().all()
+    assert there["R@20"].notna().all()
+    spec.write_text(spec.read_text().replace(f", lost: {tmp_path / 'absent'}", ""))
+    capsys.readouterr()
+    assert main([*words, "--set", "valid_min_prefix=2"]) == 0
+    assert "3 runs in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "tabel2", "--out", "x"], "'tabel2' is not a known table or figure. Did you mean"),
+        (["run", "table2", "--out", "x"], "--data is needed: what `proxysr prepare` wrote"),
+        (["run", "table2"], "--out is needed: the folder of the runs"),
+        (["run", "table2", "table3", "--out", "x"], "One table or spec at a time"),
+        (["run", "table2", "--data", "absent", "--out", "x"], "absent is not a proxysr split"),
+        (["run", "table2", "--data", "D", "--out", "x", "--models", "narn"], "'narn' is not a kno"),
+        (
+            ["run", "table5", "--data", "D", "--out", "x", "--models", "narm"],
+            "has models of its",
+        ),
+        (["run", "table2", "--data", "D", "--out", "x", "--presets", "smal"], "not a known preset"),
+        (["run", "table2", "--data", "D", "--out", "x", "--seeds", "0;1"], "Whole numbers between"),
+        (["run", "spec.yaml", "--out", "x"], "spec.yaml"),
+        (["run", "table2", "--data", "D", "--out", "x", "--epochs", "0"], "epochs is at least 1"),
+        (["run", "table2", "--data", "D", "--out", "x", "--set", "epohcs=2"], "Did you mean 'epoc"),
+        (["run", "spec.yaml", "--data", "D", "--out", "x"], "--data: the spec says that, so leave"),
+        (["tables", "absent", "--out", "x.md"], "absent is not there. Name a folder with runs."),
+        (["tables", ".", "--out", "x.md", "--seeds", "0"], "--seeds: only run takes that."),
+        (["tables", ".", "--out", "x.md", "--reference", "narn"], "'narn' is not a known model"),
+    ],
+)
+def test_errors_are_one_line(
+    words: list[str], message: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    asked = [str(data) if word == "D" else word for word in words]
+    assert main(["paper", *asked]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert message in captured.err.splitlines()[-1]
+
+
+def test_table_6_tells_why_its_proxysr_is_missing(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*args: Any, **options: Any) -> Any:
+        raise FloatingPointError("The loss is not finite in epoch 0.")
+
+    monkeypatch.setattr("proxysr.experiments.running.train_run", failing)
+    assert paper_run("table6", data, tmp_path / "out", "--seeds", "0") == 2
+    assert "proxysr, retailrocket-small, unseen, seed 0: " in capsys.readouterr().err
+    assert "not finite" in (tmp_path / "out" / "runs.csv").read_text()
+
+
+def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["paper", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "proxysr paper tables runs/paper --out docs/results.md" in text
+    assert "table5: ProxySR without one idea at a time." in text
