@@ -200,17 +200,14 @@ class ProxySR(ProxyModel):
 
     def select(self, batch: SessionBatch, **choice: Unpack[Choice]) -> Selection:
         """Equations 1-3, 6 and 10: which proxy and which hyperplane the sessions choose."""
-        is_click = batch.items != PAD
-        x = (
-            self.embed(batch.items)
-            + self.proxy_positions[positions(is_click, self.config.proxy_positions)]
-        )
-        hidden = at_clicks(  # equation 3
-            lambda click: leaky_relu(click @ self.w1, 0.1), self.dropout(x), is_click
-        )
-        logits = hidden.sum(dim=1) / is_click.sum(dim=1, keepdim=True) @ self.w2
+        is_click = batch.items != PAD  # (B, L)
+        place = positions(is_click, self.config.proxy_positions)
+        x = self.dropout(self.embed(batch.items) + self.proxy_positions[place])  # (B, L, D)
+        # equation 3: alpha, the mean over the clicks
+        hidden = at_clicks(lambda click: leaky_relu(click @ self.w1, 0.1), x, is_click)
+        logits = hidden.sum(dim=1) / is_click.sum(dim=1, keepdim=True) @ self.w2  # (B, K)
         logits = logits + self.bias_of(batch.users, logits)  # equation 10
-        weights = self.weights(logits, **choice)  # equation 1
+        weights = self.weights(logits, **choice)  # equation 1: pi = softmax(alpha / tau)
         return Selection(hidden, logits, weights, self.proxy_of(weights), self.normal_of(weights))
 
     def proxy_of(self, weights: Tensor) -> Tensor:
@@ -240,10 +237,10 @@ class ProxySR(ProxyModel):
     def terms(self, batch: SessionBatch) -> Terms:
         """Equation 8 and the two regularizers of equation 9, before they are summed up."""
         ends = targets_of(batch)
-        session, target = ends[0], batch.targets[ends]
+        session, target = ends[0], batch.targets[ends]  # (R,)
         candidates = self.candidates(target)
-        chosen = self.select(batch)
-        normal = chosen.normal[session]
+        chosen = self.select(batch)  # p and v of the sessions, (B, D)
+        normal = chosen.normal[session]  # (R, D)
         query = chosen.proxy[session] + project(self.short_term(batch, ends), normal)
         angle = (chosen.normal * chosen.proxy).sum(dim=1) / length(chosen.proxy).squeeze(1)
         return Terms(
@@ -308,26 +305,27 @@ class ProxySR(ProxyModel):
         if self.sampler is not None:
             self.sampler.count(train)
 
-    def read(self, batch: SessionBatch, **choice: Unpack[Choice]) -> tuple[Selection, Tensor]:
-        """What the sessions choose, and their short-term interest (B, D)."""
+    def read(
+        self, batch: SessionBatch, **choice: Unpack[Choice]
+    ) -> tuple[Selection, Tensor, Tensor]:
+        """What the sessions choose, their short-term interest ``s`` and ``p + s_perp``, (B, D)."""
         batch = recent(batch, self.max_length)
-        return self.select(batch, **choice), self.short_term(batch)
+        chosen, short_term = self.select(batch, **choice), self.short_term(batch)
+        return chosen, short_term, chosen.proxy + project(short_term, chosen.normal)
 
     @torch.no_grad()
     def answer(
         self, batch: SessionBatch, ends: Ends | None = None, **choice: Unpack[Choice]
     ) -> Answer:
         """Minus the distances of equation 7, less ``||query||^2``, and the proxy chosen."""
-        chosen, short_term = self.read(batch, **choice)
-        query = chosen.proxy + project(short_term, chosen.normal)
+        chosen, _, query = self.read(batch, **choice)
         tiles = closeness_to_all(self.items, self.queries(query, chosen.normal))
         return Answer(tiles, self.choices_by(chosen.weights))
 
     @torch.no_grad()
     def score(self, batch: SessionBatch, **choice: Unpack[Choice]) -> Tensor:
         """Minus the distance (B, V) of equation 7 to every item, -inf for the padding."""
-        chosen, short_term = self.read(batch, **choice)
-        query = chosen.proxy + project(short_term, chosen.normal)
+        chosen, _, query = self.read(batch, **choice)
         queries = self.queries(query, chosen.normal)
         closeness = side_by_side(closeness_to_all(self.items, queries), self.n_items + 1)
         return closeness - queries.norms * query.square().sum(dim=1, keepdim=True)
@@ -341,7 +339,7 @@ class ProxySR(ProxyModel):
     @torch.no_grad()
     def trace(self, batch: SessionBatch, **choice: Unpack[Choice]) -> ProxyTrace:
         """Everything between clicks and scores; see :meth:`ProxyModel.trace`."""
-        chosen, short_term = self.read(batch, **choice)
+        chosen, short_term, _ = self.read(batch, **choice)
         return ProxyTrace(
             proxy_logits=chosen.logits,
             position_logits=self.addends(chosen, recent(batch, self.max_length)),
