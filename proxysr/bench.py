@@ -32,8 +32,8 @@ from proxysr.costs import Machine, Sizes, clock, measure, one_session, ranking, 
 from proxysr.data.batches import SessionBatch, TrainingBatches
 from proxysr.data.sessions import PAD, Sessions, SessionSplit
 from proxysr.evaluation import CPU_MEMORY, FEWEST_ROWS, evaluate
+from proxysr.kernels.sizes import TILE
 from proxysr.models import MODELS, LearnedModel, ProxySR, create, learns, model_class
-from proxysr.models.tiles import TILE
 from proxysr.optimizer import RowAdam
 from proxysr.recommender import Recommender
 
@@ -319,12 +319,12 @@ def literal_loss(model: ProxySR, batch: SessionBatch) -> Tensor:
 
 def _literal_distances(model: ProxySR, batch: SessionBatch) -> list[tuple[Tensor, Tensor]]:
     """Distances (V,) by equation 7, and the target, of every position that has one."""
-    clicks, is_click = model.items[batch.items], batch.items != PAD
-    chosen = model.select(clicks, is_click, batch.users)
-    ends = (batch.targets != PAD).nonzero(as_tuple=True)
-    short_term = model.short_term(clicks, is_click, ends)
+    chosen = model.select(batch)
+    sessions, columns = (batch.targets != PAD).nonzero(as_tuple=True)
+    short_term = model.short_term(batch, (sessions, columns))
+    targets = batch.targets[sessions, columns]
     pairs = []
-    for row, target, s in zip(ends[0], batch.targets[ends], short_term, strict=True):
+    for row, target, s in zip(sessions, targets, short_term, strict=True):
         v = chosen.normal[row]
         items = model.items - (model.items @ v)[:, None] * v
         query = chosen.proxy[row] + s - (s @ v) * v

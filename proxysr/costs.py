@@ -8,8 +8,8 @@ in the same four units (:class:`Work`), and nothing overlaps:
 ``flops`` are those of matrix products; the other passes over arrays are counted by the bytes that
 they read and write, the search for the largest numbers by those that it looks at, and ``calls`` are
 operations that PyTorch is asked for, however small. The counts are read off the equations and off
-how they are computed (:mod:`proxysr.models.projected`, :mod:`proxysr.models.hinge`), not fitted to
-measurements; that arrays which fit into the cache are read faster is left out.
+how they are computed (:mod:`proxysr.kernels.hyperplane`, :mod:`proxysr.kernels.hinge`), not fitted
+to measurements; that arrays which fit into the cache are read faster is left out.
 
 The floor is what no implementation of the distances can do without: the products with the
 item table, at the machine's rate.
@@ -24,8 +24,8 @@ from dataclasses import dataclass
 import torch
 
 from proxysr.config import AtLeastOne, Count, Settings
-from proxysr.models.projected import BLOCK, largest
-from proxysr.models.tiles import TILE
+from proxysr.kernels.hyperplane import largest
+from proxysr.kernels.sizes import BLOCK, TILE
 
 FLOAT = 4
 """Bytes of a number."""

@@ -92,6 +92,11 @@ def from_first(value: Any) -> Any:
     return values[0]
 
 
+def wait_for_first() -> None:
+    """Wait until the first process gets here, too."""
+    from_first(None)
+
+
 def gathered(value: T) -> list[T]:
     """What each process passed, by their numbers; for all of them."""
     if world_size() == 1:
@@ -147,8 +152,8 @@ def _mean_of_sparse(gradient: Tensor) -> Tensor:
     all_rows = _gathered_tensors(pad(rows[0], (0, missing)))
     all_values = _gathered_tensors(pad(values, (0, 0) * (values.ndim - 1) + (0, missing)))
     return torch.sparse_coo_tensor(
-        torch.cat([some[:n] for some, n in zip(all_rows, counts, strict=True)])[None],
-        torch.cat([some[:n] for some, n in zip(all_values, counts, strict=True)]),
+        torch.cat([part[:n] for part, n in zip(all_rows, counts, strict=True)])[None],
+        torch.cat([part[:n] for part, n in zip(all_values, counts, strict=True)]),
         gradient.shape,
         check_invariants=False,
     ).coalesce()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -22,20 +22,20 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from proxysr.config import ConfigError, require, unknown
-from proxysr.data.batches import PrefixBatches
-from proxysr.data.sessions import PAD, Sessions, Task
+from proxysr.data.prefix_batches import PrefixBatches
+from proxysr.data.sessions import Sessions, Task
 from proxysr.distributed import gathered, rank, world_size
-from proxysr.history import priors
+from proxysr.kernels.tiles import Ties, all_finite, count_ranks, leave_out
 from proxysr.models.base import SessionModel
 from proxysr.models.proxy_model import ProxyModel
-from proxysr.models.tiles import entries
-
-Ties = Literal["mean", "best", "worst"]
+from proxysr.priors import priors
 
 CPU_MEMORY = 32 * 2**20
+"""Bytes for the scores of the prefixes that are ranked together."""
 CUDA_MEMORY = 2**30
-CACHE = 2**21
+"""The same on a GPU."""
 FEWEST_ROWS = 64
+"""Prefixes that are ranked together however many items there are."""
 BYTES_OF_A_CLICK = 32
 """What a click of a batch takes while the batch is made: several whole numbers of 64 bits."""
 
@@ -106,7 +106,7 @@ def evaluate(
         for very long ones), and for their clicks.
     history : sequence of Sessions, optional
         Earlier sessions: of each session's user, those that come before it, here and among
-        ``sessions``, say what to expect (:func:`proxysr.history.priors`). Nobody's, if left out.
+        ``sessions``, say what to expect (:func:`proxysr.priors.priors`). Nobody's, if left out.
     force_proxy : int64 (T,) or float (T, K), optional
         Of a model with proxies: the one to take at each target, in the order of the ranks, or the
         weights of all, in place of what the clicks say (:meth:`ProxyModel.score`).
@@ -161,21 +161,25 @@ def evaluate(
     model.eval()
     try:
         with torch.inference_mode():
-            columns = _rank_all(model, prefixes, ties, memory, force_proxy, progress)
+            columns = rank_prefixes(model, prefixes, ties, memory, force_proxy, progress)
     finally:
         model.train(was_training)
-    if together:
-        columns = _of_all(columns)
-    back = np.argsort(columns.pop("row"))
+    if together:  # a process that had nothing to rank has fewer columns
+        shares = gathered(columns)
+        columns = {
+            name: np.concatenate([share[name] for share in shares if name in share])
+            for name in shares[0]
+        }
+    order = np.argsort(columns.pop("row"))
     session, length, target = prefixes.prefixes
     ranks = pd.DataFrame(
         {"session_id": sessions.session_ids[session], "position": length, "target": target}
-        | {name: column[back] for name, column in columns.items()}
+        | {name: column[order] for name, column in columns.items()}
     )
     return EvalResult(task, min_prefix, metrics_of(ranks["rank"].to_numpy(), ks), ranks)
 
 
-def _rank_all(
+def rank_prefixes(
     model: SessionModel,
     prefixes: PrefixBatches,
     ties: Ties,
@@ -183,82 +187,39 @@ def _rank_all(
     force_proxy: Tensor | None,
     progress: bool,
 ) -> dict[str, npt.NDArray[Any]]:
+    """The rank of each prefix's target, and what the model chose: columns, with their ``row``."""
     device = device_of(model)
     if memory is None:
         memory = CUDA_MEMORY if device.type == "cuda" else CPU_MEMORY
-    rows = max(FEWEST_ROWS, memory // (4 * (model.n_items + 1)))
+    n_rows = max(FEWEST_ROWS, memory // (4 * (model.n_items + 1)))
     finite = torch.ones((), dtype=torch.bool, device=device)
-    found: dict[str, list[Tensor]] = {}
-    asked: list[npt.NDArray[np.int64]] = []
+    columns: dict[str, list[Tensor]] = {}
+    rows: list[npt.NDArray[np.int64]] = []
     batches = prefixes.by_session if model.shares_prefixes else prefixes.batches
     with tqdm(
         total=len(prefixes), desc="ranking", unit="prefix", leave=False, disable=not progress
     ) as bar:
-        for picked, batch, ends, target, seen in batches(rows, memory // BYTES_OF_A_CLICK):
+        for picked, batch, ends, target, seen in batches(n_rows, memory // BYTES_OF_A_CLICK):
             forced = {} if force_proxy is None else {"force_proxy": force_proxy[picked]}
-            tiles, choices = model.answer(batch, ends, **forced)
-            finite &= _all_finite(tiles, model.n_items)
+            scores, choices = model.answer(batch, ends, **forced)
+            finite &= all_finite(scores, model.n_items)
             if seen is not None:
-                tiles.view(-1)[entries(tiles, seen)] = -torch.inf
-            found.setdefault("rank", []).append(rank_in(tiles, target, ties))
-            for name, column in choices.items():
-                found.setdefault(name, []).append(column)
-            asked.append(picked)
+                leave_out(scores, seen)
+            for name, column in {"rank": count_ranks(scores, target, ties), **choices}.items():
+                columns.setdefault(name, []).append(column)
+            rows.append(picked)
             bar.update(len(picked))
     if not finite:
         raise FloatingPointError(
             f"{type(model).__name__} gave scores that are not finite; ranks would mean nothing."
         )
-    columns = {name: torch.cat(parts).cpu().numpy() for name, parts in found.items()}
-    return {"row": np.concatenate([np.empty(0, np.int64), *asked])} | columns
-
-
-def _of_all(columns: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    """The columns of all processes; one that had nothing to rank has fewer of them."""
-    shares = gathered(columns)
-    return {
-        name: np.concatenate([share[name] for share in shares if name in share])
-        for name in shares[0]
-    }
+    row = np.concatenate([np.empty(0, np.int64), *rows])
+    return {"row": row} | {k: torch.cat(parts).cpu().numpy() for k, parts in columns.items()}
 
 
 def rank_of(scores: Tensor, target: Tensor, ties: Ties = "mean") -> Tensor:
     """Rank from 1 (float64) of column ``target`` (B,) in each row of ``scores`` (B, V)."""
-    return rank_in(scores[None], target, ties)
-
-
-def rank_in(tiles: Tensor, target: Tensor, ties: Ties = "mean") -> Tensor:
-    """The same in scores (tiles, B, width), as :mod:`proxysr.models.tiles` keeps them.
-
-    Ones are written as numbers and summed in the cache: summing truth values, or all
-    rows at once, takes ten times as long on a CPU.
-    """
-    rows, width = tiles.shape[1:]
-    own = tiles.reshape(-1)[entries(tiles, target[:, None])]
-    exact = torch.float32 if width < 2**24 else torch.float64
-    together = max(1, CACHE // (4 * width)) if tiles.device.type == "cpu" else rows
-    ones = tiles.new_empty((min(together, rows), width), dtype=exact)
-    better = tiles.new_zeros(rows, dtype=torch.float64)
-    as_good = torch.zeros_like(better)
-    for tile in tiles:
-        for first in range(0, rows, together):
-            some = slice(first, first + together)
-            for compare, count in ((torch.gt, better), (torch.ge, as_good)):
-                held = compare(tile[some], own[some], out=ones[: len(own[some])])
-                count[some] += held.sum(dim=1)
-    if ties == "best":
-        return better + 1
-    return as_good if ties == "worst" else (better + 1 + as_good) / 2
-
-
-def _all_finite(tiles: Tensor, n_items: int) -> Tensor:
-    """Whether all scores of items are finite: a truth value on the device."""
-    width = tiles.shape[2]
-    sums = [
-        tile[:, (PAD + 1 if number == 0 else 0) : n_items + 1 - number * width].sum()
-        for number, tile in enumerate(tiles)
-    ]
-    return torch.stack(sums).isfinite().all()
+    return count_ranks(scores[None], target, ties)
 
 
 def metrics_of(ranks: npt.NDArray[np.floating[Any]], ks: Sequence[int]) -> dict[str, float]:

@@ -32,14 +32,14 @@ def counted(
     make this call.
     """
     own_pairs: dict[str, dict[str, Any]] = {"cooccurrence": {"self_pairs": task == "repeat"}}
-    found = {}
+    metrics = {}
     for name in COUNTERS:
         model = create(name, split.n_items, own_pairs.get(name)).to(device)
         model.prepare(split.train)
-        found[name] = evaluate(
+        metrics[name] = evaluate(
             model, split.valid, task=task, ks=(20,), min_prefix=min_prefix, together=True
         ).metrics
-    return found
+    return metrics
 
 
 def use_of_proxies(ranks: pd.DataFrame) -> Metrics:
@@ -59,21 +59,21 @@ def use_of_proxies(ranks: pd.DataFrame) -> Metrics:
         ``sessions_changing``: share of the sessions of several prefixes whose proxy changes, left
         out where there are none. ``mean_max_pi``: mean probability.
 
-    >>> found = use_of_proxies(pd.DataFrame({"session_id": [1, 1, 2, 2], "proxy": [3, 5, 4, 4],
+    >>> use = use_of_proxies(pd.DataFrame({"session_id": [1, 1, 2, 2], "proxy": [3, 5, 4, 4],
     ...     "probability": [0.5, 1.0, 1.0, 0.5]}))
-    >>> found["proxies_in_use"], round(found["effective_proxies"], 4), found["sessions_changing"]
+    >>> use["proxies_in_use"], round(use["effective_proxies"], 4), use["sessions_changing"]
     (3, 2.0, 0.5)
     """
     sessions = ranks.groupby("session_id", sort=False)["proxy"]
     shares = sessions.last().value_counts(normalize=True).to_numpy()
-    found = {
+    use = {
         "proxies_in_use": ranks["proxy"].nunique(),
         "effective_proxies": float((shares**-shares).prod()),
         "largest_share": float(shares.max()),
         "mean_max_pi": float(ranks["probability"].mean()),
     }
     several = sessions.nunique()[sessions.size() > 1]
-    return found | ({"sessions_changing": float((several > 1).mean())} if len(several) else {})
+    return use | ({"sessions_changing": float((several > 1).mean())} if len(several) else {})
 
 
 def findings(
@@ -99,18 +99,18 @@ def findings(
         How many it has, if any.
     """
     best, last = rows[best_epoch], len(rows) - 1
-    found = [_beside(best[CRITERION], counters, model, improving=best_epoch == last)]
+    texts = [_compared(best[CRITERION], counters, model, improving=best_epoch == last)]
     if best_epoch == last:
-        found.append(
+        texts.append(
             f"The best epoch is the last one ({last}): it was still improving, so train longer, "
             f"such as with --resume --epochs {2 * len(rows)}."
         )
     if n_proxies is not None and "effective_proxies" in best:
-        found.append(_proxies(best, n_proxies, model))
-    return found
+        texts.append(_about_proxies(best, n_proxies, model))
+    return texts
 
 
-def _beside(own: float, counters: Mapping[str, Metrics], model: str, *, improving: bool) -> str:
+def _compared(own: float, counters: Mapping[str, Metrics], model: str, *, improving: bool) -> str:
     """Whether it is better than counting."""
     shown = {name: f"{COUNTERS[name]} ({row[CRITERION]:.4f})" for name, row in counters.items()}
     behind = [shown[name] for name, row in counters.items() if own <= row[CRITERION]]
@@ -127,21 +127,21 @@ def _beside(own: float, counters: Mapping[str, Metrics], model: str, *, improvin
     )
 
 
-def _proxies(row: Mapping[str, float], n_proxies: int, model: str) -> str:
+def _about_proxies(row: Mapping[str, float], n_proxies: int, model: str) -> str:
     """Whether the proxies tell sessions apart."""
     if n_proxies == 1:
         return "One proxy is no proxy model: all sessions have the same. Try a larger n_proxies."
     effective, largest = row["effective_proxies"], row["largest_share"]
-    said = f"{effective:.1f} of {n_proxies} proxies are in use in effect; the largest has "
-    said += f"{largest:.0%} of the sessions"
+    text = f"{effective:.1f} of {n_proxies} proxies are in use in effect; the largest has "
+    text += f"{largest:.0%} of the sessions"
     if "sessions_changing" in row:
-        said += f", and {row['sessions_changing']:.0%} of the sessions change proxy while clicked"
+        text += f", and {row['sessions_changing']:.0%} of the sessions change proxy while clicked"
     # of two or three proxies, one may well have half of the sessions
     few = effective < min(max(2.0, n_proxies / 10), (n_proxies + 1) / 2)
     if not few and largest <= max(0.5, 1.5 / n_proxies):
-        return f"{said}."
+        return f"{text}."
     tries = "more epochs (proxies part late) or a larger learning_rate"
     if model != "latent_proxy":
         tries = "more negatives (n_negatives, negatives), a larger init_std, "
         tries += "a smaller init_std_selector, the model latent_proxy"
-    return f"{said}. They have collapsed. Try {tries}."
+    return f"{text}. They have collapsed. Try {tries}."

@@ -1,79 +1,118 @@
-"""What a person's earlier sessions say of the next one: a prior over the proxies.
-
-Nothing is learnt for a user, so it works for users whom training never saw, and from their second
-session on.
-"""
+"""What happened in a training: a row of numbers and the weights of each epoch, no file I/O."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
 
-import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
-from proxysr.config import ConfigError, require
-from proxysr.data.batches import whole_sessions
-from proxysr.data.sessions import Sessions
-from proxysr.models import ProxyModel, SessionModel
+from proxysr.findings import CRITERION, Metrics
+from proxysr.models.base import SessionModel
+
+State = dict[str, Tensor]
+Snapshots = MutableMapping[int, State]
 
 
-@torch.no_grad()
-def priors(model: SessionModel, sessions: Sessions, history: Sequence[Sessions]) -> Tensor:
-    """:attr:`SessionBatch.prior` (S, K) of each session, from what its user did before.
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that continuing after an epoch needs."""
 
-    Parameters
-    ----------
-    model : SessionModel
-        One that ``uses_history``.
-    sessions : Sessions
-        In time order; of the same user, earlier ones are a part of the history of later ones.
-    history : sequence of Sessions
-        Parts that came before ``sessions``.
-
-    Raises
-    ------
-    ConfigError
-        If the model makes nothing of earlier sessions, or no user is known.
-    """
-    model = learning_from_history(model)
-    parts = [*history, sessions]
-    user = np.concatenate([part.user_index for part in parts])
-    require(
-        bool((user >= 0).any()),
-        "No session has a known user, so none has earlier sessions: leave history out.",
-    )
-    weights = torch.cat([posteriors(model, part) for part in parts])
-    # sums over earlier sessions of the same user; sorting keeps the order of time
-    order = np.argsort(user, kind="stable")
-    starts = np.searchsorted(user[order], user[order])  # where the user's sessions begin
-    sums = weights[order].double().cumsum(dim=0) - weights[order]
-    sums = (sums - sums[starts]) * torch.from_numpy(user[order] >= 0).to(sums)[:, None]
-    own = np.argsort(order)[len(order) - len(sessions) :]
-    return model.prior(sums[own].to(weights))
+    model: State
+    optimizer: State
+    """Moments and step counts, as ``PARAMETER.KEY``."""
+    rows: list[dict[str, float]]
+    """One row of the history an epoch."""
 
 
-@torch.no_grad()
-def posteriors(model: ProxyModel, sessions: Sessions) -> Tensor:
-    """Weights (S, K) of the proxies after all clicks of each session; 0 for one without clicks."""
-    device = model.temperature.device
-    found = model.temperature.new_zeros(len(sessions), model.n_proxies)
-    for rows, batch in whole_sessions(sessions, max_length=model.max_length, device=device):
-        found[torch.from_numpy(rows).to(device)] = model.weigh(batch)[1]
-    return found
+@dataclass
+class History:
+    """What happened in training: one row an epoch, and the weights of some epochs."""
+
+    rows: list[dict[str, float]] = field(default_factory=list)
+    snapshots: Snapshots = field(default_factory=dict)
+    """Weights after an epoch, on the CPU; at the end those of ``half_epoch`` and ``best_epoch``."""
+    counters: dict[str, Metrics] = field(default_factory=dict)
+    """At the end, validation metrics of models that only count, by name."""
+    findings: list[str] = field(default_factory=list)
+    """At the end, what came of it, in sentences; of models that learn."""
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The rows as a table.
+
+        Columns: ``epoch``; ``temperature`` (ProxySR); ``loss`` and its parts, means over the
+        batches; ``R@20``, ``MRR@20`` on validation, and what
+        :func:`~proxysr.findings.use_of_proxies` tells of it, of models with proxies;
+        ``train_seconds``, ``eval_seconds``, ``sessions_per_second``.
+
+        ``violated`` (ProxySR) is the share of a target's terms whose margin is violated. With
+        ``target_is_negative`` the target's own term is one of them whenever the target is among
+        the negatives, and always violated, so the share need not reach 0.
+        """
+        frame = pd.DataFrame(self.rows)
+        return frame.astype({"epoch": "int64"}) if len(frame) else frame
+
+    @property
+    def best_epoch(self) -> int:
+        """The earliest epoch with the highest validation recall."""
+        if not self.rows:
+            raise ValueError("No epoch has been trained yet, so none is the best.")
+        return max(range(len(self.rows)), key=lambda e: (self.rows[e][CRITERION], -e))
+
+    @property
+    def half_epoch(self) -> int:
+        """The epoch half-way to the best one."""
+        return self.best_epoch // 2
+
+    def keep_weights(self, state: State) -> None:
+        """Store the weights of the latest epoch and forget those that can't matter any more.
+
+        A later epoch e would make e // 2 the half-way one, so the latest half is kept.
+        """
+        now = len(self.rows) - 1
+        self.snapshots[now] = {
+            name: tensor.detach().cpu().clone() for name, tensor in state.items()
+        }
+        for epoch in set(self.snapshots) - {self.best_epoch, self.half_epoch}:
+            if epoch < (now + 1) // 2:
+                del self.snapshots[epoch]
 
 
-def learning_from_history(model: SessionModel) -> ProxyModel:
-    """The model, if a person's earlier sessions change its scores.
+@dataclass(frozen=True)
+class TrainState:
+    """Handed to ``on_epoch`` after every epoch."""
 
-    Raises
-    ------
-    ConfigError
-        If not.
-    """
-    if isinstance(model, ProxyModel) and model.uses_history:
-        return model
-    raise ConfigError(
-        f"{type(model).__name__} makes nothing of a person's earlier sessions; models such as "
-        "LatentProxy do. Leave history out."
-    )
+    model: SessionModel
+    optimizer: torch.optim.Optimizer | None
+    history: History
+
+    def checkpoint(self) -> Checkpoint:
+        """What :func:`proxysr.training.fit` needs to continue from here."""
+        moments = {}
+        if self.optimizer is not None:
+            for name, parameter in self.model.named_parameters():
+                for key, value in self.optimizer.state[parameter].items():
+                    moments[f"{name}.{key}"] = value
+        return Checkpoint(self.model.state_dict(), moments, list(self.history.rows))
+
+    def restore(self, saved: Checkpoint, *, with_weights: bool) -> None:
+        """Continue from a checkpoint; ``with_weights``, those of earlier epochs must be there."""
+        self.model.load_state_dict(saved.model)
+        self.history.rows.extend(dict(row) for row in saved.rows)
+        needed = {self.history.best_epoch, self.history.half_epoch}
+        missing = needed - set(self.history.snapshots)
+        if missing and with_weights:
+            raise ValueError(f"Cannot resume: the weights of epoch {min(missing)} are missing.")
+        if self.optimizer is None:
+            return
+        for name, parameter in self.model.named_parameters():
+            self.optimizer.state[parameter] = {
+                key.removeprefix(f"{name}."): value.clone().to(
+                    "cpu" if key == f"{name}.step" else parameter.device
+                )
+                for key, value in saved.optimizer.items()
+                if key.rpartition(".")[0] == name
+            }

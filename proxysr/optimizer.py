@@ -1,6 +1,6 @@
 """Adam that moves only those rows of a table that a step has touched.
 
-A step with drawn items (:mod:`proxysr.models.sampling`) touches a few thousand rows of a table
+A step with drawn items (:mod:`proxysr.kernels.sampling`) touches a few thousand rows of a table
 that may have millions. Their gradient is sparse, and moving all rows would take far longer than
 all the rest of the step.
 

@@ -17,8 +17,8 @@ from proxysr.data.batches import batch_of
 from proxysr.data.ids import id_text
 from proxysr.data.sessions import PAD, Sessions, Task, check_task
 from proxysr.evaluation import device_of
-from proxysr.history import learning_from_history, posteriors
 from proxysr.models import SessionModel
+from proxysr.priors import learning_from_history, posteriors
 from proxysr.run import RunDir
 
 

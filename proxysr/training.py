@@ -13,12 +13,10 @@ in the loss, such as dropout: each draws for its own share.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import pandas as pd
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
@@ -38,12 +36,12 @@ from proxysr.data.batches import TrainingBatches
 from proxysr.data.sessions import SessionSplit, Task
 from proxysr.evaluation import evaluate
 from proxysr.findings import CRITERION, Metrics, counted, findings, use_of_proxies
+from proxysr.history import Checkpoint, History, Snapshots, State, TrainState
 from proxysr.models import name_of
 from proxysr.models.base import LearnedModel, SessionModel
 from proxysr.optimizer import RowAdam
 
-State = dict[str, Tensor]
-Snapshots = MutableMapping[int, State]
+__all__ = ["Checkpoint", "History", "Snapshots", "State", "TrainConfig", "TrainState", "fit"]
 
 
 class TrainConfig(Settings):
@@ -88,105 +86,6 @@ class TrainConfig(Settings):
 
 FOR_COUNTING = ("valid_task", "valid_min_prefix", "device")
 """Fields of :class:`TrainConfig` that mean something to a model that only counts."""
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """All that continuing after an epoch needs."""
-
-    model: State
-    optimizer: State
-    """Moments and step counts, as ``PARAMETER.KEY``."""
-    rows: list[dict[str, float]]
-    """One row of the history an epoch."""
-
-
-@dataclass
-class History:
-    """What happened in training: one row an epoch, and the weights of some epochs."""
-
-    rows: list[dict[str, float]] = field(default_factory=list)
-    snapshots: Snapshots = field(default_factory=dict)
-    """Weights after an epoch, on the CPU; at the end those of ``half_epoch`` and ``best_epoch``."""
-    counters: dict[str, Metrics] = field(default_factory=dict)
-    """At the end, validation metrics of models that only count, by name."""
-    findings: list[str] = field(default_factory=list)
-    """At the end, what came of it, in sentences; of models that learn."""
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """The rows as a table.
-
-        Columns: ``epoch``; ``temperature`` (ProxySR); ``loss`` and its parts, means over the
-        batches; ``R@20``, ``MRR@20`` on validation, and what
-        :func:`~proxysr.findings.use_of_proxies` tells of it, of models with proxies;
-        ``train_seconds``, ``eval_seconds``, ``sessions_per_second``.
-
-        ``violated`` (ProxySR) is the share of a target's terms whose margin is violated. With
-        ``target_is_negative`` the target's own term is one of them whenever the target is among
-        the negatives, and always violated, so the share need not reach 0.
-        """
-        frame = pd.DataFrame(self.rows)
-        return frame.astype({"epoch": "int64"}) if len(frame) else frame
-
-    @property
-    def best_epoch(self) -> int:
-        """The earliest epoch with the highest validation recall."""
-        if not self.rows:
-            raise ValueError("No epoch has been trained yet, so none is the best.")
-        return max(range(len(self.rows)), key=lambda e: (self.rows[e][CRITERION], -e))
-
-    @property
-    def half_epoch(self) -> int:
-        """The epoch half-way to the best one."""
-        return self.best_epoch // 2
-
-    def keep(self, state: State) -> None:
-        """Store the weights of the latest epoch and forget those that can't matter any more.
-
-        A later epoch e would make e // 2 the half-way one, so the latest half is kept.
-        """
-        now = len(self.rows) - 1
-        self.snapshots[now] = {
-            name: tensor.detach().cpu().clone() for name, tensor in state.items()
-        }
-        for epoch in set(self.snapshots) - {self.best_epoch, self.half_epoch}:
-            if epoch < (now + 1) // 2:
-                del self.snapshots[epoch]
-
-
-@dataclass(frozen=True)
-class TrainState:
-    """Handed to ``on_epoch`` after every epoch."""
-
-    model: SessionModel
-    optimizer: torch.optim.Optimizer | None
-    history: History
-
-    def checkpoint(self) -> Checkpoint:
-        """What :func:`fit` needs to continue from here."""
-        moments = {}
-        if self.optimizer is not None:
-            for name, parameter in self.model.named_parameters():
-                for key, value in self.optimizer.state[parameter].items():
-                    moments[f"{name}.{key}"] = value
-        return Checkpoint(self.model.state_dict(), moments, list(self.history.rows))
-
-
-def check_validation(split: SessionSplit, config: TrainConfig) -> None:
-    """Raise ``ConfigError`` if no epoch can be chosen: validation has no target."""
-    n = len(split.valid)
-    require(
-        n > 0,
-        "The validation part is empty; training chooses its epoch on it. Prepare the data with a "
-        "valid_fraction above 0 (--valid-fraction 0.1).",
-    )
-    require(
-        bool(split.valid.is_target(config.valid_task, config.valid_min_prefix).any()),
-        f"None of the {n:,} validation sessions has a target of task {config.valid_task!r} after "
-        f"at least {config.valid_min_prefix} click(s); training chooses its epoch on them. Lower "
-        "valid_min_prefix (--valid-min-prefix), or name another valid_task (--valid-task).",
-    )
 
 
 def fit(
@@ -237,10 +136,20 @@ def fit(
     started = time.perf_counter()
     model.prepare(split.train)
     history = History(snapshots={} if snapshots is None else snapshots)
+
+    def close_epoch(row: dict[str, float]) -> None:
+        history.rows.append(row | validate(model, split, config))
+        if distributed.is_first():
+            history.keep_weights(model.state_dict())
+        if on_epoch is not None:
+            on_epoch(state)
+        distributed.wait_for_first()  # until it has written its files
+
     if not isinstance(model, LearnedModel):
-        row = {"epoch": 0, "train_seconds": time.perf_counter() - started}
-        _close_epoch(model, split, config, history, row, None, on_epoch)
+        state = TrainState(model, None, history)
+        close_epoch({"epoch": 0, "train_seconds": time.perf_counter() - started})
         return history
+
     batches = model.batches(
         split.train,
         task=config.task,
@@ -259,26 +168,34 @@ def fit(
         f"of task {config.task!r} after at least {config.min_prefix} click(s).",
     )
     optimizer = RowAdam(
-        _by_step_size(model, config.learning_rate or model.learning_rate),
+        by_step_size(model, config.learning_rate or model.learning_rate),
         weight_decay=config.weight_decay,
         fused=True,  # one pass over each table
     )
+    state = TrainState(model, optimizer, history)
     if resume is not None:
-        _restore(model, optimizer, history, resume)
+        state.restore(resume, with_weights=distributed.is_first())
     distributed.copy_first(model.state_dict().values())
+
     with tqdm(
         total=config.epochs, initial=len(history.rows), desc="epochs", disable=not progress
     ) as bar:
-        while not _is_over(history, config, model.schedule_epochs):
+        while not is_over(history, config, model.schedule_epochs):
             epoch = len(history.rows)
             model.start_epoch(epoch)
-            with _random_state_of(config.seed, epoch):
-                row = _train_epoch(model, optimizer, batches, epoch, progress)
-            _close_epoch(model, split, config, history, row, optimizer, on_epoch)
+            with random_state_of(config.seed, epoch):
+                row = train_epoch(model, optimizer, batches, epoch, progress)
+            close_epoch(row)
+            best = history.rows[history.best_epoch]
             bar.update()
-            bar.set_postfix_str(_summary(history))
-    best = history.snapshots[history.best_epoch] if distributed.is_first() else {}
-    model.load_state_dict(distributed.from_first(best))
+            bar.set_postfix_str(
+                f"loss {row['loss']:.4f}, validation {CRITERION} "
+                f"{history.rows[-1][CRITERION]:.4f}, "
+                f"best {best[CRITERION]:.4f} in epoch {history.best_epoch}"
+            )
+
+    weights = history.snapshots[history.best_epoch] if distributed.is_first() else {}
+    model.load_state_dict(distributed.from_first(weights))
     history.counters = dict(counters or {}) or counted(
         split, task=config.valid_task, min_prefix=config.valid_min_prefix, device=device
     )
@@ -289,18 +206,18 @@ def fit(
     return history
 
 
-def _train_epoch(
+def train_epoch(
     model: LearnedModel,
     optimizer: torch.optim.Optimizer,
     batches: TrainingBatches,
     epoch: int,
     progress: bool,
 ) -> dict[str, float]:
+    """One pass over the training sessions, and its row of the history."""
     model.train()
-    started = time.perf_counter()
+    started, n_sessions = time.perf_counter(), 0.0
     losses: list[Tensor] = []
     names: list[str] = []
-    n_sessions = 0.0
     with tqdm(
         total=len(batches), desc=f"epoch {epoch}", unit="batch", leave=False, disable=not progress
     ) as bar:
@@ -312,46 +229,23 @@ def _train_epoch(
             optimizer.step()
             model.after_step()
             names = ["loss", *loss.parts]
-            n_sessions += batch.n_sessions * distributed.world_size()
             losses.append(torch.stack([loss.total.detach(), *loss.parts.values()]))
+            n_sessions += batch.n_sessions * distributed.world_size()
             bar.update()
     table = torch.stack(losses).double()
     distributed.average(table)
     table = table.cpu()  # the only wait for the device in an epoch
-    _check_finite(table, names, epoch)
+    check_finite(table, names, epoch)
     seconds = time.perf_counter() - started
     row: dict[str, float] = {"epoch": epoch}
     if isinstance(temperature := getattr(model, "temperature", None), Tensor):
         row["temperature"] = float(temperature)
     row |= dict(zip(names, table.mean(dim=0).tolist(), strict=True))
-    return row | {
-        "train_seconds": seconds,
-        "sessions_per_second": n_sessions / seconds,
-    }
+    return row | {"train_seconds": seconds, "sessions_per_second": n_sessions / seconds}
 
 
-def _check_finite(table: Tensor, names: Iterable[str], epoch: int) -> None:
-    bad = (~table[:, 0].isfinite()).nonzero().flatten()
-    if len(bad):
-        first = int(bad[0])
-        values = zip(names, table[first].tolist(), strict=True)
-        shown = ", ".join(f"{name} = {value:g}" for name, value in values)
-        raise FloatingPointError(
-            f"The loss is not finite in epoch {epoch}, batch {first} of {len(table)}: {shown}. "
-            "A smaller learning_rate often helps; the epochs before this one are kept."
-        )
-
-
-def _close_epoch(
-    model: SessionModel,
-    split: SessionSplit,
-    config: TrainConfig,
-    history: History,
-    row: dict[str, float],
-    optimizer: torch.optim.Optimizer | None,
-    on_epoch: Callable[[TrainState], None] | None,
-) -> None:
-    """Calibrate and evaluate on validation, add the row, keep the weights, tell the caller."""
+def validate(model: SessionModel, split: SessionSplit, config: TrainConfig) -> dict[str, float]:
+    """Calibrate the model and evaluate it on validation: its part of the row of an epoch."""
     started = time.perf_counter()
     if isinstance(model, LearnedModel):
         model.eval()
@@ -361,39 +255,13 @@ def _close_epoch(
         model, split.valid,
         task=config.valid_task, ks=(20,), min_prefix=config.valid_min_prefix, together=True,
     )  # fmt: skip
-    row = row | result.metrics
+    row: dict[str, float] = dict(result.metrics)
     if "proxy" in result.ranks:
         row |= use_of_proxies(result.ranks)
-    row["eval_seconds"] = time.perf_counter() - started
-    history.rows.append(row)
-    if distributed.is_first():
-        history.keep(model.state_dict())
-    if on_epoch is not None:
-        on_epoch(TrainState(model, optimizer, history))
-    distributed.from_first(None)  # nobody goes on before the first process has written its files
+    return row | {"eval_seconds": time.perf_counter() - started}
 
 
-def _restore(
-    model: SessionModel, optimizer: torch.optim.Optimizer, history: History, saved: Checkpoint
-) -> None:
-    model.load_state_dict(saved.model)
-    history.rows.extend(dict(row) for row in saved.rows)
-    missing = {history.best_epoch, history.half_epoch} - set(history.snapshots)
-    if missing and distributed.is_first():
-        raise ValueError(f"Cannot resume: the weights of epoch {min(missing)} are missing.")
-    for name, parameter in model.named_parameters():
-        moments = {
-            key.removeprefix(f"{name}."): value.clone()
-            for key, value in saved.optimizer.items()
-            if key.rpartition(".")[0] == name
-        }
-        optimizer.state[parameter] = {
-            key: value if key == "step" else value.to(parameter.device)
-            for key, value in moments.items()
-        }
-
-
-def _is_over(history: History, config: TrainConfig, schedule_epochs: int) -> bool:
+def is_over(history: History, config: TrainConfig, schedule_epochs: int) -> bool:
     """Whether all epochs are done, or patience is spent: counted from the end of a schedule."""
     n = len(history.rows)
     if not 0 < n < config.epochs:
@@ -401,7 +269,7 @@ def _is_over(history: History, config: TrainConfig, schedule_epochs: int) -> boo
     return n - 1 - max(history.best_epoch, schedule_epochs) >= config.patience
 
 
-def _by_step_size(model: LearnedModel, learning_rate: float) -> list[dict[str, Any]]:
+def by_step_size(model: LearnedModel, learning_rate: float) -> list[dict[str, Any]]:
     """The parameters in groups of one step size each; see :attr:`LearnedModel.step_sizes`."""
     parameters = dict(model.named_parameters())
     for name in model.step_sizes:
@@ -409,19 +277,11 @@ def _by_step_size(model: LearnedModel, learning_rate: float) -> list[dict[str, A
     groups: dict[float, list[nn.Parameter]] = {}
     for name, parameter in parameters.items():
         groups.setdefault(model.step_sizes.get(name, 1.0), []).append(parameter)
-    return [{"params": some, "lr": factor * learning_rate} for factor, some in groups.items()]
-
-
-def _summary(history: History) -> str:
-    row, best = history.rows[-1], history.rows[history.best_epoch]
-    return (
-        f"loss {row['loss']:.4f}, validation {CRITERION} {row[CRITERION]:.4f}, "
-        f"best {best[CRITERION]:.4f} in epoch {history.best_epoch}"
-    )
+    return [{"params": group, "lr": factor * learning_rate} for factor, group in groups.items()]
 
 
 @contextmanager
-def _random_state_of(seed: int, epoch: int) -> Iterator[None]:
+def random_state_of(seed: int, epoch: int) -> Iterator[None]:
     """Random numbers that depend on (seed, epoch) only; the caller's state comes back after.
 
     Each process draws others.
@@ -444,6 +304,22 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def check_validation(split: SessionSplit, config: TrainConfig) -> None:
+    """Raise ``ConfigError`` if no epoch can be chosen: validation has no target."""
+    n = len(split.valid)
+    require(
+        n > 0,
+        "The validation part is empty; training chooses its epoch on it. Prepare the data with a "
+        "valid_fraction above 0 (--valid-fraction 0.1).",
+    )
+    require(
+        bool(split.valid.is_target(config.valid_task, config.valid_min_prefix).any()),
+        f"None of the {n:,} validation sessions has a target of task {config.valid_task!r} after "
+        f"at least {config.valid_min_prefix} click(s); training chooses its epoch on them. Lower "
+        "valid_min_prefix (--valid-min-prefix), or name another valid_task (--valid-task).",
+    )
+
+
 def check_shares(model: SessionModel) -> None:
     """Raise ``ConfigError`` if there are several processes, and they cannot share its batches."""
     require(
@@ -452,3 +328,16 @@ def check_shares(model: SessionModel) -> None:
         "carries something from batch to batch, or its loss is no mean over the targets of a "
         "batch, so that shares of a batch do not add up to it. Start one, without torchrun.",
     )
+
+
+def check_finite(table: Tensor, names: list[str], epoch: int) -> None:
+    """Raise ``FloatingPointError`` at the first batch whose loss is not finite."""
+    bad = (~table[:, 0].isfinite()).nonzero().flatten()
+    if len(bad):
+        first = int(bad[0])
+        values = zip(names, table[first].tolist(), strict=True)
+        shown = ", ".join(f"{name} = {value:g}" for name, value in values)
+        raise FloatingPointError(
+            f"The loss is not finite in epoch {epoch}, batch {first} of {len(table)}: {shown}. "
+            "A smaller learning_rate often helps; the epochs before this one are kept."
+        )

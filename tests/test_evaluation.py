@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proxysr.config import ConfigError, Settings
-from proxysr.data.batches import PrefixBatches, SessionBatch, batch_of
+from proxysr.data.batches import SessionBatch, batch_of
+from proxysr.data.prefix_batches import PrefixBatches
 from proxysr.data.sessions import Sessions
-from proxysr.evaluation import EvalResult, evaluate, metrics_of, rank_in, rank_of
+from proxysr.evaluation import EvalResult, evaluate, metrics_of, rank_of
 from proxysr.models import ProxyModel, SessionModel
 from tests.contract.small import cycles, small
 
@@ -90,18 +91,6 @@ def test_rank_is_that_of_a_sort(scores: list[int], data: st.DataObject) -> None:
     assert rank_of(row, column, "best").item() == better + 1
     assert rank_of(row, column, "worst").item() == better + tied
     assert rank_of(row, column, "mean").item() == better + (tied + 1) / 2
-
-
-@pytest.mark.parametrize("ties", ["mean", "best", "worst"])
-@pytest.mark.parametrize("width", [1, 4, 13])
-def test_tiles_change_no_rank(monkeypatch: pytest.MonkeyPatch, ties: Any, width: int) -> None:
-    monkeypatch.setattr("proxysr.evaluation.CACHE", 4 * width * 2)  # two rows at a time
-    scores = torch.randint(0, 4, (5, 13), generator=torch.Generator().manual_seed(1)).float()
-    target = torch.tensor([0, 3, 7, 12, 5])
-    tiles = torch.full((-(-13 // width), 5, width), -torch.inf)
-    for item in range(13):
-        tiles[item // width, :, item % width] = scores[:, item]
-    assert torch.equal(rank_in(tiles, target, ties), rank_of(scores, target, ties))
 
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=30))

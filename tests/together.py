@@ -26,8 +26,8 @@ from proxysr.training import (
     History,
     TrainConfig,
     TrainState,
-    _random_state_of,
     fit,
+    random_state_of,
     resolve_device,
 )
 from tests.contract.small import cycles, small, split_of
@@ -129,7 +129,7 @@ def main(folder: Path) -> None:
 
 def drawn() -> list[float]:
     """Random numbers as the loss of an epoch draws them."""
-    with _random_state_of(3, 1):
+    with random_state_of(3, 1):
         return torch.rand(3).tolist()
 
 

@@ -1,7 +1,7 @@
 """Does it help to know what a person did before? Earlier sessions as a prior, nothing retrained.
 
 A model that ``uses_history`` reads the earlier sessions of a session's user as weights of the
-proxies before the first click (:mod:`proxysr.history`). Asked are the sessions of users who were
+proxies before the first click (:mod:`proxysr.priors`). Asked are the sessions of users who were
 seen before, and their first clicks apart from the later ones: of the first one, nothing else is
 known. If the history of another user helped as much, it would say nothing of the user.
 """

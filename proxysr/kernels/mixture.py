@@ -15,19 +15,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-TILE = 2048
-"""Items whose exponentials are made at once."""
-ROWS = 256
-"""Queries whose exponentials are made at once on a CPU where nothing is kept of them: with a tile,
-they stay in its cache."""
-KEPT = 2**28
-"""Bytes of exponentials that are kept from the forward pass for the backward pass; what does not
-fit is made again there."""
+from proxysr.kernels import sizes
+from proxysr.kernels.tiles import product_tiles
 
 
-def log_normalisers(
-    queries: Tensor, proxies: Tensor, items: Tensor, by_proxy: Tensor | None = None
-) -> Tensor:
+def log_normalisers(queries: Tensor, proxies: Tensor, items: Tensor, by_proxy: Tensor) -> Tensor:
     """Logarithm (R, K) of the sum over items of ``exp(x.e + p.e)``.
 
     The plain line: ``((queries @ items.T).exp() @ (proxies @ items.T).exp().T).log()``.
@@ -38,10 +30,10 @@ def log_normalisers(
     proxies : (K, D)
     items : (V, D)
         Of length 1.
-    by_proxy : (K, V), optional
+    by_proxy : (K, V) or (K, 0)
         ``exp(p.e - ||p||)``, if it is known already; no gradients then.
     """
-    if by_proxy is not None:
+    if by_proxy.numel():
         return _sums(queries, proxies, items, by_proxy)
     return _LogNormalisers.apply(queries, proxies, items)  # type: ignore[no-any-return,no-untyped-call]
 
@@ -70,16 +62,46 @@ def with_bias(
     return log_z + torch.log1p(share.clamp(min=-1 + 1e-6))
 
 
+@torch.no_grad()
+def log_mixture(
+    queries: Tensor, items: Tensor, share: Tensor, by_proxy: Tensor,
+    begins: Tensor, bias: Tensor,
+) -> Tensor:  # fmt: skip
+    """Logarithms of mixtures over proxies, tiles as :mod:`proxysr.kernels.tiles` keeps them.
+
+    The plain line: ``queries @ items.T + (share @ by_proxy).log() + begins * bias``.
+
+    Parameters
+    ----------
+    queries : (R, D)
+    items : (V, D)
+    share : (R, K)
+    by_proxy : (K, V)
+        ``exp(p.e - ||p||)``.
+    begins : bool (R, 1)
+        Rows that the bias is added to.
+    bias : (V,)
+    """
+    tiles = product_tiles(queries, items)
+    for index, tile in enumerate(tiles):
+        part = slice(index * tile.shape[1], (index + 1) * tile.shape[1])
+        scores = tile[:, : by_proxy[:, part].shape[1]]
+        scores += (share @ by_proxy[:, part]).log_()
+        scores += begins * bias[part]
+    return tiles
+
+
 def _sums(queries: Tensor, proxies: Tensor, items: Tensor, by_proxy: Tensor) -> Tensor:
     left = torch.linalg.vector_norm(queries, dim=1, keepdim=True)
     sums = queries.new_zeros(len(queries), len(proxies))
-    rows = ROWS if queries.device.type == "cpu" else len(queries)
+    rows = sizes.ROWS if queries.device.type == "cpu" else max(1, len(queries))
     for first in range(0, len(queries), rows):
-        some = slice(first, first + rows)
-        for tile, known in zip(_tiles(items), torch.split(by_proxy, TILE, dim=1), strict=True):
-            sums[some].addmm_(_exponentials(queries[some], tile, left[some]), known.T)
-    found: Tensor = sums.log() + left + torch.linalg.vector_norm(proxies, dim=1)
-    return found
+        part = slice(first, first + rows)
+        tiles = zip(_tiles(items), torch.split(by_proxy, sizes.TILE, dim=1), strict=True)
+        for tile, known in tiles:
+            sums[part].addmm_(_exponentials(queries[part], tile, left[part]), known.T)
+    log_z: Tensor = sums.log() + left + torch.linalg.vector_norm(proxies, dim=1)
+    return log_z
 
 
 def _exponentials(vectors: Tensor, items: Tensor, length: Tensor) -> Tensor:
@@ -93,17 +115,17 @@ class _LogNormalisers(torch.autograd.Function):
         sums = queries.new_zeros(len(queries), len(proxies))
         left = torch.linalg.vector_norm(queries, dim=1, keepdim=True)
         right = torch.linalg.vector_norm(proxies, dim=1, keepdim=True)
-        n_kept = KEPT // (items.element_size() * (len(queries) + len(proxies)))
+        n_kept = sizes.KEPT // (items.element_size() * (len(queries) + len(proxies)))
         ctx.kept = []
         for tile in _tiles(items):
             by_query = _exponentials(queries, tile, left)  # (R, tile)
             by_proxy = _exponentials(proxies, tile, right)  # (K, tile)
             sums.addmm_(by_query, by_proxy.T)
-            if (len(ctx.kept) + 1) * TILE <= n_kept:
+            if (len(ctx.kept) + 1) * sizes.TILE <= n_kept:
                 ctx.kept.append((by_query, by_proxy))
         ctx.save_for_backward(queries, proxies, items, sums, left, right)
-        found: Tensor = sums.log() + left + right.T
-        return found
+        log_z: Tensor = sums.log() + left + right.T
+        return log_z
 
     @staticmethod
     @once_differentiable
@@ -122,7 +144,7 @@ class _LogNormalisers(torch.autograd.Function):
             of_proxy = (share.T @ by_query).mul_(by_proxy)  # (K, tile)
             for_queries.addmm_(of_query, tile)
             for_proxies.addmm_(of_proxy, tile)
-            part = for_items[index * TILE : index * TILE + len(tile)]
+            part = for_items[index * sizes.TILE : index * sizes.TILE + len(tile)]
             torch.mm(of_query.T, queries, out=part)
             part.addmm_(of_proxy.T, proxies)
         ctx.kept = []
@@ -131,4 +153,4 @@ class _LogNormalisers(torch.autograd.Function):
 
 def _tiles(items: Tensor) -> Iterator[Tensor]:
     """Views of the items, ``TILE`` rows each."""
-    return iter(torch.split(items, TILE))
+    return iter(torch.split(items, sizes.TILE))

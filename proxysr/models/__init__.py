@@ -34,7 +34,7 @@ from proxysr.models.mean import MeanEncoder
 from proxysr.models.narm import NARM
 from proxysr.models.popularity import Popularity, SessionPopularity
 from proxysr.models.proxy_model import ProxyModel, ProxyTrace
-from proxysr.models.proxysr import ProxySR
+from proxysr.models.proxysr_variants import ProxySR
 from proxysr.models.repeatnet import RepeatNet
 from proxysr.models.sasrec import SASRec
 from proxysr.models.slist import SLIST

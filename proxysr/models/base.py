@@ -38,7 +38,16 @@ class Loss(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Scores (tiles, R, width), as :mod:`proxysr.models.tiles` keeps them, and columns (R,)."""
+    """Scores and choices of a batch.
+
+    Attributes
+    ----------
+    tiles : (tiles, R, width)
+        Scores, but for a number that may be added to all of a row: item ``i`` is column
+        ``i % width`` of tile ``i // width``. Ranks are counted in them.
+    choices : dict
+        Columns (R,) to be kept beside the ranks, such as the proxy a session chose.
+    """
 
     tiles: Tensor
     choices: dict[str, Tensor]
@@ -96,16 +105,8 @@ class SessionModel(nn.Module, ABC):
         not masked: that is the task's business. The caller may change the tensor.
         """
 
-    def score_tiles(self, batch: SessionBatch) -> Tensor:
-        """The same scores (tiles, B, width), as :mod:`proxysr.models.tiles` keeps them.
-
-        Ranks are counted in them. A model may have a faster way to them than to :meth:`score`, and
-        add a number of its own to all scores of a row.
-        """
-        return self.score(batch)[None]
-
     def answer(self, batch: SessionBatch, ends: Ends | None = None) -> Answer:
-        """Scores and choices: what :meth:`score_tiles` and :meth:`choices` say, in one pass.
+        """Scores and :meth:`choices`, in one pass where a model has a faster way to both.
 
         Parameters
         ----------
@@ -115,7 +116,7 @@ class SessionModel(nn.Module, ABC):
             after the last click of each row if left out. The column before the first click asks
             what the session begins with.
         """
-        return Answer(self.score_tiles(batch), self.choices(batch))
+        return Answer(self.score(batch)[None], self.choices(batch))
 
     @classmethod
     def settled(cls, config: Settings, train: Sessions) -> Settings:

@@ -64,8 +64,8 @@ from proxysr.data.batches import GroupBatches, SessionBatch
 from proxysr.data.sessions import Sessions
 from proxysr.models.base import Ends, Loss
 from proxysr.models.memory import MemoryModel, with_last_click
-from proxysr.models.proxysr import ProxySR
 from proxysr.models.proxysr_config import ProxySRConfig
+from proxysr.models.proxysr_variants import ProxySR
 from proxysr.models.softmax import SoftmaxConfig, left_aligned, shifted, targets_of
 
 READ_TOGETHER = 256

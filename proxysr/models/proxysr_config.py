@@ -1,5 +1,7 @@
 """The options of ProxySR: what its paper leaves open, and the ablations of its Table 5.
 
+How the ablations are read is said in :mod:`proxysr.models.proxysr_variants`.
+
 Defaults
 --------
 They are for logs that nobody has seen. The authors' settings, of Diginetica, are
@@ -38,34 +40,6 @@ training session of 26 clicks chooses by clicks that are still to come, which a 
 have (not tried apart). On the latest 5,000 training sessions of a third of Diginetica, annealed in
 3 epochs, .113 for .270 after these, still rising. Whole epochs of it, of all of Online Retail and
 of RetailRocket were not tried.
-
-How the ablations are read
---------------------------
-The paper gives each a sentence or two (section 4.4); the rest is a reading. All of them
-are :data:`proxysr.experiments.presets.ABLATIONS`.
-
-p(s) only
-    ``dist = ||p - I_perp||^2``: the hyperplane stays, as it comes with the proxy.
-s(s) only
-    No proxy is chosen, so there is no hyperplane either: ``dist = ||s - I||^2``. With
-    ``projection=True``, sessions choose a hyperplane without a proxy: ``||s_perp - I_perp||^2``.
-no distance regularizer
-    ``lambda_dist=0``.
-no projection
-    ``dist = ||p + s - I||^2``, as the paper has it.
-encoding p(s)
-    An encoder of the form of equation 5 with weights of its own reads the clicks that the proxy
-    would be chosen by, at the positions of equation 3, and its output is ``p``. In training
-    that is the whole session, for all of its positions, as with the proxy that is chosen. No
-    proxy is chosen, so there is no hyperplane; with ``projection=True``, one is chosen without
-    a proxy.
-weighted combination
-    The temperature is 1 from the first epoch to the last. The norm of ``p`` (equation 2) and the
-    normal (equation 6) are what they are with any weights.
-dot product
-    Items are ranked by ``(p + s_perp) . I_perp``, and equation 8 asks that of a target to be
-    larger by the margin than that of a negative. The regularizer of equation 9 remains the
-    distance of equation 7: minus a dot product, it would have no lower bound.
 """
 
 from __future__ import annotations
@@ -73,7 +47,7 @@ from __future__ import annotations
 from typing import Literal
 
 from proxysr.config import Count, NotNegative, Positive, Share, Whole, require
-from proxysr.models.sampling import SamplingConfig
+from proxysr.kernels.sampling import SamplingConfig
 
 
 class ProxySRConfig(SamplingConfig):

@@ -48,8 +48,8 @@ from torch.nn.functional import log_softmax, softmax
 from proxysr.config import NotNegative, Share, require
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD
+from proxysr.kernels.cross_entropy import cross_entropy_over_all
 from proxysr.models.base import Ends, LearnedModel, Loss
-from proxysr.models.cross_entropy import cross_entropy_over_all
 from proxysr.models.softmax import SoftmaxConfig, left_aligned, recent, shifted, targets_of
 
 

@@ -3,7 +3,7 @@
 They are trained to predict every item of a session from the items before it: the score of an
 item is the dot product of its embedding with the session's vector, and the loss is the
 cross-entropy of the softmax over all items, or over some that are drawn
-(:mod:`proxysr.models.sampling`). A model says how it encodes; whether it reads all positions of a
+(:mod:`proxysr.kernels.sampling`). A model says how it encodes; whether it reads all positions of a
 session in one pass (it is causal), or every prefix by itself (:func:`prefixes`), the trainer does
 not notice.
 """
@@ -21,10 +21,10 @@ from torch.nn.functional import embedding, pad
 from proxysr.config import Count, Positive
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, Sessions
-from proxysr.models.base import Ends, LearnedModel, Loss
-from proxysr.models.cross_entropy import cross_entropy_over_all
-from proxysr.models.sampling import ItemSampler, SamplingConfig, sampled_cross_entropy
-from proxysr.models.tiles import product_tiles
+from proxysr.kernels.cross_entropy import cross_entropy_over_all
+from proxysr.kernels.sampling import ItemSampler, SamplingConfig, sampled_cross_entropy
+from proxysr.kernels.tiles import product_tiles
+from proxysr.models.base import Answer, Ends, LearnedModel, Loss
 
 Embed = Callable[[Tensor], Tensor]
 """Gives items (...) their embeddings (..., D)."""
@@ -121,11 +121,11 @@ class SoftmaxModel(LearnedModel):
         if self.sampler is None:
             return cross_entropy_over_all(vectors, self.outputs(), targets, bias=self.biases)
         drawn = self.sampler.draw()
-        some = torch.cat([drawn, targets])
-        bias = -self.sampler.log_expected[some]
+        compared = torch.cat([drawn, targets])
+        bias = -self.sampler.log_expected[compared]
         if self.biases is not None:
-            bias = bias + self.biases.gather(0, some, sparse_grad=True)
-        return sampled_cross_entropy(vectors, self.outputs(some), bias, drawn, targets)
+            bias = bias + self.biases.gather(0, compared, sparse_grad=True)
+        return sampled_cross_entropy(vectors, self.outputs(compared), bias, drawn, targets)
 
     def loss(self, batch: SessionBatch) -> Loss:
         """Mean cross-entropy over all targets of the batch."""
@@ -143,9 +143,10 @@ class SoftmaxModel(LearnedModel):
         return self.logits(self.vectors(batch))
 
     @torch.no_grad()
-    def score_tiles(self, batch: SessionBatch) -> Tensor:
-        """The same, a tile of items at a time."""
-        return product_tiles(self.vectors(batch), self.outputs(), self.biases)
+    def answer(self, batch: SessionBatch, ends: Ends | None = None) -> Answer:
+        """The same, a tile of items at a time; see :meth:`SessionModel.answer`."""
+        tiles = product_tiles(self.vectors(batch), self.outputs(), self.biases)
+        return Answer(tiles, self.choices(batch))
 
     @torch.no_grad()
     def represent(self, batch: SessionBatch) -> Tensor:

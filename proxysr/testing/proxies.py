@@ -8,8 +8,8 @@ from torch import Tensor
 from proxysr.config import ConfigError
 from proxysr.data.batches import SessionBatch, batch_of
 from proxysr.data.sessions import PAD
+from proxysr.kernels.tiles import side_by_side
 from proxysr.models.proxy_model import ProxyModel
-from proxysr.models.tiles import side_by_side
 from proxysr.testing.case import Case, expect, same
 from proxysr.testing.planted import N_ITEMS, SESSIONS
 from proxysr.testing.scores import padded

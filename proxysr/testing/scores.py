@@ -12,8 +12,8 @@ from torch.nn.functional import pad
 from proxysr.checkpoints import load_weights, save_weights
 from proxysr.data.batches import SessionBatch, batch_of
 from proxysr.data.sessions import PAD
+from proxysr.kernels.tiles import side_by_side
 from proxysr.models.base import LearnedModel
-from proxysr.models.tiles import side_by_side
 from proxysr.testing.case import Case, expect, same
 from proxysr.testing.planted import N_ITEMS, SESSIONS
 
@@ -34,10 +34,10 @@ def scores_are_finite_and_padding_has_none(case: Case) -> None:
 
 
 def tiles_are_the_scores(case: Case) -> None:
-    """score_tiles gives what score gives, but for a number added to all scores of a row."""
+    """Answer gives what score gives, but for a number added to all scores of a row."""
     model = case.prepared()
     for batch in (batch_of(SESSIONS), batch_of(SESSIONS * 2)):  # few are scored in another way
-        tiles, scores = model.score_tiles(batch), model.score(batch)
+        tiles, scores = model.answer(batch).tiles, model.score(batch)
         row = side_by_side(tiles, tiles.shape[0] * tiles.shape[2])
         expect((row[:, N_ITEMS + 1 :] == -torch.inf).all(), "no -inf where the last tile is empty")
         expect(torch.equal(row[:, PAD], scores[:, PAD]), "other scores of the padding")

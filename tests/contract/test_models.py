@@ -45,7 +45,7 @@ def test_no_model_dodges_the_contract() -> None:
 def test_narrow_tiles_are_the_scores(
     name: str, width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxysr.models.tiles.TILE", width)
+    monkeypatch.setattr("proxysr.kernels.tiles.TILE", width)
     tiles_are_the_scores(case(name))
 
 

@@ -32,13 +32,13 @@ class PaddingIsRecommended(Latest):
         scores[:, 0] = 0
         return scores
 
-    def score_tiles(self, batch: SessionBatch) -> Tensor:
-        return self.score(batch)[None]
+    def answer(self, batch: SessionBatch, ends: Ends | None = None) -> Answer:
+        return Answer(self.score(batch)[None], {})
 
 
 class OtherTiles(Latest):
-    def score_tiles(self, batch: SessionBatch) -> Tensor:
-        return 2 * super().score_tiles(batch)
+    def answer(self, batch: SessionBatch, ends: Ends | None = None) -> Answer:
+        return Answer(2 * super().answer(batch).tiles, {})
 
 
 class LooksAtItsNeighbours(Latest):
@@ -140,8 +140,8 @@ class KnowsTheTarget(Latest):
         scores[torch.arange(len(scores)), batch.targets[:, -1]] += 100
         return scores
 
-    def score_tiles(self, batch: SessionBatch) -> Tensor:
-        return self.score(batch)[None]
+    def answer(self, batch: SessionBatch, ends: Ends | None = None) -> Answer:
+        return Answer(self.score(batch)[None], {})
 
 
 class WorstFirst(Latest):
@@ -283,9 +283,7 @@ def test_one_report_tells_of_all_that_fails() -> None:
     with pytest.raises(ContractError) as caught:
         check_model(Broken, SMALL_LATEST, quick=True)
     report = str(caught.value)
-    assert report.startswith(
-        "Broken breaks 7 of 14 promises:\n- tiles_are_the_scores: score_tiles g"
-    )
+    assert report.startswith("Broken breaks 7 of 14 promises:\n- tiles_are_the_scores: Answer g")
     assert "for a number added to all scores of a row. Here: tiles less scores" in report
     assert "- one_batch_is_overfitted: Within 150 steps" in report
     assert "Here: KeyError: 'nothing here'" in report

@@ -8,8 +8,8 @@ from proxysr.analysis.attribution import smallest_flip
 from proxysr.analysis.counterfactuals import at_temperature
 from proxysr.analysis.representations import item_vectors
 from proxysr.data.batches import batch_of
+from proxysr.kernels.tiles import side_by_side
 from proxysr.models import ProxyModel
-from proxysr.models.tiles import side_by_side
 from proxysr.testing import SESSIONS
 from proxysr.testing.proxies import close, disturbed
 from tests.contract.small import N_ITEMS, NAMES, case, small
@@ -39,7 +39,7 @@ def test_a_model_at_another_temperature_is_evaluated_at_it(model: ProxyModel) ->
     view = at_temperature(model, 20.0)
     expected = model.score(batch, temperature=20.0)
     close(view.score(batch), expected)
-    close(side_by_side(view.score_tiles(batch), N_ITEMS + 1)[:, 1:].diff(), expected[:, 1:].diff())
+    close(side_by_side(view.answer(batch).tiles, N_ITEMS + 1)[:, 1:].diff(), expected[:, 1:].diff())
     close(view.choices(batch)["probability"], view.weigh(batch)[1].max(dim=1).values)
 
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from proxysr.data.batches import (
     GroupBatches,
-    PrefixBatches,
     SessionBatch,
     TrainingBatches,
     batch_of,
 )
+from proxysr.data.prefix_batches import PrefixBatches
 from proxysr.data.sessions import PAD, Sessions, Task
 
 CLICKS = st.lists(st.lists(st.integers(1, 5), max_size=9), min_size=1, max_size=12)

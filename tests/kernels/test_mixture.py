@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from proxysr.kernels import mixture
-from proxysr.kernels.mixture import log_normalisers
+from proxysr.kernels import sizes
+from proxysr.kernels.mixture import log_mixture, log_normalisers
+from proxysr.kernels.tiles import side_by_side
 
 
 def plain(queries: Tensor, proxies: Tensor, items: Tensor) -> Tensor:
@@ -30,13 +31,13 @@ def tensors() -> tuple[Tensor, Tensor, Tensor]:
 def test_values_and_gradients(
     tile: int, kept: int, tensors: tuple[Tensor, Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mixture, "TILE", tile)
-    monkeypatch.setattr(mixture, "KEPT", kept)
+    monkeypatch.setattr(sizes, "TILE", tile)
+    monkeypatch.setattr(sizes, "KEPT", kept)
     weights = torch.linspace(-1, 2, 15, dtype=torch.float64).view(5, 3)
     found = []
-    for form in (log_normalisers, plain):
+    for fast in (True, False):
         inputs = [x.clone().requires_grad_() for x in tensors]
-        values = form(*inputs)
+        values = log_normalisers(*inputs, inputs[1][:, :0]) if fast else plain(*inputs)
         (values * weights).sum().backward()
         found.append([values.detach(), *(x.grad for x in inputs)])
     for ours, theirs in zip(*found, strict=True):
@@ -52,6 +53,17 @@ def test_known_exponentials_of_proxies(tensors: tuple[Tensor, Tensor, Tensor]) -
 
 def test_large_numbers_do_not_overflow() -> None:
     items = normalize(torch.randn(50, 8), dim=1)
-    found = log_normalisers(40 * items[:4], 60 * items[:2], items)
+    found = log_normalisers(40 * items[:4], 60 * items[:2], items, items[:2, :0])
     expected = plain(40 * items[:4].double(), 60 * items[:2].double(), items.double())
     torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("rows", [3, 9])  # one tile of all items, or several
+def test_mixtures_are_the_plain_line(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sizes, "TILE", 8)
+    queries, items, share = (torch.rand(*n).double() for n in ((rows, 4), (23, 4), (rows, 3)))
+    by_proxy, bias, begins = torch.rand(3, 23).double(), torch.rand(23).double(), torch.arange(rows)
+    begins = begins[:, None] % 2 == 0
+    mixture = log_mixture(queries, items, share, by_proxy, begins, bias)
+    wanted = queries @ items.T + (share @ by_proxy).log() + begins * bias
+    torch.testing.assert_close(side_by_side(mixture, 23)[:, 1:], wanted[:, 1:])

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from proxysr.data.batches import SessionBatch
 from proxysr.models import ProxySR
-from proxysr.models.short_term import ShortTermEncoder
+from proxysr.models.proxysr import ShortTermEncoder
 
 
 def clicks_of(batch: SessionBatch, row: int) -> list[int]:

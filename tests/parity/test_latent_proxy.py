@@ -13,10 +13,10 @@ from torch import Tensor
 from proxysr.data.batches import SessionBatch, TrainingBatches, batch_of
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.evaluation import evaluate, rank_of
-from proxysr.history import posteriors, priors
-from proxysr.models import latent_proxy, repeats
+from proxysr.models import calibration
 from proxysr.models.latent_proxy import PLACES, LatentProxy, LatentProxyConfig
 from proxysr.optimizer import RowAdam
+from proxysr.priors import posteriors, priors
 
 N_ITEMS, K = 9, 3
 SESSIONS = [[4, 2, 7, 2, 2, 9, 4], [9], [3, 3, 5, 1], [8, 8], [1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 5, 5]]
@@ -274,8 +274,8 @@ def test_the_item_tables_follow_the_steps_of_training() -> None:
 def test_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
     """The likeliest temperature, then the level with the best MRR@20, tried one after the other."""
     temperatures, levels = [1.0, 2.0, 5.0], [-4.0, -2.0, 0.0, 2.0]
-    monkeypatch.setattr(latent_proxy, "TEMPERATURES", temperatures)
-    monkeypatch.setattr(repeats, "LEVELS", levels)
+    monkeypatch.setattr(calibration, "TEMPERATURES", temperatures)
+    monkeypatch.setattr(calibration, "LEVELS", levels)
     model, sessions = model_of(), [[4, 2, 4, 7], [3, 3, 5], [1, 2, 9, 6], [9, 9, 9]]
     model.calibrate(Sessions.from_lists(sessions))
     chosen = float(model.temperature), float(model.repeat_level)
@@ -300,4 +300,4 @@ def test_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_log_without_repeats_makes_them_rare() -> None:
     model = model_of()
     model.calibrate(Sessions.from_lists([[4, 2, 7], [1, 9, 3, 5]]))
-    assert float(model.repeat_level) == min(repeats.LEVELS)
+    assert float(model.repeat_level) == min(calibration.LEVELS)

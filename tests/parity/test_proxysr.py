@@ -11,11 +11,9 @@ import torch
 from proxysr.config import ConfigError
 from proxysr.data.batches import SessionBatch, batch_of
 from proxysr.experiments.presets import ABLATIONS
+from proxysr.kernels import sizes
 from proxysr.models import ProxySR
-from proxysr.models import hinge as hinge_module
-from proxysr.models.negatives import Searched
-from proxysr.models.projected import ProjectedSearch, Queries
-from proxysr.models.short_term import ShortTermEncoder
+from proxysr.models.proxysr import ShortTermEncoder
 from tests.parity import literal_proxysr as literal
 
 N_ITEMS = 23
@@ -97,7 +95,7 @@ def batch() -> SessionBatch:
 def test_loss_and_gradient(
     options: dict[str, Any], dense: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hinge_module, "DENSE", dense)
+    monkeypatch.setattr(sizes, "DENSE", dense)
     model = build(**options)
     expected = literal.loss(model, batch())
     names = [name for name, _ in model.named_parameters()]
@@ -130,7 +128,7 @@ def test_loss_and_gradient_among_drawn_items(
     """Of the sessions' targets, some are among the seven that are drawn and some are not."""
     model = build(sampled_negatives=14, **options)
     monkeypatch.setattr(model.sampler, "draw", lambda: torch.tensor(drawn))
-    monkeypatch.setattr(hinge_module, "rows_within", lambda *_: 1 if memory == 1 else 2**20)
+    monkeypatch.setattr(sizes, "rows_within", lambda *_: 1 if memory == 1 else 2**20)
     expected = literal.loss(model, batch(), set(drawn))
     wanted = torch.autograd.grad(expected["total"], list(model.parameters()))
     got = model.loss(batch())
@@ -155,37 +153,11 @@ def test_loss_does_not_depend_on_the_memory_budget(
 ) -> None:
     model = build() if row is None else build(n_users=0, **ABLATIONS[row])
     whole = model.loss(batch()).total.item()
-    original = hinge_module.rows_within
+    original = sizes.rows_within
     monkeypatch.setattr(
-        hinge_module, "rows_within", lambda _, n_items, size: original(memory, n_items, size)
+        sizes, "rows_within", lambda _, n_items, size: original(memory, n_items, size)
     )
     assert abs(model.loss(batch()).total.item() - whole) < 1e-12
-
-
-@pytest.mark.parametrize("n_items", [1500, 2047, 2048, 5000, 9000])
-@pytest.mark.parametrize("target_is_negative", [True, False])
-def test_hardest_negatives_are_those_of_a_full_sort(n_items: int, target_is_negative: bool) -> None:
-    """Table sizes around the tile, with few and many lanes."""
-    torch.manual_seed(n_items)
-    items, queries = torch.randn(n_items + 1, 4), torch.randn(7, 4)
-    normals = torch.nn.functional.normalize(torch.randn(3, 4), dim=1)
-    session, targets = torch.tensor([0, 0, 1, 1, 1, 2, 2]), torch.randint(1, n_items + 1, (7,))
-    on_plane = queries - (queries * normals[session]).sum(1, keepdim=True) * normals[session]
-    found = hinge_module.hardest_negatives(
-        ProjectedSearch(), Searched(items, targets, len(items)),
-        Queries(on_plane, normals, session),
-        k=50, target_is_negative=target_is_negative, memory=2**30,
-    )  # fmt: skip
-    for row in range(7):
-        v = normals[session[row]]
-        projected = items - (items @ v)[:, None] * v
-        distances = ((on_plane[row] - projected) ** 2).sum(1)
-        distances[0] = torch.inf
-        if not target_is_negative:
-            distances[targets[row]] = torch.inf
-        expected = distances.argsort()[:50]
-        assert set(found.columns[row, :-1].tolist()) == set(expected.tolist())
-        assert int(found.columns[row, -1]) == int(targets[row])
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)

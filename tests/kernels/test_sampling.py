@@ -10,8 +10,8 @@ from torch import Tensor
 
 from proxysr.config import ConfigError
 from proxysr.data.sessions import Sessions
+from proxysr.kernels.sampling import ItemSampler, SamplingConfig, expected_times
 from proxysr.models import MODELS, LearnedModel, model_class
-from proxysr.models.sampling import ItemSampler, SamplingConfig, expected_times
 from proxysr.models.softmax import SoftmaxModel, targets_of
 from tests.contract.small import N_ITEMS, TRAINING, small, training_batch
 

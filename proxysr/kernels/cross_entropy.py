@@ -1,5 +1,8 @@
 """Cross-entropy of a softmax over all items, and its gradient, a tile of scores at a time.
 
+The plain line: ``cross_entropy(vectors @ items.T + bias, targets, reduction="sum")``, where the
+padding's score is -inf.
+
 With scores ``z_ri = x_r.I_i + b_i`` and their softmax p over the items, target t_r of row r costs
 
     ``log sum_i exp(z_ri) - z_r,t_r``
@@ -21,12 +24,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from proxysr.data.sessions import PAD
-from proxysr.models.tiles import TILE
-
-ROWS = 256
-"""Rows whose scores with a tile of items are made at once on a CPU: its second cache holds them."""
-CUDA_MEMORY = 2**28
-"""Bytes of scores that are made at once on a GPU, of all items."""
+from proxysr.kernels.sizes import rows_and_width
 
 
 def cross_entropy_over_all(
@@ -63,9 +61,7 @@ class _CrossEntropy(torch.autograd.Function):
         targets: Tensor,
         left_out: Tensor | None,
     ) -> Tensor:
-        rows, width = ROWS, TILE
-        if items.device.type != "cpu":
-            rows, width = max(1, CUDA_MEMORY // (items.element_size() * len(items))), len(items)
+        rows, width = rows_and_width(items)
         tiles = [slice(a, min(a + width, len(items))) for a in range(0, len(items), width)]
         total = vectors.new_zeros(())
         for_vectors, for_items = torch.zeros_like(vectors), torch.zeros_like(items)

@@ -1,7 +1,8 @@
 """Some items of a large catalogue, drawn once a batch, in place of all of them.
 
-With a million items, a step that compares every position with every item takes seconds, and
-moves a table of which it needed next to nothing. Here M items are drawn for a batch, popular ones
+The plain line that they replace: ``torch.arange(1, n_items + 1)``. With a million items, a step
+that compares every position with every item takes seconds, and moves a table of which it needed
+next to nothing. Here M items are drawn for a batch, popular ones
 more often, and only those are compared, and only their rows get a gradient.
 
 How items are drawn
@@ -144,3 +145,26 @@ def sampled_cross_entropy(
     of_target = torch.linalg.vecdot(vectors, items[n:]) + bias[n:]
     logits = torch.cat([of_target[:, None], scores], dim=1)
     return cross_entropy(logits, torch.zeros_like(targets), reduction="sum")
+
+
+def with_targets(drawn: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, int]:
+    """The items of a small table in which the drawn ones are, and the target of each row.
+
+    Returns
+    -------
+    items : int64 (n + R,)
+        The padding, each drawn item once, and the target of each row.
+    places : int64 (R,)
+        Where in it the targets are: a target that was drawn is the drawn one.
+    n : int
+        How many come before the targets.
+
+    >>> with_targets(torch.tensor([7, 2, 7]), torch.tensor([7, 5]))
+    (tensor([0, 2, 7, 7, 5]), tensor([2, 4]), 3)
+    """
+    known: Tensor = torch.unique(torch.cat([drawn.new_tensor([PAD]), drawn]))
+    n = len(known)
+    place = torch.searchsorted(known, targets).clamp(max=n - 1)
+    own = n + torch.arange(len(targets), device=targets.device)
+    places = torch.where(known[place] == targets, place, own)
+    return torch.cat([known, targets]), places, n

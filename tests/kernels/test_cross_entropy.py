@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from proxysr.models import cross_entropy as module
-from proxysr.models.cross_entropy import cross_entropy_over_all
+from proxysr.kernels import sizes
+from proxysr.kernels.cross_entropy import cross_entropy_over_all
 
 
 def literal(
@@ -33,8 +33,8 @@ def test_value_and_gradient(
     with_left_out: bool,
     scale: float,
 ) -> None:
-    monkeypatch.setattr(module, "ROWS", tile[0])
-    monkeypatch.setattr(module, "TILE", tile[1])
+    monkeypatch.setattr(sizes, "ROWS", tile[0])
+    monkeypatch.setattr(sizes, "TILE", tile[1])
     generator = torch.Generator().manual_seed(1)
     vectors, items, bias = (
         (torch.randn(*shape, generator=generator, dtype=torch.float64) * scale).requires_grad_()

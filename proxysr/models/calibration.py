@@ -1,15 +1,19 @@
-"""Items that a session has clicked already, and what a repeat is worth."""
+"""What is fitted to validation sessions, and where a session repeats an item."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
-from proxysr.data.batches import PrefixBatches
+from proxysr.data.prefix_batches import PrefixBatches
 from proxysr.data.sessions import PAD, Sessions
+from proxysr.kernels.tiles import side_by_side
 from proxysr.models.base import SessionModel
-from proxysr.models.tiles import side_by_side
 
+TEMPERATURES = [1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0]
+"""What is tried as the temperature of a posterior."""
 LEVELS = [step / 2 for step in range(-4, 13)]
 """What is tried as the level of repeats."""
 TOP = 20
@@ -80,3 +84,19 @@ def best_repeat_level(model: SessionModel, sessions: Sessions) -> float:
             rank = 1 + (new > mine).sum(dim=1) + (seen + level > mine).sum(dim=1)
             total[index] += (1 / rank)[rank <= TOP].sum().cpu()
     return LEVELS[int(total.argmax())]
+
+
+def likeliest_temperature(parts: Iterable[tuple[Tensor, Tensor]]) -> float:
+    """Which of :data:`TEMPERATURES` gives targets the highest probability.
+
+    Parameters
+    ----------
+    parts : iterable of two (n, K)
+        The evidence for each proxy before n targets, and their log-likelihood under it.
+    """
+    total = [0.0] * len(TEMPERATURES)
+    for evidence, likelihood in parts:
+        for index, temperature in enumerate(TEMPERATURES):
+            log_w = (evidence / temperature).log_softmax(dim=1)
+            total[index] += float(torch.logsumexp(log_w + likelihood, dim=1).sum())
+    return TEMPERATURES[max(range(len(total)), key=total.__getitem__)]

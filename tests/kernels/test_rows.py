@@ -1,11 +1,11 @@
-"""Rows that are pulled back into the unit ball: all, or those that a sparse gradient names."""
+"""Rows that are pulled back into the unit ball, and work at clicks without padding."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from proxysr.models.unit_ball import project_into_ball
+from proxysr.kernels.rows import at_clicks, project_into_ball
 
 
 def table_of(gradient: Tensor | None) -> torch.nn.Parameter:
@@ -28,3 +28,20 @@ def test_only_rows_of_a_sparse_gradient() -> None:
     project_into_ball(table)
     expected = torch.tensor([[3.0, 4.0], [0.3, 0.4], [0.0, 2.0], [0.6, 0.8]])
     torch.testing.assert_close(table.detach(), expected)
+
+
+def test_at_clicks_is_the_plain_line_and_its_gradient() -> None:
+    x = torch.randn(3, 4, 2, generator=torch.Generator().manual_seed(1))
+    is_click = torch.tensor([[0, 0, 1, 1], [0, 0, 0, 1], [1, 1, 1, 1]]).bool()
+    results = []
+    for fast in (True, False):
+        given = x.clone().requires_grad_()
+        values = (
+            at_clicks(torch.sigmoid, given, is_click)
+            if fast
+            else torch.sigmoid(given) * is_click[..., None]
+        )
+        values.square().sum().backward()  # type: ignore[no-untyped-call]
+        results.append((values.detach(), given.grad))
+    for ours, wanted in zip(*results, strict=True):
+        torch.testing.assert_close(ours, wanted)

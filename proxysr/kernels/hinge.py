@@ -1,10 +1,15 @@
 """The margin loss over hard negatives, and its gradient, without a graph over all items.
 
-Equation 8 of ProxySR sums ``[m + dist(r, target) - dist(r, i)]_+`` over
-negatives i of each of R positions. Only the hardest negatives, those closest to the
-position, contribute; they are *found* without autograd. The sum is then linear
-in the distances, ``sum_ri w_ri dist_ri``: w is -1 for a negative that violates the
-margin and counts the violations for the target. As (see :mod:`proxysr.models.projected`)
+Equation 8 of ProxySR sums ``[m + dist(r, target) - dist(r, i)]_+`` over negatives i of each of R
+positions. The plain lines, with distances (R, V) of all items:
+
+    ``terms = relu(margin + distances.gather(1, target[:, None]) - distances)``
+    ``hinge = terms.topk(k).values.sum(dim=1)``
+
+Only the hardest negatives, those closest to the position, contribute; they are looked for without
+autograd. The sum is then linear in the distances, ``sum_ri w_ri dist_ri``: w is -1 for a negative
+that violates the margin and counts the violations for the target. As (see
+:mod:`proxysr.kernels.hyperplane`)
 
     ``dist_ri = const_r - 2 q_r.I_i + ||I_i||^2 - u_ri^2``,  ``u_ri = v_g.I_i``
 
@@ -27,12 +32,26 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag, relu
 from torch.utils.checkpoint import checkpoint
 
-from proxysr.models.negatives import Searched
-from proxysr.models.projected import ProjectedSearch, Queries, closeness_to_own, rows_within
-from proxysr.models.tiles import TILE
+from proxysr.kernels import sizes
+from proxysr.kernels.hyperplane import ProjectedSearch, Queries, closeness_to_own
 
-DENSE = 8
-"""Gradients are products with all items if these are fewer than so many times the negatives."""
+
+class Candidates(NamedTuple):
+    """Items among which negatives are searched.
+
+    Attributes
+    ----------
+    items : (n, D)
+        Row 0 is the padding.
+    targets : int64 (R,)
+        The rows of the targets.
+    n_searched : int
+        The first so many rows are searched; after them come targets that are no candidates.
+    """
+
+    items: Tensor
+    targets: Tensor
+    n_searched: int
 
 
 class Hinge(NamedTuple):
@@ -50,77 +69,82 @@ class Negatives(NamedTuple):
     along_normal: Tensor
 
 
+def hinge_over_hardest(
+    search: ProjectedSearch,
+    candidates: Candidates,
+    queries: Queries,
+    *,
+    k: int,
+    margin: float,
+    target_is_negative: bool = True,
+    memory: int = 2**30,
+) -> Hinge:
+    """Hinge terms of each position against the k items closest to it.
+
+    Parameters
+    ----------
+    search : ProjectedSearch
+    candidates : Candidates
+        Gradients reach its items.
+    queries : Queries
+        Gradients reach points and normals.
+    k : int
+        At most the items that are searched, or one less if the target is left out.
+    margin : float
+        ``m`` of equation 8.
+    target_is_negative : bool
+        Whether a target may count among its own negatives.
+    memory : int
+        Bytes for closeness values: as many positions are searched at once as it allows.
+    """
+    negatives = hardest_negatives(
+        search, candidates, queries, k=k, target_is_negative=target_is_negative, memory=memory
+    )
+    total, violated = _HingeFunction.apply(  # type: ignore[no-untyped-call]
+        candidates.items, *queries, negatives, margin
+    )
+    return Hinge(total, violated)
+
+
 @torch.no_grad()
 def hardest_negatives(
     search: ProjectedSearch,
-    searched: Searched,
+    candidates: Candidates,
     queries: Queries,
     *,
     k: int,
     target_is_negative: bool,
     memory: int,
 ) -> Negatives:
-    """Find the k items closest to each position, as many positions at once as ``memory`` allows.
-
-    Parameters
-    ----------
-    search : ProjectedSearch
-    searched : Searched
-        The items, n of them with the padding, and the targets (R,).
-    queries : Queries
-    k : int
-        At most the items that are searched, or one less if the target is left out.
-    target_is_negative : bool
-        Whether a target may count among its own negatives.
-    memory : int
-        Bytes for closeness values.
-    """
-    items, targets, among = searched
-    step = rows_within(memory, among, items.element_size())
+    """The k items closest to each position; parameters as of :func:`hinge_over_hardest`."""
+    items, targets, n_searched = candidates
+    step = sizes.rows_within(memory, n_searched, items.element_size())
     if len(targets) > step:
         parts = []
         for start in range(0, len(targets), step):
             rows = slice(start, start + step)
             parts.append(
                 hardest_negatives(
-                    search, searched._replace(targets=targets[rows]), queries.rows(rows),
+                    search, candidates._replace(targets=targets[rows]), queries.rows(rows),
                     k=k, target_is_negative=target_is_negative, memory=memory,
                 )
             )  # fmt: skip
         return Negatives(*(torch.cat(column) for column in zip(*parts, strict=True)))
-    found = search(items[:among], queries)
+    of_items = search(items[:n_searched], queries)
     target = targets[:, None]
     if target_is_negative:
-        closeness, columns = found.top(k)
+        closeness, columns = of_items.top(k)
     else:
-        closeness, columns = found.top(k + 1)
+        closeness, columns = of_items.top(k + 1)
         closeness, keep = closeness.masked_fill(columns == target, -torch.inf).topk(k, sorted=False)
         columns = columns.gather(1, keep)
-    along = found.along_normal_at(queries.session, columns)
+    along = of_items.along_normal_at(queries.session, columns)
     of_target, along_target = closeness_to_own(items[targets], queries)
     return Negatives(
         torch.cat([columns, target], dim=1),
         torch.cat([closeness, of_target[:, None]], dim=1),
         torch.cat([along, along_target[:, None]], dim=1),
     )
-
-
-def hinge(items: Tensor, queries: Queries, negatives: Negatives, margin: float) -> Hinge:
-    """Hinge terms of each position against the negatives found for it.
-
-    Parameters
-    ----------
-    items : (n, D)
-        Row 0 is the padding; gradients reach items, points and normals.
-    queries : Queries
-    negatives : Negatives
-    margin : float
-        ``m`` of equation 8.
-    """
-    total, violated = _HingeFunction.apply(  # type: ignore[no-untyped-call]
-        items, *queries, negatives, margin
-    )
-    return Hinge(total, violated)
 
 
 class _HingeFunction(torch.autograd.Function):
@@ -149,15 +173,15 @@ class _HingeFunction(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> Any:
         items, points, normals, session, columns, along, weights = ctx.saved_tensors
         weights = weights * (2 * grad)[:, None]
-        if DENSE * columns.shape[1] > len(items):  # one product costs less than so many rows
-            of_all = items.new_zeros(2, len(points), len(items))
-            of_all[0].scatter_add_(1, columns, weights)
-            of_all[1].scatter_add_(1, columns, weights * along)
-            by_point, by_row = of_all @ items
+        if sizes.by_products(columns.shape[1], len(items)):
+            scattered = items.new_zeros(2, len(points), len(items))
+            scattered[0].scatter_add_(1, columns, weights)
+            scattered[1].scatter_add_(1, columns, weights * along)
+            by_point, by_row = scattered @ items
             for_normals = torch.zeros_like(normals).index_add_(0, session, by_row, alpha=-1)
-            for_items = -(of_all.flatten(0, 1).T @ torch.cat([points, normals[session]]))
+            for_items = -(scattered.flatten(0, 1).T @ torch.cat([points, normals[session]]))
             if ctx.norms:
-                for_items.addcmul_(of_all[0].sum(dim=0)[:, None], items)
+                for_items.addcmul_(scattered[0].sum(dim=0)[:, None], items)
             return for_items, -by_point, for_normals, None, None, None, None
         for_points = _weighted_rows(items, columns, weights).neg_()
         by_row = _weighted_rows(items, columns, weights * along)
@@ -188,20 +212,20 @@ def _weighted_rows(table: Tensor, columns: Tensor, weights: Tensor) -> Tensor:
 
 
 def hinge_over_all(
-    items: Tensor, queries: Queries, targets: Tensor, *, margin: float, target_is_negative: bool
+    candidates: Candidates, queries: Queries, *, margin: float, target_is_negative: bool = True
 ) -> Hinge:
-    """Hinge terms of each position against every item; tiles are recomputed for the gradient.
+    """Hinge terms of each position against every item; tiles are made again for the gradient.
 
-    Parameters are those of :func:`hardest_negatives` and :func:`hinge`; targets are rows (R,).
+    Parameters are those of :func:`hinge_over_hardest`.
     """
+    items, targets, _ = candidates
     points, normals, session, norms = queries
     positive, _ = closeness_to_own(items[targets], queries)
 
-    def tile(some: Tensor, start: int) -> tuple[Tensor, Tensor]:
-        along = normals @ some.T
-        offset = along.square() - norms * some.square().sum(dim=1)
-        terms = relu(margin + 2 * points @ some.T + offset[session] - positive[:, None])
-        column = torch.arange(start, start + len(some), device=some.device)
+    def of_tile(tile: Tensor, start: int) -> tuple[Tensor, Tensor]:
+        offset = (normals @ tile.T).square() - norms * tile.square().sum(dim=1)
+        terms = relu(margin + 2 * points @ tile.T + offset[session] - positive[:, None])
+        column = torch.arange(start, start + len(tile), device=tile.device)
         left_out = (column == 0).expand_as(terms)
         if not target_is_negative:
             left_out = left_out | (column == targets[:, None])
@@ -209,7 +233,9 @@ def hinge_over_all(
         return terms.sum(dim=1), (terms > 0).sum(dim=1)
 
     total, violated = torch.zeros_like(positive), torch.zeros_like(positive)
-    for index, some in enumerate(torch.split(items, TILE)):
-        part: tuple[Tensor, Tensor] = checkpoint(tile, some, index * TILE, use_reentrant=False)
+    for index, tile in enumerate(torch.split(items, sizes.TILE)):
+        part: tuple[Tensor, Tensor] = checkpoint(
+            of_tile, tile, index * sizes.TILE, use_reentrant=False
+        )
         total, violated = total + part[0], violated + part[1]
     return Hinge(total, violated.detach())

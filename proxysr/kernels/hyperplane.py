@@ -1,4 +1,4 @@
-"""Distances on session-wise hyperplanes as matrix products, for all items at once.
+"""Distances on the hyperplanes of sessions as matrix products, for all items at once.
 
 ProxySR (equation 7) measures a session against item ``I`` by
 
@@ -9,8 +9,8 @@ where ``v`` is the normal of the session's hyperplane. Multiplied out,
     ``dist = ||q||^2 - closeness``,
     ``closeness = 2 (q - (q.v) v).I - ||I||^2 + (v.I)^2``,
 
-so all V items of a batch cost two matrix products, one with a row per query and
-one with a row per session, and nothing of size B x V x D is ever built.
+so all V items of a batch cost two matrix products, one with a row per query and one with a row per
+session. The plain line, ``distance(q[:, None], v[:, None], items)``, builds B x V x D numbers.
 
 Two of the paper's ablations are special cases. Without projection, v is 0: the hyperplane
 is the whole space. The dot product ``q.I_perp = (q - (q.v) v).I`` is the closeness to half the
@@ -28,23 +28,8 @@ from torch import Tensor
 from torch.nn.functional import max_pool1d
 
 from proxysr.data.sessions import PAD
-from proxysr.models.tiles import FEW, TILE, entries, fill_up, new_tiles, side_by_side
-
-BLOCK = 16
-"""Items per maximum that is kept of a tile: these are looked through first, for the best items."""
-FEW_THREADS = 2
-"""With so many threads or fewer NumPy finds the best ones, by vector instructions on one thread."""
-
-
-def length(x: Tensor) -> Tensor:
-    """Euclidean length of the last dimension, kept, and at least 1e-12."""
-    norm: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-    return norm.clamp(min=1e-12)
-
-
-def project(x: Tensor, normal: Tensor) -> Tensor:
-    """``x`` on the hyperplane of the unit vector ``normal``; (..., D) both."""
-    return x - (x * normal).sum(dim=-1, keepdim=True) * normal
+from proxysr.kernels import sizes
+from proxysr.kernels.tiles import entries, fill_up, new_tiles, side_by_side
 
 
 class Queries(NamedTuple):
@@ -96,30 +81,30 @@ class Closeness(NamedTuple):
     def top(self, k: int) -> tuple[Tensor, Tensor]:
         """The k largest values of each row and their items, (R, k) each, in no order."""
         if k >= self.block_max.shape[1]:  # of all blocks, there is nothing to leave out
-            found = side_by_side(self.values, self.values.shape[0] * TILE)
-            items = largest(found, k)
-            return found.gather(1, items), items
+            values = side_by_side(self.values, self.values.shape[0] * self.values.shape[2])
+            items = largest(values, k)
+            return values.gather(1, items), items
         # An item among the k best sits in one of the k blocks with the best maxima.
         blocks = largest(self.block_max, k)
-        found = _look_up(self.values, blocks, BLOCK).flatten(1)
-        best = largest(found, k)
-        block, place = best // BLOCK, best % BLOCK
-        return found.gather(1, best), blocks.gather(1, block) * BLOCK + place
+        values = _blocks(self.values, blocks, sizes.BLOCK).flatten(1)
+        best = largest(values, k)
+        block, place = best // sizes.BLOCK, best % sizes.BLOCK
+        return values.gather(1, best), blocks.gather(1, block) * sizes.BLOCK + place
 
     def along_normal_at(self, session: Tensor, items: Tensor) -> Tensor:
         """``v.I`` at some items of each row, (R, n) both; ``session`` (R,) is the row's."""
-        return _look_up(self.along_normal, items, 1, session).squeeze(2)
+        return _blocks(self.along_normal, items, 1, session).squeeze(2)
 
 
 def largest(values: Tensor, k: int) -> Tensor:
     """Columns (R, k) of the k largest values of each row, or of all, in no order."""
     k = min(k, values.shape[1])
-    if values.device.type == "cpu" and torch.get_num_threads() <= FEW_THREADS:
+    if sizes.numpy_picks(values):
         return torch.from_numpy(np.argpartition(values.numpy(), -k, axis=1)[:, -k:])
     return values.topk(k, dim=1, sorted=False).indices
 
 
-def _look_up(tiles: Tensor, blocks: Tensor, size: int, row: Tensor | None = None) -> Tensor:
+def _blocks(tiles: Tensor, blocks: Tensor, size: int, row: Tensor | None = None) -> Tensor:
     """Blocks (R, n) of ``size`` items, numbered through the tiles: (R, n, size).
 
     Of row r, or of ``row[r]``.
@@ -139,13 +124,13 @@ def closeness_to_own(items: Tensor, queries: Queries) -> tuple[Tensor, Tensor]:
 def closeness_to_all(items: Tensor, queries: Queries) -> Tensor:
     """Closeness (tiles, R, width) of every query to every item, without autograd.
 
-    Every query is of a session of its own; tiles are as :mod:`proxysr.models.tiles` keeps them.
+    Every query is of a session of its own; tiles are as :mod:`proxysr.kernels.tiles` keeps them.
     """
     points, normals = queries.points, queries.normals
     tiles = new_tiles(len(points), items)
     width = tiles.shape[2]
     doubled = 2 * points
-    if len(points) <= FEW:
+    if len(points) <= sizes.FEW_ROWS:
         # what takes time is to read the items: once for both products, and each item at a stretch
         both = (items @ torch.cat([doubled, normals]).T).T
         products, along = both[: len(points)], both[len(points) :]
@@ -153,12 +138,12 @@ def closeness_to_all(items: Tensor, queries: Queries) -> Tensor:
         return fill_up(tiles, len(items))
     # memory that stays in the cache from tile to tile
     along_normal = items.new_empty(len(normals), width)
-    of_items = torch.split(items, width), torch.split(_by_item(items, queries), width)
-    for tile, some, by_item in zip(tiles, *of_items, strict=True):
-        n = len(some)
-        along = torch.mm(normals, some.T, out=along_normal[:, :n]).expand(len(points), n)
+    parts = torch.split(items, width), torch.split(_by_item(items, queries), width)
+    for tile, part, by_item in zip(tiles, *parts, strict=True):
+        n = len(part)
+        along = torch.mm(normals, part.T, out=along_normal[:, :n]).expand(len(points), n)
         # the products are added to what is there: one pass fewer over the tile
-        torch.addcmul(by_item, along, along, out=tile[:, :n]).addmm_(doubled, some.T)
+        torch.addcmul(by_item, along, along, out=tile[:, :n]).addmm_(doubled, part.T)
     return fill_up(tiles, len(items))
 
 
@@ -184,23 +169,24 @@ class ProjectedSearch:
     def __call__(self, items: Tensor, queries: Queries) -> Closeness:
         """Closeness of every query to every item, without autograd; the next call overwrites it."""
         points, normals, session = queries.points, queries.normals, queries.session
-        n, n_tiles = len(points), -(-len(items) // TILE)
-        values = self._buffer("values", items, n_tiles, n, TILE)
-        along_normal = self._buffer("along_normal", items, n_tiles, len(normals), TILE)
-        block_max = self._buffer("block_max", items, n, n_tiles, TILE // BLOCK)
+        n, tile_size = len(points), sizes.TILE
+        n_tiles = -(-len(items) // tile_size)
+        values = self._buffer("values", items, n_tiles, n, tile_size)
+        along_normal = self._buffer("along_normal", items, n_tiles, len(normals), tile_size)
+        block_max = self._buffer("block_max", items, n, n_tiles, tile_size // sizes.BLOCK)
         doubled = 2 * points
-        of_items = torch.split(items, TILE), torch.split(_by_item(items, queries), TILE)
-        for index, (some, by_item) in enumerate(zip(*of_items, strict=True)):
-            width = len(some)
+        parts = torch.split(items, tile_size), torch.split(_by_item(items, queries), tile_size)
+        for index, (part, by_item) in enumerate(zip(*parts, strict=True)):
+            width = len(part)
             tile, along = values[index, :, :width], along_normal[index, :, :width]
-            torch.mm(normals, some.T, out=along)
+            torch.mm(normals, part.T, out=along)
             # the products are added to what is there: one pass fewer over the tile
             offset = torch.addcmul(by_item, along, along)
-            torch.index_select(offset, 0, session, out=tile).addmm_(doubled, some.T)
+            torch.index_select(offset, 0, session, out=tile).addmm_(doubled, part.T)
             if index == 0:
                 tile[:, PAD] = -torch.inf
             values[index, :, width:] = -torch.inf
-            block_max[:, index] = max_pool1d(values[index], BLOCK)
+            block_max[:, index] = max_pool1d(values[index], sizes.BLOCK)
         return Closeness(values, along_normal, block_max.flatten(1))
 
     def _buffer(self, name: str, like: Tensor, *shape: int) -> Tensor:
@@ -213,8 +199,3 @@ class ProjectedSearch:
         ):
             kept = self._buffers[name] = like.new_empty(size)
         return kept[:size].view(shape)
-
-
-def rows_within(memory: int, n_items: int, element_size: int = 4) -> int:
-    """How many queries, each of a session of its own, are compared at once in ``memory`` bytes."""
-    return max(1, memory // (2 * (n_items + TILE) * element_size))

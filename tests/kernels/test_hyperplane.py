@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from proxysr.models import projected
-from proxysr.models.projected import BLOCK, ProjectedSearch, Queries, largest
-from proxysr.models.tiles import TILE
+from proxysr.kernels import sizes
+from proxysr.kernels.hyperplane import ProjectedSearch, Queries, largest
+from proxysr.kernels.sizes import BLOCK, TILE
 
 
 @pytest.mark.parametrize("few_threads", [0, 10_000], ids=["torch", "numpy"])
@@ -15,7 +15,7 @@ from proxysr.models.tiles import TILE
 def test_largest_are_those_of_a_sorted_row(
     few_threads: int, k: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(projected, "FEW_THREADS", few_threads)
+    monkeypatch.setattr(sizes, "FEW_THREADS", few_threads)
     values = torch.randn(5, 30, generator=torch.Generator().manual_seed(k))
     values[0, :25] = -torch.inf  # as where a tile is filled up
     columns = largest(values, k)

@@ -1,0 +1,35 @@
+"""Work on those rows of an array that need it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def at_clicks(f: Callable[[Tensor], Tensor], x: Tensor, is_click: Tensor) -> Tensor:
+    """``f`` of the clicks of ``x`` (B, L, D), zero at the padding.
+
+    The plain line: ``f(x) * is_click[..., None]``. Sessions of one batch differ in length; the
+    padding would be most of the work.
+    """
+    where = is_click.nonzero(as_tuple=True)
+    values = f(x[where])
+    return values.new_zeros(*is_click.shape, values.shape[-1]).index_put(where, values)
+
+
+@torch.no_grad()
+def project_into_ball(table: Tensor) -> None:
+    """Pull rows (n, D) that are longer than 1 back to length 1, in place.
+
+    The plain line: ``table /= table.norm(dim=1, keepdim=True).clamp(min=1)``. If the table's
+    gradient is sparse, only the rows that have one can have moved (:mod:`proxysr.optimizer`), and
+    only these are looked at.
+    """
+    grad = table.grad
+    rows = grad.coalesce().indices()[0] if grad is not None and grad.is_sparse else None
+    norms = torch.linalg.vector_norm(table if rows is None else table[rows], dim=1)
+    place = (norms > 1).nonzero().squeeze(1)
+    outside = place if rows is None else rows[place]
+    table[outside] = table[outside] / norms[place, None]
