@@ -12,9 +12,9 @@ from typing import Any, get_args
 from proxysr.cli.answer import Answer, table
 from proxysr.cli.options import add_set, add_settings, assigned, given, settings_help
 from proxysr.config import ConfigError, require, unknown
+from proxysr.data.bad_rows import OnBadRows
 from proxysr.data.events import TimeUnit
 from proxysr.data.preparation import PrepareConfig, provenance_table
-from proxysr.data.rows import OnBadRows
 from proxysr.data.sessions import SessionSplit
 from proxysr.data.sources import SOURCES, Source
 from proxysr.data.synthetic import SyntheticConfig

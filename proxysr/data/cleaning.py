@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from proxysr.config import ConfigError
-from proxysr.data.delimited import WRONG_NUMBER, short
+from proxysr.data.bad_rows import WRONG_NUMBER, short
 from proxysr.data.engines import Engine
 from proxysr.data.ids import EDGES_PATTERN
 
@@ -76,7 +76,7 @@ class TimeKind(NamedTuple):
     judged: bool = False
 
 
-def canonical(raw: Any, kind: TimeKind, words: Sequence[str], engine: Engine) -> Any:
+def clean(raw: Any, kind: TimeKind, words: Sequence[str], engine: Engine) -> Any:
     """The events of ``raw``, with its ``row`` and ``wanted`` where it has them.
 
     Besides the columns above: ``strange``, the first id of a row with invisible characters at
@@ -178,7 +178,7 @@ def time_kind(raw: Any, unit: str, words: Sequence[str], engine: Engine) -> Time
         dated=_is(sample.text, _DATE),
         compact=_is(sample.text, _COMPACT),
     )
-    (facts,) = engine.home(
+    (facts,) = engine.fetch(
         sample.aggregate(
             numbers=sample.number.count(),
             dates=sample.dated.sum(),
@@ -295,7 +295,7 @@ def _is(text: Any, pattern: str) -> Any:
 
 
 def _times(column: Any, text: Any, kind: TimeKind, engine: Engine) -> dict[str, Any]:
-    """``time``, and ``sub`` or ``fraction``, see :func:`canonical`; whole numbers are exact."""
+    """``time``, and ``sub`` or ``fraction``, see :func:`clean`; whole numbers are exact."""
     import ibis
 
     none = ibis.null("int64")

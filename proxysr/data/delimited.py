@@ -13,18 +13,17 @@ reads what it does not refuse, unless :func:`is_odd` finds what it reads otherwi
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator, Sequence
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from proxysr.config import require
+from proxysr.data.bad_rows import NAMED, WRONG_NUMBER, BadRow, short
 from proxysr.data.containers import hint, is_utf8, open_utf8
 from proxysr.data.engines import sql_text, view_of_file
 from proxysr.data.ids import trimmed
-from proxysr.data.rows import NAMED, BadRow
 
 DELIMITERS = (",", "\t", ";", "|")
 LONGEST_FIELD = 2**24
@@ -32,7 +31,6 @@ LONGEST_FIELD = 2**24
 BLOCK = 100_000
 CHUNK = 2**22
 BOM = "\ufeff"
-WRONG_NUMBER = "wrong number of fields"
 SEPARATOR_LINE = re.compile("sep=(.)", re.IGNORECASE)
 """What Excel writes and reads before the names of columns."""
 
@@ -97,7 +95,7 @@ def safe_names(columns: Sequence[str]) -> list[str]:
 
 
 def dialect_of(
-    path: Path,
+    file: IO[str],
     name: str,
     *,
     delimiter: str | None = None,
@@ -110,10 +108,10 @@ def dialect_of(
 
     Parameters
     ----------
-    path : Path
-        Of UTF-8 text.
+    file : text file
+        Open at its beginning, see :func:`open_utf8`.
     name : str
-        What the file is called, for errors.
+        What it is called, for errors.
     delimiter : str, optional
         By default the one that splits the first line into most fields, or ``::``.
     quote : str
@@ -130,19 +128,7 @@ def dialect_of(
         If the file is empty, or the names cannot be read.
     """
     require(len(quote) <= 1, f"quote is one character or none; received {quote!r}.")
-    with open_utf8(path) as file:
-        return _dialect(_Lines(file), name, delimiter, quote, columns, header, encoding)
-
-
-def _dialect(
-    lines: _Lines,
-    name: str,
-    delimiter: str | None,
-    quote: str,
-    columns: Sequence[str] | None,
-    header: bool,
-    encoding: str,
-) -> Dialect:
+    lines = _Lines(file)
     while (first := lines.next()) is not None:
         text = first.strip("\r\n").removeprefix(BOM)
         if separator := SEPARATOR_LINE.fullmatch(text):
@@ -169,11 +155,6 @@ def _dialect(
         numbers = [str(number) for number in range(1, len(fields) + 1)]
         return Dialect(numbers, delimiter, quote, skip, encoding)
     return Dialect(list(map(trimmed, fields)), delimiter, quote, lines.number, encoding)
-
-
-def header_of(line: str, name: str, delimiter: str | None) -> Dialect:
-    """What a line with the names of columns says, for those who read the others elsewhere."""
-    return _dialect(_Lines(io.StringIO(line)), name, delimiter, '"', None, True, "UTF-8")
 
 
 def is_odd(path: Path, dialect: Dialect) -> bool:
@@ -243,11 +224,10 @@ def repair(path: Path, dialect: Dialect, folder: Path) -> Repaired:
                 first.append(BadRow(f"line {line}", reason))
 
     with pq.ParquetWriter(target, schema) as writer:
-        for rows in _blocks(good(), BLOCK):
-            arrays = [
-                pa.array(column, type=field.type)
-                for column, field in zip(zip(*rows, strict=True), schema, strict=True)
-            ]
+        records_of_file = good()
+        while rows := list(islice(records_of_file, BLOCK)):
+            columns = zip(schema, zip(*rows, strict=True), strict=True)
+            arrays = [pa.array(column, type=field.type) for field, column in columns]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
     advice = hint(path) if f"not {dialect.encoding}" in reasons else ""
     return Repaired(target, sum(reasons.values()), reasons, first, advice)
@@ -369,20 +349,3 @@ def _patterns(delimiter: str, quote: str) -> tuple[re.Pattern[str], ...]:
             re.compile(rf"{q}{blank}(?:({d})|[\r\n]*\Z)"),
         )
     return _PATTERNS[delimiter, quote]
-
-
-def _blocks(rows: Iterator[list[Any]], size: int) -> Iterator[list[list[Any]]]:
-    block: list[list[Any]] = []
-    for row in rows:
-        block.append(row)
-        if len(block) == size:
-            yield block
-            block = []
-    if block:
-        yield block
-
-
-def short(text: str) -> str:
-    """The beginning of a record, quoted, for a message."""
-    line = text[:200].splitlines()[0].encode("utf-8", "backslashreplace").decode()
-    return repr(line if len(line) <= 80 else line[:79] + "…")

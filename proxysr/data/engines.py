@@ -42,13 +42,13 @@ class Engine:
     def discard(self, table: Any) -> None:
         """Free what :meth:`keep` made; by default Ibis does, when nobody refers to it."""
 
-    def home(self, expression: Any) -> Any:
+    def fetch(self, expression: Any) -> Any:
         """An expression's rows as a pyarrow table, in order where the expression has one."""
         return expression.to_pyarrow()
 
     def n_rows(self, table: Any) -> int:
         """The number of rows of a table."""
-        return int(self.home(table.aggregate(n=table.count()))["n"][0].as_py())
+        return int(self.fetch(table.aggregate(n=table.count()))["n"][0].as_py())
 
     def numbered(self, table: Any, order: Sequence[str], number: str) -> Any:
         """``table``, kept, with the place of each row, from 0, by columns that have no nulls."""
@@ -136,7 +136,7 @@ class Spark(Engine):
         _free(self.session.table(view))
         self.session.catalog.dropTempView(view)
 
-    def home(self, expression: Any) -> Any:
+    def fetch(self, expression: Any) -> Any:
         """The rows, by Arrow: Ibis goes by pandas, where integers with gaps become floats."""
         with _quiet():
             return self._frame(expression).toArrow()
@@ -256,7 +256,7 @@ def interruptible() -> Iterator[None]:
         raise
 
 
-def folder_of(connection: Any) -> Path:
+def temporary_folder(connection: Any) -> Path:
     """A folder for temporary files of a DuckDB connection, removed with it."""
     if not hasattr(connection, "proxysr_folder"):
         connection.proxysr_folder = scratch_folder()
@@ -270,7 +270,7 @@ def view_of_file(connection: Any, function: str, path: Path, options: str = "") 
 
     path = path.absolute()
     if "\\" in str(path):  # DuckDB knows no way to write it in a pattern
-        folder = folder_of(connection)
+        folder = temporary_folder(connection)
         link = folder / f"link-{len(list(folder.iterdir()))}"
         link.symlink_to(path)
         path = link

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 from proxysr.config import ConfigError
+from proxysr.data.bad_rows import BadRowsError
 from proxysr.data.preparation import PrepareConfig
-from proxysr.data.rows import BadRowsError
 from proxysr.data.sessions import SessionSplit
 from proxysr.data.sources import SOURCES
 from proxysr.data.sources.lastfm1k import ARCHIVE, PLAYS, LastFM1K

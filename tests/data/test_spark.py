@@ -168,7 +168,7 @@ def test_nothing_is_left_on_the_executors(both: Any, spark: Any) -> None:
     _, table = both("log", {"item_id": ["b", "a", "b"]})
     engine = engine_of(table.get_backend())
     kept = engine.numbered(table.distinct(), ["item_id"], "place")
-    assert engine.home(kept.order_by("place"))["item_id"].to_pylist() == ["a", "b"]
+    assert engine.fetch(kept.order_by("place"))["item_id"].to_pylist() == ["a", "b"]
     assert storage().size() == before + 1
     engine.discard(kept)
     assert storage().size() == before

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from proxysr.data.bad_rows import OnBadRows
 from proxysr.data.engines import embedded
 from proxysr.data.events import open_events
-from proxysr.data.preparation import PrepareConfig, prepare_parts
-from proxysr.data.rows import OnBadRows
-from proxysr.data.sessions import SessionSplit
-from proxysr.data.sources.base import Source
+from proxysr.data.preparation import PrepareConfig
+from proxysr.data.sources.base import Log, Source
 
 
 class ProxySRCsv(Source):
@@ -30,13 +29,11 @@ class ProxySRCsv(Source):
     )
     config = PrepareConfig(sessions="given", max_mixed_sessions=1)
 
-    def split(
-        self, path: str | Path, config: PrepareConfig, on_bad_rows: OnBadRows, **options: Any
-    ) -> SessionSplit:
-        """Prepare the three files in folder ``path``."""
-        files = [self._part(Path(path), part) for part in ("train", "valid", "test")]
+    def read(self, path: Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
+        """Read the three files in folder ``path``."""
+        files = [self._part(path, part) for part in ("train", "valid", "test")]
         connection = embedded()
-        train, valid, test = (
+        parts = [
             open_events(
                 file,
                 item="itemId",
@@ -48,8 +45,8 @@ class ProxySRCsv(Source):
                 connection=connection,
             )
             for file in files
-        )
-        return prepare_parts(train, valid, test, config, source=self.origin())
+        ]
+        return Log(parts)
 
     def _part(self, folder: Path, part: str) -> Path:
         if not folder.is_dir():
