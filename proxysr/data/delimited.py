@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import count, islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from proxysr.config import require
 from proxysr.data.bad_rows import NAMED, WRONG_NUMBER, BadRow, short
-from proxysr.data.containers import hint, is_utf8, open_utf8
+from proxysr.data.containers import as_utf8, encoding_of, hint, is_utf8, open_utf8
 from proxysr.data.engines import sql_text, view_of_file
 from proxysr.data.ids import trimmed
 
@@ -66,18 +67,22 @@ class Dialect(NamedTuple):
         return safe_names(self.columns)
 
 
-class Repaired(NamedTuple):
-    """A file read by :func:`records`: the good ones, and what was wrong with the others."""
+@dataclass
+class Malformed:
+    """The malformed records of a file: their number by reason, and the first ones."""
 
-    parquet: Path
-    n_bad: int
-    reasons: dict[str, int]
-    first: list[BadRow]
+    reasons: dict[str, int] = field(default_factory=dict)
+    first: list[BadRow] = field(default_factory=list)
     hint: str = ""
+
+    @property
+    def n(self) -> int:
+        """Number of malformed records."""
+        return sum(self.reasons.values())
 
 
 LINE = "proxysr_line"
-"""Column of :attr:`Repaired.parquet`: the line of a record."""
+"""Column of what :func:`repair` writes: the line of a record."""
 
 
 def safe_names(columns: Sequence[str]) -> list[str]:
@@ -92,6 +97,18 @@ def safe_names(columns: Sequence[str]) -> list[str]:
             name = next(n for n in (f"column_{k}" for k in count(number)) if n not in lower + safe)
         safe.append(name)
     return safe
+
+
+def open_text(
+    path: Path, folder: Path, encoding: str | None = None, **options: Any
+) -> tuple[Path, Dialect]:
+    """A text file as one of UTF-8, in ``folder`` if need be, and how it is written.
+
+    ``options`` are those of :func:`dialect_of`.
+    """
+    text = as_utf8(path, encoding, folder)
+    with open_utf8(text) as file:
+        return text, dialect_of(file, str(path), encoding=encoding_of(encoding).upper(), **options)
 
 
 def dialect_of(
@@ -203,45 +220,43 @@ def scan(connection: Any, path: Path, dialect: Dialect) -> Any:
     )  # fmt: skip
 
 
-def repair(path: Path, dialect: Dialect, folder: Path) -> Repaired:
-    """Read a file by :func:`records` into a Parquet file in ``folder``."""
+def repair(path: Path, dialect: Dialect, folder: Path) -> tuple[Path, Malformed]:
+    """The well-formed :func:`records` of a file as a Parquet file in ``folder``."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = pa.schema([(LINE, pa.int64()), *((column, pa.string()) for column in dialect.safe)])
-    reasons: dict[str, int] = {}
-    first: list[BadRow] = []
     target = folder / f"repaired-{len(list(folder.iterdir()))}.parquet"
-
-    def good() -> Iterator[list[Any]]:
-        for line, record in records(path, dialect):
-            if isinstance(record, list):
-                yield [line, *record]
-                continue
-            kind, reason = record
-            reasons[kind] = reasons.get(kind, 0) + 1
-            if len(first) < NAMED:
-                first.append(BadRow(f"line {line}", reason))
-
+    malformed = Malformed()
+    rows = ([line, *record] for line, record in well_formed(path, dialect, malformed))
     with pq.ParquetWriter(target, schema) as writer:
-        records_of_file = good()
-        while rows := list(islice(records_of_file, BLOCK)):
-            columns = zip(schema, zip(*rows, strict=True), strict=True)
-            arrays = [pa.array(column, type=field.type) for field, column in columns]
+        while block := list(islice(rows, BLOCK)):
+            columns = zip(schema, zip(*block, strict=True), strict=True)
+            arrays = [pa.array(column, type=of.type) for of, column in columns]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
-    advice = hint(path) if f"not {dialect.encoding}" in reasons else ""
-    return Repaired(target, sum(reasons.values()), reasons, first, advice)
+    return target, malformed
+
+
+def well_formed(
+    path: Path, dialect: Dialect, malformed: Malformed
+) -> Iterator[tuple[int, list[str | None]]]:
+    """Yield the line number of each well-formed record, and the record; count the others."""
+    for line, record in records(path, dialect):
+        if isinstance(record, list):
+            yield line, record
+            continue
+        kind, reason = record
+        malformed.reasons[kind] = malformed.reasons.get(kind, 0) + 1
+        if len(malformed.first) < NAMED:
+            malformed.first.append(BadRow(f"line {line}", reason))
+    if f"not {dialect.encoding}" in malformed.reasons:
+        malformed.hint = hint(path)
 
 
 def lines_of(path: Path, dialect: Dialect, numbers: Sequence[int]) -> list[int]:
-    """Line numbers (from 1) of some records (from 0, ascending) of a well-formed file."""
-    found: list[int] = []
-    for number, (line, _) in enumerate(records(path, dialect)):
-        if len(found) == len(numbers):
-            break
-        if number == numbers[len(found)]:
-            found.append(line)
-    return found
+    """Line numbers (from 1) of records by their numbers (from 0) in a well-formed file."""
+    first = enumerate(islice(records(path, dialect), max(numbers) + 1))
+    return [line for number, (line, _) in first if number in numbers]
 
 
 def records(path: Path, dialect: Dialect) -> Iterator[tuple[int, Record]]:

@@ -28,7 +28,7 @@ from proxysr.config import require, unknown
 from proxysr.data import delimited, raw
 from proxysr.data.bad_rows import NAMED, BadRow, BadRows, OnBadRows, refuse
 from proxysr.data.cleaning import PER_UNIT, TEXTS, TimeKind, clean, fault_text, time_kind
-from proxysr.data.containers import as_utf8, damaged, encoding_of, kind_of, open_utf8
+from proxysr.data.containers import damaged, kind_of
 from proxysr.data.engines import Engine, embedded, engine_of, interruptible, temporary_folder
 
 TimeUnit = Literal["auto", "s", "ms", "us", "ns", "order"]
@@ -226,12 +226,10 @@ def open_events(
     with _readable(path):
         if kind == "parquet":
             return checked(raw.parquet_rows(connection, path, chosen))
-        text = as_utf8(path, encoding, temporary_folder(connection))
-        with open_utf8(text) as lines:
-            dialect = delimited.dialect_of(
-                lines, str(path), delimiter=delimiter, quote=quote, columns=columns, header=header,
-                encoding=encoding_of(encoding).upper(),
-            )  # fmt: skip
+        text, dialect = delimited.open_text(
+            path, temporary_folder(connection), encoding,
+            delimiter=delimiter, quote=quote, columns=columns, header=header,
+        )  # fmt: skip
         file = (connection, path, text, dialect, chosen)
         if not delimited.is_odd(text, dialect):
             import duckdb
@@ -265,12 +263,10 @@ def _well_formed(
     engine, source = engine_of(connection), rows.origin["name"]
     kind = time_kind(rows.table, time_unit, words, engine)
     table = engine.keep(clean(rows.table, kind, words, engine), "events")
-    if rows.view is not None:
-        engine.forget(rows.view)
     if rows.places and "row" not in table.columns:
         # DuckDB keeps the order of the file and numbers the rows of a table
         table = table.mutate(row=table.rowid())
-    n_read = engine.n_rows(table) + (rows.repaired.n_bad if rows.repaired else 0)
+    n_read = engine.n_rows(table) + (rows.malformed.n if rows.malformed else 0)
     if "wanted" in table.columns:
         table = table.filter(table.wanted)
     faults = _faults(engine, table)
@@ -336,11 +332,11 @@ def _report(
             for row, place in zip(bad, places, strict=True)
         ]
     hint = ""
-    if rows.repaired is not None:
-        reasons |= rows.repaired.reasons
-        n_rows += rows.repaired.n_bad
-        named = sorted(named + rows.repaired.first, key=lambda row: row.number)
-        hint = rows.repaired.hint
+    if rows.malformed is not None:
+        reasons |= rows.malformed.reasons
+        n_rows += rows.malformed.n
+        named = sorted(named + rows.malformed.first, key=lambda row: row.number)
+        hint = rows.malformed.hint
     ordered = dict(sorted(reasons.items(), key=lambda reason: (-reason[1], reason[0])))
     return BadRows(rows.origin["name"], n_rows, ordered, tuple(named[:NAMED]), hint)
 

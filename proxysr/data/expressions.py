@@ -179,8 +179,8 @@ def without_repeats(clicks: Any) -> Any:
 
     window = ibis.window(group_by="session", order_by=["time", "row"])
     before = clicks.mutate(before=clicks.item.lag().over(window))
-    kept = before.filter(before.before.isnull() | (before.before != before.item))
-    return kept.drop("before")
+    changed = before.filter(before.before.isnull() | (before.before != before.item))
+    return changed.drop("before")
 
 
 def without_rare_items(clicks: Any, least: int) -> Any:
@@ -223,8 +223,8 @@ def in_parts(sessions: Any, first_valid: int, first_test: int) -> Any:
 
 def without_first(sessions: Any, n: int) -> Any:
     """Sessions without the ``n`` that are first in order; places count from 0 again."""
-    kept = sessions.filter(sessions.place >= n)
-    return kept.mutate(place=kept.place - n)
+    later = sessions.filter(sessions.place >= n)
+    return later.mutate(place=later.place - n)
 
 
 def vocabulary(clicks: Any, sessions: Any, item_codes: Any) -> Any:

@@ -161,7 +161,7 @@ def prepare_parts(
     )
     steps = _Preparation([train, valid, test], config, items, session_info, connection)
     clicks = steps.sessionise()
-    return steps.split(clicks, steps.given_parts(clicks), source)
+    return steps.split(clicks, steps.cut(clicks), source)
 
 
 def provenance_table(split: SessionSplit) -> pd.DataFrame:
@@ -210,8 +210,9 @@ class _Preparation:
         bad = sum(table.bad_rows.n_bad for table in self.tables)
         self.counts.note("rows read", interactions=read)
         if rows < read:
-            left = "rows that are none of the events asked for dropped"
-            self.counts.note(left, interactions=rows)
+            self.counts.note(
+                "rows that are none of the events asked for dropped", interactions=rows
+            )
         if bad:
             self.counts.note("malformed rows dropped", interactions=rows - bad)
         events = [table.table for table in self.tables]
@@ -253,12 +254,12 @@ class _Preparation:
             parts.append(clicks.select("session", "user", "item", "time", "row"))
         clicks = self.engine.keep(ibis.union(parts[0], *parts[1:]), "clicks")
         idle = f"{self.config.gap_minutes:g} idle minutes"
-        step = {
+        kinds = {
             "given": "events with a session id",
             "day": "events with a user, in sessions of a day",
             "gap": f"events with a user, in sessions without {idle}",
-        }[self.how]
-        self.counts.after(step, clicks)
+        }
+        self.counts.after(kinds[self.how], clicks)
         if self.how == "given":
             clicks = self.one_user_each(clicks)
         if self.config.drop_repeats:
@@ -293,20 +294,17 @@ class _Preparation:
         """Clicks after the filters, in the order and for the rounds configured."""
         config = self.config
         filters: list[tuple[str, Callable[[Any], Any]]] = []
-        if config.min_item_count > 1:
-            least = config.min_item_count
-            filters.append(
-                (f"items of at least {least} clicks", lambda t: ex.without_rare_items(t, least))
-            )
+        least = config.min_item_count
+        if least > 1:
+            name = f"items of at least {least} clicks"
+            filters.append((name, lambda clicks: ex.without_rare_items(clicks, least)))
         shortest, longest = config.min_session_length, config.max_session_length
         lengths = f"{shortest} to {longest}" if longest else f"at least {shortest}"
-        filters.append(
-            (f"sessions of {lengths} clicks", lambda t: ex.without_lengths(t, shortest, longest))
-        )
+        name = f"sessions of {lengths} clicks"
+        filters.append((name, lambda clicks: ex.without_lengths(clicks, shortest, longest)))
         if config.first_filter == "sessions":
             filters.reverse()
-        steps = self.counts.steps
-        unchanged, turn = 0, 0
+        steps, unchanged, turn = self.counts.steps, 0, 0
         # the fixpoint is reached when each filter in turn has dropped nothing
         while unchanged < len(filters):
             round_number, which = divmod(turn, len(filters))
@@ -323,37 +321,29 @@ class _Preparation:
         return clicks
 
     def cut(self, clicks: Any) -> Any:
-        """Sessions in three parts by the time of their first click."""
-        sessions = self.engine.numbered(ex.starts(clicks, None), ex.ORDER, "place")
-        n = self.engine.n_rows(sessions)
-        sizes = [
-            max(1, round(n * share)) if share else 0
-            for share in (self.config.valid_fraction, self.config.test_fraction)
-        ]
-        n_train = n - sum(sizes)
-        if n_train < 1:
-            raise ValueError(
-                f"{n} sessions are too few for three parts. Loosen the filters or set "
-                "valid_fraction and test_fraction to 0."
+        """Sessions in three parts: by the time of their first click, or as they were given."""
+        given = self.sessions if len(self.tables) > 1 else None
+        sessions = self.engine.numbered(ex.starts(clicks, given), ex.ORDER, "place")
+        if given is None:
+            n = self.engine.n_rows(sessions)
+            n_valid, n_test = (
+                max(1, round(n * share)) if share else 0
+                for share in (self.config.valid_fraction, self.config.test_fraction)
             )
-        parted = self.replace(sessions, ex.in_parts(sessions, n_train, n_train + sizes[0]))
-        return self.recent(parted, clicks)
-
-    def given_parts(self, clicks: Any) -> Any:
-        """Sessions in the parts that their tables are."""
-        sessions = self.engine.numbered(ex.starts(clicks, self.sessions), ex.ORDER, "place")
-        return self.recent(sessions, clicks)
-
-    def recent(self, sessions: Any, clicks: Any) -> Any:
-        """Sessions, those of training only where they are recent enough to stay."""
+            n_train = n - n_valid - n_test
+            if n_train < 1:
+                raise ValueError(
+                    f"{n} sessions are too few for three parts. Loosen the filters or set "
+                    "valid_fraction and test_fraction to 0."
+                )
+            sessions = self.replace(sessions, ex.in_parts(sessions, n_train, n_train + n_valid))
         share = self.config.recent_fraction
-        if share == 1:
-            return sessions
-        n_train = self.engine.n_rows(sessions.filter(sessions.part == 0))
-        dropped = n_train - max(1, round(n_train * share))
-        sessions = self.replace(sessions, ex.without_first(sessions, dropped))
-        step = f"all but the most recent {share:.4g} of training sessions dropped"
-        self.counts.after(step, clicks.semi_join(sessions, "session"))
+        if share < 1:
+            n_train = self.engine.n_rows(sessions.filter(sessions.part == 0))
+            dropped = n_train - max(1, round(n_train * share))
+            sessions = self.replace(sessions, ex.without_first(sessions, dropped))
+            step = f"all but the most recent {share:.4g} of training sessions dropped"
+            self.counts.after(step, clicks.semi_join(sessions, "session"))
         return sessions
 
     def split(self, clicks: Any, sessions: Any, source: dict[str, Any] | None) -> SessionSplit:
@@ -388,13 +378,14 @@ class _Preparation:
         for kept in (clicks, sessions, vocabulary, self.items, self.users, self.sessions):
             if kept is not None:
                 self.engine.discard(kept)
+        train, valid, test = parts
         return SessionSplit(
-            *parts,
+            train, valid, test,
             items=items,
             users=pd.DataFrame({"user_id": pd.Series(users.ids, dtype="str")}),
             session_info=splitting.info_of(parts, self.session_info),
             provenance=self.provenance(source),
-        )
+        )  # fmt: skip
 
     def provenance(self, source: dict[str, Any] | None) -> dict[str, Any]:
         """What was read, with which options, and the counts after the steps."""

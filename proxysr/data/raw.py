@@ -29,23 +29,20 @@ class RawRows(NamedTuple):
     ----------
     table : ibis table
         ``item_id``, ``timestamp``, those of ``session_id``, ``user_id`` and ``title`` that the
-        source has, of any type; ``row`` where the engine keeps no order of rows; ``wanted``
-        where only some rows are asked for; ``broken``, the text of a broken record.
+        source has, of any type; ``row`` of frames and repaired files; ``wanted`` where only rows
+        of a kind are read; ``broken``, the text of a broken record.
     origin : dict
         Where they come from (name, SHA-256), for the provenance.
     places : callable, optional
         Where rows are ("line 3") by their numbers. Without it, they have no order.
-    repaired : Repaired, optional
-        What was wrong with records of the text that are not in the table.
-    view : ibis table, optional
-        A frame that the engine holds until its rows are kept.
+    malformed : Malformed, optional
+        Records of a text that are not in the table.
     """
 
     table: Any
     origin: dict[str, Any]
     places: Callable[[list[int]], list[str]] | None = None
-    repaired: delimited.Repaired | None = None
-    view: Any = None
+    malformed: delimited.Malformed | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +110,7 @@ def table_rows(table: Any, columns: Columns) -> RawRows:
     """The rows of an Ibis table."""
     name = table.get_name() if hasattr(table.op(), "name") else "table"
     ours = {"broken": BROKEN_RECORD} if BROKEN_RECORD in table.columns else {}
-    return RawRows(columns.select(table, f"table {name}", **ours), {"name": name})
+    return RawRows(columns.select(table, f"table {name}", None, **ours), {"name": name})
 
 
 def parquet_rows(connection: Any, path: Path, columns: Columns) -> RawRows:
@@ -140,10 +137,10 @@ def repaired_rows(
 ) -> RawRows:
     """The rows of a text file that DuckDB cannot read, or reads otherwise, read by our own rule."""
     shown = dict(zip(dialect.safe, dialect.columns, strict=True))
-    repaired = delimited.repair(text, dialect, temporary_folder(connection))
-    table = view_of_file(connection, "read_parquet", repaired.parquet)
+    parquet, malformed = delimited.repair(text, dialect, temporary_folder(connection))
+    table = view_of_file(connection, "read_parquet", parquet)
     table = columns.select(table, path.name, shown, row=delimited.LINE)
-    return RawRows(table, _origin(path), _lines, repaired)
+    return RawRows(table, _origin(path), _lines, malformed)
 
 
 def frame_rows(engine: Engine, source: Any, name: str, columns: Columns) -> RawRows:
@@ -164,12 +161,11 @@ def frame_rows(engine: Engine, source: Any, name: str, columns: Columns) -> RawR
     given = [given[place] for place in chosen]
     safe = delimited.safe_names(given)
     arrow = pa.table([_column(frame, place) for place in chosen], names=safe)
-    view = engine.of_arrow(arrow)
-    ours = {"row": ROW} if ROW in view.columns else {}
-    table = columns.select(view, "the frame", dict(zip(safe, given, strict=True)), **ours)
+    shown = dict(zip(safe, given, strict=True))
+    table = columns.select(engine.of_arrow(arrow), "the frame", shown, row=ROW)
     hashes = pd.util.hash_pandas_object(arrow.to_pandas(), index=False).to_numpy()
     origin = {"name": name, "sha256": hashlib.sha256(hashes.tobytes()).hexdigest()}
-    return RawRows(table, origin, _rows, view=view)
+    return RawRows(table, origin, _rows)
 
 
 def kind_of_frame(source: Any) -> str | None:

@@ -71,7 +71,7 @@ class Source(ABC):
     options: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
-    def read(self, path: Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
+    def read(self, path: str | Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
         """Read the raw files at ``path``."""
 
     def prepare(
@@ -95,13 +95,18 @@ class Source(ABC):
         for name in options:
             what = f"option of format {self.name!r}"
             require(name in self.options, unknown(name, self.options or ("none",), what))
-        log = self.read(Path(path), on_bad_rows, **options)
+        log = self.read(path, on_bad_rows, **options)
         published = {"published": self.published} if self.published else {}
         origin = {"format": self.name, "licence": self.licence} | published | (log.origin or {})
-        known = {"items": log.items, "session_info": log.session_info, "source": origin}
+        known: dict[str, Any] = {
+            "items": log.items,
+            "session_info": log.session_info,
+            "source": origin,
+        }
         config = config or self.config
         if isinstance(log.events, list):
-            split = prepare_parts(*log.events, config, **known)
+            train, valid, test = log.events
+            split = prepare_parts(train, valid, test, config, **known)
         else:
             split = prepare(log.events, config, **known)
         if log.remarks:
@@ -112,7 +117,7 @@ class Source(ABC):
         """The error for a missing file, saying where to get it."""
         return FileNotFoundError(f"{path} {what} {self.download_help}")
 
-    def file(self, path: Path, *names: str) -> Path:
+    def file(self, path: str | Path, *names: str) -> Path:
         """``path`` itself if it is a file, else the first of ``names`` in that folder.
 
         Raises
@@ -120,6 +125,7 @@ class Source(ABC):
         FileNotFoundError
             If there is neither; says where to download.
         """
+        path = Path(path)
         if path.is_file():
             return path
         if not path.exists():

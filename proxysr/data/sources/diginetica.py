@@ -39,7 +39,7 @@ class Diginetica(Source):
     )  # fmt: skip
     published: ClassVar = {"interactions": 713_308, "items": 33_950, "sessions": 101_691}
 
-    def read(self, path: Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
+    def read(self, path: str | Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
         """Read the item views."""
         file = self.file(path, VIEWS)
         events = open_events(

@@ -33,11 +33,12 @@ class EventsFile(Source):
         "encoding", "missing", "items",
     )  # fmt: skip
 
-    def read(self, path: Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
+    def read(self, path: str | Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
         """Read a file; ``items`` is a file of items (``item_id``, ``title``, any columns)."""
-        if not path.is_file():
-            raise self.lacking(path, "is not a file.")
-        return with_items(path, on_bad_rows, options)
+        file = Path(path)
+        if not file.is_file():
+            raise self.lacking(file, "is not a file.")
+        return with_items(file, on_bad_rows, options)
 
 
 def with_items(log: Any, on_bad_rows: OnBadRows, options: dict[str, Any]) -> Log:

@@ -43,7 +43,7 @@ class LastFM1K(Source):
     )
     published: ClassVar = {"interactions": 5_103_585, "items": 33_531, "sessions": 229_760}
 
-    def read(self, path: Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
+    def read(self, path: str | Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
         """Read the table of plays, unpacked and checked first if the archive is given."""
         if str(path) == DOWNLOAD:
             path = fetch(self.url, ARCHIVE, known_hash=None)

@@ -48,7 +48,7 @@ class OnlineRetail(Source):
     )
     config = PrepareConfig(sessions="given", min_item_count=5, min_session_length=2)
 
-    def read(self, path: Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
+    def read(self, path: str | Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
         """Read the invoices."""
         if str(path) == DOWNLOAD:
             path = fetch(self.url, ARCHIVE, known_hash=f"sha256:{self.sha256}")

@@ -29,9 +29,9 @@ class ProxySRCsv(Source):
     )
     config = PrepareConfig(sessions="given", max_mixed_sessions=1)
 
-    def read(self, path: Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
+    def read(self, path: str | Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
         """Read the three files in folder ``path``."""
-        files = [self._part(path, part) for part in ("train", "valid", "test")]
+        files = [self._part(Path(path), part) for part in ("train", "valid", "test")]
         connection = embedded()
         parts = [
             open_events(
@@ -51,12 +51,12 @@ class ProxySRCsv(Source):
     def _part(self, folder: Path, part: str) -> Path:
         if not folder.is_dir():
             raise self.lacking(folder, "is not a folder.")
-        found = sorted({*folder.glob(f"*{part}*.csv"), *folder.glob(f"*{part}*.csv.gz")})
-        if not found:
+        files = sorted({*folder.glob(f"*{part}*.csv"), *folder.glob(f"*{part}*.csv.gz")})
+        if not files:
             raise self.lacking(folder, f"has no *{part}*.csv or *{part}*.csv.gz.")
-        if len(found) > 1:
-            names = ", ".join(file.name for file in found)
+        if len(files) > 1:
+            names = ", ".join(file.name for file in files)
             raise ValueError(
-                f"{folder} has {len(found)} files for the {part} part: {names}. Leave one."
+                f"{folder} has {len(files)} files for the {part} part: {names}. Leave one."
             )
-        return found[0]
+        return files[0]

@@ -37,7 +37,7 @@ class RetailRocket(Source):
     config = PrepareConfig(sessions="day", min_item_count=1, min_session_length=2, rounds="once")
     published: ClassVar = {"interactions": 170_488, "items": 38_736, "sessions": 47_705}
 
-    def read(self, path: Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
+    def read(self, path: str | Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
         """Read the views of ``events.csv``."""
         file = self.file(path, EVENTS)
         events = open_events(

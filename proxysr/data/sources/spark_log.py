@@ -10,7 +10,6 @@ from typing import Any
 from proxysr.data import delimited
 from proxysr.data.bad_rows import OnBadRows
 from proxysr.data.engines import connect_spark, readable
-from proxysr.data.preparation import PrepareConfig
 from proxysr.data.raw import BROKEN_RECORD
 from proxysr.data.sessions import SessionSplit
 from proxysr.data.sources.base import Log, Source
@@ -41,18 +40,12 @@ class SparkLog(Source):
         "items",
     )  # fmt: skip
 
-    def prepare(
-        self,
-        path: str | Path,
-        config: PrepareConfig | None = None,
-        on_bad_rows: OnBadRows = "error",
-        **options: Any,
-    ) -> SessionSplit:
+    def prepare(self, path: str | Path, *args: Any, **options: Any) -> SessionSplit:
         """As of any source; errors of Spark are one line."""
         with readable(f"{path} cannot be prepared on Spark"):
-            return super().prepare(path, config, on_bad_rows, **options)
+            return super().prepare(path, *args, **options)
 
-    def read(self, path: Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
+    def read(self, path: str | Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
         """Read a table or files; ``items`` is a file of items on this machine."""
         connection = connect_spark(options.pop("master", None))
         table = _table(connection, str(path), options.pop("delimiter", None))

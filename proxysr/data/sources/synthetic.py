@@ -27,15 +27,16 @@ class Synthetic(Source):
     options = tuple(SyntheticConfig.model_fields)
     config = PrepareConfig(sessions="given", min_item_count=5, min_session_length=2)
 
-    def read(self, path: Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
+    def read(self, path: str | Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
         """Make sessions by the settings of ``path``."""
         values: dict[str, Any] = {}
         if str(path) not in ("-", self.name):
-            if not path.is_file():
-                raise self.lacking(path, "is not a file.")
-            values = read_json(path)
+            file = Path(path)
+            if not file.is_file():
+                raise self.lacking(file, "is not a file.")
+            values = read_json(file)
             if not isinstance(values, dict):
-                raise ConfigError(f"{path} holds no settings: a JSON object of names and values.")
+                raise ConfigError(f"{file} holds no settings: a JSON object of names and values.")
         settings = SyntheticConfig.from_dict(values | options)
         events, items, session_info = synthetic_events(settings)
         return Log(events, items, session_info, {"settings": settings.to_dict()})

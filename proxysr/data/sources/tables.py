@@ -11,7 +11,7 @@ import pandas as pd
 from proxysr.config import require, unknown
 from proxysr.data import delimited
 from proxysr.data.bad_rows import NAMED, BadRow, BadRows, OnBadRows, refuse
-from proxysr.data.containers import as_utf8, damaged, encoding_of, hint, kind_of, open_utf8
+from proxysr.data.containers import damaged, kind_of
 from proxysr.data.engines import embedded, temporary_folder
 from proxysr.data.ids import texts_of
 
@@ -24,9 +24,7 @@ def side_table(connection: Any, path: Path, *needed: str) -> Any:
     ValueError
         If it lacks one of the columns ``needed``.
     """
-    text = as_utf8(path, None, temporary_folder(connection))
-    with open_utf8(text) as lines:
-        dialect = delimited.dialect_of(lines, str(path))
+    text, dialect = delimited.open_text(path, temporary_folder(connection))
     lacking = [name for name in needed if name not in dialect.columns]
     if lacking:
         raise ValueError(
@@ -74,22 +72,16 @@ def frame_of(
         frame.index = pd.Index([f"row {number}" for number in range(len(frame))])
         return frame, BadRows(path.name, len(frame))
     connection = embedded()  # for its folder
-    text = as_utf8(path, encoding, temporary_folder(connection))
-    code = encoding_of(encoding).upper()
-    with open_utf8(text) as lines:
-        dialect = delimited.dialect_of(lines, str(path), encoding=code)
-    places, rows, bad, reasons = [], [], [], dict[str, int]()
-    for line, record in delimited.records(text, dialect):
-        if isinstance(record, list):
-            places.append(f"line {line}")
-            rows.append([None if field in missing else field for field in record])
-        else:
-            bad.append(BadRow(f"line {line}", record[1]))
-            reasons[record[0]] = reasons.get(record[0], 0) + 1
+    text, dialect = delimited.open_text(path, temporary_folder(connection), encoding)
+    malformed = delimited.Malformed()
+    records = list(delimited.well_formed(text, dialect, malformed))
+    rows = [[None if field in missing else field for field in record] for _, record in records]
+    places = pd.Index([f"line {line}" for line, _ in records], dtype="str")
     names = [name or safe for name, safe in zip(dialect.columns, dialect.safe, strict=True)]
-    frame = pd.DataFrame(rows, pd.Index(places, dtype="str"), names, dtype="str")
-    advice = hint(text) if f"not {code}" in reasons else ""
-    return frame, BadRows(path.name, len(rows) + len(bad), reasons, tuple(bad[:NAMED]), advice)
+    frame = pd.DataFrame(rows, places, names, dtype="str")
+    n = len(rows) + malformed.n
+    first = tuple(malformed.first)
+    return frame, BadRows(path.name, n, malformed.reasons, first, malformed.hint)
 
 
 def items_of(
