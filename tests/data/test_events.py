@@ -264,7 +264,7 @@ def test_an_open_quote_costs_its_own_line_only(tmp_path: Path) -> None:
 CELLS = st.text(alphabet='ab 1,"\n;é', max_size=5)
 
 
-@settings(max_examples=20, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=14, phases=[Phase.explicit, Phase.generate])
 @given(
     rows=st.lists(
         st.tuples(CELLS, st.sampled_from(["5", "6", "", "x"]), CELLS), min_size=1, max_size=14

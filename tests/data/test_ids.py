@@ -86,7 +86,7 @@ VALUES = {
 ROWS = st.lists(st.fixed_dictionaries(VALUES), min_size=20, max_size=40)
 
 
-@settings(max_examples=5, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=3, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(ROWS)
 def test_the_database_has_the_same_rule(rows: list[dict[str, Any]]) -> None:
     columns = {name: pa.array([row[name] for row in rows]) for name in VALUES}
