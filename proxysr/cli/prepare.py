@@ -12,23 +12,57 @@ from typing import Any, get_args
 from proxysr.cli.answer import Answer, table
 from proxysr.cli.options import add_set, add_settings, assigned, given, settings_help
 from proxysr.config import ConfigError, require, unknown
+from proxysr.data.bad_rows import OnBadRows
 from proxysr.data.events import TimeUnit
 from proxysr.data.preparation import PrepareConfig, provenance_table
-from proxysr.data.rows import OnBadRows
 from proxysr.data.sessions import SessionSplit
 from proxysr.data.sources import SOURCES, Source
 from proxysr.data.synthetic import SyntheticConfig
 from proxysr.text import visible
 
-COLUMNS = {
-    "item": "column of item ids [item_id]",
-    "time": "column of times, numbers or ISO 8601 [timestamp]",
-    "session": "column of session ids [session_id where there is one]",
-    "user": "column of user ids [user_id where there is one]",
-    "title": "column of items' titles, for people [title where there is one]",
+OWN_LOG: dict[str, tuple[str, dict[str, Any]]] = {
+    "item": ("column of item ids [item_id]", {"metavar": "COL"}),
+    "time": ("column of times, numbers or ISO 8601 [timestamp]", {"metavar": "COL"}),
+    "session": ("column of session ids [session_id where there is one]", {"metavar": "COL"}),
+    "user": ("column of user ids [user_id where there is one]", {"metavar": "COL"}),
+    "title": (
+        "column of items' titles, for people [title where there is one]",
+        {"metavar": "COL"},
+    ),
+    "time_unit": (
+        "unit of numeric times; order: running numbers [auto, by their size]",
+        {"choices": get_args(TimeUnit)},
+    ),
+    "missing": (
+        "words that mean that there is no value, such as NULL or '\\N' [empty text only]",
+        {"nargs": "+", "action": "extend", "metavar": "WORD"},
+    ),
+    "delimiter": (
+        "what separates fields, such as ';', '\\t' or '::' [what splits the first line most]",
+        {"metavar": "TEXT"},
+    ),
+    "quote": ("quote character; '' if quotes mean nothing [\"]", {"metavar": "TEXT"}),
+    "no_header": (
+        "the file has no names of columns: name them 1, 2, 3 … from the left",
+        {"action": "store_false", "dest": "header"},
+    ),
+    "encoding": (
+        "of text files: cp1252, latin-1, utf-16, shift_jis … [utf-8]",
+        {"metavar": "NAME"},
+    ),
+    "items": (
+        "CSV or Parquet about items, read by the same rules: item_id (or the name of --item), "
+        "title, any other columns but count",
+        {"metavar": "FILE"},
+    ),
 }
-OPTIONS = (*COLUMNS, "time_unit", "missing", "delimiter", "quote", "header", "encoding", "items")
-"""Of a log of one's own; with those of ``--format spark``."""
+"""Options of a log of one's own: what they mean, and how they are declared."""
+CLUSTER: dict[str, tuple[str, dict[str, Any]]] = {
+    "master": (
+        "where Spark runs: yarn, spark://HOST:7077, local[4] [as it is configured]",
+        {"metavar": "URL"},
+    ),
+}
 EXAMPLES = """\
 examples:
   proxysr prepare synthetic data/toy --format synthetic --set n_sessions=2000 seed=1
@@ -71,67 +105,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="refuse a log with malformed rows, or drop them; both name the first ones [error]",
     )
     add_set(parser, "the synthetic data")
-    columns = parser.add_argument_group("your own log (--format events)")
-    for name, what in COLUMNS.items():
-        columns.add_argument(f"--{name}", metavar="COL", default=argparse.SUPPRESS, help=what)
-    columns.add_argument(
-        "--time-unit",
-        choices=get_args(TimeUnit),
-        default=argparse.SUPPRESS,
-        help="unit of numeric times; order: running numbers [auto, by their size]",
-    )
-    columns.add_argument(
-        "--missing",
-        nargs="+",
-        action="extend",
-        metavar="WORD",
-        default=argparse.SUPPRESS,
-        help="words that mean that there is no value, such as NULL or '\\N' [empty text only]",
-    )
-    columns.add_argument(
-        "--delimiter",
-        metavar="TEXT",
-        default=argparse.SUPPRESS,
-        help="what separates fields, such as ';', '\\t' or '::' [what splits the first line most]",
-    )
-    columns.add_argument(
-        "--quote",
-        metavar="TEXT",
-        default=argparse.SUPPRESS,
-        help="quote character; '' if quotes mean nothing [\"]",
-    )
-    columns.add_argument(
-        "--no-header",
-        action="store_false",
-        dest="header",
-        default=argparse.SUPPRESS,
-        help="the file has no names of columns: name them 1, 2, 3 … from the left",
-    )
-    columns.add_argument(
-        "--encoding",
-        metavar="NAME",
-        default=argparse.SUPPRESS,
-        help="of text files: cp1252, latin-1, utf-16, shift_jis … [utf-8]",
-    )
-    columns.add_argument(
-        "--items",
-        metavar="FILE",
-        default=argparse.SUPPRESS,
-        help="CSV or Parquet about items, read by the same rules: item_id (or the name of --item), "
-        "title, any other columns but count",
-    )
-    spark = parser.add_argument_group("a log on a cluster (--format spark, and the columns above)")
-    spark.add_argument(
-        "--master",
-        metavar="URL",
-        default=argparse.SUPPRESS,
-        help="where Spark runs: yarn, spark://HOST:7077, local[4] [as it is configured]",
-    )
+    for title, options in (
+        ("your own log (--format events)", OWN_LOG),
+        ("a log on a cluster (--format spark, and the columns above)", CLUSTER),
+    ):
+        group = parser.add_argument_group(title)
+        for name, (what, how) in options.items():
+            flag = "--" + name.replace("_", "-")
+            group.add_argument(flag, default=argparse.SUPPRESS, help=what, **how)
     add_settings(parser.add_argument_group("sessions, filters and split"), PrepareConfig)
 
 
 def run(args: argparse.Namespace) -> Answer:
-    """Prepare, save, and tell what was kept at every step."""
+    """Prepare, save, and show the counts after every step."""
     require(args.format in SOURCES, unknown(args.format, SOURCES, "format"))
     source = SOURCES[args.format]
     if args.format == "events" and args.source in SOURCES and not Path(args.source).exists():
@@ -140,7 +126,8 @@ def run(args: argparse.Namespace) -> Answer:
             "SOURCE is a log of your own."
         )
     SessionSplit.check_place(args.data_dir)
-    options = {name: getattr(args, name) for name in (*OPTIONS, "master") if name in args}
+    named = (*OWN_LOG, *CLUSTER, "header")
+    options = {name: getattr(args, name) for name in named if name in args}
     for name in {"delimiter", "quote"} & set(options):
         options[name] = options[name].replace("\\t", "\t")
     try:
@@ -154,7 +141,7 @@ def run(args: argparse.Namespace) -> Answer:
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{error} Licence: {source.licence}.") from None
     for report in split.provenance["bad_rows"]:
-        _tell(report)
+        _show_bad_rows(report)
     for remark in split.provenance.get("remarks", ()):
         sys.stderr.write(f"Note: {remark}\n")
     folder = split.save(args.data_dir)
@@ -173,7 +160,7 @@ def run(args: argparse.Namespace) -> Answer:
     return Answer(data, text)
 
 
-def _tell(bad_rows: Mapping[str, Any]) -> None:
+def _show_bad_rows(bad_rows: Mapping[str, Any]) -> None:
     """Say on stderr which rows were dropped."""
     if bad_rows["malformed"]:
         sys.stderr.write(

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from proxysr.config import ConfigError
-from proxysr.data.delimited import WRONG_NUMBER, short
+from proxysr.data.bad_rows import WRONG_NUMBER, short
 from proxysr.data.engines import Engine
 from proxysr.data.ids import EDGES_PATTERN
 
@@ -37,7 +37,7 @@ UNLIKELY = "implausible time"
 
 # Casts differ between databases on offsets, zone names, 24:00:00 and words such as "epoch":
 # DuckDB's cast to a timestamp drops "+02:00". So dates are taken apart here. Of numbers, DuckDB's
-# cast takes 1_000 and Spark's takes 1d. "$" would let a line break follow in some: a text ends
+# cast takes 1_000 and Spark's takes 1d. In one of them "$" lets a line break follow: a text ends
 # at "\z".
 _DAY = r"\d{4}-\d{1,2}-\d{1,2}"
 _CLOCK = r"([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?"
@@ -68,7 +68,7 @@ class TimeKind(NamedTuple):
     compact : bool
         Whether the dates are written as numbers, YYYYMMDD….
     judged : bool
-        Whether the unit was found by the size of the numbers.
+        Whether the unit was chosen by the size of the numbers.
     """
 
     unit: str
@@ -76,7 +76,7 @@ class TimeKind(NamedTuple):
     judged: bool = False
 
 
-def canonical(raw: Any, kind: TimeKind, words: Sequence[str], engine: Engine) -> Any:
+def clean(raw: Any, kind: TimeKind, words: Sequence[str], engine: Engine) -> Any:
     """The events of ``raw``, with its ``row`` and ``wanted`` where it has them.
 
     Besides the columns above: ``strange``, the first id of a row with invisible characters at
@@ -178,7 +178,7 @@ def time_kind(raw: Any, unit: str, words: Sequence[str], engine: Engine) -> Time
         dated=_is(sample.text, _DATE),
         compact=_is(sample.text, _COMPACT),
     )
-    (facts,) = engine.home(
+    (counts,) = engine.fetch(
         sample.aggregate(
             numbers=sample.number.count(),
             dates=sample.dated.sum(),
@@ -186,21 +186,21 @@ def time_kind(raw: Any, unit: str, words: Sequence[str], engine: Engine) -> Time
             size=sample.number.median(),
         )
     ).to_pylist()
-    if (facts["dates"] or 0) > facts["numbers"]:
+    if (counts["dates"] or 0) > counts["numbers"]:
         return _dated(unit)
     if unit != "auto":
         return TimeKind(unit)
-    if (facts["compact"] or 0) > facts["numbers"] / 2:
+    if (counts["compact"] or 0) > counts["numbers"] / 2:
         return TimeKind("date", compact=True)
-    size = facts["size"] or 0
-    found = next((name for name, least in SMALLEST.items() if size >= least), "order")
-    if found != "order" and size * PER_UNIT[found] >= LATEST:
+    size = counts["size"] or 0
+    unit = next((name for name, least in SMALLEST.items() if size >= least), "order")
+    if unit != "order" and size * PER_UNIT[unit] >= LATEST:
         raise ConfigError(
             f"The times are numbers of about {size:.0f}, which in no unit is a time from 1973 to "
             f"{YEARS[1]}. Say what they are: time_unit='order' (--time-unit order) if they are "
             "running numbers."
         )
-    return TimeKind(found, judged=found != "order")
+    return TimeKind(unit, judged=unit != "order")
 
 
 def fault_text(kind_of_fault: str, received: str | None, kind: TimeKind) -> str:
@@ -295,7 +295,7 @@ def _is(text: Any, pattern: str) -> Any:
 
 
 def _times(column: Any, text: Any, kind: TimeKind, engine: Engine) -> dict[str, Any]:
-    """``time``, and ``sub`` or ``fraction``, see :func:`canonical`; whole numbers are exact."""
+    """``time``, and ``sub`` or ``fraction``, see :func:`clean`; whole numbers are exact."""
     import ibis
 
     none = ibis.null("int64")

@@ -16,7 +16,7 @@ from typing import IO, Any, Literal, cast
 
 from proxysr.config import ConfigError
 
-ARCHIVES = {
+COMPRESSED = {
     rb"\x1f\x8b": "gzip",
     rb"\x28\xb5\x2f\xfd": "zstd",
     rb"BZh[1-9]1AY&SY": "bz2",
@@ -24,14 +24,15 @@ ARCHIVES = {
 }
 """How compressed files begin."""
 OTHERS = {
-    b"PK\x03\x04": "a zip archive or a workbook. Unpack it, or save the sheet as CSV UTF-8",
-    b"\xd0\xcf\x11\xe0": "an old workbook. Save the sheet as CSV UTF-8",
-    b"{": "JSON. Make a CSV or Parquet file of it, such as by pandas.read_json",
-    b"[": "JSON. Make a CSV or Parquet file of it, such as by pandas.read_json",
-    b"Obj\x01": "Avro. Make a CSV or Parquet file of it",
-    b"ARROW1": "Arrow IPC. Hand in pyarrow.feather.read_table(…), or make a Parquet file of it",
-    b"SQLite format 3": "a SQLite database. Write the table as CSV",
-    b"%PDF": "a PDF",
+    rb"PK\x03\x04": "a zip archive or a workbook. Unpack it, or save the sheet as CSV UTF-8",
+    rb"\xd0\xcf\x11\xe0": "an old workbook. Save the sheet as CSV UTF-8",
+    rb'(\{\s*("|\}|\Z)|\[\s*[\[{"\]])': (
+        "JSON. Make a CSV or Parquet file of it, such as by pandas.read_json"
+    ),
+    rb"Obj\x01": "Avro. Make a CSV or Parquet file of it",
+    rb"ARROW1": "Arrow IPC. Hand in pyarrow.feather.read_table(…), or make a Parquet file of it",
+    rb"SQLite format 3": "a SQLite database. Write the table as CSV",
+    rb"%PDF": "a PDF",
 }
 """Beginnings of files that are no table that can be read."""
 BOMS = {
@@ -67,23 +68,19 @@ def kind_of(path: Path) -> Literal["parquet", "text"]:
     with path.open("rb") as file:
         if file.read(4) == b"PAR1":
             return "parquet"
-    head = beginning(path).lstrip(b"\xef\xbb\xbf")
+    head = beginning(path).lstrip(b"\xef\xbb\xbf").lstrip()
     for mark, what in OTHERS.items():
-        if head.lstrip().startswith(mark) and (len(mark) > 1 or _is_json(head)):
+        if re.match(mark, head):
             ending = f"its name ends in {path.suffix!r}, and it is {what}"
             raise ValueError(f"{path} is of no kind that can be read: {ending}.")
     return "text"
 
 
-def _is_json(head: bytes) -> bool:
-    return re.match(rb'\s*(\{\s*("|\}|\Z)|\[\s*[\[{"\]])', head) is not None
-
-
-def archive_of(path: Path) -> str | None:
+def compression_of(path: Path) -> str | None:
     """How a file is compressed: "gzip", "zstd", "bz2", "xz", or None."""
     with path.open("rb") as file:
         head = file.read(10)
-    return next((name for mark, name in ARCHIVES.items() if re.match(mark, head, re.DOTALL)), None)
+    return next((name for mark, name in COMPRESSED.items() if re.match(mark, head)), None)
 
 
 @contextmanager
@@ -97,7 +94,7 @@ def unpacked(path: Path) -> Iterator[IO[bytes]]:
     """
     import pyarrow as pa
 
-    kind = archive_of(path)
+    kind = compression_of(path)
     try:
         if kind == "zstd":
             with pa.OSFile(str(path)) as raw, pa.CompressedInputStream(raw, "zstd") as stream:
@@ -127,15 +124,15 @@ def damaged(path: Path, error: Exception) -> ValueError:
 
 def beginning(path: Path, size: int = SAMPLE) -> bytes:
     """The first bytes of a file, unpacked; what comes before a damaged place."""
-    found = b""
+    content = b""
     try:
         with unpacked(path) as file:
-            while len(found) < size and (more := file.read(size - len(found))):
-                found += more
+            while len(content) < size and (more := file.read(size - len(content))):
+                content += more
     except ValueError:
-        if not found:
+        if not content:
             raise
-    return found
+    return content
 
 
 def as_utf8(path: Path, encoding: str | None, folder: Path) -> Path:
@@ -162,7 +159,7 @@ def as_utf8(path: Path, encoding: str | None, folder: Path) -> Path:
         first_line.decode(name) if name == "utf-8" else sample[:4].decode(name, "ignore")
     except UnicodeDecodeError:
         raise wrong_encoding(path, name, likely) from None
-    if name == "utf-8" and archive_of(path) is None:
+    if name == "utf-8" and compression_of(path) is None:
         return path
     target = folder / f"text-{len(list(folder.iterdir()))}.csv"
     with unpacked(path) as file, target.open("wb") as out:
@@ -225,9 +222,8 @@ def likely_encoding(sample: bytes) -> str:
     shares = {}
     for name, letters in SCRIPTS.items():
         text = codecs.getincrementaldecoder(name)("replace").decode(sample)
-        others = [letter for letter in text if letter > "\x7f"]
-        found = sum(re.match(letters, letter) is not None for letter in others)
-        shares[name] = found / max(1, len(others))
+        others = sum(letter > "\x7f" for letter in text)
+        shares[name] = len(re.findall(letters, text)) / max(1, others)
     best = max(shares, key=lambda name: shares[name])
     return best if shares[best] > 0.5 else "cp1252"
 

@@ -13,18 +13,18 @@ reads what it does not refuse, unless :func:`is_odd` finds what it reads otherwi
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator, Sequence
-from itertools import count
+from dataclasses import dataclass, field
+from itertools import count, islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from proxysr.config import require
-from proxysr.data.containers import hint, is_utf8, open_utf8
+from proxysr.data.bad_rows import NAMED, WRONG_NUMBER, BadRow, short
+from proxysr.data.containers import as_utf8, encoding_of, hint, is_utf8, open_utf8
 from proxysr.data.engines import sql_text, view_of_file
 from proxysr.data.ids import trimmed
-from proxysr.data.rows import NAMED, BadRow
 
 DELIMITERS = (",", "\t", ";", "|")
 LONGEST_FIELD = 2**24
@@ -32,7 +32,6 @@ LONGEST_FIELD = 2**24
 BLOCK = 100_000
 CHUNK = 2**22
 BOM = "\ufeff"
-WRONG_NUMBER = "wrong number of fields"
 SEPARATOR_LINE = re.compile("sep=(.)", re.IGNORECASE)
 """What Excel writes and reads before the names of columns."""
 
@@ -68,18 +67,22 @@ class Dialect(NamedTuple):
         return safe_names(self.columns)
 
 
-class Repaired(NamedTuple):
-    """A file read by :func:`records`: the good ones, and what was wrong with the others."""
+@dataclass
+class Malformed:
+    """The malformed records of a file: their number by reason, and the first ones."""
 
-    parquet: Path
-    n_bad: int
-    reasons: dict[str, int]
-    first: list[BadRow]
+    reasons: dict[str, int] = field(default_factory=dict)
+    first: list[BadRow] = field(default_factory=list)
     hint: str = ""
+
+    @property
+    def n(self) -> int:
+        """Number of malformed records."""
+        return sum(self.reasons.values())
 
 
 LINE = "proxysr_line"
-"""Column of :attr:`Repaired.parquet`: the line of a record."""
+"""Column of what :func:`repair` writes: the line of a record."""
 
 
 def safe_names(columns: Sequence[str]) -> list[str]:
@@ -96,8 +99,20 @@ def safe_names(columns: Sequence[str]) -> list[str]:
     return safe
 
 
+def open_text(
+    path: Path, folder: Path, encoding: str | None = None, **options: Any
+) -> tuple[Path, Dialect]:
+    """A text file as one of UTF-8, in ``folder`` if need be, and how it is written.
+
+    ``options`` are those of :func:`dialect_of`.
+    """
+    text = as_utf8(path, encoding, folder)
+    with open_utf8(text) as file:
+        return text, dialect_of(file, str(path), encoding=encoding_of(encoding).upper(), **options)
+
+
 def dialect_of(
-    path: Path,
+    file: IO[str],
     name: str,
     *,
     delimiter: str | None = None,
@@ -110,10 +125,10 @@ def dialect_of(
 
     Parameters
     ----------
-    path : Path
-        Of UTF-8 text.
+    file : text file
+        Open at its beginning, see :func:`open_utf8`.
     name : str
-        What the file is called, for errors.
+        What it is called, for errors.
     delimiter : str, optional
         By default the one that splits the first line into most fields, or ``::``.
     quote : str
@@ -130,19 +145,7 @@ def dialect_of(
         If the file is empty, or the names cannot be read.
     """
     require(len(quote) <= 1, f"quote is one character or none; received {quote!r}.")
-    with open_utf8(path) as file:
-        return _dialect(_Lines(file), name, delimiter, quote, columns, header, encoding)
-
-
-def _dialect(
-    lines: _Lines,
-    name: str,
-    delimiter: str | None,
-    quote: str,
-    columns: Sequence[str] | None,
-    header: bool,
-    encoding: str,
-) -> Dialect:
+    lines = _Lines(file)
     while (first := lines.next()) is not None:
         text = first.strip("\r\n").removeprefix(BOM)
         if separator := SEPARATOR_LINE.fullmatch(text):
@@ -169,11 +172,6 @@ def _dialect(
         numbers = [str(number) for number in range(1, len(fields) + 1)]
         return Dialect(numbers, delimiter, quote, skip, encoding)
     return Dialect(list(map(trimmed, fields)), delimiter, quote, lines.number, encoding)
-
-
-def header_of(line: str, name: str, delimiter: str | None) -> Dialect:
-    """What a line with the names of columns says, for those who read the others elsewhere."""
-    return _dialect(_Lines(io.StringIO(line)), name, delimiter, '"', None, True, "UTF-8")
 
 
 def is_odd(path: Path, dialect: Dialect) -> bool:
@@ -222,46 +220,43 @@ def scan(connection: Any, path: Path, dialect: Dialect) -> Any:
     )  # fmt: skip
 
 
-def repair(path: Path, dialect: Dialect, folder: Path) -> Repaired:
-    """Read a file by :func:`records` into a Parquet file in ``folder``."""
+def repair(path: Path, dialect: Dialect, folder: Path) -> tuple[Path, Malformed]:
+    """The well-formed :func:`records` of a file as a Parquet file in ``folder``."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = pa.schema([(LINE, pa.int64()), *((column, pa.string()) for column in dialect.safe)])
-    reasons: dict[str, int] = {}
-    first: list[BadRow] = []
     target = folder / f"repaired-{len(list(folder.iterdir()))}.parquet"
-
-    def good() -> Iterator[list[Any]]:
-        for line, record in records(path, dialect):
-            if isinstance(record, list):
-                yield [line, *record]
-                continue
-            kind, reason = record
-            reasons[kind] = reasons.get(kind, 0) + 1
-            if len(first) < NAMED:
-                first.append(BadRow(f"line {line}", reason))
-
+    malformed = Malformed()
+    rows = ([line, *record] for line, record in well_formed(path, dialect, malformed))
     with pq.ParquetWriter(target, schema) as writer:
-        for rows in _blocks(good(), BLOCK):
-            arrays = [
-                pa.array(column, type=field.type)
-                for column, field in zip(zip(*rows, strict=True), schema, strict=True)
-            ]
+        while block := list(islice(rows, BLOCK)):
+            columns = zip(schema, zip(*block, strict=True), strict=True)
+            arrays = [pa.array(column, type=of.type) for of, column in columns]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
-    advice = hint(path) if f"not {dialect.encoding}" in reasons else ""
-    return Repaired(target, sum(reasons.values()), reasons, first, advice)
+    return target, malformed
+
+
+def well_formed(
+    path: Path, dialect: Dialect, malformed: Malformed
+) -> Iterator[tuple[int, list[str | None]]]:
+    """Yield the line number of each well-formed record, and the record; count the others."""
+    for line, record in records(path, dialect):
+        if isinstance(record, list):
+            yield line, record
+            continue
+        kind, reason = record
+        malformed.reasons[kind] = malformed.reasons.get(kind, 0) + 1
+        if len(malformed.first) < NAMED:
+            malformed.first.append(BadRow(f"line {line}", reason))
+    if f"not {dialect.encoding}" in malformed.reasons:
+        malformed.hint = hint(path)
 
 
 def lines_of(path: Path, dialect: Dialect, numbers: Sequence[int]) -> list[int]:
-    """Line numbers (from 1) of some records (from 0, ascending) of a well-formed file."""
-    found: list[int] = []
-    for number, (line, _) in enumerate(records(path, dialect)):
-        if len(found) == len(numbers):
-            break
-        if number == numbers[len(found)]:
-            found.append(line)
-    return found
+    """Line numbers (from 1) of records by their numbers (from 0) in a well-formed file."""
+    first = enumerate(islice(records(path, dialect), max(numbers) + 1))
+    return [line for number, (line, _) in first if number in numbers]
 
 
 def records(path: Path, dialect: Dialect) -> Iterator[tuple[int, Record]]:
@@ -369,20 +364,3 @@ def _patterns(delimiter: str, quote: str) -> tuple[re.Pattern[str], ...]:
             re.compile(rf"{q}{blank}(?:({d})|[\r\n]*\Z)"),
         )
     return _PATTERNS[delimiter, quote]
-
-
-def _blocks(rows: Iterator[list[Any]], size: int) -> Iterator[list[list[Any]]]:
-    block: list[list[Any]] = []
-    for row in rows:
-        block.append(row)
-        if len(block) == size:
-            yield block
-            block = []
-    if block:
-        yield block
-
-
-def short(text: str) -> str:
-    """The beginning of a record, quoted, for a message."""
-    line = text[:200].splitlines()[0].encode("utf-8", "backslashreplace").decode()
-    return repr(line if len(line) <= 80 else line[:79] + "…")

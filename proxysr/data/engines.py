@@ -1,7 +1,7 @@
 """The databases that preparation runs on: DuckDB, embedded and out of core, Spark, or any of Ibis.
 
 The expressions are the same everywhere; an engine says how a table of one is kept for the next
-stage, how rows are numbered, and how a result comes home.
+stage, how rows are numbered, and how a result is fetched.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from proxysr.config import ConfigError, require
 from proxysr.disk import no_room
 from proxysr.processes import remove, scratch_folder
@@ -23,7 +25,7 @@ from proxysr.processes import remove, scratch_folder
 MEMORY_LIMIT = "2GB"
 """What DuckDB may hold in memory; beyond it, intermediate tables go to a temporary folder."""
 ROW = "proxysr_row"
-"""Column that numbers the rows of a source whose engine keeps no order."""
+"""Column of :meth:`Engine.of_arrow`: the number of a row."""
 JAVA = "Java 17 or newer (on Debian and Ubuntu: apt install openjdk-17-jre-headless)"
 PART, BEFORE = "proxysr_part", "proxysr_before"
 """Columns of :meth:`Spark.numbered`: the part of a row, and the rows of the parts before it."""
@@ -42,13 +44,13 @@ class Engine:
     def discard(self, table: Any) -> None:
         """Free what :meth:`keep` made; by default Ibis does, when nobody refers to it."""
 
-    def home(self, expression: Any) -> Any:
+    def fetch(self, expression: Any) -> Any:
         """An expression's rows as a pyarrow table, in order where the expression has one."""
-        return expression.to_pyarrow()
+        return self.connection.to_pyarrow(expression)
 
     def n_rows(self, table: Any) -> int:
         """The number of rows of a table."""
-        return int(self.home(table.aggregate(n=table.count()))["n"][0].as_py())
+        return int(self.fetch(table.aggregate(n=table.count()))["n"][0].as_py())
 
     def numbered(self, table: Any, order: Sequence[str], number: str) -> Any:
         """``table``, kept, with the place of each row, from 0, by columns that have no nulls."""
@@ -77,11 +79,8 @@ class Engine:
         import ibis
         import pyarrow as pa
 
-        rows = pa.array(range(len(table)), pa.int64())
+        rows = pa.array(np.arange(len(table), dtype=np.int64))
         return ibis.memtable(table.append_column(ROW, rows))
-
-    def forget(self, table: Any) -> None:
-        """Let go of what :meth:`of_arrow` made."""
 
 
 class DuckDB(Engine):
@@ -106,18 +105,6 @@ class DuckDB(Engine):
         guarded = ibis.udf.scalar.builtin(_no_body, name="try", signature=(("string",), "string"))
         return guarded(decode(column))
 
-    def of_arrow(self, table: Any) -> Any:
-        """A view of the table, which has the order of its rows."""
-        import ibis
-
-        name = ibis.util.gen_name("proxysr_frame")
-        self.connection.con.register(name, table)
-        return self.connection.table(name)
-
-    def forget(self, table: Any) -> None:
-        """Let go of the view."""
-        self.connection.con.unregister(table.op().name)
-
 
 class Spark(Engine):
     """A stage is a checkpoint, on the executors or in ``spark.checkpoint.dir`` if that is set.
@@ -136,7 +123,7 @@ class Spark(Engine):
         _free(self.session.table(view))
         self.session.catalog.dropTempView(view)
 
-    def home(self, expression: Any) -> Any:
+    def fetch(self, expression: Any) -> Any:
         """The rows, by Arrow: Ibis goes by pandas, where integers with gaps become floats."""
         with _quiet():
             return self._frame(expression).toArrow()
@@ -251,12 +238,12 @@ def interruptible() -> Iterator[None]:
         # DuckDB's own signal check ends in a bare RuntimeError
         if type(error).__name__ == "InterruptException" or str(error) == "Query interrupted":
             raise KeyboardInterrupt from None
-        if (told := no_room(error)) is not None:
-            raise told from None
+        if (full := no_room(error)) is not None:
+            raise full from None
         raise
 
 
-def folder_of(connection: Any) -> Path:
+def temporary_folder(connection: Any) -> Path:
     """A folder for temporary files of a DuckDB connection, removed with it."""
     if not hasattr(connection, "proxysr_folder"):
         connection.proxysr_folder = scratch_folder()
@@ -270,7 +257,7 @@ def view_of_file(connection: Any, function: str, path: Path, options: str = "") 
 
     path = path.absolute()
     if "\\" in str(path):  # DuckDB knows no way to write it in a pattern
-        folder = folder_of(connection)
+        folder = temporary_folder(connection)
         link = folder / f"link-{len(list(folder.iterdir()))}"
         link.symlink_to(path)
         path = link
@@ -317,9 +304,9 @@ def connect_spark(master: str | None = None) -> Any:
         ) from None
     session = SparkSession.getActiveSession()
     if session is None:
-        home = os.environ.get("JAVA_HOME")
-        found = Path(home, "bin", "java").is_file() if home else shutil.which("java")
-        require(bool(found), f"Spark needs {JAVA}; JAVA_HOME, if set, is the folder of it.")
+        folder = os.environ.get("JAVA_HOME")
+        java = Path(folder, "bin", "java").is_file() if folder else shutil.which("java")
+        require(bool(java), f"Spark needs {JAVA}; JAVA_HOME, if set, is the folder of it.")
         builder = SparkSession.builder.appName("proxysr")
         with readable("Spark cannot be started"), _quiet():
             session = (builder.master(master) if master else builder).getOrCreate()

@@ -15,24 +15,86 @@ prepared; ``prepare`` takes either and treats them alike.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
 import pandas as pd
 
-from proxysr.config import ConfigError, require, unknown
-from proxysr.data import delimited
-from proxysr.data.containers import as_utf8, damaged, encoding_of, kind_of
-from proxysr.data.engines import embedded, folder_of, interruptible
-from proxysr.data.frames import kind_of_frame, refused
-from proxysr.data.reading import Derive, EventTable, Names, Reading
-from proxysr.data.rows import BadRows, OnBadRows
-
-__all__ = ["BadRows", "EventTable", "TimeUnit", "open_events", "read_events"]
+from proxysr.config import require, unknown
+from proxysr.data import delimited, raw
+from proxysr.data.bad_rows import NAMED, BadRow, BadRows, OnBadRows, refuse
+from proxysr.data.cleaning import PER_UNIT, TEXTS, TimeKind, clean, fault_text, time_kind
+from proxysr.data.containers import damaged, kind_of
+from proxysr.data.engines import Engine, embedded, engine_of, interruptible, temporary_folder
 
 TimeUnit = Literal["auto", "s", "ms", "us", "ns", "order"]
+
+
+@dataclass(frozen=True)
+class EventTable:
+    """Well-formed events as a table in a database.
+
+    Attributes
+    ----------
+    connection : ibis backend
+        Where the table lives.
+    table : ibis table
+        ``row`` (int64, ascending in the order of the source; a table of a database has
+        no order, and no such column), ``item_id`` (text),
+        ``time`` (int64, microseconds since 1970; if the unit is "order", the running numbers
+        or, where they have fractions, millionths), ``sub`` (int64, nanoseconds beyond ``time``;
+        only where there are any),
+        ``session_id`` and ``user_id`` (text, null where unknown; absent columns
+        are all null), ``title`` (text or null).
+    has_session, has_user, has_title : bool
+        Which of these columns the source had.
+    time_unit : str
+        "s", "ms", "us", "ns", "date", or "order" for running numbers without a date.
+    n_read : int
+        Rows read, before rows that are none of the events asked for are left out.
+    bad_rows : BadRows
+        Which of the events asked for were left out as malformed, and why.
+    source : dict
+        Where the events came from (name, SHA-256), for the provenance.
+    whole : bool
+        Whether no running number has a fraction.
+    remarks : tuple of str
+        What was noticed and may matter, in sentences.
+    """
+
+    connection: Any
+    table: Any
+    has_session: bool
+    has_user: bool
+    has_title: bool
+    time_unit: str
+    n_read: int
+    bad_rows: BadRows
+    source: dict[str, Any] = field(default_factory=dict)
+    whole: bool = True
+    remarks: tuple[str, ...] = ()
+
+    def frame(self) -> pd.DataFrame:
+        """The events as a DataFrame (in memory): columns as :func:`read_events` describes."""
+        order = ["row"] if "row" in self.table.columns else ["time", *TEXTS]
+        table = engine_of(self.connection).fetch(self.table.order_by(order))
+        columns: dict[str, Any] = {"item_id": table["item_id"].to_pandas()}
+        sub = table["sub"].to_numpy() if "sub" in table.column_names else 0
+        unit = "us" if self.time_unit == "order" and self.whole else self.time_unit
+        columns["timestamp"] = _in_unit(table["time"].to_numpy(), sub, unit)
+        optional = {
+            "session_id": self.has_session, "user_id": self.has_user, "title": self.has_title
+        }  # fmt: skip
+        columns |= {name: table[name].to_pandas() for name, has in optional.items() if has}
+        frame = pd.DataFrame(columns)
+        frame.attrs["bad_rows"] = self.bad_rows
+        frame.attrs["source"] = self.source
+        frame.attrs["remarks"] = list(self.remarks)
+        return frame
 
 
 def read_events(source: Any, **options: Any) -> pd.DataFrame:
@@ -78,8 +140,8 @@ def open_events(
     columns: Sequence[str] | None = None,
     header: bool = True,
     encoding: str | None = None,
-    derive: Derive | None = None,
-    only: Derive | None = None,
+    derive: raw.Derive | None = None,
+    only: raw.Derive | None = None,
     connection: Any = None,
 ) -> EventTable:
     """Open a log as a table of well-formed events, out of core.
@@ -138,18 +200,23 @@ def open_events(
     """
     require(time_unit in get_args(TimeUnit), unknown(time_unit, get_args(TimeUnit), "time unit"))
     require(on_bad_rows in get_args(OnBadRows), unknown(on_bad_rows, get_args(OnBadRows), "choice"))
+    is_table = hasattr(source, "get_backend") and hasattr(source, "schema")  # of Ibis
     if connection is None:
-        connection = source.get_backend() if _is_table(source) else embedded()
-    given = (item, time, session, user, title)
-    names = Names(*(None if name is None else str(name) for name in given))
+        connection = source.get_backend() if is_table else embedded()
+    given = {"item_id": item, "timestamp": time, "session_id": session, "user_id": user}
+    names = {n: None if g is None else str(g) for n, g in (given | {"title": title}).items()}
+    chosen = raw.Columns(names, derive, only)
     words = ("", *((missing,) if isinstance(missing, str) else missing))
-    reading = Reading(connection, names, words, time_unit, on_bad_rows, derive, only)
-    if _is_table(source):
-        return reading.table(source)
-    if name := kind_of_frame(source):
-        return reading.frame(source, name)
+
+    def checked(rows: raw.RawRows) -> EventTable:
+        return _well_formed(connection, rows, time_unit, words, on_bad_rows)
+
+    if is_table:
+        return checked(raw.table_rows(source, chosen))
+    if name := raw.kind_of_frame(source):
+        return checked(raw.frame_rows(engine_of(connection), source, name, chosen))
     if not isinstance(source, str | os.PathLike):
-        raise refused(source)
+        raise raw.not_a_log(source)
     path = Path(source)
     kind = kind_of(path)
     require(
@@ -158,44 +225,20 @@ def open_events(
     )
     with _readable(path):
         if kind == "parquet":
-            return reading.parquet(path)
-        text = as_utf8(path, encoding, folder_of(connection))
-        dialect = delimited.dialect_of(
-            text, str(path), delimiter=delimiter, quote=quote, columns=columns, header=header,
-            encoding=encoding_of(encoding).upper(),
+            return checked(raw.parquet_rows(connection, path, chosen))
+        text, dialect = delimited.open_text(
+            path, temporary_folder(connection), encoding,
+            delimiter=delimiter, quote=quote, columns=columns, header=header,
         )  # fmt: skip
-        return reading.text(path, text, dialect)
+        file = (connection, path, text, dialect, chosen)
+        if not delimited.is_odd(text, dialect):
+            import duckdb
 
-
-def sessions_of(tables: Sequence[EventTable], how: str) -> str:
-    """What a session is in some logs: "given", "day" or "gap"; ``how`` may be "auto", too.
-
-    Raises
-    ------
-    ConfigError
-        If the logs lack what it needs.
-    """
-    if how == "auto":
-        how = "given" if all(table.has_session for table in tables) else "day"
-    if how == "given":
-        if not all(table.has_session for table in tables):
-            raise ConfigError(
-                "sessions='given' needs a column of session ids and the events have none. Name it "
-                "(session=…, --session), or cut users' events by sessions='day' or 'gap'."
-            )
-        return how
-    if not all(table.has_user for table in tables):
-        raise ConfigError(
-            f"sessions={how!r} cuts the events of users, and the events have no column of users. "
-            "Name it (user=…, --user)."
-        )
-    if any(table.time_unit == "order" for table in tables):
-        raise ConfigError(
-            f"sessions={how!r} needs dates, and the times of the events look like running numbers."
-            " If they are times, say of which unit (time_unit=…, --time-unit); else give session "
-            "ids."
-        )
-    return how
+            try:
+                return checked(raw.text_rows(*file))
+            except duckdb.InvalidInputException:  # find out which lines DuckDB refuses
+                pass
+        return checked(raw.repaired_rows(*file))
 
 
 @contextmanager
@@ -213,6 +256,117 @@ def _readable(path: Path) -> Iterator[None]:
         raise ValueError(f"{path} cannot be read as events: {str(error).splitlines()[0]}") from None
 
 
-def _is_table(source: Any) -> bool:
-    """Whether ``source`` is an Ibis table, without importing Ibis for those who use none."""
-    return hasattr(source, "get_backend") and hasattr(source, "schema")
+def _well_formed(
+    connection: Any, rows: raw.RawRows, time_unit: str, words: Sequence[str], on_bad_rows: str
+) -> EventTable:
+    """The well-formed events of raw rows; the malformed ones are counted, the first ones named."""
+    engine, source = engine_of(connection), rows.origin["name"]
+    kind = time_kind(rows.table, time_unit, words, engine)
+    table = engine.keep(clean(rows.table, kind, words, engine), "events")
+    if rows.places and "row" not in table.columns:
+        # DuckDB keeps the order of the file and numbers the rows of a table
+        table = table.mutate(row=table.rowid())
+    n_read = engine.n_rows(table) + (rows.malformed.n if rows.malformed else 0)
+    if "wanted" in table.columns:
+        table = table.filter(table.wanted)
+    faults = _faults(engine, table)
+    report = _report(engine, table, faults, kind, rows)
+    refuse(report, on_bad_rows)
+    if not report.n_rows:
+        none = f"none of its {n_read:,} rows is an event of this kind"
+        raise ValueError(
+            f"No event could be read. {source}: "
+            f"{none if n_read else 'there are no rows, only names of columns'}."
+        )
+    if report.n_bad >= report.n_rows:
+        raise ValueError(f"No event could be read. {report}")
+    good = table.filter(table.fault.isnull()) if report.n_bad else table
+    whole = not any(fault.get("fractions") for fault in faults)
+    if not whole:
+        good = good.mutate(time=good.fraction)
+    extra = {"wanted", "fraction"} & set(good.columns)
+    if "sub" in good.columns and not any(fault.get("finer") for fault in faults):
+        extra.add("sub")
+    return EventTable(
+        connection,
+        good.drop("fault", "received", "strange", *sorted(extra)),
+        has_session="session_id" in rows.table.columns,
+        has_user="user_id" in rows.table.columns,
+        has_title="title" in rows.table.columns,
+        time_unit=kind.unit,
+        n_read=n_read,
+        bad_rows=report,
+        source=rows.origin,
+        whole=whole,
+        remarks=tuple(_remarks(faults, kind, source)),
+    )
+
+
+def _faults(engine: Engine, table: Any) -> list[dict[str, Any]]:
+    """Of each kind of fault, and of none: the number of rows, and what else is counted."""
+    more = {}
+    if "fraction" in table.columns:
+        more["fractions"] = (table.time.isnull() & table.fraction.notnull()).sum()
+    if "sub" in table.columns:
+        more["finer"] = (table["sub"] != 0).sum()
+    counted = table.group_by("fault").aggregate(
+        n=table.count(), strange=table.strange.count(), such_as=table.strange.min(), **more
+    )
+    faults: list[dict[str, Any]] = engine.fetch(counted).to_pylist()
+    return faults
+
+
+def _report(
+    engine: Engine, table: Any, faults: list[dict[str, Any]], kind: TimeKind, rows: raw.RawRows
+) -> BadRows:
+    reasons = {fault["fault"]: fault["n"] for fault in faults if fault["fault"] is not None}
+    n_rows = sum(fault["n"] for fault in faults)
+    named: list[BadRow] = []
+    if reasons:
+        order = ["row"] if rows.places else [*TEXTS, "time", "fault", "received"]
+        first = table.filter(table.fault.notnull()).order_by(order).limit(NAMED)
+        bad = engine.fetch(first).to_pylist()
+        places = rows.places([row["row"] for row in bad]) if rows.places else map(_contents, bad)
+        named = [
+            BadRow(place, fault_text(row["fault"], row["received"], kind))
+            for row, place in zip(bad, places, strict=True)
+        ]
+    hint = ""
+    if rows.malformed is not None:
+        reasons |= rows.malformed.reasons
+        n_rows += rows.malformed.n
+        named = sorted(named + rows.malformed.first, key=lambda row: row.number)
+        hint = rows.malformed.hint
+    ordered = dict(sorted(reasons.items(), key=lambda reason: (-reason[1], reason[0])))
+    return BadRows(rows.origin["name"], n_rows, ordered, tuple(named[:NAMED]), hint)
+
+
+def _contents(row: Mapping[str, Any]) -> str:
+    """Where a row of a table is, which has no place but its contents."""
+    known = ", ".join(f"{name} {row[name]!r}" for name in TEXTS if row[name] is not None)
+    return f"row with {known or 'nothing'}"
+
+
+def _remarks(faults: list[dict[str, Any]], kind: TimeKind, name: str) -> Iterator[str]:
+    if kind.compact:
+        yield (
+            f"{name}: times such as 20260301100058 are read as dates, YYYYMMDDhhmmss (UTC). If "
+            "they are numbers, say of which unit (time_unit=…, --time-unit)."
+        )
+    strange = sum(fault["strange"] for fault in faults)
+    if strange:
+        such_as = ascii(min(fault["such_as"] for fault in faults if fault["strange"]))
+        yield (
+            f"{name}: invisible characters at the edges of ids were cut off, in {strange:,} of its "
+            f"rows; one id was {such_as}."
+        )
+
+
+def _in_unit(time: np.ndarray[Any, np.dtype[np.int64]], sub: Any, unit: str) -> Any:
+    """Microseconds as the source had them: dates, or numbers of ``unit``."""
+    if unit == "date":
+        return time.view("datetime64[us]")
+    if unit == "ns":
+        return time * 1000 + sub
+    whole = int(PER_UNIT[unit])
+    return time // whole if (time % whole == 0).all() else time / whole

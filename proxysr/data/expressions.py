@@ -8,8 +8,14 @@ the same user: which of them comes first makes no difference, so all engines agr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from proxysr.config import ConfigError
+from proxysr.data.engines import Engine
+from proxysr.data.events import EventTable
+
+COUNTS = ("interactions", "items", "sessions", "users")
 DAY = 86_400_000_000
 MINUTE = 60_000_000
 HOUR = 60 * MINUTE
@@ -22,6 +28,65 @@ USERS = 1 << 32
 """More than there are users. Items are fewer still: their indices are int32."""
 ORDER = ("part", "start", "first", "session")
 """The order of sessions: in time; where times are equal, in that of rows, then of names."""
+
+
+def what_sessions_are(tables: Sequence[EventTable], how: str) -> str:
+    """What a session is: "given", "day" or "gap"; ConfigError if the logs lack what it needs."""
+    if how == "auto":
+        how = "given" if all(table.has_session for table in tables) else "day"
+    if how == "given":
+        if not all(table.has_session for table in tables):
+            raise ConfigError(
+                "sessions='given' needs a column of session ids and the events have none. Name it "
+                "(session=…, --session), or cut users' events by sessions='day' or 'gap'."
+            )
+        return how
+    if not all(table.has_user for table in tables):
+        raise ConfigError(
+            f"sessions={how!r} cuts the events of users, and the events have no column of users. "
+            "Name it (user=…, --user)."
+        )
+    if any(table.time_unit == "order" for table in tables):
+        raise ConfigError(
+            f"sessions={how!r} needs dates, and the times of the events look like running numbers."
+            " If they are times, say of which unit (time_unit=…, --time-unit); else give session "
+            "ids."
+        )
+    return how
+
+
+class Counts:
+    """Interactions, items, sessions and users after every step of a preparation."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.steps: list[dict[str, Any]] = []
+
+    def note(self, step: str, **counts: int | None) -> None:
+        """Add a step."""
+        self.steps.append({"step": step} | {name: counts.get(name) for name in COUNTS})
+
+    def of(self, clicks: Any) -> dict[str, int]:
+        """The counts of a clicks table."""
+        counts = clicks.aggregate(
+            interactions=clicks.count(),
+            items=clicks.item.nunique(),
+            sessions=clicks.session.nunique(),
+            users=clicks.user.nunique(),
+        )
+        (row,) = self.engine.fetch(counts).to_pylist()
+        return {name: int(row[name]) for name in COUNTS}
+
+    def after(self, step: str, clicks: Any) -> None:
+        """Add a step with the counts of ``clicks``; none left is an error."""
+        counts = self.of(clicks)
+        self.note(step, **counts)
+        if not counts["interactions"]:
+            raise ValueError(
+                f"Nothing is left after the step {step!r}. Interactions so far: "
+                + "; ".join(f"{row['step']}: {row['interactions']:,}" for row in self.steps)
+                + ". Loosen the options (min_item_count, min_session_length, max_session_length)."
+            )
 
 
 def distinct(tables: list[Any], column: str) -> Any:
@@ -66,7 +131,8 @@ def given_sessions(events: Any, session_codes: Any) -> Any:
 
 
 def day_sessions(events: Any, starts_at: float) -> Any:
-    """Clicks, a user's day being a session; it starts at hour ``starts_at`` (UTC)."""
+    """Clicks of known users, a day being a session; it starts at hour ``starts_at`` (UTC)."""
+    events = events.filter(events.user.notnull())
     day = (events.time - round(starts_at * HOUR)).floordiv(DAY) + MIDDLE
     return events.select(
         "user", "item", "time", "row", session=events.user * SESSIONS_PER_USER + day
@@ -77,6 +143,7 @@ def gap_sessions(events: Any, minutes: float) -> Any:
     """Clicks, a session being a user's events with no more than ``minutes`` between two."""
     import ibis
 
+    events = events.filter(events.user.notnull())
     window = ibis.window(group_by="user", order_by="time")
     waited = events.time - events.time.lag().over(window)
     begins = (waited > round(minutes * MINUTE)).fill_null(False).cast("int64")
@@ -89,7 +156,7 @@ def gap_sessions(events: Any, minutes: float) -> Any:
     )
 
 
-def several_users(clicks: Any) -> Any:
+def mixed_sessions(clicks: Any) -> Any:
     """The sessions with clicks of more than one user, with two of these."""
     users = clicks.group_by("session").aggregate(one=clicks.user.min(), other=clicks.user.max())
     return users.filter(users.one != users.other)
@@ -112,8 +179,8 @@ def without_repeats(clicks: Any) -> Any:
 
     window = ibis.window(group_by="session", order_by=["time", "row"])
     before = clicks.mutate(before=clicks.item.lag().over(window))
-    kept = before.filter(before.before.isnull() | (before.before != before.item))
-    return kept.drop("before")
+    changed = before.filter(before.before.isnull() | (before.before != before.item))
+    return changed.drop("before")
 
 
 def without_rare_items(clicks: Any, least: int) -> Any:
@@ -146,7 +213,7 @@ def starts(clicks: Any, parts: Any | None) -> Any:
     return sessions.inner_join(parts.select("session", "part"), "session")
 
 
-def cut(sessions: Any, first_valid: int, first_test: int) -> Any:
+def in_parts(sessions: Any, first_valid: int, first_test: int) -> Any:
     """Sessions, their ``part`` 0, 1 or 2 by their place in time."""
     import ibis
 
@@ -156,8 +223,8 @@ def cut(sessions: Any, first_valid: int, first_test: int) -> Any:
 
 def without_first(sessions: Any, n: int) -> Any:
     """Sessions without the ``n`` that are first in order; places count from 0 again."""
-    kept = sessions.filter(sessions.place >= n)
-    return kept.mutate(place=kept.place - n)
+    later = sessions.filter(sessions.place >= n)
+    return later.mutate(place=later.place - n)
 
 
 def vocabulary(clicks: Any, sessions: Any, item_codes: Any) -> Any:
@@ -172,7 +239,7 @@ def vocabulary(clicks: Any, sessions: Any, item_codes: Any) -> Any:
     return counts.inner_join(item_codes, "item")
 
 
-def homeward(clicks: Any, sessions: Any, items: Any) -> Any:
+def ordered_clicks(clicks: Any, sessions: Any, items: Any) -> Any:
     """Clicks on known items as ``place`` of the session and ``index`` of the item, in order."""
     joined = clicks.inner_join(sessions.select("session", "place"), "session").inner_join(
         items.select("item", "index"), "item"

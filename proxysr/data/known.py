@@ -65,7 +65,7 @@ def with_known_users(
     )
     code = np.full(split.n_users + 1, -1, np.int32)  # the last is for those unknown before: -1
     code[known] = np.arange(len(known))
-    facts = {
+    about = {
         "share": share,
         "min_sessions": min_sessions,
         "seed": seed,
@@ -79,7 +79,7 @@ def with_known_users(
         valid=replace(split.valid, user_index=code[split.valid.user_index]),
         test=replace(split.test, user_index=code[split.test.user_index]),
         users=split.users.iloc[known].reset_index(drop=True),
-        provenance={**split.provenance, "known_users": facts},
+        provenance={**split.provenance, "known_users": about},
     )
 
 

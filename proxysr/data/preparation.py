@@ -1,8 +1,8 @@
-"""From events to a split: sessions, filters, a split by time, and an account of every step.
+"""From events to a split: sessions, filters, a split by time, and counts after every step.
 
 Everything is an Ibis expression over tables in one database: the embedded one
 by default, or the warehouse or Spark cluster that the events live in. Only the
-prepared sessions and the names of their items and users come home.
+prepared sessions and the names of their items and users are fetched.
 
 >>> import pandas as pd
 >>> log = pd.DataFrame({"session_id": [1, 1, 2, 2, 3, 3], "timestamp": range(6)})
@@ -14,21 +14,17 @@ prepared sessions and the names of their items and users come home.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
 from proxysr.config import Part, Positive, Settings, Share, require
 from proxysr.data import expressions as ex
-from proxysr.data.describing import check_items, describe, facts, said_missing, said_of_items
+from proxysr.data import splitting
 from proxysr.data.engines import engine_of, interruptible
-from proxysr.data.events import EventTable, open_events, sessions_of
+from proxysr.data.events import EventTable, open_events
 from proxysr.data.sessions import PARTS, SessionSplit
-from proxysr.data.splitting import Account, Home, provenance_table
-
-__all__ = ["PrepareConfig", "prepare", "prepare_parts", "provenance_table"]
 
 Events = pd.DataFrame | EventTable | Any
 """What can be prepared: an events frame, an opened log, or an Ibis table of events."""
@@ -133,10 +129,9 @@ def prepare(
     ValueError
         If the sessions cannot be made as configured, or a part is left empty.
     """
-    items, session_info = _facts(items, session_info)
-    stages = Preparation([_opened(events, connection)], config or PrepareConfig(), items)
-    clicks = stages.filtered(stages.sessionised())
-    return stages.split(clicks, stages.cut(clicks), items, session_info, source)
+    steps = _Preparation([events], config or PrepareConfig(), items, session_info, connection)
+    clicks = steps.filter(steps.sessionise())
+    return steps.split(clicks, steps.cut(clicks), source)
 
 
 @interruptible()
@@ -164,47 +159,63 @@ def prepare_parts(
         "Parts that are given have their sessions given too; "
         f"received sessions={config.sessions!r}.",
     )
-    items, session_info = _facts(items, session_info)
-    first = _opened(train, connection)
-    others = [_opened(part, first.connection) for part in (valid, test)]
-    stages = Preparation([first, *others], config, items)
-    clicks = stages.sessionised()
-    return stages.split(clicks, stages.given_parts(clicks), items, session_info, source)
+    steps = _Preparation([train, valid, test], config, items, session_info, connection)
+    clicks = steps.sessionise()
+    return steps.split(clicks, steps.cut(clicks), source)
 
 
-def _facts(*frames: pd.DataFrame | None) -> list[pd.DataFrame | None]:
-    items, session_info = frames
-    return [
-        facts(items, "item_id", "items", own=["count"]),
-        facts(session_info, "session_id", "session_info"),
-    ]
+def provenance_table(split: SessionSplit) -> pd.DataFrame:
+    """Counts after every step of a split's preparation, for the reader.
+
+    Columns ``step``, ``interactions``, ``items``, ``sessions``, ``users`` (missing where
+    not known yet), ``mean_length``. The last row is the paper's count (Table 1) where
+    the source is one of the paper's data sets.
+    """
+    steps = list(split.provenance.get("steps", []))
+    published = split.provenance.get("source", {}).get("published")
+    if published:
+        steps.append({"step": "published (paper, Table 1)"} | published)
+    frame = pd.DataFrame(steps, columns=["step", *ex.COUNTS])
+    for name in ex.COUNTS:
+        frame[name] = frame[name].astype("Int64")
+    frame["mean_length"] = (frame["interactions"] / frame["sessions"]).astype("Float64").round(2)
+    return frame
 
 
-def _opened(events: Events, connection: Any) -> EventTable:
-    if isinstance(events, EventTable):
-        return events
-    return open_events(events, connection=connection)
-
-
-class Preparation(Account):
-    """One preparation: tables in a database, and the account of what was done to them."""
+class _Preparation:
+    """The tables of one preparation in a database, and what was counted after each step."""
 
     def __init__(
-        self, tables: list[EventTable], config: PrepareConfig, known: pd.DataFrame | None
+        self,
+        logs: Sequence[Events],
+        config: PrepareConfig,
+        items: pd.DataFrame | None,
+        session_info: pd.DataFrame | None,
+        connection: Any,
     ) -> None:
-        super().__init__(engine_of(tables[0].connection))
-        self.tables = tables
+        self.known_items = splitting.known(items, "item_id", "items", own=["count"])
+        self.session_info = splitting.known(session_info, "session_id", "session_info")
+        self.tables: list[EventTable] = []
+        for log in logs:
+            if not isinstance(log, EventTable):
+                log = open_events(log, connection=connection)
+            self.tables.append(log)
+            connection = log.connection
         self.config = config
-        self.how = sessions_of(tables, config.sessions)
-        read = sum(table.n_read for table in tables)
-        rows = sum(table.bad_rows.n_rows for table in tables)
-        bad = sum(table.bad_rows.n_bad for table in tables)
-        self.note("rows read", interactions=read)
+        self.engine = engine_of(connection)
+        self.how = ex.what_sessions_are(self.tables, config.sessions)
+        self.counts = ex.Counts(self.engine)
+        read = sum(table.n_read for table in self.tables)
+        rows = sum(table.bad_rows.n_rows for table in self.tables)
+        bad = sum(table.bad_rows.n_bad for table in self.tables)
+        self.counts.note("rows read", interactions=read)
         if rows < read:
-            self.note("rows that are none of the events asked for dropped", interactions=rows)
+            self.counts.note(
+                "rows that are none of the events asked for dropped", interactions=rows
+            )
         if bad:
-            self.note("malformed rows dropped", interactions=rows - bad)
-        events = [table.table for table in tables]
+            self.counts.note("malformed rows dropped", interactions=rows - bad)
+        events = [table.table for table in self.tables]
         # a code is the place of a text in the order of all
         self.items = self.engine.numbered(ex.distinct(events, "item_id"), ["item_id"], "item")
         self.users = self.engine.numbered(ex.distinct(events, "user_id"), ["user_id"], "user")
@@ -212,20 +223,22 @@ class Preparation(Account):
         if self.how == "given":
             names = ex.session_names(events)
             self.sessions = self.engine.numbered(names, ["part", "session_id"], "session")
-        self.remarks = [remark for table in tables for remark in table.remarks]
+        self.remarks = [remark for table in self.tables for remark in table.remarks]
         ids = {"item_id": self.items, "user_id": self.users, "session_id": self.sessions}
-        named = set() if known is None else set(known["item_id"])
-        self.remarks += said_missing(self.engine, ids, events, named)
-        if known is not None and len(known):
-            check_items(self.engine, self.items, known)
+        known = set() if self.known_items is None else set(self.known_items["item_id"])
+        self.remarks += splitting.remarks_on_words(self.engine, ids, events, known)
+        if self.known_items is not None and known:
+            splitting.check_items(self.engine, self.items, self.known_items)
 
-    def replaced(self, table: Any, expression: Any, name: str) -> Any:
-        """The table of an expression, computed now; ``table``, which it was made of, is freed."""
-        kept = self.engine.keep(expression, name)
+    def replace(self, table: Any, expression: Any, step: str | None = None) -> Any:
+        """The table of an expression of ``table``, which is freed; ``step`` is counted."""
+        kept = self.engine.keep(expression, "clicks")
         self.engine.discard(table)
+        if step:
+            self.counts.after(step, kept)
         return kept
 
-    def sessionised(self) -> Any:
+    def sessionise(self) -> Any:
         """Clicks of all tables in their sessions."""
         import ibis
 
@@ -233,47 +246,37 @@ class Preparation(Account):
         for part, table in enumerate(self.tables):
             events = ex.coded(table.table, self.items, self.users)
             if self.how == "given":
-                named = self.sessions.filter(self.sessions.part == part)
-                clicks = ex.given_sessions(events, named)
+                clicks = ex.given_sessions(events, self.sessions.filter(self.sessions.part == part))
             elif self.how == "day":
-                known = events.filter(events.user.notnull())
-                clicks = ex.day_sessions(known, self.config.day_starts_at)
+                clicks = ex.day_sessions(events, self.config.day_starts_at)
             else:
-                known = events.filter(events.user.notnull())
-                clicks = ex.gap_sessions(known, self.config.gap_minutes)
+                clicks = ex.gap_sessions(events, self.config.gap_minutes)
             parts.append(clicks.select("session", "user", "item", "time", "row"))
         clicks = self.engine.keep(ibis.union(parts[0], *parts[1:]), "clicks")
-        self.count(
-            {
-                "given": "events with a session id",
-                "day": "events with a user, in sessions of a day",
-                "gap": f"events with a user, in sessions without {self.config.gap_minutes:g} idle "
-                "minutes",
-            }[self.how],
-            clicks,
-        )
+        idle = f"{self.config.gap_minutes:g} idle minutes"
+        kinds = {
+            "given": "events with a session id",
+            "day": "events with a user, in sessions of a day",
+            "gap": f"events with a user, in sessions without {idle}",
+        }
+        self.counts.after(kinds[self.how], clicks)
         if self.how == "given":
-            clicks = self.one_user(clicks)
+            clicks = self.one_user_each(clicks)
         if self.config.drop_repeats:
-            clicks = self.replaced(clicks, ex.without_repeats(clicks), "clicks")
-            self.count("immediate repeats dropped", clicks)
+            clicks = self.replace(clicks, ex.without_repeats(clicks), "immediate repeats dropped")
         return clicks
 
-    def one_user(self, clicks: Any) -> Any:
+    def one_user_each(self, clicks: Any) -> Any:
         """Clicks whose sessions have one user each; see ``max_mixed_sessions``."""
-        several = self.engine.keep(ex.several_users(clicks), "several")
-        n = self.engine.n_rows(several)
-        if not n:
-            self.engine.discard(several)
-            return clicks
-        share = n / self.steps[-1]["sessions"]
+        mixed = self.engine.keep(ex.mixed_sessions(clicks), "mixed")
+        n = self.engine.n_rows(mixed)
+        share = n / self.counts.steps[-1]["sessions"]
         if share > self.config.max_mixed_sessions:
-            users = self.users
-            one = users.select(one="user", one_id="user_id")
-            other = users.select(other="user", other_id="user_id")
-            named = several.inner_join(self.sessions.select("session", "session_id"), "session")
+            one = self.users.select(one="user", one_id="user_id")
+            other = self.users.select(other="user", other_id="user_id")
+            named = mixed.inner_join(self.sessions.select("session", "session_id"), "session")
             named = named.inner_join(one, "one").inner_join(other, "other")
-            first = self.engine.home(named.order_by("session").limit(1)).to_pylist()[0]
+            first = self.engine.fetch(named.order_by("session").limit(1)).to_pylist()[0]
             raise ValueError(
                 f"{n:,} session ids ({share:.0%}) occur with several users, such as session "
                 f"{first['session_id']!r} with users {first['one_id']!r} and "
@@ -281,136 +284,111 @@ class Preparation(Account):
                 "(user and id in one column), or cut sessions by sessions='day' or 'gap'; if the "
                 "sessions are right, raise max_mixed_sessions to take the first user of each."
             )
-        clicks = self.replaced(clicks, ex.with_first_user(clicks), "clicks")
-        self.engine.discard(several)
-        self.count(f"{n:,} sessions of several users given to the first", clicks)
+        if n:
+            step = f"{n:,} sessions of several users given to the first"
+            clicks = self.replace(clicks, ex.with_first_user(clicks), step)
+        self.engine.discard(mixed)
         return clicks
 
-    def filtered(self, clicks: Any) -> Any:
+    def filter(self, clicks: Any) -> Any:
         """Clicks after the filters, in the order and for the rounds configured."""
         config = self.config
         filters: list[tuple[str, Callable[[Any], Any]]] = []
-        if config.min_item_count > 1:
-            least = config.min_item_count
-            filters.append(
-                (f"items of at least {least} clicks", lambda t: ex.without_rare_items(t, least))
-            )
+        least = config.min_item_count
+        if least > 1:
+            name = f"items of at least {least} clicks"
+            filters.append((name, lambda clicks: ex.without_rare_items(clicks, least)))
         shortest, longest = config.min_session_length, config.max_session_length
         lengths = f"{shortest} to {longest}" if longest else f"at least {shortest}"
-        filters.append(
-            (f"sessions of {lengths} clicks", lambda t: ex.without_lengths(t, shortest, longest))
-        )
+        name = f"sessions of {lengths} clicks"
+        filters.append((name, lambda clicks: ex.without_lengths(clicks, shortest, longest)))
         if config.first_filter == "sessions":
             filters.reverse()
-        unchanged, turn, before = 0, 0, int(self.steps[-1]["interactions"])
-        # the fixpoint is reached when each filter in turn has found nothing to drop
+        steps, unchanged, turn = self.counts.steps, 0, 0
+        # the fixpoint is reached when each filter in turn has dropped nothing
         while unchanged < len(filters):
             round_number, which = divmod(turn, len(filters))
             if round_number and config.rounds == "once":
                 break
-            name, run = filters[which]
-            clicks = self.replaced(clicks, run(clicks), "clicks")
+            name, drop = filters[which]
             suffix = f" (round {round_number + 1})" if config.rounds == "fixpoint" else ""
-            after = self.count(name + suffix, clicks)
-            unchanged = unchanged + 1 if after == before else 0
+            before = steps[-1]["interactions"]
+            clicks = self.replace(clicks, drop(clicks), name + suffix)
+            unchanged = unchanged + 1 if steps[-1]["interactions"] == before else 0
             if round_number and unchanged:
-                self.steps.pop()  # nothing changed: not worth a line
-            turn, before = turn + 1, after
+                steps.pop()  # nothing changed: not worth a line
+            turn += 1
         return clicks
 
     def cut(self, clicks: Any) -> Any:
-        """Sessions in three parts by the time of their first click."""
-        sessions = self.engine.numbered(ex.starts(clicks, None), ex.ORDER, "place")
-        n = self.engine.n_rows(sessions)
-        sizes = [
-            max(1, round(n * share)) if share else 0
-            for share in (self.config.valid_fraction, self.config.test_fraction)
-        ]
-        n_train = n - sum(sizes)
-        if n_train < 1:
-            raise ValueError(
-                f"{n} sessions are too few for three parts. Loosen the filters or set "
-                "valid_fraction and test_fraction to 0."
+        """Sessions in three parts: by the time of their first click, or as they were given."""
+        given = self.sessions if len(self.tables) > 1 else None
+        sessions = self.engine.numbered(ex.starts(clicks, given), ex.ORDER, "place")
+        if given is None:
+            n = self.engine.n_rows(sessions)
+            n_valid, n_test = (
+                max(1, round(n * share)) if share else 0
+                for share in (self.config.valid_fraction, self.config.test_fraction)
             )
-        cut = self.replaced(sessions, ex.cut(sessions, n_train, n_train + sizes[0]), "cut")
-        return self.recent(cut, clicks)
-
-    def given_parts(self, clicks: Any) -> Any:
-        """Sessions in the parts that their tables are."""
-        sessions = self.engine.numbered(ex.starts(clicks, self.sessions), ex.ORDER, "place")
-        return self.recent(sessions, clicks)
-
-    def recent(self, sessions: Any, clicks: Any) -> Any:
-        """Sessions, those of training only where they are recent enough to stay."""
+            n_train = n - n_valid - n_test
+            if n_train < 1:
+                raise ValueError(
+                    f"{n} sessions are too few for three parts. Loosen the filters or set "
+                    "valid_fraction and test_fraction to 0."
+                )
+            sessions = self.replace(sessions, ex.in_parts(sessions, n_train, n_train + n_valid))
         share = self.config.recent_fraction
-        if share == 1:
-            return sessions
-        n_train = self.engine.n_rows(sessions.filter(sessions.part == 0))
-        dropped = n_train - max(1, round(n_train * share))
-        sessions = self.replaced(sessions, ex.without_first(sessions, dropped), "recent")
-        name = f"all but the most recent {share:.4g} of training sessions dropped"
-        self.count(name, clicks.semi_join(sessions, "session"))
+        if share < 1:
+            n_train = self.engine.n_rows(sessions.filter(sessions.part == 0))
+            dropped = n_train - max(1, round(n_train * share))
+            sessions = self.replace(sessions, ex.without_first(sessions, dropped))
+            step = f"all but the most recent {share:.4g} of training sessions dropped"
+            self.counts.after(step, clicks.semi_join(sessions, "session"))
         return sessions
 
-    def split(
-        self,
-        clicks: Any,
-        sessions: Any,
-        items: pd.DataFrame | None,
-        session_info: pd.DataFrame | None,
-        source: dict[str, Any] | None,
-    ) -> SessionSplit:
-        """Bring the prepared sessions home, without what cannot be predicted."""
+    def split(self, clicks: Any, sessions: Any, source: dict[str, Any] | None) -> SessionSplit:
+        """Fetch the prepared sessions, without what cannot be predicted."""
+        fetch = self.engine.fetch
         for part, name in enumerate(PARTS):
             inside = clicks.semi_join(sessions.filter(sessions.part == part), "session")
-            self.note(f"{name}, with items unseen in training", **self.counts(inside))
-        known = self.engine.keep(ex.vocabulary(clicks, sessions, self.items), "known")
-        arrived = self.engine.home(ex.homeward(clicks, sessions, known))
-        home = Home(
-            index=arrived["index"].to_numpy(),
-            place=arrived["place"].to_numpy(),
-            sessions=self.engine.home(ex.named(sessions, self.users, self.sessions)),
+            self.counts.note(f"{name}, with items unseen in training", **self.counts.of(inside))
+        vocabulary = self.engine.keep(ex.vocabulary(clicks, sessions, self.items), "known")
+        ordered = fetch(ex.ordered_clicks(clicks, sessions, vocabulary))
+        fetched = splitting.FetchedClicks(
+            ordered["index"].to_numpy(),
+            ordered["place"].to_numpy(),
+            fetch(ex.named(sessions, self.users, self.sessions)),
         )
-        del arrived
-        self.note("items unseen in training dropped", **home.counts())
-        home = home.predictable()
-        self.note("sessions of one click dropped", **home.counts())
+        del ordered
+        self.counts.note("items unseen in training dropped", **fetched.counts())
+        fetched = fetched.predictable()
+        self.counts.note("sessions of one click dropped", **fetched.counts())
         dated = [table.time_unit != "order" for table in self.tables]
-        users = home.users()
-        train, valid, test = parts = [
-            home.part(part, self.how, users, dated[min(part, len(dated) - 1)])
-            for part in range(len(PARTS))
-        ]
+        users = fetched.users()
+        wanted = (1, self.config.valid_fraction, self.config.test_fraction)
+        parts = []
         for part, name in enumerate(PARTS):
-            self.note(name, **home.counts(part))
-            share = {"valid": self.config.valid_fraction, "test": self.config.test_fraction}
-            self.check_part(name, len(parts[part]), share.get(name, 1))
-        table = ex.item_table(known, [t.table for t in self.tables if t.has_title])
-        described = describe(self.engine.home(table).to_pandas(), items, "item_id")
-        self.remarks += said_of_items(described, items)
-        info = pd.DataFrame()
-        if session_info is not None:
-            ids = np.concatenate([part.session_ids for part in parts])
-            info = describe(
-                pd.DataFrame({"session_id": ids}).drop_duplicates(),
-                session_info,
-                "session_id",
-            )
-        for kept in (clicks, sessions, known, self.items, self.users, self.sessions):
+            parts.append(fetched.part(part, self.how, users, dated[min(part, len(dated) - 1)]))
+            self.counts.note(name, **fetched.counts(part))
+            splitting.check_part(name, len(parts[part]), wanted[part])
+        titles = [table.table for table in self.tables if table.has_title]
+        items = fetch(ex.item_table(vocabulary, titles)).to_pandas()
+        items = splitting.described(items, self.known_items, "item_id")
+        self.remarks += splitting.remarks_on_items(items["item_id"].tolist(), self.known_items)
+        for kept in (clicks, sessions, vocabulary, self.items, self.users, self.sessions):
             if kept is not None:
                 self.engine.discard(kept)
+        train, valid, test = parts
         return SessionSplit(
-            train,
-            valid,
-            test,
-            items=described,
+            train, valid, test,
+            items=items,
             users=pd.DataFrame({"user_id": pd.Series(users.ids, dtype="str")}),
-            session_info=info,
+            session_info=splitting.info_of(parts, self.session_info),
             provenance=self.provenance(source),
-        )
+        )  # fmt: skip
 
     def provenance(self, source: dict[str, Any] | None) -> dict[str, Any]:
-        """What was read, with which options, and the account of the steps."""
+        """What was read, with which options, and the counts after the steps."""
         origins = [table.source for table in self.tables]
         origin = dict(origins[0]) if len(origins) == 1 else {"parts": origins}
         return {
@@ -418,5 +396,5 @@ class Preparation(Account):
             "options": self.config.to_dict() | {"sessions": self.how},
             "time_unit": [table.time_unit for table in self.tables],
             "bad_rows": [table.bad_rows.to_dict() for table in self.tables],
-            "steps": self.steps,
+            "steps": self.counts.steps,
         } | ({"remarks": self.remarks} if self.remarks else {})

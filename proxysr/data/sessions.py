@@ -27,17 +27,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from proxysr import files
 from proxysr.config import ConfigError, require, unknown
 from proxysr.data.ids import packed
-from proxysr.files import (
-    check_writable,
-    checked,
-    hash_of_file,
-    read_object,
-    read_parquet,
-    replacing,
-    write_json,
-)
 from proxysr.processes import put_back
 
 Task = Literal["unseen", "repeat"]
@@ -48,7 +40,7 @@ PARTS = ("train", "valid", "test")
 TABLES = ("items", "users", "session_info")
 KEYS = {"items": ("item_id",), "users": ("user_id",)}
 CLICKS_TOGETHER = 2**22
-"""Clicks among which targets are found at a time."""
+"""Clicks that are looked at together, to mark targets."""
 
 Ints = npt.NDArray[np.integer[Any]]
 
@@ -99,11 +91,11 @@ class Sessions:
         for name in self.__dataclass_fields__:
             shape = getattr(self, name).shape
             require(len(shape) == 1, f"Sessions.{name} has one dimension; received shape {shape}.")
-        for name, kinds in (("items", "i"), ("offsets", "i"), ("user_index", "i"),
-                            ("started_at", "f")):  # fmt: skip
-            kind = getattr(self, name).dtype
-            word = "whole numbers" if kinds == "i" else "seconds"
-            require(kind.kind == kinds, f"Sessions.{name} holds {word}; received {kind}.")
+        numbers = ("i", "whole numbers")
+        kinds = {"items": numbers, "offsets": numbers, "user_index": numbers}
+        for name, (kind, words) in (kinds | {"started_at": ("f", "seconds")}).items():
+            dtype = getattr(self, name).dtype
+            require(dtype.kind == kind, f"Sessions.{name} holds {words}; received {dtype}.")
         n = len(self.offsets) - 1
         require(n >= 0, "Sessions.offsets needs at least one entry.")
         require(
@@ -115,10 +107,8 @@ class Sessions:
         for name in ("session_ids", "user_index", "started_at"):
             got = len(getattr(self, name))
             require(got == n, f"Sessions.{name} needs {n} entries, one a session; received {got}.")
-        require(
-            len(self.items) == 0 or int(self.items.min()) > PAD,
-            "Item indices start at 1; 0 is the padding.",
-        )
+        least = int(self.items.min(initial=PAD + 1))
+        require(least > PAD, "Item indices start at 1; 0 is the padding.")
 
     @classmethod
     def from_lists(
@@ -131,18 +121,14 @@ class Sessions:
     ) -> Sessions:
         """Sessions from lists of item indices; ids default to 0, 1, …, the rest to unknown."""
         n = len(clicks)
-        lengths = np.array([len(session) for session in clicks], dtype=np.int64)
-        flat = [item for session in clicks for item in session]
+        users = [-1] * n if user_index is None else user_index
+        starts = [np.nan] * n if started_at is None else started_at
         return cls(
-            items=np.array(flat, dtype=np.int32),
-            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            items=np.array([item for session in clicks for item in session], dtype=np.int32),
+            offsets=np.cumsum([0, *map(len, clicks)], dtype=np.int64),
             session_ids=np.arange(n) if session_ids is None else np.asarray(session_ids),
-            user_index=np.full(n, -1, np.int32)
-            if user_index is None
-            else np.asarray(user_index, np.int32),
-            started_at=np.full(n, np.nan)
-            if started_at is None
-            else np.asarray(started_at, np.float64),
+            user_index=np.asarray(users, np.int32),
+            started_at=np.asarray(starts, np.float64),
         )
 
     def __len__(self) -> int:
@@ -168,13 +154,8 @@ class Sessions:
         lengths = self.lengths[rows]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         clicks = np.repeat(self.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
-        return Sessions(
-            self.items[clicks],
-            offsets,
-            self.session_ids[rows],
-            self.user_index[rows],
-            self.started_at[rows],
-        )
+        others = (self.session_ids[rows], self.user_index[rows], self.started_at[rows])
+        return Sessions(self.items[clicks], offsets, *others)
 
     @property
     def session_of_click(self) -> npt.NDArray[np.int64]:
@@ -190,18 +171,18 @@ class Sessions:
         """
         check_task(task)
         require(min_prefix >= 0, f"min_prefix is not negative; received {min_prefix}.")
-        found = np.empty(self.n_clicks, dtype=bool)
-        # some sessions at a time: sorting takes several whole numbers of 64 bits a click
+        is_target = np.empty(self.n_clicks, dtype=bool)
+        # so many sessions at a time: sorting takes several whole numbers of 64 bits a click
         cuts = np.searchsorted(self.offsets, np.arange(0, self.n_clicks, CLICKS_TOGETHER))
         for first, last in pairwise([*np.unique(cuts), len(self)]):
             bounds = self.offsets[first : last + 1]
             clicks = slice(bounds[0], bounds[-1])
             items, lengths = self.items[clicks], np.diff(bounds)
             position = np.arange(len(items)) - np.repeat(bounds[:-1] - bounds[0], lengths)
-            found[clicks] = position >= min_prefix
+            is_target[clicks] = position >= min_prefix
             if task == "unseen":
-                found[clicks] &= _first_occurrence(items, lengths)
-        return found
+                is_target[clicks] &= _first_occurrence(items, lengths)
+        return is_target
 
     def prefixes(self, task: Task, min_prefix: int = 1) -> Prefixes:
         """Every target of ``task`` with the prefix that precedes it (see :meth:`is_target`)."""
@@ -211,10 +192,7 @@ class Sessions:
         return Prefixes(session, length, np.asarray(self.items[click]))
 
     def save(self, folder: Path) -> None:
-        """Write the arrays as ``.npy`` files (memory-mappable, no pickle) into a new folder.
-
-        Session ids of very different lengths become a Parquet file.
-        """
+        """Write the arrays as ``.npy`` files (memory-mappable, no pickle) into a new folder."""
         folder.mkdir()
         for name in self.__dataclass_fields__:
             array = np.asarray(getattr(self, name))
@@ -223,25 +201,25 @@ class Sessions:
             if array.dtype == object:  # texts of very different lengths, which .npy would pad
                 table = pd.DataFrame({name: pd.Series(array, dtype="str")})
                 table.to_parquet(folder / f"{name}.parquet", index=False)
-                continue
-            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+            else:
+                np.save(folder / f"{name}.npy", array, allow_pickle=False)
 
     @classmethod
     def load(cls, folder: Path) -> Sessions:
         """Memory-map what :meth:`save` wrote."""
-        arrays = {}
+        arrays: dict[str, npt.NDArray[Any]] = {}
         for name in cls.__dataclass_fields__:
             path = folder / f"{name}.npy"
-            texts = path.with_suffix(".parquet")
+            if name == "session_ids" and path.with_suffix(".parquet").is_file():
+                path = path.with_suffix(".parquet")
             try:
-                if name == "session_ids" and texts.is_file():
-                    path = texts
+                if path.suffix == ".npy":
+                    arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
+                else:
                     arrays[name] = pd.read_parquet(path)[name].to_numpy(dtype=object)
-                    continue
-                arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
             except Exception as error:  # of a damaged header, numpy raises errors of all kinds
-                said = " ".join(str(error).split())
-                raise ValueError(f"{path} is missing or damaged ({said}).") from None
+                reason = " ".join(str(error).split())
+                raise ValueError(f"{path} is missing or damaged ({reason}).") from None
         try:
             ids = arrays["session_ids"].dtype
             require(ids.kind in "iuUTO", f"session_ids are text or whole numbers; received {ids}.")
@@ -264,7 +242,7 @@ def _first_occurrence(items: Ints, lengths: Ints) -> npt.NDArray[np.bool_]:
     key = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths) * width + items
     order = np.argsort(key, kind="stable")  # stable: equal keys stay in click order
     first = np.ones(len(key), dtype=bool)
-    first[order[1:]] = key[order[1:]] != key[order[:-1]]
+    first[order[1:]] = np.diff(key[order]) != 0
     return first
 
 
@@ -302,19 +280,11 @@ class SessionSplit:
             f"The items table has no column item_id; it has {', '.join(map(str, self.items))}.",
         )
         for name in PARTS:
-            part: Sessions = getattr(self, name)
-            item = int(part.items.max(initial=0))
-            require(
-                item <= self.n_items,
-                f"{name} holds item index {item}, but the items table has only "
-                f"{self.n_items} rows.",
-            )
-            user = int(part.user_index.max(initial=-1))
-            require(
-                user < self.n_users,
-                f"{name} holds user index {user}, but the users table has only "
-                f"{self.n_users} rows.",
-            )
+            part = self.part(name)
+            item, user = int(part.items.max(initial=0)), int(part.user_index.max(initial=-1))
+            text = f"{name} holds {{}} index {{}}, but the {{}}s table has only {{}} rows."
+            require(item <= self.n_items, text.format("item", item, "item", self.n_items))
+            require(user < self.n_users, text.format("user", user, "user", self.n_users))
 
     @property
     def n_items(self) -> int:
@@ -329,13 +299,12 @@ class SessionSplit:
     def part(self, name: str) -> Sessions:
         """``train``, ``valid`` or ``test`` by name."""
         require(name in PARTS, unknown(name, PARTS, "part of a split"))
-        sessions: Sessions = getattr(self, name)
-        return sessions
+        return {"train": self.train, "valid": self.valid, "test": self.test}[name]
 
     def fingerprint(self) -> str:
         """SHA-256 over clicks, session bounds, users and ids: which data a run was trained on."""
         digest = hashlib.sha256()
-        for part in (self.train, self.valid, self.test):
+        for part in map(self.part, PARTS):
             for array in (part.items, part.offsets, part.user_index):
                 digest.update(np.ascontiguousarray(array).data)
         for table, key in ((self.items, "item_id"), (self.users, "user_id")):
@@ -344,29 +313,22 @@ class SessionSplit:
         return digest.hexdigest()
 
     def save(self, folder: str | Path) -> Path:
-        """Write to ``folder``, replacing a split that lies there; anything else there is refused.
-
-        Raises
-        ------
-        ValueError, OSError
-            As :meth:`check_place`.
-        """
+        """Write to ``folder``, replacing a split that lies there; errors as :meth:`check_place`."""
         folder = self.check_place(folder)
-        with replacing(folder.resolve()) as temporary:
+        with files.replacing(folder.resolve()) as temporary:
             temporary.mkdir(parents=True)
             for name in PARTS:
                 self.part(name).save(temporary / name)
             for name in TABLES:
                 getattr(self, name).to_parquet(temporary / f"{name}.parquet", index=False)
+            written = [name for name in FILES if (temporary / name).is_file()]
             header = {
                 "format": FORMAT,
                 "version": FORMAT_VERSION,
-                "files": {
-                    n: hash_of_file(temporary / n) for n in FILES if (temporary / n).is_file()
-                },
+                "files": {name: files.hash_of_file(temporary / name) for name in written},
                 "provenance": self.provenance,
             }
-            write_json(temporary / "split.json", header)
+            files.write_json(temporary / "split.json", header)
         return folder
 
     @staticmethod
@@ -381,22 +343,21 @@ class SessionSplit:
             If nothing can be written there.
         """
         folder = Path(folder)
-        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-            if not (folder / "split.json").is_file():
+        is_split = (folder / "split.json").is_file()
+        if not is_split and (folder.is_file() or (folder.is_dir() and any(folder.iterdir()))):
+            raise ValueError(
+                f"{folder} exists and is not a proxysr split; nothing was written. "
+                "Name a new or empty folder."
+            )
+        for path in folder.rglob("*") if is_split else ():
+            name = path.relative_to(folder).as_posix()
+            if name not in ("split.json", *PARTS, *FILES):
                 raise ValueError(
-                    f"{folder} exists and is not a proxysr split; nothing was written. "
-                    "Name a new or empty folder."
-                )
-            own = {"split.json", *PARTS, *FILES}
-            entries = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
-            foreign = next((name for name in entries if name not in own), None)
-            if foreign is not None:
-                raise ValueError(
-                    f"{folder} holds {foreign} besides a proxysr split, and a new split would "
+                    f"{folder} holds {name} besides a proxysr split, and a new split would "
                     "replace the whole folder; nothing was written. Name a new or empty folder, "
                     "or move what is not of the split."
                 )
-        check_writable(folder)
+        files.check_writable(folder)
         return folder
 
     @classmethod
@@ -416,7 +377,7 @@ class SessionSplit:
                 f"{folder} is not a proxysr split: it has no split.json. "
                 "Make one with `proxysr prepare SOURCE DATA_DIR`."
             )
-        header = read_object(about, {})
+        header = files.read_object(about, {})
         if header.get("format") != FORMAT:
             raise ValueError(f"{about} was not written by proxysr.")
         if header.get("version") != FORMAT_VERSION:
@@ -424,13 +385,11 @@ class SessionSplit:
                 f"{folder} is a split of version {header.get('version')}; "
                 f"this proxysr reads version {FORMAT_VERSION}. Prepare the data again."
             )
-        checked({"files": {}} | header, {"provenance": dict, "files": dict}, about)
+        files.checked({"files": {}} | header, {"provenance": dict, "files": dict}, about)
         parts = {name: Sessions.load(folder / name) for name in PARTS}
-        tables = {
-            name: read_parquet(folder / f"{name}.parquet", *KEYS.get(name, ())) for name in TABLES
-        }
+        tables = {n: files.read_parquet(folder / f"{n}.parquet", *KEYS.get(n, ())) for n in TABLES}
         for name, known in header.get("files", {}).items():  # none in splits of older versions
-            if name in FILES and hash_of_file(folder / name) != known:
+            if name in FILES and files.hash_of_file(folder / name) != known:
                 raise ValueError(
                     f"{folder / name} is damaged: it is not the file that was written with "
                     "split.json. Prepare the data again."

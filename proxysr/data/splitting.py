@@ -1,7 +1,9 @@
-"""Prepared clicks as they come home from the database: arrays, the parts of a split, its tables."""
+"""Prepared clicks, fetched from the database: the parts of a split, and its tables."""
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -11,62 +13,23 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from proxysr.config import unknown
 from proxysr.data.engines import Engine
 from proxysr.data.expressions import MIDDLE, SESSIONS_PER_USER
-from proxysr.data.ids import packed
-from proxysr.data.sessions import Sessions, SessionSplit
+from proxysr.data.ids import packed, texts_of
+from proxysr.data.sessions import Sessions
 
 SHORTEST = 2
 """Clicks a session needs: one to start from and one to predict."""
 MICROSECONDS = 1e6
-COUNTS = ("interactions", "items", "sessions", "users")
+NO_VALUE = (
+    r"\N", "NULL", "Null", "null", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "None", "none", "<NA>",
+    "undefined", "(null)", "(not set)", "unknown", "-",
+)  # fmt: skip
+"""Words by which programs write that there is no value."""
 
 Int32s = npt.NDArray[np.int32]
 Int64s = npt.NDArray[np.int64]
-
-
-class Account:
-    """What was done to the tables of a preparation, in steps, with counts after each."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.steps: list[dict[str, Any]] = []
-
-    def note(self, step: str, **counts: int | None) -> None:
-        """Add a step to the account."""
-        self.steps.append({"step": step} | {name: counts.get(name) for name in COUNTS})
-
-    def counts(self, clicks: Any) -> dict[str, int]:
-        """Interactions, items, sessions and users of a clicks table."""
-        counts = clicks.aggregate(
-            interactions=clicks.count(),
-            items=clicks.item.nunique(),
-            sessions=clicks.session.nunique(),
-            users=clicks.user.nunique(),
-        )
-        (row,) = self.engine.home(counts).to_pylist()
-        return {name: int(row[name]) for name in COUNTS}
-
-    def count(self, step: str, clicks: Any) -> int:
-        """Add a step with the counts of ``clicks``, and return their number; none is an error."""
-        counts = self.counts(clicks)
-        self.note(step, **counts)
-        if not counts["interactions"]:
-            raise ValueError(
-                f"Nothing is left after the step {step!r}. Interactions so far: "
-                + "; ".join(f"{row['step']}: {row['interactions']:,}" for row in self.steps)
-                + ". Loosen the options (min_item_count, min_session_length, max_session_length)."
-            )
-        return counts["interactions"]
-
-    def check_part(self, name: str, n: int, asked: float) -> None:
-        """Raise ``ValueError`` if a part that was asked for is empty."""
-        if n == 0 and asked:
-            raise ValueError(
-                f"The {name} part is empty: none of its sessions has two clicks on items that "
-                "training has. Give more events, or loosen the filters (min_item_count, "
-                "min_session_length)."
-            )
 
 
 class Users(NamedTuple):
@@ -77,7 +40,7 @@ class Users(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Home:
+class FetchedClicks:
     """All clicks in order, and the sessions they are in.
 
     Attributes
@@ -110,10 +73,10 @@ class Home:
         """Part of each place, (n_places,)."""
         return _ints(self.sessions["part"])
 
-    def predictable(self) -> Home:
+    def predictable(self) -> FetchedClicks:
         """Without the clicks of sessions of one click, which have nothing to predict."""
         enough = (self.lengths >= SHORTEST)[self.place]
-        return Home(self.index[enough], self.place[enough], self.sessions)
+        return FetchedClicks(self.index[enough], self.place[enough], self.sessions)
 
     def counts(self, part: int | None = None) -> dict[str, int]:
         """Interactions, items, sessions and users, of one part or of all."""
@@ -170,20 +133,139 @@ def _ints(column: pa.ChunkedArray) -> Int64s:
     return np.asarray(column.to_numpy(), dtype=np.int64)
 
 
-def provenance_table(split: SessionSplit) -> pd.DataFrame:
-    """Counts after every step of a split's preparation, for the reader.
+def check_part(name: str, n: int, wanted: float) -> None:
+    """Raise ``ValueError`` if a part is empty that should not be."""
+    if n == 0 and wanted:
+        raise ValueError(
+            f"The {name} part is empty: none of its sessions has two clicks on items that "
+            "training has. Give more events, or loosen the filters (min_item_count, "
+            "min_session_length)."
+        )
 
-    Columns ``step``, ``interactions``, ``items``, ``sessions``, ``users`` (missing where
-    not known yet), ``mean_length``. The last row is the paper's count (Table 1) where
-    the source is one of the paper's data sets.
+
+def known(
+    table: pd.DataFrame | None, key: str, name: str, own: Sequence[str] = ()
+) -> pd.DataFrame | None:
+    """What a caller knows of items or sessions, checked; ids become the text they are in events.
+
+    Raises
+    ------
+    ValueError
+        If ``table`` lacks ``key`` or has a value of it twice, has a column twice, or has
+        one of ``own``, which are counted here.
     """
-    steps = list(split.provenance.get("steps", []))
-    published = split.provenance.get("source", {}).get("published")
-    if published:
-        steps.append({"step": "published (paper, Table 1)"} | published)
-    names = ["step", "interactions", "items", "sessions", "users"]
-    frame = pd.DataFrame(steps, columns=names)
-    for name in names[1:]:
-        frame[name] = frame[name].astype("Int64")
-    frame["mean_length"] = (frame["interactions"] / frame["sessions"]).astype("Float64").round(2)
-    return frame
+    if table is None:
+        return None
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        raise ValueError(
+            f"The {name} frame has two columns {twice[0]!r}. Rename or drop one of them."
+        )
+    if key not in table.columns:
+        raise ValueError(f"The {name} frame: {unknown(key, map(str, table.columns), 'column')}")
+    for column in own:
+        if column in table.columns:
+            raise ValueError(
+                f"The {name} frame has a column {column!r}, which is what the clicks in training "
+                "are counted in. Rename it, or leave it out."
+            )
+    table = table.assign(**{n: texts_of(table[n]) for n in (key, "title") if n in table.columns})
+    ids = table[key]
+    if ids.isna().any():
+        raise ValueError(
+            f"The {name} frame has {ids.isna().sum():,} rows without {key}. Leave them out."
+        )
+    again = ids[ids.duplicated()]
+    if len(again):
+        raise ValueError(
+            f"The {name} frame has {key} {again.iloc[0]!r} more than once. Keep one row of each."
+        )
+    return table
+
+
+def described(table: pd.DataFrame, known: pd.DataFrame | None, key: str) -> pd.DataFrame:
+    """``table`` with the columns of ``known`` for its values of ``key``.
+
+    A column that both have is taken from ``known`` where that has a value.
+    """
+    if known is None:
+        return table
+    more = known.set_index(key).reindex(table[key]).reset_index(drop=True)
+    table = table.reset_index(drop=True)
+    for column in more.columns:
+        if column in table.columns:
+            table[column] = more[column].where(more[column].notna(), table[column])
+        else:
+            table[column] = more[column]
+    return table
+
+
+def info_of(parts: Sequence[Sessions], known: pd.DataFrame | None) -> pd.DataFrame:
+    """What is known of the sessions of all parts; empty where nothing is."""
+    if known is None:
+        return pd.DataFrame()
+    ids = pd.DataFrame({"session_id": np.concatenate([part.session_ids for part in parts])})
+    return described(ids.drop_duplicates(), known, "session_id")
+
+
+def check_items(engine: Engine, ids: Any, items: pd.DataFrame) -> None:
+    """Raise ``ValueError`` if the table of items has none of those in the log, ``ids``."""
+    names = engine.fetch(ids.select("item_id"))["item_id"]
+    if set(items["item_id"]).isdisjoint(names.to_pylist()):
+        raise ValueError(
+            f"None of the {len(names):,} items of the log is in the table of items, which has "
+            f"{len(items):,}: the log has ids such as {names[0].as_py()!r}, the table "
+            f"{items['item_id'].iloc[0]!r}. Check its column item_id."
+        )
+
+
+def remarks_on_words(
+    engine: Engine, ids: Mapping[str, Any], events: Sequence[Any], known: set[str]
+) -> list[str]:
+    """Sentences on ids that often mean "no value", and are taken as ids.
+
+    Parameters
+    ----------
+    engine : Engine
+    ids : mapping
+        Column of the events to the table of its distinct ids, None where there are none.
+    events : sequence of ibis tables
+    known : set of str
+        Items of the table of items: these are meant.
+    """
+    remarks = []
+    for name, table in ids.items():
+        if table is None:
+            continue
+        words = table.filter(table[name].isin(NO_VALUE)).select(name).distinct()
+        for word in sorted({*engine.fetch(words)[name].to_pylist()} - known):
+            n = sum(engine.n_rows(t.filter(t[name] == word)) for t in events)
+            remarks.append(
+                f"The {name} {word} ({n:,} rows) is taken as an id like any other. If it means "
+                f"that there is none, say so (missing={[word]!r}, --missing '{word}')."
+            )
+    return remarks
+
+
+def remarks_on_items(ids: list[str], known: pd.DataFrame | None) -> list[str]:
+    """Sentences on a split's items: how many are described, which are alike but for accents."""
+    remarks = []
+    if known is not None:
+        n = len({*known["item_id"]}.intersection(ids))
+        if n < len(ids):
+            remarks.append(
+                f"{n:,} of the {len(ids):,} items are in the table of items; the others have "
+                "nothing but their ids."
+            )
+    composed: dict[str, str] = {}
+    for name in ids:
+        if name.isascii():
+            continue
+        other = composed.setdefault(unicodedata.normalize("NFC", name), name)
+        if other != name:
+            remarks.append(
+                f"The items {other!a} and {name!a} look alike: their letters with "
+                "accents are written as one character and as two. They count as two items."
+            )
+            break
+    return remarks

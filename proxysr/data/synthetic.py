@@ -6,7 +6,7 @@ so that a short session shows its taste only in part. Inside a session the
 *short-term interest* drifts: from seating to tables to lighting, rarely back.
 Each item leads to one item of the next topic, which one depends on the taste.
 Users come back, mostly with their own taste. The taste and user of every session
-are told in a table of their own.
+are in a table of their own.
 
 >>> events, items, session_info = synthetic_events(SyntheticConfig(n_sessions=100))
 >>> list(events)
@@ -27,11 +27,43 @@ import numpy.typing as npt
 import pandas as pd
 
 from proxysr.config import Count, NotNegative, Part, Settings, Share, require
-from proxysr.data.synthetic_words import ANY_TASTE, PLAIN, TASTES, THINGS
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
+# words for the items: tastes (general interests), and the nouns of each topic
+TASTES: dict[str, tuple[str, ...]] = {
+    "walnut": ("walnut", "dark walnut", "turned walnut", "oiled walnut"),
+    "rattan": ("rattan", "woven rattan", "cane", "bamboo"),
+    "steel": ("steel", "black steel", "brushed steel", "wire"),
+    "velvet": ("velvet", "emerald velvet", "plum velvet", "tufted velvet"),
+    "birch": ("birch", "white birch", "pale birch", "bent birch"),
+    "brass": ("brass", "antique brass", "polished brass", "hammered brass"),
+    "concrete": ("concrete", "cast concrete", "terrazzo", "grey stone"),
+    "floral": ("floral", "rose print", "wildflower", "chintz"),
+    "neon": ("neon", "acid yellow", "hot pink", "electric blue"),
+    "denim": ("denim", "patched denim", "indigo", "chambray"),
+    "nautical": ("nautical", "striped navy", "rope", "driftwood"),
+    "marble": ("marble", "white marble", "green marble", "veined marble"),
+}
+"""Adjectives of each taste; items that suit every taste take theirs from ``PLAIN``."""
+
+PLAIN: tuple[str, ...] = ("plain", "simple", "everyday", "basic", "classic", "white", "grey")
+
+THINGS: dict[str, tuple[str, ...]] = {
+    "seating": ("armchair", "bar stool", "bench", "dining chair", "rocking chair", "sofa"),
+    "tables": ("coffee table", "dining table", "nightstand", "side table", "writing desk"),
+    "lighting": ("candle holder", "ceiling light", "desk lamp", "floor lamp", "lantern"),
+    "storage": ("bookcase", "cabinet", "coat rack", "laundry basket", "shelf", "wardrobe"),
+    "textiles": ("bedspread", "curtain", "cushion", "rug", "table runner", "throw"),
+    "tableware": ("bowl", "jug", "mug", "plate", "serving tray", "teapot"),
+    "decoration": ("clock", "mirror", "picture frame", "plant pot", "vase", "wall hook"),
+    "garden": ("bird house", "deck chair", "hammock", "parasol", "planter", "watering can"),
+}
+"""Things of each topic, in the order in which sessions tend to drift from one to the next."""
+
+ANY_TASTE = "any"
+"""Name of the taste of items that suit everybody."""
 FIRST_DAY = 1_577_923_200  # Thursday 2 January 2020, 00:00 UTC, in seconds since 1970
 DAY = 86_400
 
@@ -95,12 +127,9 @@ class SyntheticConfig(Settings):
             f"item for each of {self.n_interests} tastes and one that suits all; {own} items are "
             f"of a taste and {shared} suit all. Raise n_items, or lower n_interests.",
         )
-        require(
-            self.mean_length >= 2, f"mean_length is at least 2 clicks; received {self.mean_length}."
-        )
-        require(
-            self.max_length >= 2, f"max_length is at least 2 clicks; received {self.max_length}."
-        )
+        for name in ("mean_length", "max_length"):
+            value = getattr(self, name)
+            require(value >= 2, f"{name} is at least 2 clicks; received {value}.")
 
     def counts(self) -> tuple[int, int]:
         """How many items are of one taste, and how many suit all."""
@@ -213,9 +242,9 @@ class _Shop:
         for taste, topic, n in zip(self.taste, frame["topic"], number, strict=True):
             plain = taste == self.config.n_interests
             words = PLAIN if plain else adjectives[taste % len(adjectives)]
-            things = THINGS[topic]
-            row, column = divmod(n, len(things))
-            titles.append(f"{words[(row + column) % len(words)]} {things[column]}")
+            nouns = THINGS[topic]
+            row, column = divmod(n, len(nouns))
+            titles.append(f"{words[(row + column) % len(words)]} {nouns[column]}")
         frame["title"] = titles
         again = frame.groupby("title").cumcount()
         frame["title"] += np.where(again > 0, " no. " + (again + 1).astype(str), "")

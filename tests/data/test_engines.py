@@ -1,4 +1,4 @@
-"""What is said where Spark cannot run, and what every engine promises."""
+"""Messages where Spark cannot run, and what every engine promises."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from proxysr.config import ConfigError
 from proxysr.data.engines import readable
-from proxysr.data.sources import SOURCES
+from proxysr.data.sources import SOURCES, spark_log
 
 
 def test_without_pyspark_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,6 +35,21 @@ def test_without_java_it_is_said_what_to_install(
         monkeypatch.setenv("JAVA_HOME", home)
     with pytest.raises(ConfigError, match="Spark needs Java 17 or newer .*openjdk-17-jre-headless"):
         SOURCES["spark"].prepare("clicks", master="local[2]")
+
+
+def test_an_address_of_a_cluster_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses = []
+
+    def read(address: str) -> None:
+        addresses.append(address)
+        raise ValueError("no such host")
+
+    session = SimpleNamespace(read=SimpleNamespace(parquet=read))
+    connected = SimpleNamespace(_session=session)
+    monkeypatch.setattr(spark_log, "connect_spark", lambda master: connected)
+    with pytest.raises(ValueError, match="no such host"):
+        SOURCES["spark"].prepare("hdfs://host//clicks.parquet/")
+    assert addresses == ["hdfs://host//clicks.parquet/"]
 
 
 def test_errors_of_java_are_one_line_and_others_are_left_alone() -> None:

@@ -1,4 +1,4 @@
-"""Files as people have them: odd headers and encodings, times of many shapes, facts of items."""
+"""Files as people have them: odd headers and encodings, files of items."""
 
 from __future__ import annotations
 
@@ -46,12 +46,10 @@ def write(folder: Path, text: str, name: str = "log.csv", encoding: str = "utf-8
 )
 def test_odd_headers(tmp_path: Path, text: str) -> None:
     log = write(tmp_path, text)
-    events = read_events(log)
-    assert events["item_id"].tolist() == ["a", "b"]
+    assert read_events(log)["item_id"].tolist() == ["a", "b"]
     log.write_text(text.rstrip() + "\nbroken\n")
     with pytest.raises(BadRowsError, match=rf"line {text.rstrip().count(chr(10)) + 2}: 1 field in"):
         read_events(log)
-    assert read_events(log, on_bad_rows="drop").equals(events)
 
 
 def test_names_that_differ_in_case_only_are_told_apart(tmp_path: Path) -> None:
@@ -140,29 +138,6 @@ def test_what_the_database_cannot_do_names_the_file(tmp_path: Path) -> None:
         read_events(log, derive=impossible)
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("2026-03-01 10:00:58+00", "2026-03-01 10:00:58"),
-        ("2026-03-01 10:00:58.5-05", "2026-03-01 15:00:58.5"),
-        ("2026-03-01t10:00:58z", "2026-03-01 10:00:58"),
-        ("2026-03-01T10:00:58+05:30", "2026-03-01 04:30:58"),
-        ("2026-03-01T10:00:58+99:99", None),
-        ("2026-03-01T10:00:58+05:60", None),
-        ("2026-03-01T10:00:58+19", None),
-        ("20260301T100058Z", None),
-    ],
-)
-def test_offsets(text: str, expected: str | None) -> None:
-    log = pd.DataFrame({"item_id": "a", "timestamp": ["2000-01-01", "2000-01-01", text]})
-    log["session_id"] = 1
-    if expected is None:
-        with pytest.raises(BadRowsError, match="is not an ISO 8601 date, such as 2026-03-01T10:00"):
-            read_events(log)
-    else:
-        assert read_events(log)["timestamp"][2] == pd.Timestamp(expected)
-
-
 def test_a_column_of_other_dates_is_told_what_a_date_is() -> None:
     log = pd.DataFrame({"item_id": ["a"], "timestamp": ["01.03.2026 10:00"], "session_id": 1})
     with pytest.raises(
@@ -233,8 +208,9 @@ def test_an_interrupt_is_one_wherever_it_comes() -> None:
 
 def test_an_interrupted_query_is_an_interrupt() -> None:
     connection = embedded()
+    connection.con.execute("SET threads = 1")  # of several, the others finish their parts
     connection.con.execute(
-        "CREATE VIEW slow AS SELECT count(*) FROM range(100_000_000) WHERE md5(range::VARCHAR) > ''"
+        "CREATE VIEW slow AS SELECT count(*) FROM range(20_000_000) WHERE md5(range::VARCHAR) > ''"
     )
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))

@@ -15,7 +15,7 @@ from proxysr.data.sessions import PARTS, SessionSplit
 
 def test_only_the_groups_change(tiny_split: SessionSplit, tmp_path: Path) -> None:
     codes = {"train": [2, 0, -1, 2, 1], "valid": [0, -1], "test": [3, 2]}
-    made = grouped(tiny_split, {name: np.array(some) for name, some in codes.items()}, "proxy")
+    made = grouped(tiny_split, {name: np.array(groups) for name, groups in codes.items()}, "proxy")
     made = SessionSplit.load(made.save(tmp_path / "grouped"))
     for name in PARTS:
         assert made.part(name).user_index.tolist() == codes[name]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxysr.config import ConfigError
@@ -36,6 +36,7 @@ USERS = st.lists(st.integers(-1, N_USERS - 1), max_size=40)
 SPLIT = split_of([0] * 3 + [1] * 2 + [2] * 3 + [3] * 4 + [-1] * 9, [0, 1, 5, -1], [2, 3, 6, -1])
 
 
+@settings(max_examples=40)
 @given(USERS, USERS, USERS, st.integers(1, 4), st.floats(0, 1), st.floats(0, 1), st.integers(0, 9))
 def test_as_one_would_do_it_by_hand(
     train: list[int],
@@ -57,47 +58,47 @@ def test_as_one_would_do_it_by_hand(
         small = 0.0
     known = {}
     for one in (small, large):
-        some = with_known_users(split, one, min_sessions=min_sessions, seed=seed)
-        known[one] = some.users["user_id"].tolist()
+        partly_known = with_known_users(split, one, min_sessions=min_sessions, seed=seed)
+        known[one] = partly_known.users["user_id"].tolist()
         assert known[one] == [f"u{u}" for u in order[: round(one * len(frequent))]]
         for name, before in zip(PARTS, (train, valid, test), strict=True):
             names = [f"u{user}" for user in before]
             expected = [known[one].index(who) if who in known[one] else -1 for who in names]
-            assert some.part(name).user_index.tolist() == expected
+            assert partly_known.part(name).user_index.tolist() == expected
     assert known[large][: len(known[small])] == known[small], "who is known stays known"
 
 
 def test_all_else_is_as_it_was() -> None:
-    some = with_known_users(SPLIT, 0.5, min_sessions=3)
+    partly_known = with_known_users(SPLIT, 0.5, min_sessions=3)
     for name in PARTS:
-        before, after = SPLIT.part(name), some.part(name)
+        before, after = SPLIT.part(name), partly_known.part(name)
         for field in ("items", "offsets", "session_ids", "started_at"):
             assert getattr(after, field) is getattr(before, field)
         assert after.user_index.dtype == np.int32
-    assert some.items is SPLIT.items
+    assert partly_known.items is SPLIT.items
     assert SPLIT.provenance == {"source": {"name": "by hand"}}, "the given one is left alone"
     assert SPLIT.train.user_index.max() == 3
 
 
 def test_it_says_where_it_came_from_and_survives_saving(tmp_path: Path) -> None:
     for share, known in [(0, 0), (0.3, 1), (1, 3)]:
-        some = with_known_users(SPLIT, share, min_sessions=3, seed=4)
-        assert some.provenance == {
+        partly_known = with_known_users(SPLIT, share, min_sessions=3, seed=4)
+        assert partly_known.provenance == {
             "source": {"name": "by hand"},
             "known_users": {
                 "share": share, "min_sessions": 3, "seed": 4, "of_users": 3, "known": known,
                 "of_data": SPLIT.fingerprint(),
             },
         }  # fmt: skip
-        assert some.n_users == known
-        again = SessionSplit.load(some.save(tmp_path / str(share)))
-        assert again.fingerprint() == some.fingerprint()
-        assert again.provenance == some.provenance
+        assert partly_known.n_users == known
+        again = SessionSplit.load(partly_known.save(tmp_path / str(share)))
+        assert again.fingerprint() == partly_known.fingerprint()
+        assert again.provenance == partly_known.provenance
 
 
 def test_who_is_known_depends_on_the_seed() -> None:
-    found = {tuple(order_of_users(SPLIT, min_sessions=1, seed=seed)) for seed in range(9)}
-    assert len(found) > 3
+    orders = {tuple(order_of_users(SPLIT, min_sessions=1, seed=seed)) for seed in range(9)}
+    assert len(orders) > 3
 
 
 def test_nobody_is_known_in_anonymous_sessions() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxysr.config import ConfigError
@@ -24,7 +24,7 @@ def literal_prefixes(
     clicks: list[list[int]], task: Task, min_prefix: int
 ) -> list[tuple[int, int, int]]:
     """(session, length, target) by the words of the paper's section 4.2, one prefix at a time."""
-    found = []
+    rows = []
     for row, session in enumerate(clicks):
         for position, item in enumerate(session):
             prefix = session[:position]
@@ -32,8 +32,8 @@ def literal_prefixes(
                 continue
             if task == "unseen" and item in prefix:
                 continue
-            found.append((row, position, item))
-    return found
+            rows.append((row, position, item))
+    return rows
 
 
 @given(clicks=CLICKS, task=TASKS, min_prefix=st.integers(1, 4))
@@ -57,8 +57,8 @@ def test_targets_do_not_depend_on_how_many_clicks_are_looked_at_together(
         for position, item in enumerate(clicks)
     ]
     monkeypatch.setattr("proxysr.data.sessions.CLICKS_TOGETHER", together)
-    found = Sessions.from_lists(lists).is_target("unseen", min_prefix)
-    assert found.tolist() == expected
+    is_target = Sessions.from_lists(lists).is_target("unseen", min_prefix)
+    assert is_target.tolist() == expected
 
 
 def test_targets_worked_by_hand() -> None:
@@ -174,6 +174,7 @@ def test_a_split_comes_back_as_it_was_saved(tiny_split: SessionSplit, tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
+@settings(max_examples=20)
 @given(clicks=CLICKS)
 def test_any_sessions_come_back(
     clicks: list[list[int]], tmp_path_factory: pytest.TempPathFactory
@@ -337,7 +338,7 @@ def test_first_clicks_are_targets_if_asked_for() -> None:
     assert sessions.prefixes("repeat", 0).length.tolist() == [0, 1, 2, 0]
 
 
-def test_users_that_are_no_whole_numbers_are_told_with_the_folder(tmp_path: Path) -> None:
+def test_users_that_are_no_whole_numbers_name_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "train"
     Sessions.from_lists([[1, 2], [3]]).save(folder)
     np.save(folder / "user_index.npy", np.array([0.0, np.nan]))

@@ -121,16 +121,16 @@ def hostile(n: int = 400) -> dict[str, list[Any]]:
     """Clicks of a few ids and times, many of them equal, a few malformed."""
     random = np.random.default_rng(0)
 
-    def some(values: list[Any], missing: float) -> list[Any]:
-        drawn = random.integers(0, len(values), n)
-        return [None if random.random() < missing else values[i] for i in drawn]
+    def drawn_from(values: list[Any], missing: float) -> list[Any]:
+        picks = random.integers(0, len(values), n)
+        return [None if random.random() < missing else values[i] for i in picks]
 
     return {
-        "item_id": some(["a", "b", "ü", "x y", "A", '"', "'q'", "c", "d", ""], 0.03),
-        "timestamp": some([1_600_000_000.0 + 600 * k for k in range(300)], 0.01),
-        "session_id": some([f"s{k}" for k in range(60)], 0.2),
-        "user_id": some([float(k) for k in range(12)], 0.1),
-        "title": some(["one", "two", "drei"], 0.1),
+        "item_id": drawn_from(["a", "b", "ü", "x y", "A", '"', "'q'", "c", "d", ""], 0.03),
+        "timestamp": drawn_from([1_600_000_000.0 + 600 * k for k in range(300)], 0.01),
+        "session_id": drawn_from([f"s{k}" for k in range(60)], 0.2),
+        "user_id": drawn_from([float(k) for k in range(12)], 0.1),
+        "title": drawn_from(["one", "two", "drei"], 0.1),
     }
 
 
@@ -168,7 +168,7 @@ def test_nothing_is_left_on_the_executors(both: Any, spark: Any) -> None:
     _, table = both("log", {"item_id": ["b", "a", "b"]})
     engine = engine_of(table.get_backend())
     kept = engine.numbered(table.distinct(), ["item_id"], "place")
-    assert engine.home(kept.order_by("place"))["item_id"].to_pylist() == ["a", "b"]
+    assert engine.fetch(kept.order_by("place"))["item_id"].to_pylist() == ["a", "b"]
     assert storage().size() == before + 1
     engine.discard(kept)
     assert storage().size() == before

@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
+import pandas as pd
+
+from proxysr import paths
 from proxysr.config import require, unknown
-from proxysr.data.preparation import PrepareConfig
-from proxysr.data.rows import OnBadRows
+from proxysr.data.bad_rows import OnBadRows
+from proxysr.data.events import EventTable
+from proxysr.data.preparation import PrepareConfig, prepare, prepare_parts
 from proxysr.data.sessions import SessionSplit
+
+DOWNLOAD = "download"
+"""The SOURCE that stands for "get the file from where it is published"."""
+
+
+class Log(NamedTuple):
+    """What a source reads.
+
+    Attributes
+    ----------
+    events : EventTable or DataFrame, or list of three
+        Events to be filtered and split, or those of train, valid and test.
+    items, session_info : DataFrame, optional
+        See :func:`proxysr.data.prepare`.
+    origin : dict, optional
+        More about the source, for the provenance.
+    remarks : tuple of str
+        What was noticed beside the events.
+    """
+
+    events: EventTable | pd.DataFrame | list[EventTable]
+    items: pd.DataFrame | None = None
+    session_info: pd.DataFrame | None = None
+    origin: dict[str, Any] | None = None
+    remarks: tuple[str, ...] = ()
 
 
 class Source(ABC):
@@ -40,6 +70,10 @@ class Source(ABC):
     published: ClassVar[dict[str, int] | None] = None
     options: ClassVar[tuple[str, ...]] = ()
 
+    @abstractmethod
+    def read(self, path: str | Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
+        """Read the raw files at ``path``."""
+
     def prepare(
         self,
         path: str | Path,
@@ -61,18 +95,23 @@ class Source(ABC):
         for name in options:
             what = f"option of format {self.name!r}"
             require(name in self.options, unknown(name, self.options or ("none",), what))
-        return self.split(path, config or self.config, on_bad_rows, **options)
-
-    @abstractmethod
-    def split(
-        self, path: str | Path, config: PrepareConfig, on_bad_rows: OnBadRows, **options: Any
-    ) -> SessionSplit:
-        """What :meth:`prepare` does, with all options settled."""
-
-    def origin(self, **more: Any) -> dict[str, Any]:
-        """What the provenance says of this source."""
+        log = self.read(path, on_bad_rows, **options)
         published = {"published": self.published} if self.published else {}
-        return {"format": self.name, "licence": self.licence} | published | more
+        origin = {"format": self.name, "licence": self.licence} | published | (log.origin or {})
+        known: dict[str, Any] = {
+            "items": log.items,
+            "session_info": log.session_info,
+            "source": origin,
+        }
+        config = config or self.config
+        if isinstance(log.events, list):
+            train, valid, test = log.events
+            split = prepare_parts(train, valid, test, config, **known)
+        else:
+            split = prepare(log.events, config, **known)
+        if log.remarks:
+            split.provenance.setdefault("remarks", []).extend(log.remarks)
+        return split
 
     def lacking(self, path: Path, what: str) -> FileNotFoundError:
         """The error for a missing file, saying where to get it."""
@@ -91,12 +130,31 @@ class Source(ABC):
             return path
         if not path.exists():
             raise self.lacking(path, "does not exist.")
-        found = self.optional(path, *names)
-        if found is None:
-            raise self.lacking(path, f"has no {' or '.join(names)}.")
-        return found
+        for name in names:
+            if (path / name).is_file():
+                return path / name
+        raise self.lacking(path, f"has no {' or '.join(names)}.")
 
-    @staticmethod
-    def optional(folder: Path, *names: str) -> Path | None:
-        """The first of ``names`` in a folder, else None."""
-        return next((folder / name for name in names if (folder / name).is_file()), None)
+
+def fetch(url: str, name: str, known_hash: str | None) -> Path:
+    """``url`` as file ``name`` of the cache folder, downloaded unless it is there.
+
+    A file that does not have ``known_hash`` (``"sha256:…"``) is refused by pooch with
+    ``ValueError``.
+    """
+    import pooch
+
+    pooch.get_logger().setLevel("ERROR")
+    folder = paths.cache() / "downloads"
+    return Path(pooch.retrieve(url, known_hash, fname=name, path=folder, progressbar=True))
+
+
+def verify(path: Path, algorithm: str, expected: str) -> None:
+    """Raise ``ValueError`` unless the file has the published checksum ("md5", "sha256")."""
+    with path.open("rb") as file:
+        actual = hashlib.file_digest(file, algorithm).hexdigest()
+    if actual != expected:
+        raise ValueError(
+            f"{path.name} is not the published file: its {algorithm.upper()} is {actual}, the "
+            f"published one {expected}. The download is incomplete or damaged; get it again."
+        )

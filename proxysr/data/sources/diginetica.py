@@ -7,17 +7,14 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from proxysr.data.engines import embedded
+from proxysr.data.bad_rows import OnBadRows
 from proxysr.data.events import open_events
-from proxysr.data.preparation import PrepareConfig, prepare
-from proxysr.data.rows import OnBadRows
-from proxysr.data.sessions import SessionSplit
-from proxysr.data.sources.base import Source
-from proxysr.data.sources.tables import home, side_table
+from proxysr.data.preparation import PrepareConfig
+from proxysr.data.sources.base import Log, Source
+from proxysr.data.sources.tables import fetched, side_table
 
 VIEWS = "train-item-views.csv"
 CATEGORIES = "product-categories.csv"
-DAY_MS = 86_400_000
 
 
 class Diginetica(Source):
@@ -37,24 +34,14 @@ class Diginetica(Source):
         "their categories."
     )
     config = PrepareConfig(
-        sessions="given",
-        max_mixed_sessions=1,
-        min_item_count=5,
-        min_session_length=4,
+        sessions="given", max_mixed_sessions=1, min_item_count=5, min_session_length=4,
         rounds="fixpoint",
-    )
-    published: ClassVar[dict[str, int] | None] = {
-        "interactions": 713_308,
-        "items": 33_950,
-        "sessions": 101_691,
-    }
+    )  # fmt: skip
+    published: ClassVar = {"interactions": 713_308, "items": 33_950, "sessions": 101_691}
 
-    def split(
-        self, path: str | Path, config: PrepareConfig, on_bad_rows: OnBadRows, **options: Any
-    ) -> SessionSplit:
-        """Prepare the item views."""
+    def read(self, path: str | Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
+        """Read the item views."""
         file = self.file(path, VIEWS)
-        connection = embedded()
         events = open_events(
             file,
             item="itemId",
@@ -65,19 +52,18 @@ class Diginetica(Source):
             missing=("NA",),
             derive=_when,
             on_bad_rows=on_bad_rows,
-            connection=connection,
         )
-        items = self.categories(file.parent, connection)
-        return prepare(events, config, items=items, source=self.origin())
+        return Log(events, _categories(file.parent, events.connection))
 
-    def categories(self, folder: Path, connection: Any) -> pd.DataFrame | None:
-        """``item_id, category``; None without the file."""
-        path = folder / CATEGORIES
-        if not path.is_file():
-            return None
-        frame = home(side_table(connection, path, "itemId", "categoryId"), path)
-        frame = frame.rename(columns={"itemId": "item_id", "categoryId": "category"})
-        return frame.drop_duplicates("item_id")[["item_id", "category"]]
+
+def _categories(folder: Path, connection: Any) -> pd.DataFrame | None:
+    """``item_id, category``; None without the file."""
+    path = folder / CATEGORIES
+    if not path.is_file():
+        return None
+    frame = fetched(side_table(connection, path, "itemId", "categoryId"), path)
+    frame = frame.rename(columns={"itemId": "item_id", "categoryId": "category"})
+    return frame.drop_duplicates("item_id")[["item_id", "category"]]
 
 
 def _when(views: Any) -> Any:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from proxysr.data.bad_rows import OnBadRows
 from proxysr.data.events import open_events
-from proxysr.data.preparation import PrepareConfig
-from proxysr.data.rows import OnBadRows
-from proxysr.data.sessions import SessionSplit
-from proxysr.data.sources.base import Source
-from proxysr.data.sources.tables import prepare_with_items
+from proxysr.data.sources.base import Log, Source
+from proxysr.data.sources.tables import items_of
 
 
 class EventsFile(Source):
@@ -33,15 +33,25 @@ class EventsFile(Source):
         "encoding", "missing", "items",
     )  # fmt: skip
 
-    def split(
-        self, path: str | Path, config: PrepareConfig, on_bad_rows: OnBadRows, **options: Any
-    ) -> SessionSplit:
-        """Prepare a file; ``items`` is a file of items (``item_id``, ``title``, any columns)."""
+    def read(self, path: str | Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
+        """Read a file; ``items`` is a file of items (``item_id``, ``title``, any columns)."""
         file = Path(path)
         if not file.is_file():
             raise self.lacking(file, "is not a file.")
-        given = {name: value for name, value in options.items() if value is not None}
-        return prepare_with_items(
-            lambda **named: open_events(file, on_bad_rows=on_bad_rows, **named),
-            given, config, on_bad_rows, self.origin(),
-        )  # fmt: skip
+        return with_items(file, on_bad_rows, options)
+
+
+def with_items(log: Any, on_bad_rows: OnBadRows, options: dict[str, Any]) -> Log:
+    """The events of ``log``, and the items of the file that the option ``items`` names.
+
+    The file of items is read first: it is small, and what is wrong with it is said at once.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    file = given.pop("items", None)
+    items: pd.DataFrame | None = None
+    remarks: tuple[str, ...] = ()
+    if file is not None:
+        shared = {name: given[name] for name in ("item", "encoding", "missing") if name in given}
+        items, remarks = items_of(file, on_bad_rows, **shared)
+    events = open_events(log, on_bad_rows=on_bad_rows, **given)
+    return Log(events, items, remarks=remarks)

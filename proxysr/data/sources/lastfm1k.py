@@ -7,13 +7,11 @@ import tarfile
 from pathlib import Path
 from typing import Any, ClassVar
 
-from proxysr.data.engines import embedded, folder_of
+from proxysr.data.bad_rows import OnBadRows
+from proxysr.data.engines import embedded, temporary_folder
 from proxysr.data.events import open_events
-from proxysr.data.preparation import PrepareConfig, prepare
-from proxysr.data.rows import OnBadRows
-from proxysr.data.sessions import SessionSplit
-from proxysr.data.sources.base import Source
-from proxysr.data.sources.download import DOWNLOAD, fetch, verify
+from proxysr.data.preparation import PrepareConfig
+from proxysr.data.sources.base import DOWNLOAD, Log, Source, fetch, verify
 
 PLAYS = "userid-timestamp-artid-artname-traid-traname.tsv"
 ARCHIVE = "lastfm-dataset-1K.tar.gz"
@@ -43,22 +41,16 @@ class LastFM1K(Source):
     config = PrepareConfig(
         sessions="day", min_item_count=5, min_session_length=3, max_session_length=50, rounds="once"
     )
-    published: ClassVar[dict[str, int] | None] = {
-        "interactions": 5_103_585,
-        "items": 33_531,
-        "sessions": 229_760,
-    }
+    published: ClassVar = {"interactions": 5_103_585, "items": 33_531, "sessions": 229_760}
 
-    def split(
-        self, path: str | Path, config: PrepareConfig, on_bad_rows: OnBadRows, **options: Any
-    ) -> SessionSplit:
-        """Prepare the table of plays, unpacked and checked first if the archive is given."""
+    def read(self, path: str | Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
+        """Read the table of plays, unpacked and checked first if the archive is given."""
         if str(path) == DOWNLOAD:
             path = fetch(self.url, ARCHIVE, known_hash=None)
         file = self.file(path, PLAYS, f"lastfm-dataset-1K/{PLAYS}", ARCHIVE)
         connection = embedded()
         if file.name.endswith((".tar.gz", ".tgz")):
-            file = self.unpacked(file, folder_of(connection))
+            file = self.unpacked(file, temporary_folder(connection))
         events = open_events(
             file,
             item="artist_or_name",
@@ -72,7 +64,7 @@ class LastFM1K(Source):
             on_bad_rows=on_bad_rows,
             connection=connection,
         )
-        return prepare(events, config, source=self.origin())
+        return Log(events)
 
     def unpacked(self, archive: Path, folder: Path) -> Path:
         """The table of plays out of the archive, checked."""

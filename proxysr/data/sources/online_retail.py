@@ -9,14 +9,13 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from proxysr.config import unknown
+from proxysr.data.bad_rows import OnBadRows, refuse
 from proxysr.data.containers import kind_of
 from proxysr.data.events import open_events
-from proxysr.data.preparation import PrepareConfig, prepare
-from proxysr.data.rows import OnBadRows, judge
-from proxysr.data.sessions import SessionSplit
-from proxysr.data.sources.base import Source
-from proxysr.data.sources.download import DOWNLOAD, checksum, fetch, verify
+from proxysr.data.preparation import PrepareConfig
+from proxysr.data.sources.base import DOWNLOAD, Log, Source, fetch, verify
 from proxysr.data.sources.tables import frame_of
+from proxysr.files import hash_of_file
 
 WORKBOOK = "Online Retail.xlsx"
 ARCHIVE = "online+retail.zip"
@@ -49,10 +48,8 @@ class OnlineRetail(Source):
     )
     config = PrepareConfig(sessions="given", min_item_count=5, min_session_length=2)
 
-    def split(
-        self, path: str | Path, config: PrepareConfig, on_bad_rows: OnBadRows, **options: Any
-    ) -> SessionSplit:
-        """Prepare the invoices."""
+    def read(self, path: str | Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
+        """Read the invoices."""
         if str(path) == DOWNLOAD:
             path = fetch(self.url, ARCHIVE, known_hash=f"sha256:{self.sha256}")
         names = (WORKBOOK, ARCHIVE, "online_retail_raw.parquet", "online_retail.parquet")
@@ -73,12 +70,11 @@ class OnlineRetail(Source):
             only=_sold,
             on_bad_rows=on_bad_rows,
         )
-        country = frame.assign(
-            session_id=frame["InvoiceNo"].astype("str"), country=frame["Country"]
-        )
-        info = country.drop_duplicates("session_id")[["session_id", "country"]]
-        origin = self.origin(name=file.name, sha256=checksum(file, "sha256"))
-        return prepare(events, config, session_info=info, source=origin)
+        session_ids = frame["InvoiceNo"].astype("str")
+        info = pd.DataFrame({"session_id": session_ids, "country": frame["Country"]})
+        info = info.drop_duplicates("session_id")
+        origin = {"name": file.name, "sha256": hash_of_file(file)}
+        return Log(events, session_info=info, origin=origin)
 
     def table(self, file: Path, on_bad_rows: OnBadRows) -> pd.DataFrame:
         """The lines of all invoices."""
@@ -98,7 +94,7 @@ class OnlineRetail(Source):
             except UnicodeDecodeError:
                 encoding = "latin-1"  # the file that circulates
         frame, report = frame_of(file, encoding=encoding)
-        judge(report, on_bad_rows)
+        refuse(report, on_bad_rows)
         if kind_of(file) == "text":
             for name in {"Quantity", "UnitPrice", "CustomerID"} & set(frame.columns):
                 frame[name] = pd.to_numeric(frame[name], errors="coerce")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from proxysr.data.bad_rows import OnBadRows
 from proxysr.data.engines import embedded
 from proxysr.data.events import open_events
-from proxysr.data.preparation import PrepareConfig, prepare_parts
-from proxysr.data.rows import OnBadRows
-from proxysr.data.sessions import SessionSplit
-from proxysr.data.sources.base import Source
+from proxysr.data.preparation import PrepareConfig
+from proxysr.data.sources.base import Log, Source
 
 
 class ProxySRCsv(Source):
@@ -30,13 +29,11 @@ class ProxySRCsv(Source):
     )
     config = PrepareConfig(sessions="given", max_mixed_sessions=1)
 
-    def split(
-        self, path: str | Path, config: PrepareConfig, on_bad_rows: OnBadRows, **options: Any
-    ) -> SessionSplit:
-        """Prepare the three files in folder ``path``."""
+    def read(self, path: str | Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
+        """Read the three files in folder ``path``."""
         files = [self._part(Path(path), part) for part in ("train", "valid", "test")]
         connection = embedded()
-        train, valid, test = (
+        parts = [
             open_events(
                 file,
                 item="itemId",
@@ -48,18 +45,18 @@ class ProxySRCsv(Source):
                 connection=connection,
             )
             for file in files
-        )
-        return prepare_parts(train, valid, test, config, source=self.origin())
+        ]
+        return Log(parts)
 
     def _part(self, folder: Path, part: str) -> Path:
         if not folder.is_dir():
             raise self.lacking(folder, "is not a folder.")
-        found = sorted({*folder.glob(f"*{part}*.csv"), *folder.glob(f"*{part}*.csv.gz")})
-        if not found:
+        files = sorted({*folder.glob(f"*{part}*.csv"), *folder.glob(f"*{part}*.csv.gz")})
+        if not files:
             raise self.lacking(folder, f"has no *{part}*.csv or *{part}*.csv.gz.")
-        if len(found) > 1:
-            names = ", ".join(file.name for file in found)
+        if len(files) > 1:
+            names = ", ".join(file.name for file in files)
             raise ValueError(
-                f"{folder} has {len(found)} files for the {part} part: {names}. Leave one."
+                f"{folder} has {len(files)} files for the {part} part: {names}. Leave one."
             )
-        return found[0]
+        return files[0]

@@ -7,13 +7,11 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from proxysr.data.engines import embedded
+from proxysr.data.bad_rows import OnBadRows
 from proxysr.data.events import open_events
-from proxysr.data.preparation import PrepareConfig, prepare
-from proxysr.data.rows import OnBadRows
-from proxysr.data.sessions import SessionSplit
-from proxysr.data.sources.base import Source
-from proxysr.data.sources.tables import home, side_table
+from proxysr.data.preparation import PrepareConfig
+from proxysr.data.sources.base import Log, Source
+from proxysr.data.sources.tables import fetched, side_table
 
 EVENTS = "events.csv"
 PROPERTIES = ("item_properties_part1.csv", "item_properties_part2.csv")
@@ -37,18 +35,11 @@ class RetailRocket(Source):
         f"{TREE} beside it, if there, give items their categories."
     )
     config = PrepareConfig(sessions="day", min_item_count=1, min_session_length=2, rounds="once")
-    published: ClassVar[dict[str, int] | None] = {
-        "interactions": 170_488,
-        "items": 38_736,
-        "sessions": 47_705,
-    }
+    published: ClassVar = {"interactions": 170_488, "items": 38_736, "sessions": 47_705}
 
-    def split(
-        self, path: str | Path, config: PrepareConfig, on_bad_rows: OnBadRows, **options: Any
-    ) -> SessionSplit:
-        """Prepare the views of ``events.csv``."""
+    def read(self, path: str | Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
+        """Read the views of ``events.csv``."""
         file = self.file(path, EVENTS)
-        connection = embedded()
         events = open_events(
             file,
             item="itemid",
@@ -57,30 +48,29 @@ class RetailRocket(Source):
             time_unit="ms",
             only=lambda table: table.event == "view",
             on_bad_rows=on_bad_rows,
-            connection=connection,
         )
-        items = self.categories(file.parent, connection)
-        return prepare(events, config, items=items, source=self.origin())
+        return Log(events, _categories(file.parent, events.connection))
 
-    def categories(self, folder: Path, connection: Any) -> pd.DataFrame | None:
-        """``item_id, category, parent_category`` as last known; None without the files."""
-        frames = []
-        for path in (folder / name for name in PROPERTIES):
-            if path.is_file():
-                table = side_table(connection, path, "timestamp", "itemid", "property", "value")
-                table = table.filter(table.property == "categoryid")
-                table = table.mutate(when=table.timestamp.try_cast("int64"))
-                last = table.group_by(item_id="itemid").aggregate(
-                    category=table.value.argmax(table.when), when=table.when.max()
-                )
-                frames.append(home(last, path))
-        if not frames:
-            return None
-        items = pd.concat(frames).sort_values(["item_id", "when", "category"])
-        items = items.drop_duplicates("item_id", keep="last").drop(columns="when")
-        tree = folder / TREE
-        if tree.is_file():
-            parents = home(side_table(connection, tree, "categoryid", "parentid"), tree)
-            parent = parents.drop_duplicates("categoryid").set_index("categoryid")["parentid"]
-            items["parent_category"] = items["category"].map(parent)
-        return items.reset_index(drop=True)
+
+def _categories(folder: Path, connection: Any) -> pd.DataFrame | None:
+    """``item_id, category, parent_category`` as last known; None without the files."""
+    frames = []
+    for path in (folder / name for name in PROPERTIES):
+        if path.is_file():
+            table = side_table(connection, path, "timestamp", "itemid", "property", "value")
+            table = table.filter(table.property == "categoryid")
+            table = table.mutate(when=table.timestamp.try_cast("int64"))
+            last = table.group_by(item_id="itemid").aggregate(
+                category=table.value.argmax(table.when), when=table.when.max()
+            )
+            frames.append(fetched(last, path))
+    if not frames:
+        return None
+    items = pd.concat(frames).sort_values(["item_id", "when", "category"])
+    items = items.drop_duplicates("item_id", keep="last").drop(columns="when")
+    tree = folder / TREE
+    if tree.is_file():
+        parents = fetched(side_table(connection, tree, "categoryid", "parentid"), tree)
+        parent = parents.drop_duplicates("categoryid").set_index("categoryid")["parentid"]
+        items["parent_category"] = items["category"].map(parent)
+    return items.reset_index(drop=True)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 from typing import Any
 
 from proxysr.data import delimited
-from proxysr.data.events import open_events
-from proxysr.data.preparation import PrepareConfig
-from proxysr.data.reading import BROKEN_RECORD
-from proxysr.data.rows import OnBadRows
+from proxysr.data.bad_rows import OnBadRows
+from proxysr.data.engines import connect_spark, readable
+from proxysr.data.raw import BROKEN_RECORD
 from proxysr.data.sessions import SessionSplit
-from proxysr.data.sources.base import Source
-from proxysr.data.sources.tables import prepare_with_items
+from proxysr.data.sources.base import Log, Source
+from proxysr.data.sources.events_file import with_items
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 
@@ -40,23 +40,16 @@ class SparkLog(Source):
         "items",
     )  # fmt: skip
 
-    def split(
-        self, path: str | Path, config: PrepareConfig, on_bad_rows: OnBadRows, **options: Any
-    ) -> SessionSplit:
-        """Prepare a table or files; ``items`` is a file of items on this machine."""
-        from proxysr.data.engines import connect_spark, readable
-
-        given = {name: value for name, value in options.items() if value is not None}
-        delimiter = given.pop("delimiter", None)
-        connection = connect_spark(given.pop("master", None))
+    def prepare(self, path: str | Path, *args: Any, **options: Any) -> SessionSplit:
+        """As of any source; errors of Spark are one line."""
         with readable(f"{path} cannot be prepared on Spark"):
-            table = _table(connection, str(path), delimiter)
-            return prepare_with_items(
-                lambda **named: open_events(
-                    table, on_bad_rows=on_bad_rows, connection=connection, **named
-                ),
-                given, config, on_bad_rows, self.origin(name=str(path)),
-            )  # fmt: skip
+            return super().prepare(path, *args, **options)
+
+    def read(self, path: str | Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
+        """Read a table or files; ``items`` is a file of items on this machine."""
+        connection = connect_spark(options.pop("master", None))
+        table = _table(connection, str(path), options.pop("delimiter", None))
+        return with_items(table, on_bad_rows, options)._replace(origin={"name": str(path)})
 
 
 def _table(connection: Any, source: str, delimiter: str | None) -> Any:
@@ -81,7 +74,7 @@ def _text(session: Any, source: str, delimiter: str | None) -> Any:
     line = session.read.text(source).filter("length(trim(value)) > 0").first()
     if line is None:
         raise ValueError(f"{source} is empty: it has neither names of columns nor data.")
-    dialect = delimited.header_of(line.value, source, delimiter)
+    dialect = delimited.dialect_of(io.StringIO(line.value), source, delimiter=delimiter)
     names = [*dialect.safe, BROKEN_RECORD]
     schema = ", ".join(f"`{name.replace('`', '``')}` STRING" for name in names)
     return session.read.csv(

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from proxysr.config import ConfigError
-from proxysr.data.preparation import PrepareConfig, prepare
-from proxysr.data.rows import OnBadRows
-from proxysr.data.sessions import SessionSplit
-from proxysr.data.sources.base import Source
+from proxysr.data.bad_rows import OnBadRows
+from proxysr.data.preparation import PrepareConfig
+from proxysr.data.sources.base import Log, Source
 from proxysr.data.synthetic import SyntheticConfig, synthetic_events
 from proxysr.files import read_json
 
@@ -28,10 +27,8 @@ class Synthetic(Source):
     options = tuple(SyntheticConfig.model_fields)
     config = PrepareConfig(sessions="given", min_item_count=5, min_session_length=2)
 
-    def split(
-        self, path: str | Path, config: PrepareConfig, on_bad_rows: OnBadRows, **options: Any
-    ) -> SessionSplit:
-        """Make sessions by the settings of ``path`` and prepare them."""
+    def read(self, path: str | Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
+        """Make sessions by the settings of ``path``."""
         values: dict[str, Any] = {}
         if str(path) not in ("-", self.name):
             file = Path(path)
@@ -42,5 +39,4 @@ class Synthetic(Source):
                 raise ConfigError(f"{file} holds no settings: a JSON object of names and values.")
         settings = SyntheticConfig.from_dict(values | options)
         events, items, session_info = synthetic_events(settings)
-        origin = self.origin(settings=settings.to_dict())
-        return prepare(events, config, items=items, session_info=session_info, source=origin)
+        return Log(events, items, session_info, {"settings": settings.to_dict()})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,10 @@ import pandas as pd
 
 from proxysr.config import require, unknown
 from proxysr.data import delimited
-from proxysr.data.containers import as_utf8, damaged, encoding_of, hint, kind_of
-from proxysr.data.engines import embedded, folder_of
+from proxysr.data.bad_rows import NAMED, BadRow, BadRows, OnBadRows, refuse
+from proxysr.data.containers import damaged, kind_of
+from proxysr.data.engines import embedded, temporary_folder
 from proxysr.data.ids import texts_of
-from proxysr.data.preparation import PrepareConfig, prepare
-from proxysr.data.rows import NAMED, BadRow, BadRows, OnBadRows, judge
-from proxysr.data.sessions import SessionSplit
 
 
 def side_table(connection: Any, path: Path, *needed: str) -> Any:
@@ -26,8 +24,7 @@ def side_table(connection: Any, path: Path, *needed: str) -> Any:
     ValueError
         If it lacks one of the columns ``needed``.
     """
-    text = as_utf8(path, None, folder_of(connection))
-    dialect = delimited.dialect_of(text, str(path))
+    text, dialect = delimited.open_text(path, temporary_folder(connection))
     lacking = [name for name in needed if name not in dialect.columns]
     if lacking:
         raise ValueError(
@@ -37,7 +34,7 @@ def side_table(connection: Any, path: Path, *needed: str) -> Any:
     return delimited.scan(connection, text, dialect)
 
 
-def home(table: Any, path: Path) -> pd.DataFrame:
+def fetched(table: Any, path: Path) -> pd.DataFrame:
     """An ibis table over the file ``path`` as a frame; a broken file is named."""
     import duckdb
 
@@ -75,32 +72,33 @@ def frame_of(
         frame.index = pd.Index([f"row {number}" for number in range(len(frame))])
         return frame, BadRows(path.name, len(frame))
     connection = embedded()  # for its folder
-    text = as_utf8(path, encoding, folder_of(connection))
-    code = encoding_of(encoding).upper()
-    dialect = delimited.dialect_of(text, str(path), encoding=code)
-    places, rows, bad, reasons = [], [], [], dict[str, int]()
-    for line, record in delimited.records(text, dialect):
-        if isinstance(record, list):
-            places.append(f"line {line}")
-            rows.append([None if field in missing else field for field in record])
-        else:
-            bad.append(BadRow(f"line {line}", record[1]))
-            reasons[record[0]] = reasons.get(record[0], 0) + 1
+    text, dialect = delimited.open_text(path, temporary_folder(connection), encoding)
+    malformed = delimited.Malformed()
+    records = list(delimited.well_formed(text, dialect, malformed))
+    rows = [[None if field in missing else field for field in record] for _, record in records]
+    places = pd.Index([f"line {line}" for line, _ in records], dtype="str")
     names = [name or safe for name, safe in zip(dialect.columns, dialect.safe, strict=True)]
-    frame = pd.DataFrame(rows, pd.Index(places, dtype="str"), names, dtype="str")
-    advice = hint(text) if f"not {code}" in reasons else ""
-    return frame, BadRows(path.name, len(rows) + len(bad), reasons, tuple(bad[:NAMED]), advice)
+    frame = pd.DataFrame(rows, places, names, dtype="str")
+    n = len(rows) + malformed.n
+    first = tuple(malformed.first)
+    return frame, BadRows(path.name, n, malformed.reasons, first, malformed.hint)
 
 
 def items_of(
-    path: Path,
+    path: str | Path,
+    on_bad_rows: OnBadRows,
     *,
     item: str | None = None,
     encoding: str | None = None,
     missing: Sequence[str] = (),
-    on_bad_rows: OnBadRows = "error",
-) -> tuple[pd.DataFrame, BadRows]:
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """What a file says of items, read by the rules of logs; ``item`` is what a log calls them.
+
+    Returns
+    -------
+    DataFrame
+    tuple of str
+        A remark on the rows that were left out, if there are any.
 
     Raises
     ------
@@ -109,6 +107,7 @@ def items_of(
     BadRowsError
         If rows are malformed, or have no item, and are not to be dropped.
     """
+    path = Path(path)
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise FileNotFoundError(f"{path}, the file of items, {what}.")
@@ -121,35 +120,12 @@ def items_of(
     names = list(map(str, frame.columns))
     require("item_id" in names, unknown("item_id", names, f"column of {path.name}"))
     if names.count("item_id") == 1:
-        nobody = frame.index[texts_of(frame["item_id"]).isna()]
-        bad = sorted(
-            [*report.first, *(BadRow(place, "no item") for place in nobody)],
-            key=lambda row: int(row.place.partition(" ")[2]),
-        )
-        reasons = report.reasons | ({"no item": len(nobody)} if len(nobody) else {})
+        nameless = frame.index[texts_of(frame["item_id"]).isna()]
+        bad = [*report.first, *(BadRow(place, "no item") for place in nameless)]
+        bad.sort(key=lambda row: row.number)
+        reasons = report.reasons | ({"no item": len(nameless)} if len(nameless) else {})
         report = BadRows(report.source, report.n_rows, reasons, tuple(bad[:NAMED]), report.hint)
-        frame = frame.drop(index=nobody)
-    judge(report, on_bad_rows)
-    return frame.reset_index(drop=True), report
-
-
-def prepare_with_items(
-    opened: Callable[..., Any],
-    given: dict[str, Any],
-    config: PrepareConfig,
-    on_bad_rows: OnBadRows,
-    origin: dict[str, Any],
-) -> SessionSplit:
-    """Prepare a log with the file of items that the option ``items`` names, if it does.
-
-    The file of items is read first: it is small, and what is wrong with it is said at once.
-    """
-    path = given.pop("items", None)
-    if path is None:
-        return prepare(opened(**given), config, source=origin)
-    options = {name: given[name] for name in ("item", "encoding", "missing") if name in given}
-    items, report = items_of(Path(path), on_bad_rows=on_bad_rows, **options)
-    split = prepare(opened(**given), config, items=items, source=origin)
-    if report.n_bad:
-        split.provenance.setdefault("remarks", []).append(f"{report} They were left out.")
-    return split
+        frame = frame.drop(index=nameless)
+    refuse(report, on_bad_rows)
+    remarks = (f"{report} They were left out.",) if report.n_bad else ()
+    return frame.reset_index(drop=True), remarks

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, get_args
-
-from proxysr.config import require, unknown
+from typing import Any, Literal, NamedTuple
 
 OnBadRows = Literal["error", "drop"]
 NAMED = 5
 """How many malformed rows are named."""
+WRONG_NUMBER = "wrong number of fields"
 
 
 class BadRow(NamedTuple):
@@ -17,6 +16,11 @@ class BadRow(NamedTuple):
 
     place: str
     reason: str
+
+    @property
+    def number(self) -> int:
+        """The number in its place."""
+        return int(self.place.partition(" ")[2])
 
 
 @dataclass(frozen=True)
@@ -79,9 +83,13 @@ class BadRowsError(ValueError):
         self.report = report
 
 
-def judge(report: BadRows, on_bad_rows: str) -> None:
+def refuse(report: BadRows, on_bad_rows: str) -> None:
     """Raise :class:`BadRowsError` if there are bad rows and they were not to be dropped."""
-    allowed = get_args(OnBadRows)
-    require(on_bad_rows in allowed, unknown(on_bad_rows, allowed, "choice of on_bad_rows"))
     if report.n_bad and on_bad_rows == "error":
         raise BadRowsError(report)
+
+
+def short(text: str, longest: int = 80) -> str:
+    """The beginning of a record, quoted, for a message."""
+    line = text[:200].splitlines()[0].encode("utf-8", "backslashreplace").decode()
+    return repr(line if len(line) <= longest else line[: longest - 1] + "…")
