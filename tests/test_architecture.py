@@ -12,7 +12,7 @@ import pytest
 import proxysr
 from tests.conftest import ROOT
 
-LONGEST_FILE = 460
+LONGEST_FILE = 400
 
 
 def loaded_by(code: str) -> set[str]:
