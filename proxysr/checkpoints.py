@@ -1,7 +1,7 @@
-"""Weights of a run on disk, as safetensors: those of some epochs, and all to continue from.
+"""Weights of a run on disk, as safetensors: snapshots of epochs, and checkpoints to resume from.
 
-A file tells which run it is of, after which epoch, and what its tensors hash to: weights of another
-run or epoch that took its name, and such that lost a bit, are refused.
+A file's metadata name its run and epoch and the hash of its tensors. Damaged weights, or weights
+of another run or epoch, are refused.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ FORMAT = "proxysr-run"
 class SnapshotFolder(MutableMapping[int, State]):
     """Weights by epoch, one file each; deletions wait for :meth:`purge`.
 
-    Until the checkpoint of an epoch is written, the previous one still counts, and with
-    it the weights it names as best and half-way.
+    Until the checkpoint of an epoch is written, the previous checkpoint is valid, and so the
+    weights that it names as best and half-way must stay.
     """
 
     def __init__(self, folder: Path, run: str = "") -> None:
@@ -57,7 +57,7 @@ class SnapshotFolder(MutableMapping[int, State]):
         return len(list(iter(self)))
 
     def purge(self) -> None:
-        """Remove the files of what was deleted."""
+        """Remove the files of deleted epochs."""
         for epoch in self.deleted:
             self._file(epoch).unlink(missing_ok=True)
         self.deleted.clear()
@@ -81,13 +81,13 @@ def write_checkpoint(path: Path, state: TrainState, run: str = "") -> None:
 
 
 def read_checkpoint(path: Path, run: str = "") -> Checkpoint:
-    """What training continues from."""
+    """Read the state that training resumes from."""
     tensors = load_weights(path, run=run)
     return Checkpoint(of_model(tensors), _sub(tensors, "optimizer."), read_progress(path).rows)
 
 
 class Progress(NamedTuple):
-    """How far training got, as a checkpoint says."""
+    """The history of training up to a checkpoint."""
 
     rows: list[dict[str, float]]
     best_epoch: int
@@ -125,24 +125,24 @@ def _sub(tensors: State, prefix: str) -> State:
 
 
 def save_weights(path: Path, tensors: State, metadata: Mapping[str, str]) -> None:
-    """Write tensors; equal tensors and metadata make equal bytes."""
+    """Write tensors; equal tensors and metadata give equal bytes."""
     with replacing(path) as temporary:
-        whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        about = {"format": FORMAT, "sha256": hash_of(whole), **metadata}
+        contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        all_metadata = {"format": FORMAT, "sha256": hash_of(contiguous), **metadata}
         temporary.touch()
-        mode = temporary.stat().st_mode  # as the user's umask has it; safetensors has its own mind
-        save_file(whole, temporary, metadata=about)
+        mode = temporary.stat().st_mode  # follows the user's umask, which safetensors ignores
+        save_file(contiguous, temporary, metadata=all_metadata)
         temporary.chmod(mode)
         with temporary.open("r+b") as file:
             _sort_header(file)
 
 
 def _sort_header(file: BinaryIO) -> None:
-    """Put the keys of the header in order; safetensors writes those of the metadata in any."""
+    """Sort the keys of the header; safetensors writes metadata in any order."""
     size = int.from_bytes(file.read(8), "little")
     header = json.loads(file.read(size))
     text = json.dumps(header, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
-    if len(text) <= size:  # else its text was escaped in another way, and is right as it is
+    if len(text) <= size:  # else safetensors escaped text in another way; leave it
         file.seek(8)
         file.write(text.ljust(size))
 
@@ -164,20 +164,19 @@ def load_weights(path: Path, *, run: str = "", epoch: int | None = None) -> Stat
     ----------
     path : Path
     run : str
-        Identity of the run that they are to be of.
+        Identity of the run that they must belong to.
     epoch : int, optional
-        The epoch that they are to be of.
+        The epoch that they must belong to.
 
     Raises
     ------
     ValueError
-        If it is missing, damaged, of another program, run or epoch; so, too, in
-        :func:`read_metadata`.
+        If the file is missing, damaged, or of another program, run or epoch.
     """
-    about = read_metadata(path)
-    for key, wanted in (("run", run), ("epoch", None if epoch is None else str(epoch))):
-        if wanted and about.get(key, wanted) != wanted:  # older files do not tell
-            actual = f"epoch {about[key]}, not {epoch}" if key == "epoch" else "another run"
+    metadata = read_metadata(path)
+    for key, expected in (("run", run), ("epoch", None if epoch is None else str(epoch))):
+        if expected and metadata.get(key, expected) != expected:  # older files lack the key
+            actual = f"epoch {metadata[key]}, not {epoch}" if key == "epoch" else "another run"
             raise ValueError(
                 f"{path} holds the weights of {actual}. Put the right file there, or train again."
             )
@@ -186,13 +185,19 @@ def load_weights(path: Path, *, run: str = "", epoch: int | None = None) -> Stat
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, TypeError, RuntimeError) as error:
         raise ValueError(f"{path} is missing or damaged ({error}).") from None
-    if about.get("sha256", known := hash_of(tensors)) != known:
+    if metadata.get("sha256", actual_hash := hash_of(tensors)) != actual_hash:
         raise ValueError(f"{path} is missing or damaged (its values are not those written).")
     return tensors
 
 
-def read_metadata(path: Path, *needed: str) -> dict[str, str]:
-    """The metadata of such a file, without its tensors; with the keys ``needed``."""
+def read_metadata(path: Path, *required: str) -> dict[str, str]:
+    """The metadata of a file that :func:`save_weights` wrote, with the ``required`` keys.
+
+    Raises
+    ------
+    ValueError
+        If the file is missing, damaged, of another program, or lacks a key.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             metadata: dict[str, str] = file.metadata() or {}
@@ -200,6 +205,6 @@ def read_metadata(path: Path, *needed: str) -> dict[str, str]:
         raise ValueError(f"{path} is missing or damaged ({error}).") from None
     if metadata.get("format") != FORMAT:
         raise ValueError(f"{path} was not written by proxysr.")
-    if missing := set(needed) - set(metadata):
+    if missing := set(required) - set(metadata):
         raise ValueError(f"{path} is damaged: its metadata has no {min(missing)!r}.")
     return metadata

@@ -1,7 +1,7 @@
 """Ranks first, metrics from ranks.
 
-Every prefix of every session is scored against all items; the rank of its
-target is counted, not sorted for. Metrics are means over the targets' ranks:
+Every prefix of every session is scored against all items. The rank of its target is one plus the
+number of items with a higher score; nothing is sorted. Metrics are means over the targets:
 
 >>> metrics_of(np.array([1.0, 4.0, 21.0, 2.0]), ks=(2, 20))
 {'R@2': 0.5, 'MRR@2': 0.375, 'R@20': 0.75, 'MRR@20': 0.4375}
@@ -31,13 +31,13 @@ from proxysr.models.proxy_model import ProxyModel
 from proxysr.priors import priors
 
 CPU_MEMORY = 32 * 2**20
-"""Bytes for the scores of the prefixes that are ranked together."""
+"""Bytes for the scores of one batch of prefixes on a CPU."""
 CUDA_MEMORY = 2**30
 """The same on a GPU."""
 FEWEST_ROWS = 64
-"""Prefixes that are ranked together however many items there are."""
+"""Fewest prefixes of a batch, however many items there are."""
 BYTES_OF_A_CLICK = 32
-"""What a click of a batch takes while the batch is made: several whole numbers of 64 bits."""
+"""Bytes that a click takes while a batch is made: several 64-bit integers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +53,8 @@ class EvalResult:
         ``"R@20"``, ``"MRR@20"`` and so on, shares in [0, 1].
     ranks : DataFrame
         One row a target: ``session_id``, ``position`` (0-based, of the target in its session),
-        ``target`` (item index), ``rank`` (from 1), and what the model adds, for ProxySR ``proxy``
-        and ``probability``.
+        ``target`` (item index), ``rank`` (from 1), and the model's ``choices``: ``proxy`` and
+        ``probability`` of models with proxies.
     """
 
     task: Task
@@ -84,8 +84,8 @@ def evaluate(
 ) -> EvalResult:
     """Rank every target of ``sessions`` among all items.
 
-    Under the *unseen* task, repeats are no targets and the items of a prefix are not
-    ranked; under *repeat*, nothing is left out (ProxySR section 4.2).
+    With task *unseen*, repeated clicks are no targets and the items of a prefix are not
+    ranked; with *repeat*, nothing is left out (ProxySR, section 4.2).
 
     Parameters
     ----------
@@ -96,24 +96,24 @@ def evaluate(
     ks : sequence of int
         Lengths of the recommendation list for the metrics.
     min_prefix : int
-        Fewest clicks before a target; 0 asks for the first click, too, of models that know what
-        sessions begin with (``starts_sessions``).
+        Fewest clicks before a target; 0 makes first clicks targets, too, for models that can
+        predict them (``starts_sessions``).
     ties : {"mean", "best", "worst"}
-        Rank of a target among items of equal score; a constant model lands in the
-        middle with "mean".
+        Rank of a target among items of equal score; with "mean", a constant model ranks targets
+        in the middle.
     memory : int, optional
-        Bytes for the scores of the prefixes that are ranked together (at least 64 prefixes, but
-        for very long ones), and for their clicks.
+        Bytes for the scores and the clicks of one batch of prefixes. A batch has at least 64
+        prefixes, unless they are very long.
     history : sequence of Sessions, optional
-        Earlier sessions: of each session's user, those that come before it, here and among
-        ``sessions``, say what to expect (:func:`proxysr.priors.priors`). Nobody's, if left out.
+        Earlier sessions. For each session, its user's sessions that come before it, here and in
+        ``sessions``, give the prior (:func:`proxysr.priors.priors`). No priors if left out.
     force_proxy : int64 (T,) or float (T, K), optional
-        Of a model with proxies: the one to take at each target, in the order of the ranks, or the
-        weights of all, in place of what the clicks say (:meth:`ProxyModel.score`).
+        For a model with proxies: the proxy to use at each target, in the order of the ranks, or
+        the weights of all proxies, instead of the inferred ones (:meth:`ProxyModel.score`).
     progress : bool
         Show a progress bar on stderr.
     together : bool
-        All processes that train together make this call; each ranks a share of the prefixes,
+        All processes of a joint training make this call; each ranks a share of the prefixes
         and gets the result for all.
 
     Raises
@@ -121,14 +121,14 @@ def evaluate(
     FloatingPointError
         If a score is not finite.
     ConfigError
-        If there is no target, an item is none of the model's, or an argument is out of range.
+        If there is no target, the model does not know an item, or an argument is out of range.
     """
     require(ties in get_args(Ties), unknown(ties, get_args(Ties), "rule for ties"))
     require(min(ks, default=0) >= 1, f"ks are list lengths from 1 on; received {list(ks)}.")
-    item = int(sessions.items.max(initial=0))
+    largest = int(sessions.items.max(initial=0))
     require(
-        item <= model.n_items,
-        f"The sessions hold item index {item}, but the model knows only {model.n_items} items.",
+        largest <= model.n_items,
+        f"The sessions hold item index {largest}, but the model knows only {model.n_items} items.",
     )
     require(
         min_prefix >= 1 or model.starts_sessions,
@@ -164,7 +164,7 @@ def evaluate(
             columns = rank_prefixes(model, prefixes, ties, memory, force_proxy, progress)
     finally:
         model.train(was_training)
-    if together:  # a process that had nothing to rank has fewer columns
+    if together:  # a process without prefixes has fewer columns
         shares = gathered(columns)
         columns = {
             name: np.concatenate([share[name] for share in shares if name in share])
@@ -187,7 +187,7 @@ def rank_prefixes(
     force_proxy: Tensor | None,
     progress: bool,
 ) -> dict[str, npt.NDArray[Any]]:
-    """The rank of each prefix's target, and what the model chose: columns, with their ``row``."""
+    """Columns by name: ``row`` of each prefix, ``rank`` of its target, and the model's choices."""
     device = device_of(model)
     if memory is None:
         memory = CUDA_MEMORY if device.type == "cuda" else CPU_MEMORY
@@ -199,22 +199,22 @@ def rank_prefixes(
     with tqdm(
         total=len(prefixes), desc="ranking", unit="prefix", leave=False, disable=not progress
     ) as bar:
-        for picked, batch, ends, target, seen in batches(n_rows, memory // BYTES_OF_A_CLICK):
-            forced = {} if force_proxy is None else {"force_proxy": force_proxy[picked]}
+        for row, batch, ends, target, clicked in batches(n_rows, memory // BYTES_OF_A_CLICK):
+            forced = {} if force_proxy is None else {"force_proxy": force_proxy[row]}
             scores, choices = model.answer(batch, ends, **forced)
             finite &= all_finite(scores, model.n_items)
-            if seen is not None:
-                leave_out(scores, seen)
+            if clicked is not None:  # task "unseen"
+                leave_out(scores, clicked)
             for name, column in {"rank": count_ranks(scores, target, ties), **choices}.items():
                 columns.setdefault(name, []).append(column)
-            rows.append(picked)
-            bar.update(len(picked))
+            rows.append(row)
+            bar.update(len(row))
     if not finite:
         raise FloatingPointError(
             f"{type(model).__name__} gave scores that are not finite; ranks would mean nothing."
         )
-    row = np.concatenate([np.empty(0, np.int64), *rows])
-    return {"row": row} | {k: torch.cat(parts).cpu().numpy() for k, parts in columns.items()}
+    all_rows = np.concatenate([np.empty(0, np.int64), *rows])
+    return {"row": all_rows} | {k: torch.cat(chunks).cpu().numpy() for k, chunks in columns.items()}
 
 
 def rank_of(scores: Tensor, target: Tensor, ties: Ties = "mean") -> Tensor:
@@ -229,7 +229,7 @@ def metrics_of(ranks: npt.NDArray[np.floating[Any]], ks: Sequence[int]) -> dict[
 
 
 def values_of(ranks: npt.NDArray[np.floating[Any]], metric: str) -> npt.NDArray[np.float64]:
-    """What each rank (n,) contributes to the mean that ``metric`` is.
+    """Values (n,) whose mean is ``metric``, one for each rank.
 
     >>> values_of(np.array([1.0, 4.0, 21.0]), "MRR@20")
     array([1.  , 0.25, 0.  ])
@@ -247,7 +247,7 @@ def values_of(ranks: npt.NDArray[np.floating[Any]], metric: str) -> npt.NDArray[
 
 
 def device_of(model: SessionModel) -> torch.device:
-    """The device that a model's parameters, or else its buffers, are on."""
+    """The device of a model's first parameter, or else of its first buffer."""
     for tensor in (*model.parameters(), *model.buffers()):
         return tensor.device
     return torch.device("cpu")

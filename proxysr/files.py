@@ -1,7 +1,7 @@
-"""Files that are whole or absent: everything is written beside its name, then renamed.
+"""Atomic files and folders: each is written under a temporary name beside its own, then renamed.
 
-A file and its folder are on disk, not only on their way to it, before anybody sees the name. What
-a killed process leaves beside a name is removed by the next that writes there.
+The content is flushed to disk before the rename. The next process that writes to the same place
+removes what a killed process left there.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DEEPEST = 20
-"""How deep the values of a YAML file may lie in one another."""
+"""Deepest nesting of values in a YAML file."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path to write to; on success it takes the place of ``path``.
 
-    Works for a file and for a folder. On an exception the temporary is removed
-    and whatever was at ``path`` stays as it was. At every moment, ``path`` is the old or the new.
+    Works for a file and for a folder. On an exception, the temporary is removed and ``path``
+    stays as it was. At every moment, ``path`` is either the old or the new content.
 
     Raises
     ------
@@ -46,9 +46,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def claiming(path: Path) -> Iterator[Path]:
-    """A temporary folder that becomes ``path``, unless something lies there by then.
+    """A temporary folder that becomes ``path``, unless ``path`` exists by then.
 
-    Of several processes that start together one gets the folder; an empty one counts as absent.
+    If several processes start together, only one gets the folder. An empty folder counts as absent.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def claiming(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _writing(path: Path) -> Iterator[tuple[Path, Path]]:
-    """A temporary path, and what it is to replace; errors of the disk are put into words."""
+    """A temporary path and the real path that it will replace; explains disk errors."""
     path = Path(os.path.realpath(path))  # what a link points at is replaced, not the link
     temporary = temporary_name(path, "tmp")
     try:
@@ -91,13 +91,13 @@ def _writing(path: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _put(temporary: Path, path: Path) -> None:
-    """Give ``temporary`` the name ``path``; the old folder, if any, is the temporary then."""
+    """Rename ``temporary`` to ``path``; an old folder may be left under the temporary name."""
     if not (temporary.is_dir() and path.is_dir()):
         os.replace(temporary, path)
         return
     if exchanged(temporary, path):
         return
-    old = temporary_name(path, "old")  # if this process ends here, who comes next puts it back
+    old = temporary_name(path, "old")  # if this process ends here, the next one puts it back
     path.rename(old)
     try:
         temporary.rename(path)
@@ -107,25 +107,25 @@ def _put(temporary: Path, path: Path) -> None:
     remove(old)
 
 
-def exchanged(one: Path, other: Path) -> bool:
-    """Let two folders change names in one step; False where the system or the disk cannot."""
+def exchanged(first: Path, second: Path) -> bool:
+    """Exchange the names of two folders in one step; False where the system cannot."""
     import ctypes
 
     if os.name != "posix":
         return False
     library = ctypes.CDLL(None, use_errno=True)
-    here, exchange, folder = os.fsencode(one), 2, -100  # AT_FDCWD
+    names, exchange, folder = (os.fsencode(first), os.fsencode(second)), 2, -100  # AT_FDCWD
     if hasattr(library, "renameat2"):  # Linux
-        failed = library.renameat2(folder, here, folder, os.fsencode(other), exchange)
+        failed = library.renameat2(folder, names[0], folder, names[1], exchange)
     elif hasattr(library, "renamex_np"):  # macOS
-        failed = library.renamex_np(here, os.fsencode(other), exchange)
+        failed = library.renamex_np(*names, exchange)
     else:
         return False
     return not failed
 
 
 def flush(path: Path) -> None:
-    """Have a file, or a folder with all that is in it, on disk before going on."""
+    """Flush a file, or a folder and everything in it, to disk."""
     if path.is_dir():
         for file in sorted(path.iterdir()):
             flush(file)
@@ -139,7 +139,7 @@ def flush(path: Path) -> None:
 
 
 def _flush_folder(path: Path) -> None:
-    """Have the names in a folder on disk, where the system lets folders be opened for that."""
+    """Flush the names in a folder to disk, where the system can do that."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except OSError:
@@ -193,7 +193,13 @@ def read_object(path: Path, keys: Mapping[str, type]) -> dict[str, Any]:
 
 
 def checked(value: Any, keys: Mapping[str, type], path: Path) -> dict[str, Any]:
-    """``value``, read from ``path``, if it is an object that has ``keys`` of these types."""
+    """``value`` (read from ``path``), after checking that it is an object with these keys.
+
+    Raises
+    ------
+    ValueError
+        If it is not an object, lacks a key, or a value has another type.
+    """
     if not isinstance(value, dict):
         raise ValueError(f"{path} is damaged: it holds no JSON object.")
     for key, kind in keys.items():
@@ -230,33 +236,33 @@ def read_yaml(path: Path) -> Any:
         raise ValueError(f"{path} is neither YAML nor JSON ({error}).") from None
 
 
-def read_parquet(path: Path, *needed: str, known: str | None = None) -> pd.DataFrame:
-    """A table of a run or a split, with the columns ``needed``.
+def read_parquet(path: Path, *required: str, expected_hash: str | None = None) -> pd.DataFrame:
+    """Read a table of a run or a split.
 
     Parameters
     ----------
     path : Path
-    *needed : str
+    *required : str
         Columns that it must have.
-    known : str, optional
-        SHA-256 of the file that belongs there, if known.
+    expected_hash : str, optional
+        SHA-256 of the file as it was written, if known.
 
     Raises
     ------
     ValueError
-        If it is missing, damaged, or another file than the one that belongs there.
+        If it is missing or damaged, lacks a column, or has another hash.
     """
     import pyarrow.parquet as pq  # so that commands that read none start without it
 
     try:
-        if known is not None and hash_of_file(path) != known:
+        if expected_hash is not None and hash_of_file(path) != expected_hash:
             raise ValueError("it is not the file that was written with what lies beside it")
-        # from a handle, since in the name of a folder pyarrow would take key=value for a column
+        # from a handle, because pyarrow takes key=value in a folder's name for a column
         with path.open("rb") as file:
             table: pd.DataFrame = pq.ParquetFile(file).read().to_pandas()
-        if missing := [name for name in needed if name not in table]:
+        if missing := [name for name in required if name not in table]:
             raise ValueError(f"it has no column {missing[0]!r}")
-    except Exception as error:  # of damaged files, readers raise errors of all kinds
+    except Exception as error:  # readers raise all kinds of errors for damaged files
         reason = " ".join(str(error).split())
         raise ValueError(f"{path} is missing or damaged ({reason}).") from None
     return table

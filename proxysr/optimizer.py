@@ -1,17 +1,16 @@
-"""Adam that moves only those rows of a table that a step has touched.
+"""Adam that updates only the rows of a table that have a gradient.
 
-A step with drawn items (:mod:`proxysr.kernels.sampling`) touches a few thousand rows of a table
-that may have millions. Their gradient is sparse, and moving all rows would take far longer than
-all the rest of the step.
+A step with sampled negatives (:mod:`proxysr.kernels.sampling`) touches a few thousand rows of a
+table that may have millions. The gradient is sparse, and updating all rows would take far longer
+than the rest of the step.
 
 Differences from Adam
 ---------------------
-Of a parameter whose gradient is sparse, a row without a gradient in a step stays where it is,
-its moments do not decay, and ``weight_decay`` does not act on it: it acts on touched rows. The
-count of steps is that of the parameter. A row that is touched in every step moves as in Adam, and
-parameters with dense gradients are Adam's. ``torch.optim.SparseAdam`` does the same, but adds
-``eps`` before the second moment is corrected for its start at 0, and makes sparse tensors of the
-changes, which takes longer.
+If the gradient of a parameter is sparse, a row without a gradient does not change in this step, its
+moments do not decay, and ``weight_decay`` does not act on it. All rows share one step count. A row
+that has a gradient in every step moves as in Adam, and so do parameters with dense gradients.
+``torch.optim.SparseAdam`` does the same, but adds ``eps`` before the bias correction of the second
+moment, and builds sparse tensors of the changes, which takes longer.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ from torch.autograd.graph import increment_version
 
 
 class RowAdam(torch.optim.Adam):
-    """:class:`torch.optim.Adam`, but for parameters with sparse gradients; see above.
+    """:class:`torch.optim.Adam` that also takes sparse gradients; see the module's docstring.
 
-    States are kept under Adam's own names, and gradients are left as they were, but coalesced.
+    The state has Adam's own names. Sparse gradients are coalesced by a step.
     """
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Move all parameters that have a gradient."""
+        """Update all parameters that have a gradient."""
         if closure is not None:
             raise ValueError("RowAdam takes no closure: it makes one step with the gradients.")
         sparse = [
@@ -48,14 +47,14 @@ class RowAdam(torch.optim.Adam):
         super().step()
         for (_, p), gradient in zip(sparse, gradients, strict=True):
             p.grad = gradient
-        # fused steps don't tell that they changed a tensor; models keep tables made of parameters
+        # fused steps do not raise a tensor's version, which models' caches check
         increment_version([p for group in self.param_groups for p in group["params"]])
         return None
 
     def _move_rows(
         self, group: dict[str, Any], table: Tensor, rows: Tensor, gradient: Tensor
     ) -> None:
-        """One step of some rows (n,) of a table, with their gradient (n, ...)."""
+        """Update rows (n,) of a table by their gradient (n, ...)."""
         state = self.state[table]
         if not state:
             state["step"] = torch.zeros((), dtype=torch.float32, device=table.device)
@@ -70,7 +69,7 @@ class RowAdam(torch.optim.Adam):
         second.addcmul_(gradient, gradient, value=1 - beta2)
         state["exp_avg"].index_copy_(0, rows, first)
         state["exp_avg_sq"].index_copy_(0, rows, second)
-        # both moments began at 0; numbers without dimensions leave the type of a table alone
+        # bias correction; 0-dimensional tensors do not change the dtype of the table
         steps = state["step"].double()
         first *= -group["lr"] / (1 - beta1**steps)
         second /= 1 - beta2**steps

@@ -1,6 +1,6 @@
-"""What a person's earlier sessions say of the next one: a prior over the proxies.
+"""A prior over the proxies from a user's earlier sessions.
 
-Nothing is learnt for a user, so it works for users whom training never saw, and from their second
+There are no user parameters, so it works for users that training never saw, from their second
 session on.
 """
 
@@ -20,21 +20,21 @@ from proxysr.models import ProxyModel, SessionModel
 
 @torch.no_grad()
 def priors(model: SessionModel, sessions: Sessions, history: Sequence[Sessions]) -> Tensor:
-    """:attr:`SessionBatch.prior` (S, K) of each session, from what its user did before.
+    """:attr:`SessionBatch.prior` (S, K) of each session, from its user's earlier sessions.
 
     Parameters
     ----------
     model : SessionModel
         One that ``uses_history``.
     sessions : Sessions
-        In time order; of the same user, earlier ones are a part of the history of later ones.
+        In time order; earlier ones of a user are history of later ones.
     history : sequence of Sessions
-        Parts that came before ``sessions``.
+        Sessions before ``sessions``, in time order.
 
     Raises
     ------
     ConfigError
-        If the model makes nothing of earlier sessions, or no user is known.
+        If the model does not use earlier sessions, or no user is known.
     """
     model = learning_from_history(model)
     parts = [*history, sessions]
@@ -44,13 +44,13 @@ def priors(model: SessionModel, sessions: Sessions, history: Sequence[Sessions])
         "No session has a known user, so none has earlier sessions: leave history out.",
     )
     weights = torch.cat([posteriors(model, part) for part in parts])
-    # sums over earlier sessions of the same user; sorting keeps the order of time
+    # sums over earlier sessions of the same user; the stable sort keeps the order of time
     order = np.argsort(user, kind="stable")
     starts = np.searchsorted(user[order], user[order])  # where the user's sessions begin
     sums = weights[order].double().cumsum(dim=0) - weights[order]
     sums = (sums - sums[starts]) * torch.from_numpy(user[order] >= 0).to(sums)[:, None]
-    own = np.argsort(order)[len(order) - len(sessions) :]
-    return model.prior(sums[own].to(weights))
+    rows = np.argsort(order)[len(order) - len(sessions) :]
+    return model.prior(sums[rows].to(weights))
 
 
 @torch.no_grad()
@@ -64,16 +64,10 @@ def posteriors(model: ProxyModel, sessions: Sessions) -> Tensor:
 
 
 def learning_from_history(model: SessionModel) -> ProxyModel:
-    """The model, if a person's earlier sessions change its scores.
-
-    Raises
-    ------
-    ConfigError
-        If not.
-    """
+    """Return the model if it uses a user's earlier sessions; raise ``ConfigError`` otherwise."""
     if isinstance(model, ProxyModel) and model.uses_history:
         return model
     raise ConfigError(
-        f"{type(model).__name__} makes nothing of a person's earlier sessions; models such as "
+        f"{type(model).__name__} does not use a user's earlier sessions; models such as "
         "LatentProxy do. Leave history out."
     )

@@ -34,9 +34,9 @@ class Recommendations:
     unknown : list of str
         Clicked ids that the model was not trained on; they were left out.
     user : str or None
-        The known user whose preferences took part; None if the session counted as anonymous.
+        The known user whose parameters were used; None if the session was taken as anonymous.
     unknown_in_history : list of str
-        The same as ``unknown`` of the earlier sessions.
+        Unknown ids in the earlier sessions.
     """
 
     items: pd.DataFrame
@@ -48,23 +48,23 @@ class Recommendations:
 LISTS = (Sequence, np.ndarray, pd.Series, pd.Index)
 
 
-def _id(value: object, what: str) -> str:
-    """A raw id as text, by the rule of the log.
+def _id(value: object, argument: str) -> str:
+    """A raw id as text, by the same rule as ids of a log.
 
     Raises
     ------
     ConfigError
-        If it is none: a list, a table, a truth value, or missing.
+        If it is not an id: a list, a table, true or false, or missing.
     """
     allowed = isinstance(value, str | bytes | int | float | Decimal | np.integer | np.floating)
     text = id_text(value) if allowed and not isinstance(value, bool) else None
     if text is None and not isinstance(value, str):
-        raise ConfigError(f"{what}: an id is text or a number; received {value!r}.")
+        raise ConfigError(f"{argument}: an id is text or a number; received {value!r}.")
     return text or str(value)
 
 
 class Recommender:
-    """A trained model that speaks the caller's item ids.
+    """A trained model that takes and returns the raw item ids of a log.
 
     Parameters
     ----------
@@ -72,8 +72,8 @@ class Recommender:
     items : DataFrame
         Row ``i - 1`` describes item index i, with ``item_id`` and perhaps ``title``.
     users : DataFrame, optional
-        Row ``u`` describes user index u, with ``user_id``: users that the model learnt of by name,
-        as ProxySR with ``n_users`` does. Left out if it knows none.
+        Row ``u`` has the ``user_id`` of user index u, for models with user parameters, such as
+        ProxySR with ``n_users``.
     """
 
     def __init__(
@@ -87,8 +87,8 @@ class Recommender:
         self.items = items
         ids = items["item_id"].astype(str)
         self._index = {item_id: row for row, item_id in enumerate(ids, start=1)}
-        names = [] if users is None else users["user_id"].astype(str).tolist()
-        self._users = {name: row for row, name in enumerate(names)}
+        user_ids = [] if users is None else users["user_id"].astype(str).tolist()
+        self._users = {user_id: row for row, user_id in enumerate(user_ids)}
 
     @classmethod
     def load(cls, run: str | Path | RunDir, device: str = "cpu") -> Recommender:
@@ -98,7 +98,7 @@ class Recommender:
 
     @property
     def n_users(self) -> int:
-        """Number of users that the model learnt of by name."""
+        """Number of users that the model has parameters for."""
         return len(self._users)
 
     def recommend(
@@ -115,25 +115,25 @@ class Recommender:
         Parameters
         ----------
         clicks : sequence
-            Raw ids of the clicked items, oldest first; compared as text by the rule of the log:
-            101.0 is "101", white space and invisible characters at the edges are cut.
-            May be empty for models that know what sessions begin with, such as LatentProxy.
+            Raw ids of the clicked items, oldest first. They are compared as text by the same rule
+            as ids of a log: 101.0 is "101", white space and invisible characters at the ends are
+            removed. May be empty for models that can predict first clicks, such as LatentProxy.
         k : int
             Length of the list.
         task : {"unseen", "repeat"}
             "unseen" leaves out the items that were clicked already.
         user : optional
-            Raw id of the user, if known. It matters if the model learnt of this user by name;
-            else the session counts as anonymous, and so does the answer's ``user``.
+            Raw id of the user, if known. It is used if the model has parameters for this user;
+            otherwise the session is taken as anonymous, and ``user`` of the result is None.
         history : sequence of sequences, optional
-            The same person's earlier sessions, for models that ``uses_history``, such as
-            LatentProxy: nothing is learnt anew, and the person may be new. Ids as in ``clicks``.
+            The same user's earlier sessions, for models that ``uses_history``, such as
+            LatentProxy. Nothing is retrained, and the user may be new. Ids as in ``clicks``.
 
         Raises
         ------
         ConfigError
-            If there is no click, ``k`` is below 1, the task is unknown, or the model makes nothing
-            of earlier sessions.
+            If there is no click, ``k`` is below 1, the task is unknown, or the model does not use
+            earlier sessions.
         FloatingPointError
             If a score is not finite.
         """
@@ -154,35 +154,35 @@ class Recommender:
         )
         sessions = [self._known(session, "each session of history") for session in history]
         earlier = [session for session, _ in sessions if session]
-        of_history = list(dict.fromkeys(name for _, names in sessions for name in names))
-        who = None if user is None else _id(user, "user")
-        row = -1 if who is None else self._users.get(who, -1)
-        answer = Recommendations(
-            self._table([], []), unknown, who if row >= 0 else None, of_history
+        unknown_in_history = list(dict.fromkeys(name for _, names in sessions for name in names))
+        user_id = None if user is None else _id(user, "user")
+        row = -1 if user_id is None else self._users.get(user_id, -1)
+        result = Recommendations(
+            self._table([], []), unknown, user_id if row >= 0 else None, unknown_in_history
         )
         prior = self._prior(earlier) if history else None
         if not known and not self.model.starts_sessions:
-            return answer
+            return result
         with torch.inference_mode():
             batch = batch_of([known or [PAD]], device=device_of(self.model), users=[row])
             batch = batch._replace(lengths=(batch.items != PAD).sum(dim=1), prior=prior)
             scores = self.model.score(batch)[0]
         best = best_items(self.model, scores, known, k=k, task=task)
-        return replace(answer, items=self._table(*best))
+        return replace(result, items=self._table(*best))
 
-    def _known(self, clicks: Sequence[object], what: str) -> tuple[list[int], list[str]]:
-        """Indices of the known items among some clicks, and the ids of the others, once each."""
+    def _known(self, clicks: Sequence[object], argument: str) -> tuple[list[int], list[str]]:
+        """Indices of the known items among clicks, and the unknown ids, once each."""
         require(
             isinstance(clicks, LISTS) and not isinstance(clicks, str | bytes),
-            f"{what}: a list of item ids; received {clicks!r}.",
+            f"{argument}: a list of item ids; received {clicks!r}.",
         )
-        names = [_id(click, what) for click in clicks]
+        names = [_id(click, argument) for click in clicks]
         known = [self._index[name] for name in names if name in self._index]
         return known, list(dict.fromkeys(name for name in names if name not in self._index))
 
     @torch.no_grad()
     def _prior(self, earlier: list[list[int]]) -> Tensor:
-        """What a person's earlier sessions say of the next one, (1, K)."""
+        """The prior (1, K) from a user's earlier sessions."""
         model = learning_from_history(self.model)
         if not earlier:
             return model.prior(model.temperature.new_zeros(1, model.n_proxies))
@@ -200,7 +200,7 @@ class Recommender:
 def best_items(
     model: SessionModel, scores: Tensor, clicks: Sequence[int], *, k: int, task: Task
 ) -> tuple[list[int], list[float]]:
-    """The k items with the highest of a model's scores (V,) after some clicks, and these scores.
+    """The k items with the highest of a model's scores (V,) after these clicks, and their scores.
 
     Raises
     ------

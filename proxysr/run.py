@@ -1,27 +1,27 @@
-"""What a run leaves behind, and what everything above reads.
+"""A run: the folder that training and evaluation write, and :class:`RunDir`, which reads it.
 
-A run is a folder::
+The files::
 
     config.json                   model, its settings, how it was trained
     data.json                     which prepared data, by path and fingerprint
     items.parquet                 what the item indices mean, with titles where known
-    users.parquet                 users that the model learns of by name, if any
+    users.parquet                 users that the model has parameters for, if any
     environment.json              versions, machine and number of processes
     history.csv                   one row an epoch
     checkpoints/last.safetensors  weights, optimizer and history after the latest epoch
-    checkpoints/epoch-0011.safetensors   weights after an epoch: half-way, best, and later
-                                  ones that longer training may make half-way
-    metrics.json                  one entry for each evaluation, and one for what training came to
+    checkpoints/epoch-0011.safetensors   weights after the best epoch, the one half-way to it, and
+                                  epochs that longer training may make half-way
+    metrics.json                  one entry for each evaluation, and one with findings of training
     ranks-test-unseen.parquet     rank of every target of that evaluation
 
-Every file is written under a temporary name and renamed, so an interrupted run
-can be resumed from what is there. Nothing is unpickled. Files ``.*.lock`` keep
-processes from training or evaluating it at the same time.
+Every file is written under a temporary name and renamed, so an interrupted run can be resumed.
+Nothing is unpickled. Files ``.*.lock`` keep two processes from training or evaluating a run at the
+same time.
 
-Files of a run are tied: ``config.json`` has an identity that data, weights and evaluations repeat,
-``data.json`` has the hashes of the tables, weights have their own, and an evaluation has that of
-its ranks. What is of another run or damaged is refused. Runs of older versions lack these
-and are read without.
+The files refer to each other: ``config.json`` has the run's identity, which data, weights and
+evaluations repeat; ``data.json`` has the hashes of the tables; weights have their own hash, and
+an evaluation has the hash of its ranks. A file that is damaged or from another run is refused. Runs
+of older versions have no hashes and are read unchecked.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from proxysr.training import State, TrainConfig, resolve_device
 
 FORMAT_VERSION = 1
 TRAINING = "training"
-"""Key of ``metrics.json``: what came of the training, which is no evaluation."""
+"""Key in ``metrics.json`` of the findings of training; all other keys are evaluations."""
 CONFIG_KEYS = {"model": str, "model_config": dict, "train": dict}
 DATA_KEYS = {"data_dir": str, "fingerprint": str, "n_items": int}
 TRAINING_KEYS = {"epochs": int, "counters": dict, "findings": list}
@@ -54,7 +54,7 @@ SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
 class RunDir:
-    """A run's folder, read.
+    """Reads a run's folder.
 
     Parameters
     ----------
@@ -84,24 +84,24 @@ class RunDir:
         checked(self.config, CONFIG_KEYS, self.path / "config.json")
         path = self.path / "data.json"
         self.data: dict[str, Any] = read_object(path, DATA_KEYS)
-        self._hashes: dict[str, str] = self.data.get("files", {})  # of tables; none of older runs
+        self._hashes: dict[str, str] = self.data.get("files", {})  # of tables; older runs: none
         checked({"files": self._hashes}, {"files": dict}, path)
         self._check_identity(self.data, path)
 
     @property
     def identity(self) -> str:
-        """What tells this run from others: a hash of its settings and data; empty of older runs."""
+        """A hash of settings and data that names this run; "" for runs of older versions."""
         return str(self.config.get("run", ""))
 
     def _check_identity(self, content: Mapping[str, Any], path: Path) -> None:
         if content.get("run", self.identity) != self.identity:
             raise ValueError(
-                f"{path} is of another run than {self.path / 'config.json'}. Put the right file "
-                "there, or train again."
+                f"{path} belongs to another run than {self.path / 'config.json'}. Put the right "
+                "file there, or train again."
             )
 
     def _table(self, name: str, *needed: str) -> pd.DataFrame:
-        return read_parquet(self.path / name, *needed, known=self._hashes.get(name))
+        return read_parquet(self.path / name, *needed, expected_hash=self._hashes.get(name))
 
     @property
     def model_name(self) -> str:
@@ -116,16 +116,16 @@ class RunDir:
     @property
     def train_config(self) -> TrainConfig:
         """How the model was trained."""
-        # in older runs, one setting said what was trained on and what chose the epoch
+        # in older runs, task and min_prefix held for training and for validation
         train = self.config["train"]
-        older = {f"valid_{key}": train[key] for key in ("task", "min_prefix") if key in train}
-        return self._settings("train", TrainConfig, older)
+        defaults = {f"valid_{key}": train[key] for key in ("task", "min_prefix") if key in train}
+        return self._settings("train", TrainConfig, defaults)
 
     def _settings(
-        self, key: str, cls: type[SettingsT], missing: Mapping[str, Any] | None = None
+        self, key: str, cls: type[SettingsT], defaults: Mapping[str, Any] | None = None
     ) -> SettingsT:
         try:
-            return cls.from_dict({**(missing or {}), **self.config[key]})
+            return cls.from_dict({**(defaults or {}), **self.config[key]})
         except ConfigError as error:
             raise ValueError(f"{self.path / 'config.json'}, {key!r}: {error}") from None
 
@@ -142,12 +142,18 @@ class RunDir:
 
     @property
     def users(self) -> pd.DataFrame:
-        """Row ``u`` describes user index u: ``user_id``; only users that the model learns of."""
-        known = (self.path / "users.parquet").is_file() or "users.parquet" in self._hashes
-        return self._table("users.parquet", "user_id") if known else pd.DataFrame({"user_id": []})
+        """Row ``u`` has the ``user_id`` of user index u; only users that the model knows."""
+        exists = (self.path / "users.parquet").is_file() or "users.parquet" in self._hashes
+        return self._table("users.parquet", "user_id") if exists else pd.DataFrame({"user_id": []})
 
     def split(self, data_dir: str | Path | None = None) -> SessionSplit:
-        """The prepared data of the run, from where it was or from ``data_dir``; checked."""
+        """The run's prepared data, from the folder named in training or from ``data_dir``.
+
+        Raises
+        ------
+        ValueError
+            If the data there are not those that the run was trained on.
+        """
         folder = Path(data_dir or self.data["data_dir"])
         split = SessionSplit.load(folder)
         if split.fingerprint() != self.data["fingerprint"]:
@@ -172,10 +178,10 @@ class RunDir:
         return self._progress().half_epoch
 
     def _progress(self) -> Progress:
-        """How far training got, as the latest checkpoint says."""
+        """The history in the latest checkpoint."""
         path = self._checkpoint("last")
         if not path.is_file():
-            raise ValueError(f"{self.path} has no checkpoint yet: its first epoch never ended.")
+            raise ValueError(f"{self.path} has no checkpoint yet: its first epoch did not end.")
         return read_progress(path)
 
     def model(self, which: Which = "best", device: str = "cpu") -> SessionModel:
@@ -188,41 +194,42 @@ class RunDir:
         """
         if which == "last":
             path = self._checkpoint("last")
-            return self._with(of_model(load_weights(path, run=self.identity)), path, device)
+            return self._build(of_model(load_weights(path, run=self.identity)), path, device)
         return self.model_after(self.best_epoch if which == "best" else self.half_epoch, device)
 
     def model_after(self, epoch: int, device: str = "cpu") -> SessionModel:
-        """The model as it was after an epoch whose weights are kept."""
+        """The model as it was after an epoch whose weights are stored."""
         path = self._checkpoint(f"epoch-{epoch:04d}")
-        return self._with(load_weights(path, run=self.identity, epoch=epoch), path, device)
+        return self._build(load_weights(path, run=self.identity, epoch=epoch), path, device)
 
     def weights_fingerprint(self) -> str:
-        """Of the best epoch's weights: another training has another one."""
+        """A hash of the best epoch's weights, 16 hexadecimal digits."""
         path = self._checkpoint(f"epoch-{self.best_epoch:04d}")
         if not path.is_file():
             raise ValueError(f"{path} is missing: {self.path} has no weights of its best epoch.")
         return hash_of_file(path)[:16]
 
-    def _with(self, state: State, path: Path, device: str) -> SessionModel:
+    def _build(self, state: State, path: Path, device: str) -> SessionModel:
+        """The model with weights that were read from ``path``."""
         settings, n_items = self.model_config, self.data["n_items"]
         try:
             model = create(self.model_name, n_items, settings)
             model.load_state_dict(state)
         except ConfigError as error:
             raise ValueError(f"{self.path / 'config.json'}, 'model_config': {error}") from None
-        # a layer of no or of endless size is refused in many ways
+        # a layer of size zero or of a huge size raises many kinds of errors
         except (RuntimeError, ValueError, TypeError, ArithmeticError, MemoryError) as error:
             raise ValueError(f"{path} does not fit the settings of {self.path}: {error}") from None
         return model.to(resolve_device(device)).eval()
 
     def metrics(self) -> dict[str, Any]:
-        """What was evaluated: one entry for each "PART-TASK".
+        """All evaluations: one entry for each "PART-TASK".
 
         Raises
         ------
         ValueError
-            If one is out of date: the run was trained on since, and another epoch is the best;
-            or if it is not what its ranks come to.
+            If one is out of date (training went on and another epoch is the best), or if its
+            metrics do not follow from its ranks.
         """
         evaluations = self.evaluations()
         for name, entry in evaluations.items():
@@ -232,45 +239,46 @@ class RunDir:
         return evaluations
 
     def evaluation(self, part: str = "test", task: Task = "unseen") -> dict[str, Any]:
-        """What is known of one evaluation: ``min_prefix``, ``epoch``, ``n_targets``, ``metrics``.
+        """One evaluation: ``min_prefix``, ``epoch``, ``n_targets``, ``metrics``.
 
         Raises
         ------
         ValueError
-            If it was not made yet, or is out of date; so, too, in :meth:`ranks`.
+            If it does not exist yet, or is out of date.
         """
         entry = self._evaluation(part, task)
         self._ranks(f"{part}-{task}", entry)
         return entry
 
     def ranks(self, part: str = "test", task: Task = "unseen") -> pd.DataFrame:
-        """Rank of every target of an evaluation that was made."""
+        """Rank of every target of an evaluation; raises like :meth:`evaluation`."""
         return self._ranks(f"{part}-{task}", self._evaluation(part, task))
 
     def _evaluation(self, part: str, task: Task) -> dict[str, Any]:
-        """Its entry, if it is of the best epoch; whether its ranks are those is not looked at."""
+        """The entry of an evaluation of the best epoch; its ranks are not checked."""
         name = f"{part}-{task}"
         entry = self.evaluations().get(name)
         if entry is None or not self.ranks_file(name).is_file():
             raise ValueError(
-                f"{self.path} has no ranks for {part} under {task!r} yet. Make them with "
+                f"{self.path} has no ranks for {part}, task {task!r}, yet. Make them with "
                 f"`proxysr evaluate {self.path} --split {part} --task {task}`."
             )
         self._check_date(name, entry)
         return dict(entry)
 
     def _ranks(self, name: str, entry: Mapping[str, Any]) -> pd.DataFrame:
-        """The ranks of an evaluation, if they are ranks, and those its metrics are means of.
+        """The ranks of an evaluation, checked against its metrics.
 
         Raises
         ------
         ValueError
-            If they are not; the message names the file and the command that makes it again.
+            If they are damaged or do not give the metrics; the message names the file and the
+            command that makes it again.
         """
         path = self.ranks_file(name)
         again = f"Evaluate again: `{self._command(entry)}`."
         if entry.get("ranks", actual := hash_of_file(path)) != actual:
-            raise ValueError(f"{path} holds other ranks than metrics.json tells of. {again}")
+            raise ValueError(f"{path} holds other ranks than metrics.json was made from. {again}")
         table = read_parquet(path, "session_id", "position", "target", "rank")
         try:
             ranks = table["rank"].to_numpy(dtype=np.float64)
@@ -286,10 +294,10 @@ class RunDir:
             recomputed = metrics_of(
                 ranks, sorted({int(k.partition("@")[2]) for k in entry["metrics"]})
             )
-            same = all(abs(recomputed[k] - float(v)) < 1e-9 for k, v in entry["metrics"].items())
+            equal = all(abs(recomputed[k] - float(v)) < 1e-9 for k, v in entry["metrics"].items())
         except (ValueError, TypeError, KeyError):
-            same = False
-        if not (same and len(ranks)):
+            equal = False
+        if not (equal and len(ranks)):
             raise ValueError(
                 f"{self.path / 'metrics.json'}: the metrics of {name} are not those of the ranks "
                 f"in {path.name}. {again}"
@@ -298,7 +306,7 @@ class RunDir:
 
     @property
     def findings(self) -> list[str]:
-        """What came of the training, in sentences; none while it is not over, or of older runs."""
+        """Sentences on the result of training; none before its end, or for older runs."""
         training = self._metrics_file().get(TRAINING)
         if training is None or training["epochs"] != len(self.history()):
             return []
@@ -306,7 +314,7 @@ class RunDir:
 
     @property
     def counters(self) -> dict[str, dict[str, float]]:
-        """Validation metrics of models that only count, by name, to hold the run's against."""
+        """Validation metrics of models that only count, by name, to compare the run with."""
         return dict(self._metrics_file().get(TRAINING, {}).get("counters", {}))
 
     def evaluations(self) -> dict[str, Any]:
@@ -314,7 +322,7 @@ class RunDir:
         return {k: entry for k, entry in self._metrics_file().items() if k != TRAINING}
 
     def keep_metrics(self, name: str, entry: Mapping[str, Any]) -> None:
-        """Write an entry of ``metrics.json``; its lock is the caller's business."""
+        """Write an entry of ``metrics.json``; the caller holds the lock."""
         entry = {"run": self.identity, **entry}
         write_json(self.path / "metrics.json", self._metrics_file() | {name: entry})
 
@@ -330,33 +338,33 @@ class RunDir:
                 checked(entry, TRAINING_KEYS, path)
                 checked(entry["counters"], dict.fromkeys(entry["counters"], dict), path)
                 if not all(isinstance(sentence, str) for sentence in entry["findings"]):
-                    raise ValueError(f"{path} is damaged: 'findings' are no sentences.")
+                    raise ValueError(f"{path} is damaged: 'findings' is not a list of sentences.")
                 continue
             for key, kind in EVALUATION_KEYS.items():
                 if not isinstance(entry.get(key), kind):
-                    what = f"{key!r} of {name!r} is missing or not a {kind.__name__}"
-                    raise ValueError(f"{path} is damaged: {what}.")
+                    problem = f"{key!r} of {name!r} is missing or not a {kind.__name__}"
+                    raise ValueError(f"{path} is damaged: {problem}.")
             if name != f"{entry['part']}-{entry['task']}":
-                raise ValueError(f"{path} is damaged: {name!r} tells of another part or task.")
+                raise ValueError(f"{path} is damaged: {name!r} has another part or task.")
         return entries
 
     def _check_date(self, name: str, entry: Mapping[str, Any]) -> None:
         if entry["epoch"] != (best := self.best_epoch):
             raise ValueError(
-                f"{self.path} was trained on since its evaluation {name}: ranks are of epoch "
-                f"{entry['epoch']}, the best is {best}. Evaluate it again: "
+                f"{self.path} was trained further after its evaluation {name}: the ranks are of "
+                f"epoch {entry['epoch']}, the best epoch is {best}. Evaluate it again: "
                 f"`{self._command(entry)}`."
             )
 
     def _command(self, entry: Mapping[str, Any]) -> str:
-        """What makes an evaluation again."""
+        """The command that repeats an evaluation."""
         command = f"proxysr evaluate {self.path} --split {entry['part']} --task {entry['task']}"
         if entry["min_prefix"] != self.train_config.valid_min_prefix:
             command += f" --min-prefix {entry['min_prefix']}"
         return command
 
     def ranks_file(self, name: str) -> Path:
-        """Where the ranks of the evaluation "PART-TASK" are."""
+        """The file with the ranks of evaluation "PART-TASK"."""
         return self.path / f"ranks-{name}.parquet"
 
     def _checkpoint(self, name: str) -> Path:

@@ -1,6 +1,6 @@
-"""Train and evaluate a model on prepared data, and keep what comes of it in a run's folder.
+"""Train and evaluate a model on prepared data, and write a run.
 
-What lies there, and how it is read, is in :mod:`proxysr.run`.
+The files of a run, and how to read them, are in :mod:`proxysr.run`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from proxysr.training import (
 
 MAY_CHANGE_ON_RESUME = ("epochs", "patience", "device")
 WAIT = 60.0
-"""Most seconds to wait for another evaluation to write its few lines."""
+"""Most seconds to wait for another process to write its metrics."""
 PACKAGES = ("proxysr", "torch", "numpy", "pandas", "safetensors")
 
 
@@ -58,25 +58,26 @@ def train_run(
     on_epoch: Callable[[TrainState], None] | None = None,
     progress: bool = True,
 ) -> RunDir:
-    """Train a model on prepared data and keep everything in ``run_dir``.
+    """Train a model on prepared data and write a run to ``run_dir``.
 
     All processes of ``torchrun`` call this with the same folders; the first one writes the run.
 
     Parameters
     ----------
     data_dir : str or Path
-        What ``proxysr prepare`` wrote.
+        Folder that ``proxysr prepare`` wrote.
     run_dir : str or Path
         A new or empty folder, or with ``resume`` the run to continue.
     model : str, optional
         Name in ``MODELS``; :data:`proxysr.models.DEFAULT` if left out.
     model_config, train : optional
-        Defaults if left out; with ``resume`` those of the run. Of a resumed run, only
-        ``epochs``, ``patience`` and ``device`` may change.
+        Defaults if left out; with ``resume``, the run's settings, of which only ``epochs``,
+        ``patience`` and ``device`` may change.
     weights : mapping, optional
-        Name to what a parameter or buffer starts from; the others are drawn.
+        Initial values of parameters or buffers by name; the others are drawn at random.
     resume : bool
-        Continue an interrupted run, to the same result; or a finished one for more epochs.
+        Continue an interrupted run, with the same result as an uninterrupted one; or train a
+        finished run for more epochs.
     on_epoch : callable, optional
         Called after every epoch, once it is on disk; if it raises, the run can be resumed there.
     progress : bool
@@ -85,8 +86,8 @@ def train_run(
     Raises
     ------
     ValueError
-        If the folder holds something else, the run does not match the data or settings, the data
-        know fewer users than ``n_users``, or another process is training it.
+        If the folder is not empty, the run does not match the data or settings, the data have
+        fewer users than ``n_users``, or another process trains this run.
     """
     path = Path(run_dir)
     if not is_first():
@@ -95,12 +96,12 @@ def train_run(
     if resume:
         run = RunDir(path)
         split, identity = run.split(data_dir), run.identity
-        name, settings, config = _agree(run, model, model_config, train, split)
+        name, settings, config = _settings_to_resume(run, model, model_config, train, split)
     else:
         split = SessionSplit.load(data_dir)
         _check_new(path)
         name = model or DEFAULT
-        config = (train or TrainConfig()).settled(model_class(name))
+        config = (train or TrainConfig()).resolved(model_class(name))
         settings = _settings(name, model_config, split)
         check_users(split, getattr(settings, "n_users", 0))
         check_writable(path)
@@ -130,20 +131,20 @@ def train_run(
 
     snapshots = SnapshotFolder(path / "checkpoints", identity)
 
-    def keep(state: TrainState) -> None:
+    def write_epoch(state: TrainState) -> None:
         with replacing(path / "history.csv") as temporary:
             state.history.frame.to_csv(temporary, index=False)
-        write_checkpoint(last, state, identity)  # last: from here on, the epoch counts
+        write_checkpoint(last, state, identity)  # comes last: it makes the epoch valid
         snapshots.purge()
         if on_epoch is not None:
             on_epoch(state)
 
     busy = f"{path} is being trained by another process. Wait for it, or name a new folder."
-    with locked(path / ".training.lock", busy) as before:
-        if before is not None and progress:
+    with locked(path / ".training.lock", busy) as interrupted:
+        if interrupted is not None and progress:
             sys.stderr.write(
-                f"{path}: its training by {before} was cut off; what that left half-written is "
-                "removed, and whole epochs are kept.\n"
+                f"{path}: its training by {interrupted} was interrupted; half-written files are "
+                "removed, and complete epochs are kept.\n"
             )
         sweep_folder(path)
         saved: Checkpoint | None = None
@@ -155,22 +156,23 @@ def train_run(
         from_first((name, settings, config, saved, counters))
         history = fit(
             network, split, config,
-            on_epoch=keep, snapshots=snapshots, resume=saved, counters=counters, progress=progress,
+            on_epoch=write_epoch, snapshots=snapshots, resume=saved, counters=counters,
+            progress=progress,
         )  # fmt: skip
-        done = RunDir(path)
+        trained = RunDir(path)
         if history.findings:
             entry = {
                 "epochs": len(history.rows),
                 "counters": history.counters,
                 "findings": history.findings,
             }
-            with _metrics_lock(done):
-                done.keep_metrics(TRAINING, entry)
-    return done
+            with _metrics_lock(trained):
+                trained.keep_metrics(TRAINING, entry)
+    return trained
 
 
 def _train_along(data_dir: str | Path, path: Path) -> RunDir:
-    """Train what the first process of several trains; that one keeps the run."""
+    """Train in a process other than the first, which writes the run."""
     name, settings, config, saved, counters = from_first(None)
     split = RunDir(path).split(data_dir)
     network = create(name, split.n_items, settings, seed=config.seed)
@@ -179,7 +181,7 @@ def _train_along(data_dir: str | Path, path: Path) -> RunDir:
 
 
 def _identity(name: str, settings: Settings, config: TrainConfig, split: SessionSplit) -> str:
-    """A hash of all that a run follows from: equal ones are the same run."""
+    """A hash of everything that determines a run's result."""
     train = {k: v for k, v in config.to_dict().items() if k not in MAY_CHANGE_ON_RESUME}
     content = [name, settings.to_dict(), train, split.fingerprint()]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
@@ -207,7 +209,7 @@ def _write_data(
 
 
 def _environment() -> dict[str, Any]:
-    """Versions and machine, which change no result but for rounding."""
+    """Versions and machine, which change results by rounding only."""
     return {
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
@@ -220,7 +222,7 @@ def _environment() -> dict[str, Any]:
 
 
 def _check_new(path: Path) -> None:
-    """Raise ``ValueError`` if something lies there."""
+    """Raise ``ValueError`` if the folder is not empty."""
     if path.exists() and any(path.iterdir()):
         hint = "Add --resume to continue it" if (path / "config.json").is_file() else ""
         raise ValueError(
@@ -240,17 +242,17 @@ def evaluate_run(
     device: str = "auto",
     progress: bool = True,
 ) -> EvalResult:
-    """Evaluate a run's model on a part of its data; metrics and ranks are kept in the run.
+    """Evaluate a run's model on a part of its data; metrics and ranks are written to the run.
 
     Parameters
     ----------
     run_dir : str or Path
     part : {"train", "valid", "test"}
     task, min_prefix : optional
-        Those that chose the epoch if left out.
+        If left out, those that chose the best epoch.
     ks : sequence of int
     which : {"best", "half", "last"}
-        Epoch of the weights; only evaluations of the best are kept in the run.
+        Epoch of the weights; only evaluations of the best epoch are written.
     data_dir : str or Path, optional
         The prepared data, if it has moved since.
     device : {"auto", "cpu", "cuda"}
@@ -261,7 +263,7 @@ def evaluate_run(
         check_writable(run.path / "metrics.json")
     trained = run.train_config
     task = trained.valid_task if task is None else task
-    best = run.best_epoch  # read once: training may go on meanwhile
+    best = run.best_epoch  # read once: another process may be training
     model = run.model_after(best, device) if which == "best" else run.model(which, device)
     result = evaluate(
         model,
@@ -283,50 +285,50 @@ def evaluate_run(
         path = run.ranks_file(f"{part}-{task}")
         with _metrics_lock(run), replacing(path) as temporary:
             result.ranks.to_parquet(temporary, index=False)
-            flush(temporary)  # a disk that fills does so before metrics tell of these ranks
+            flush(temporary)  # if the disk is full, fail before writing the metrics
             run.keep_metrics(f"{part}-{task}", entry | {"ranks": hash_of_file(temporary)})
     return result
 
 
 def _metrics_lock(run: RunDir) -> AbstractContextManager[Holder | None]:
-    """To be held by who writes metrics of a run."""
-    busy = f"{run.path} is being evaluated by another process that does not end."
+    """The lock to hold while writing ``metrics.json`` of a run."""
+    busy = f"{run.path} is being evaluated by another process, which does not end."
     return locked(run.path / ".metrics.lock", busy, wait=WAIT)
 
 
 def _settings(
     name: str, given: Mapping[str, Any] | Settings | None, split: SessionSplit
 ) -> Settings:
-    """Settings of a new run, nothing left open; an unknown key is an error."""
+    """Settings of a new run, with open ones filled in; an unknown key is an error."""
     cls = model_class(name)
     settings = given if isinstance(given, Settings) else cls.Config.from_dict(given or {})
-    return cls.settled(settings, split.train)
+    return cls.resolved(settings, split.train)
 
 
-def _agree(
+def _settings_to_resume(
     run: RunDir,
     model: str | None,
     model_config: Mapping[str, Any] | Settings | None,
     train: TrainConfig | None,
     split: SessionSplit,
 ) -> tuple[str, Settings, TrainConfig]:
-    """Settings to resume with: the run's own, after comparing with what the caller named."""
+    """Settings to resume with: the run's own; an error if the caller names other ones."""
     name, settings, config = run.model_name, run.model_config, run.train_config
     requested: dict[str, Any] = {} if model is None else {"model": model}
     if model_config is not None:
         given = model_config.to_dict() if isinstance(model_config, Settings) else model_config
         requested |= _settings(name, {**settings.to_dict(), **given}, split).to_dict()
     if train is not None:
-        train = train.settled(model_class(name))
+        train = train.resolved(model_class(name))
         requested |= {k: v for k, v in train.to_dict().items() if k not in MAY_CHANGE_ON_RESUME}
         config = config.replace(**{k: getattr(train, k) for k in MAY_CHANGE_ON_RESUME})
-    kept = {"model": name, **settings.to_dict(), **config.to_dict()}
+    current = {"model": name, **settings.to_dict(), **config.to_dict()}
     differing = [
-        f"{k} = {kept[k]!r} (asked for: {v!r})" for k, v in requested.items() if kept[k] != v
+        f"{k} = {current[k]!r} (asked for: {v!r})" for k, v in requested.items() if current[k] != v
     ]
     require(
         not differing,
-        f"{run.path} was trained with {', '.join(differing)}. A resumed run keeps its settings "
-        f"but for {', '.join(MAY_CHANGE_ON_RESUME)}.",
+        f"{run.path} was trained with {', '.join(differing)}. A resumed run keeps its settings, "
+        f"except {', '.join(MAY_CHANGE_ON_RESUME)}.",
     )
     return name, settings, config

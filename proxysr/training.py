@@ -1,13 +1,13 @@
 """Fit a model: one readable loop, no file I/O.
 
-The best epoch is the one with the highest recall on the validation sessions; the model
-is returned as it was then. Epochs are counted from 0. Everything random in an epoch follows from
-``(seed, epoch)``, so a run that is resumed from a :class:`Checkpoint` ends with the
-very numbers of an uninterrupted one.
+The best epoch is the one with the highest recall on the validation sessions; the model ends with
+the weights of that epoch. Epochs are counted from 0. Random numbers of an epoch depend on
+``(seed, epoch)`` only, so a run that is resumed from a :class:`Checkpoint` ends with the same
+numbers as an uninterrupted one.
 
-Several processes (:mod:`proxysr.distributed`) run this loop side by side, each with its share of
-every batch. They make the steps of one process, but for rounding and for what is drawn
-in the loss, such as dropout: each draws for its own share.
+Several processes (:mod:`proxysr.distributed`) run this loop side by side, each on its share of
+every batch. Together they take the same steps as one process, up to rounding and to random
+numbers in the loss (such as dropout), which each process draws for its own share.
 """
 
 from __future__ import annotations
@@ -50,42 +50,43 @@ class TrainConfig(Settings):
     epochs: Count = 20
     """Most epochs to train."""
     patience: Whole = 3
-    """Stop after this many epochs in a row without a better validation recall; what a model anneals
-    comes to its end before they are counted."""
+    """Stop after this many epochs in a row without a better validation recall, counted from the
+    end of the model's annealing."""
     batch_size: Count = 32
-    """Sessions of a step, of all processes together."""
+    """Sessions of a step, over all processes."""
     learning_rate: Positive | None = None
-    """Step size of Adam; if none is named, the model's own: 0.002, or 0.005 of proxysr."""
+    """Step size of Adam; by default the model's own: 0.002, or 0.005 for proxysr."""
     weight_decay: NotNegative = 0.0
-    """L2 penalty of Adam; with sampled negatives, of those rows that a step touches."""
+    """L2 penalty of Adam; with sampled negatives, only on the rows that a step touches."""
     task: Task = "repeat"
-    """Clicks to train on: all, repeats included, or only those on an item that is new there."""
+    """Clicks to train on: all clicks after the first, or ("unseen") only those on an item that is
+    new in its session."""
     min_prefix: Count = 1
     """Fewest clicks before a target of training."""
     valid_task: Task = "unseen"
-    """Task that the best epoch is chosen by, and that the run is evaluated on if none is named."""
+    """Task that chooses the best epoch, and the default task of evaluation."""
     valid_min_prefix: Count = 1
-    """Fewest clicks before a target of that task; the authors' program: 3."""
+    """Fewest clicks before a target of that task; 3 in the authors' program."""
     bucket_batches: Count = 1
     """Sort the sessions of this many batches by length before cutting them: less padding, but
     batches of short and of long sessions, which weigh differently in the means of the loss."""
     half_life: NotNegative = 0.0
-    """Age after which a training session counts half, as a share of the time they span: an epoch
-    takes older ones less often; 0: all count the same."""
+    """Age after which a training session counts half, as a share of the time that the training
+    sessions span: an epoch draws older sessions less often. 0: all count the same."""
     seed: Whole = 0
     """Seed of the weights, the order of the sessions and dropout."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto takes a GPU if there is one."""
 
-    def settled(self, model: type[SessionModel]) -> TrainConfig:
-        """The same settings, with what they leave to the model said by its class."""
+    def resolved(self, model: type[SessionModel]) -> TrainConfig:
+        """The settings, with an open learning rate filled in by the model's class."""
         if self.learning_rate is not None or not issubclass(model, LearnedModel):
             return self
         return self.replace(learning_rate=model.learning_rate)
 
 
 FOR_COUNTING = ("valid_task", "valid_min_prefix", "device")
-"""Fields of :class:`TrainConfig` that mean something to a model that only counts."""
+"""Fields of :class:`TrainConfig` that matter to a model that only counts."""
 
 
 def fit(
@@ -104,27 +105,27 @@ def fit(
     Parameters
     ----------
     model : SessionModel
-        Moved to the device and changed in place: afterwards it is the model of the best
-        epoch. A model that only counts is prepared and evaluated once.
+        Moved to the device and changed in place: it ends with the weights of the best epoch.
+        A model that only counts is prepared and evaluated once.
     split : SessionSplit
     config : TrainConfig, optional
     on_epoch : callable, optional
         Called with a :class:`TrainState` after every epoch, in every process.
     snapshots : mutable mapping, optional
-        Where weights of epochs are kept; memory if left out. Only the first process keeps them.
+        Where to store the weights of epochs; memory if left out. Only the first process stores.
     resume : Checkpoint, optional
         Continue after the last epoch of this checkpoint; ``snapshots`` must hold its snapshots.
     counters : mapping, optional
-        :attr:`History.counters`, if known from before.
+        :attr:`History.counters`, if they were computed before.
     progress : bool
         Show progress bars on stderr, or as widgets in a notebook.
 
     Raises
     ------
     FloatingPointError
-        If the loss stops being finite; epoch, batch and parts are named.
+        If the loss stops being finite; the message names epoch, batch and parts.
     ConfigError
-        If there is nothing to train on or to choose the epoch on, the device is not there, or
+        If no session has a target to train on or to choose the epoch on, the device is missing, or
         several processes cannot share the model's batches.
     """
     config = TrainConfig() if config is None else config
@@ -143,7 +144,7 @@ def fit(
             history.keep_weights(model.state_dict())
         if on_epoch is not None:
             on_epoch(state)
-        distributed.wait_for_first()  # until it has written its files
+        distributed.wait_for_first()  # it writes files
 
     if not isinstance(model, LearnedModel):
         state = TrainState(model, None, history)
@@ -213,7 +214,7 @@ def train_epoch(
     epoch: int,
     progress: bool,
 ) -> dict[str, float]:
-    """One pass over the training sessions, and its row of the history."""
+    """Make one pass over the training sessions; returns a row of the history."""
     model.train()
     started, n_sessions = time.perf_counter(), 0.0
     losses: list[Tensor] = []
@@ -245,7 +246,7 @@ def train_epoch(
 
 
 def validate(model: SessionModel, split: SessionSplit, config: TrainConfig) -> dict[str, float]:
-    """Calibrate the model and evaluate it on validation: its part of the row of an epoch."""
+    """Calibrate the model and evaluate it on validation; returns columns of the epoch's row."""
     started = time.perf_counter()
     if isinstance(model, LearnedModel):
         model.eval()
@@ -262,7 +263,7 @@ def validate(model: SessionModel, split: SessionSplit, config: TrainConfig) -> d
 
 
 def is_over(history: History, config: TrainConfig, schedule_epochs: int) -> bool:
-    """Whether all epochs are done, or patience is spent: counted from the end of a schedule."""
+    """Whether all epochs are done or patience is used up, counted from the end of annealing."""
     n = len(history.rows)
     if not 0 < n < config.epochs:
         return n > 0
@@ -270,7 +271,7 @@ def is_over(history: History, config: TrainConfig, schedule_epochs: int) -> bool
 
 
 def by_step_size(model: LearnedModel, learning_rate: float) -> list[dict[str, Any]]:
-    """The parameters in groups of one step size each; see :attr:`LearnedModel.step_sizes`."""
+    """The model's parameters grouped by step size; see :attr:`LearnedModel.step_sizes`."""
     parameters = dict(model.named_parameters())
     for name in model.step_sizes:
         require(name in parameters, unknown(name, parameters, "parameter that step_sizes names"))
@@ -282,13 +283,10 @@ def by_step_size(model: LearnedModel, learning_rate: float) -> list[dict[str, An
 
 @contextmanager
 def random_state_of(seed: int, epoch: int) -> Iterator[None]:
-    """Random numbers that depend on (seed, epoch) only; the caller's state comes back after.
-
-    Each process draws others.
-    """
-    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    gpu = [torch.cuda.current_device()] if used else []
-    with torch.random.fork_rng(gpu):
+    """Seed random numbers by (seed, epoch) and process; the caller's state is restored after."""
+    uses_gpu = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    devices = [torch.cuda.current_device()] if uses_gpu else []
+    with torch.random.fork_rng(devices):
         torch.manual_seed(seed * 1_000_003 + epoch + distributed.rank() * 10_007)
         yield
 
@@ -305,7 +303,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 def check_validation(split: SessionSplit, config: TrainConfig) -> None:
-    """Raise ``ConfigError`` if no epoch can be chosen: validation has no target."""
+    """Raise ``ConfigError`` if validation has no target, so that no epoch can be chosen."""
     n = len(split.valid)
     require(
         n > 0,
@@ -321,12 +319,12 @@ def check_validation(split: SessionSplit, config: TrainConfig) -> None:
 
 
 def check_shares(model: SessionModel) -> None:
-    """Raise ``ConfigError`` if there are several processes, and they cannot share its batches."""
+    """Raise ``ConfigError`` if several processes run and cannot share the model's batches."""
     require(
         distributed.world_size() == 1 or not isinstance(model, LearnedModel) or model.data_parallel,
         f"{type(model).__name__} cannot be trained by {distributed.world_size()} processes: it "
-        "carries something from batch to batch, or its loss is no mean over the targets of a "
-        "batch, so that shares of a batch do not add up to it. Start one, without torchrun.",
+        "remembers something from batch to batch, or its loss is not a mean over the targets of a "
+        "batch, so the shares of a batch do not add up to it. Start one process, without torchrun.",
     )
 
 

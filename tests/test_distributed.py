@@ -113,8 +113,14 @@ def test_random_numbers_of_the_first_process_are_those_of_one(folder: Path) -> N
 @pytest.mark.parametrize(
     ("about", "message"),
     [
-        ("csrm", "CSRM cannot be trained by 2 processes: it carries something from batch to batch"),
-        ("hrnn", "HRNN cannot be trained by 2 processes: it carries something from batch to batch"),
+        (
+            "csrm",
+            "CSRM cannot be trained by 2 processes: it remembers something from batch to batch",
+        ),
+        (
+            "hrnn",
+            "HRNN cannot be trained by 2 processes: it remembers something from batch to batch",
+        ),
         ("gpu", "2 processes cannot share 1 GPU(s) of a machine. Start one a GPU (--nproc-per-"),
         ("nan", "The loss is not finite in epoch 0, batch 1 of 4: loss = nan, hinge = "),
     ],

@@ -121,7 +121,7 @@ def test_a_session_may_be_about_to_begin(latent: RunDir, run: RunDir) -> None:
 
 
 def test_what_history_cannot_be(latent: RunDir, run: RunDir) -> None:
-    with pytest.raises(ConfigError, match="ProxySR makes nothing of a person's earlier sessions"):
+    with pytest.raises(ConfigError, match="ProxySR does not use a user's earlier sessions"):
         Recommender.load(run).recommend(["sku-3"], history=[["sku-3"]])
     recommender = Recommender.load(latent)
     with pytest.raises(ConfigError, match="each session of history: a list .* received 'sku-3'"):

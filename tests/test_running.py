@@ -1,4 +1,4 @@
-"""A run that several processes want, that was trained on since, or whose files are of odd shape."""
+"""A run that several processes want, that was trained further, or whose files are of odd shape."""
 
 from __future__ import annotations
 
@@ -163,7 +163,10 @@ def test_evaluations_of_an_epoch_that_is_best_no_more_are_refused(
     before = RunDir(run_dir).metrics()
     train_until_another_epoch_is_the_best(data_dir, run_dir)
     run = RunDir(run_dir)
-    since = rf"trained on since its evaluation test-unseen: ranks are of epoch {old}, the best is "
+    since = (
+        r"trained further after its evaluation test-unseen: the ranks are of epoch "
+        rf"{old}, the best epoch is "
+    )
     again = rf"{run.best_epoch}. Evaluate it again: `proxysr evaluate {re.escape(str(run_dir))} "
     for look in (run.metrics, run.ranks, run.evaluation):
         with pytest.raises(ValueError, match=since + again + "--split test --task unseen`"):

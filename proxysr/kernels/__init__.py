@@ -1,6 +1,6 @@
-"""Fast forms of what models say in plain tensor algebra.
+"""Fast forms of plain tensor expressions in models.
 
-Each stands beside the plain line that it replaces, in its docstring, and is held to it in
-``tests/kernels``. Nobody needs to read them to know what a model is. Which form is taken is decided
-in :mod:`proxysr.kernels.sizes`, by size and device.
+The docstring of each shows the plain line that it replaces; ``tests/kernels`` compares the two.
+One need not read them to understand a model. :mod:`proxysr.kernels.sizes` chooses among forms by
+size and device.
 """

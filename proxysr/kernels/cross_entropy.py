@@ -8,11 +8,12 @@ With scores ``z_ri = x_r.I_i + b_i`` and their softmax p over the items, target 
     ``log sum_i exp(z_ri) - z_r,t_r``
 
 and the gradient by the scores is ``p_ri - [i = t_r]``, so those by x, I and b are products of
-that matrix with I, with x and with ones. All that is done to a tile of scores, of some rows and
-some items, is done while it is in the cache: its exponentials are summed and multiplied by I.
-They are taken over the largest score of the row so far; when a later tile has a larger one, what
-was summed is scaled down. Only the product with x must wait until the sums are known: until then
-the exponentials of some rows are kept. The scores of all rows are never in memory together.
+that matrix with I, with x and with ones. A tile holds the scores of some rows with some items; it
+is processed while it is in the cache: its exponentials are summed and multiplied by I.
+Exponents are relative to the largest score of the row so far; when a later tile has a larger one,
+the earlier sums are scaled down. The product with x must wait until the sums are complete, so the
+exponentials of the current rows are kept until then. The scores of all rows are never in memory
+together.
 """
 
 from __future__ import annotations
@@ -41,12 +42,12 @@ def cross_entropy_over_all(
     ----------
     vectors : (R, D)
     items : (V, D)
-        Row ``PAD`` takes no part.
+        Row ``PAD`` is ignored.
     targets : int64 (R,)
     bias : (V,), optional
         Added to the scores.
     left_out : int64 (R, n), optional
-        Items that take no part in a row, filled up with ``PAD``; never its target.
+        Items to leave out of each row's softmax, padded with ``PAD``; never its target.
     """
     return _CrossEntropy.apply(vectors, items, bias, targets, left_out)  # type: ignore[no-any-return,no-untyped-call]
 
@@ -105,11 +106,11 @@ class _CrossEntropy(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
-        # in place, as nothing else holds them; a second backward is refused by PyTorch
+        # in place: nothing else uses them, and PyTorch refuses a second backward
         return *(None if g is None else g.mul_(grad) for g in ctx.saved_tensors), None, None
 
 
 def _leave_out(scores: Tensor, columns: Tensor) -> None:
-    """Set scores (R, W) at columns (R, n) to -inf, those columns that there are."""
-    rows, places = ((columns >= 0) & (columns < scores.shape[1])).nonzero(as_tuple=True)
-    scores[rows, columns[rows, places]] = -torch.inf
+    """Set scores (R, W) at columns (R, n) to -inf; columns outside 0..W-1 are ignored."""
+    rows, positions = ((columns >= 0) & (columns < scores.shape[1])).nonzero(as_tuple=True)
+    scores[rows, columns[rows, positions]] = -torch.inf

@@ -6,21 +6,21 @@ positions. The plain lines, with distances (R, V) of all items:
     ``terms = relu(margin + distances.gather(1, target[:, None]) - distances)``
     ``hinge = terms.topk(k).values.sum(dim=1)``
 
-Only the hardest negatives, those closest to the position, contribute; they are looked for without
+Only the hardest negatives, those closest to the position, contribute; they are searched without
 autograd. The sum is then linear in the distances, ``sum_ri w_ri dist_ri``: w is -1 for a negative
-that violates the margin and counts the violations for the target. As (see
+that violates the margin, and the number of violations for the target. The distances are (see
 :mod:`proxysr.kernels.hyperplane`)
 
     ``dist_ri = const_r - 2 q_r.I_i + ||I_i||^2 - u_ri^2``,  ``u_ri = v_g.I_i``
 
-with g the session of r, the gradients are weighted sums of a few rows, and
-``embedding_bag`` computes those:
+where g is the session of r. So the gradients are weighted sums of a few rows, which
+``embedding_bag`` computes:
 
     ``d/dq_r = -2 sum_i w_ri I_i``
     ``d/dv_g = -2 sum_{r in g} sum_i w_ri u_ri I_i``
     ``d/dI_i =  2 sum_r w_ri (I_i - q_r - u_ri v_g)``
 
-with ``I_i`` in the last bracket only if norms count.
+with ``I_i`` in the last bracket only if ``queries.norms``.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Candidates(NamedTuple):
     targets : int64 (R,)
         The rows of the targets.
     n_searched : int
-        The first so many rows are searched; after them come targets that are no candidates.
+        The first ``n_searched`` rows are searched; the rows after them are targets only.
     """
 
     items: Tensor
@@ -55,7 +55,7 @@ class Candidates(NamedTuple):
 
 
 class Hinge(NamedTuple):
-    """Sum of the hinge terms of each position (R,), and how many are positive (R,), no gradient."""
+    """Of each position (R,): the sum of its hinge terms, and how many are positive (no gradient)."""
 
     total: Tensor
     violated: Tensor
@@ -89,13 +89,13 @@ def hinge_over_hardest(
     queries : Queries
         Gradients reach points and normals.
     k : int
-        At most the items that are searched, or one less if the target is left out.
+        At most the number of searched items, or one less if the target is left out.
     margin : float
         ``m`` of equation 8.
     target_is_negative : bool
         Whether a target may count among its own negatives.
     memory : int
-        Bytes for closeness values: as many positions are searched at once as it allows.
+        Bytes for closeness values; it limits how many positions are searched at once.
     """
     negatives = hardest_negatives(
         search, candidates, queries, k=k, target_is_negative=target_is_negative, memory=memory
@@ -187,17 +187,17 @@ class _HingeFunction(torch.autograd.Function):
         by_row = _weighted_rows(items, columns, weights * along)
         for_normals = torch.zeros_like(normals).index_add_(0, session, by_row, alpha=-1)
 
-        # the same sums the other way round: for every item, the rows that met it
+        # the same sums by item: for every item, the rows that have it among their columns
         order = columns.flatten().argsort()
         row = order.div(columns.shape[1], rounding_mode="floor")
         weights, along = weights.flatten()[order], along.flatten()[order]
-        met = torch.cat([points, normals])
+        vectors = torch.cat([points, normals])
         bags = torch.stack([row, len(points) + session[row]], dim=1)
         shares = torch.stack([-weights, -weights * along], dim=1)
         count = torch.bincount(columns.flatten(), minlength=len(items))
         starts = torch.cat([count.new_zeros(1), count.cumsum(0)])
         for_items = embedding_bag(
-            bags.flatten(), met, 2 * starts, mode="sum",
+            bags.flatten(), vectors, 2 * starts, mode="sum",
             per_sample_weights=shares.flatten(), include_last_offset=True,
         )  # fmt: skip
         if ctx.norms:
@@ -214,7 +214,7 @@ def _weighted_rows(table: Tensor, columns: Tensor, weights: Tensor) -> Tensor:
 def hinge_over_all(
     candidates: Candidates, queries: Queries, *, margin: float, target_is_negative: bool = True
 ) -> Hinge:
-    """Hinge terms of each position against every item; tiles are made again for the gradient.
+    """Hinge terms of each position against every item; backward computes tiles again.
 
     Parameters are those of :func:`hinge_over_hardest`.
     """

@@ -1,4 +1,4 @@
-"""Least squares for a matrix of items by items: an inverse in place, then blocks of rows."""
+"""Least squares for an item-by-item matrix: an inverse in place, then blocks of rows."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 ROWS = 512
-"""Rows of the solution that are made at a time."""
+"""Rows of the solution that are computed at a time."""
 DENSE = 25
-"""A dense product takes less time than a sparse one if more than one entry in so many is there."""
+"""A dense product is faster than a sparse one if more than one entry in so many is not zero."""
 
 Entries = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.floating]]
 """Rows, columns and values (m,) of entries of a matrix, row after row."""
@@ -50,7 +50,7 @@ def largest_of_solution(gram: Any, right: Any, n_kept: int) -> Entries:
 
 
 def inverted(matrix: Any) -> Any:
-    """``np.linalg.inv`` of a symmetric positive definite matrix, in its place."""
+    """``np.linalg.inv`` of a symmetric positive definite matrix; the matrix is overwritten."""
     from scipy.linalg.lapack import get_lapack_funcs
 
     factor, invert = get_lapack_funcs(("potrf", "potri"), (matrix,))

@@ -1,8 +1,8 @@
-"""Sums over all items under every proxy at once, without a tensor of queries x items x proxies.
+"""Sums over all items for every proxy at once, without a tensor of queries x items x proxies.
 
-With ``exp(x.e + p.e) = exp(x.e) exp(p.e)``, the sums over items of R queries under K proxies are
-one matrix product, (R, V) by (V, K). Items are taken a tile at a time, so that memory does not
-grow with them; exponents are taken relative to the lengths of ``x`` and ``p``, which bound them as
+With ``exp(x.e + p.e) = exp(x.e) exp(p.e)``, the sums over items for R queries and K proxies are
+one matrix product, (R, V) by (V, K). Items are processed a tile at a time, so memory does not
+grow with them. Exponents are relative to the lengths of ``x`` and ``p``, which bound them because
 items have length 1.
 """
 
@@ -31,7 +31,7 @@ def log_normalisers(queries: Tensor, proxies: Tensor, items: Tensor, by_proxy: T
     items : (V, D)
         Of length 1.
     by_proxy : (K, V) or (K, 0)
-        ``exp(p.e - ||p||)``, if it is known already; no gradients then.
+        ``exp(p.e - ||p||)`` if it was computed before (no gradients then), else empty.
     """
     if by_proxy.numel():
         return _sums(queries, proxies, items, by_proxy)
@@ -41,7 +41,7 @@ def log_normalisers(queries: Tensor, proxies: Tensor, items: Tensor, by_proxy: T
 def with_bias(
     log_z: Tensor, queries: Tensor, proxies: Tensor, clicks: Tensor, bias: Tensor, scale: float
 ) -> Tensor:
-    """The same (B, L, K) where some of the items have a bias: only their terms change.
+    """``log_z`` (B, L, K) corrected for biases of the clicked items: only their terms change.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def with_bias(
     clicks : (B, L, D)
         Items of a session.
     bias : (B, L, L)
-        After click l, that of the item of click u; 0 at all but one of the clicks on an item.
+        After click l, the bias of the item of click u; 0 at all but one of the clicks on an item.
     scale : float
     """
     length = torch.linalg.vector_norm(proxies, dim=1)
@@ -67,7 +67,7 @@ def log_mixture(
     queries: Tensor, items: Tensor, share: Tensor, by_proxy: Tensor,
     begins: Tensor, bias: Tensor,
 ) -> Tensor:  # fmt: skip
-    """Logarithms of mixtures over proxies, tiles as :mod:`proxysr.kernels.tiles` keeps them.
+    """Logarithms (tiles, R, width) of mixtures over proxies; see :mod:`proxysr.kernels.tiles`.
 
     The plain line: ``queries @ items.T + (share @ by_proxy).log() + begins * bias``.
 
@@ -79,7 +79,7 @@ def log_mixture(
     by_proxy : (K, V)
         ``exp(p.e - ||p||)``.
     begins : bool (R, 1)
-        Rows that the bias is added to.
+        Rows to add the bias to: those of empty prefixes.
     bias : (V,)
     """
     tiles = product_tiles(queries, items)

@@ -1,4 +1,4 @@
-"""Work on those rows of an array that need it."""
+"""Functions applied only to the rows of an array that need it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch import Tensor
 
 
 def at_clicks(f: Callable[[Tensor], Tensor], x: Tensor, is_click: Tensor) -> Tensor:
-    """``f`` of the clicks of ``x`` (B, L, D), zero at the padding.
+    """``f`` at the clicks of ``x`` (B, L, D), zero at the padding.
 
-    The plain line: ``f(x) * is_click[..., None]``. Sessions of one batch differ in length; the
-    padding would be most of the work.
+    The plain line: ``f(x) * is_click[..., None]``. Sessions of a batch differ in length, so most
+    of that work could be for the padding.
     """
     where = is_click.nonzero(as_tuple=True)
     values = f(x[where])
@@ -21,11 +21,11 @@ def at_clicks(f: Callable[[Tensor], Tensor], x: Tensor, is_click: Tensor) -> Ten
 
 @torch.no_grad()
 def project_into_ball(table: Tensor) -> None:
-    """Pull rows (n, D) that are longer than 1 back to length 1, in place.
+    """Scale rows (n, D) that are longer than 1 to length 1, in place.
 
     The plain line: ``table /= table.norm(dim=1, keepdim=True).clamp(min=1)``. If the table's
-    gradient is sparse, only the rows that have one can have moved (:mod:`proxysr.optimizer`), and
-    only these are looked at.
+    gradient is sparse, the optimizer moved only the rows that have one
+    (:mod:`proxysr.optimizer`), and only these are checked.
     """
     grad = table.grad
     rows = grad.coalesce().indices()[0] if grad is not None and grad.is_sparse else None

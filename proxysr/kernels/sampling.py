@@ -1,26 +1,24 @@
-"""Some items of a large catalogue, drawn once a batch, in place of all of them.
+"""Sampled negatives: items of a large catalogue, drawn once per batch, instead of all items.
 
-The plain line that they replace: ``torch.arange(1, n_items + 1)``. With a million items, a step
-that compares every position with every item takes seconds, and moves a table of which it needed
-next to nothing. Here M items are drawn for a batch, popular ones
-more often, and only those are compared, and only their rows get a gradient.
+The plain line: ``torch.arange(1, n_items + 1)``. With a million items, a step that compares every
+position with every item takes seconds and updates the whole item table. Here M items are drawn for
+a batch, popular ones more often; only they are compared, and only their rows get a gradient.
 
 How items are drawn
 -------------------
 Item i is expected ``e_i = min(1, c count_i^power)`` times, with c such that these sum up to M;
-``count_i`` are its clicks in the training sessions, at least 1. The items are laid one after the
-other by falling counts, item i on a piece of length ``e_i`` of the line from 0 to M, and in each
-unit of that line a point is drawn evenly. That costs O(M log N), whatever the weights; items that
-are as popular as that are drawn every time; and where M is N, all are drawn exactly once. An item
-on the border of two units may be drawn twice.
+``count_i`` is its number of clicks in the training sessions, at least 1. This is systematic
+sampling: the items, by falling counts, divide the line from 0 to M into intervals of length
+``e_i``, and one uniform point is drawn in each unit of the line. That costs O(M log N), whatever
+the weights. The most popular items (``e_i = 1``) are drawn every time; if M is N, all are drawn
+exactly once. An item whose interval crosses the border of two units may be drawn twice.
 
-What that does to a softmax
----------------------------
-The softmax is one over the target and the drawn items, with ``score_i - log e_i`` in place of the
-score (sampled softmax with the logQ correction; Bengio and Senécal 2008,
-https://doi.org/10.1109/TNN.2007.912312; also "Candidate Sampling Algorithms Reference" of
-TensorFlow). A drawn item that is a row's own target is left out of that row: it is there already.
-With all items drawn, this is the whole softmax.
+Sampled softmax
+---------------
+The softmax is over the target and the drawn items, with ``score_i - log e_i`` instead of the
+score (the logQ correction; Bengio and Senécal 2008, https://doi.org/10.1109/TNN.2007.912312; also
+"Candidate Sampling Algorithms Reference" of TensorFlow). A drawn item that is a row's target is
+left out of that row's negatives. With all items drawn, this is the full softmax.
 """
 
 from __future__ import annotations
@@ -35,16 +33,16 @@ from proxysr.distributed import copy_first
 
 
 class SamplingConfig(Settings):
-    """Options of models that can be trained with drawn items."""
+    """Options of models that can be trained with sampled negatives."""
 
     sampled_negatives: Whole = 0
-    """Items drawn for each batch to be compared with, at most all; 0: all items, none is drawn."""
+    """Items drawn for each batch as negatives; 0: compare with all items."""
     sampling_power: NotNegative = 0.75
-    """They are drawn in proportion to this power of their clicks in training; 0: evenly."""
+    """Items are drawn in proportion to this power of their clicks in training; 0: uniformly."""
 
 
 class ItemSampler(nn.Module):
-    """Draws items; before :meth:`count`, all are as popular as each other.
+    """Draws items; before :meth:`count`, all are equally popular.
 
     Parameters
     ----------
@@ -59,7 +57,7 @@ class ItemSampler(nn.Module):
     by_count : int64 (n_items,)
         Items by falling counts.
     ends : float64 (n_items,)
-        Where the piece of each of these ends on the line from 0 to M.
+        End of the interval of each of these on the line from 0 to M.
     log_expected : (V,)
         ``log e_i`` of every item.
     """
@@ -92,7 +90,7 @@ class ItemSampler(nn.Module):
         self.log_expected[order + PAD + 1] = expected.log().to(self.log_expected)
 
     def draw(self) -> Tensor:
-        """Items (M,), some perhaps twice: the same in all processes that train together."""
+        """Draw items (M,), perhaps with repeats: the same in all processes of a joint training."""
         n = self.n_drawn
         points = torch.rand(n, dtype=torch.float64, device=self.ends.device)
         copy_first([points])
@@ -102,7 +100,7 @@ class ItemSampler(nn.Module):
 
 
 def expected_times(weights: Tensor, n: int) -> Tensor:
-    """``min(1, c w)`` with the c for which these sum up to ``n``.
+    """``min(1, c w)`` with c such that they sum up to ``n``.
 
     Parameters
     ----------
@@ -118,7 +116,7 @@ def expected_times(weights: Tensor, n: int) -> Tensor:
         return torch.ones_like(weights)
     from_here_on = weights.flip(0).cumsum(0).flip(0)
     left = n - torch.arange(len(weights))
-    # the most popular ones are drawn for sure, as long as what is left to be drawn allows it
+    # the most popular items are drawn every time
     sure = int((left * weights >= from_here_on).sum())
     share = (n - sure) / from_here_on[sure]
     return torch.where(torch.arange(len(weights)) < sure, 1.0, (share * weights).clamp(max=1))
@@ -127,7 +125,7 @@ def expected_times(weights: Tensor, n: int) -> Tensor:
 def sampled_cross_entropy(
     vectors: Tensor, items: Tensor, bias: Tensor, drawn: Tensor, targets: Tensor
 ) -> Tensor:
-    """Sum over all rows of the cross-entropy of their targets among the drawn items; a scalar.
+    """Sum over rows of the cross-entropy of their targets against the drawn items; a scalar.
 
     Parameters
     ----------
@@ -135,7 +133,7 @@ def sampled_cross_entropy(
     items : (M + R, D)
         Embeddings of the drawn items, and of the target of each row.
     bias : (M + R,)
-        Added to their scores: ``-log e_i``, and what the model adds.
+        Added to their scores: ``-log e_i`` plus the model's item bias.
     drawn : int64 (M,)
     targets : int64 (R,)
     """
@@ -148,23 +146,23 @@ def sampled_cross_entropy(
 
 
 def with_targets(drawn: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, int]:
-    """The items of a small table in which the drawn ones are, and the target of each row.
+    """The items of a small embedding table: the padding, the drawn items, and the targets.
 
     Returns
     -------
     items : int64 (n + R,)
         The padding, each drawn item once, and the target of each row.
     places : int64 (R,)
-        Where in it the targets are: a target that was drawn is the drawn one.
+        Row of each target in this table; for a target that was drawn, the row of the drawn item.
     n : int
-        How many come before the targets.
+        Number of rows before the targets.
 
     >>> with_targets(torch.tensor([7, 2, 7]), torch.tensor([7, 5]))
     (tensor([0, 2, 7, 7, 5]), tensor([2, 4]), 3)
     """
-    known: Tensor = torch.unique(torch.cat([drawn.new_tensor([PAD]), drawn]))
-    n = len(known)
-    place = torch.searchsorted(known, targets).clamp(max=n - 1)
+    distinct: Tensor = torch.unique(torch.cat([drawn.new_tensor([PAD]), drawn]))
+    n = len(distinct)
+    place = torch.searchsorted(distinct, targets).clamp(max=n - 1)
     own = n + torch.arange(len(targets), device=targets.device)
-    places = torch.where(known[place] == targets, place, own)
-    return torch.cat([known, targets]), places, n
+    places = torch.where(distinct[place] == targets, place, own)
+    return torch.cat([distinct, targets]), places, n

@@ -1,4 +1,4 @@
-"""Which form of a computation is taken, by size and device: all such choices are made here."""
+"""Chooses among forms of a computation by size and device; all such choices are here."""
 
 from __future__ import annotations
 
@@ -6,55 +6,55 @@ import torch
 from torch import Tensor
 
 TILE = 2048
-"""Items whose scores with some rows stay in a processor's cache."""
+"""Items of a tile: their scores with a batch of rows fit into a CPU's cache."""
 FEW_ROWS = 4
-"""Rows up to which there is one tile of all items: then it takes longest to read the items."""
+"""Up to so many rows, one tile has all items: reading the items dominates then."""
 ROWS = 256
-"""Rows whose scores with a tile of items are made at once on a CPU: its second cache holds them."""
+"""Rows whose scores with a tile of items are computed at once on a CPU (its L2 cache)."""
 BLOCK = 16
-"""Items per maximum that is kept of a tile: these are looked through first, for the best items."""
+"""Items of a block. Each block's maximum is stored, to find the best items faster."""
 FEW_THREADS = 2
-"""With so many threads or fewer NumPy finds the best ones, by vector instructions on one thread."""
+"""Up to so many threads, NumPy's partition (vector instructions, one thread) is faster."""
 DENSE = 8
-"""Gradients are products with all items if these are fewer than so many times the negatives."""
+"""Gradients are products with all items if there are fewer items than this times the negatives."""
 CACHE = 2**21
 """Bytes of scores that are compared with those of targets at once on a CPU."""
 CUDA_MEMORY = 2**28
-"""Bytes of scores that are made at once on a GPU, of all items."""
+"""Bytes of scores of all items that are computed at once on a GPU."""
 KEPT = 2**28
-"""Bytes of exponentials that are kept for a backward pass; what does not fit is made again."""
+"""Bytes of exponentials kept for the backward pass; the others are computed again."""
 
 
 def tile_width(n_rows: int, items: Tensor) -> int:
     """Items of a tile of scores.
 
-    A GPU makes one product of all items faster than many, and so does a CPU for few rows.
+    One product with all items is faster than many on a GPU, and for few rows on a CPU.
     """
     return TILE if items.device.type == "cpu" and n_rows > FEW_ROWS else len(items)
 
 
 def rows_and_width(items: Tensor) -> tuple[int, int]:
-    """Rows and items whose scores are made at once where only their sums are kept."""
+    """Rows and items whose scores are computed at once where only sums are stored."""
     if items.device.type == "cpu":
         return ROWS, TILE
     return max(1, CUDA_MEMORY // (items.element_size() * len(items))), len(items)
 
 
 def rows_in_cache(rows: int, width: int, device: torch.device) -> int:
-    """How many of some rows of scores are compared with those of their targets at once."""
+    """How many of ``rows`` rows of scores to compare with the targets' scores at once."""
     return min(rows, max(1, CACHE // (4 * width))) if device.type == "cpu" else rows
 
 
 def rows_within(memory: int, n_items: int, element_size: int = 4) -> int:
-    """How many queries, each of a session of its own, are compared at once in ``memory`` bytes."""
+    """How many queries, each of another session, fit into ``memory`` bytes with their scores."""
     return max(1, memory // (2 * (n_items + TILE) * element_size))
 
 
 def numpy_picks(values: Tensor) -> bool:
-    """Whether NumPy finds the largest of some numbers faster than PyTorch."""
+    """Whether NumPy finds the k largest values faster than PyTorch."""
     return values.device.type == "cpu" and torch.get_num_threads() <= FEW_THREADS
 
 
 def by_products(n_columns: int, n_items: int) -> bool:
-    """Whether one product with all items costs less than sums of so many rows of them."""
+    """Whether one product with all items is faster than sums over ``n_columns`` rows of items."""
     return DENSE * n_columns > n_items

@@ -1,11 +1,11 @@
-"""Scores of all items, kept a tile of items at a time, and the ranks that are counted in them.
+"""Scores of all items, stored in tiles of items, and ranks counted in them.
 
 The plain lines: ``scores = vectors @ items.T`` and
 ``rank = 1 + (scores > scores.gather(1, target)).sum(dim=1)``.
 
-What a product of R vectors with the item table gives is finished while it is in the cache, and
-stays together in memory: a tensor (tiles, R, width), where item ``i`` is column ``i % width`` of
-tile ``i // width``, and -inf fills the last tile up.
+The scores of R vectors with a tile of items are completed while they are in the cache. All tiles
+are one tensor (tiles, R, width): item ``i`` is column ``i % width`` of tile ``i // width``, and the
+last tile is padded with -inf.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ Ties = Literal["mean", "best", "worst"]
 
 
 def new_tiles(rows: int, items: Tensor) -> Tensor:
-    """Memory (tiles, rows, width) for numbers of all ``items`` (V, D)."""
+    """Uninitialized tiles (tiles, rows, width) for scores of all ``items`` (V, D)."""
     width = sizes.tile_width(rows, items)
     return items.new_empty(-(-len(items) // width), rows, width)
 
 
 def fill_up(tiles: Tensor, n: int) -> Tensor:
-    """The same tiles, -inf where there is no item: at the padding, and from item ``n`` on."""
+    """Set columns without an item to -inf: the padding item, and from item ``n`` on."""
     tiles[0, :, PAD] = -torch.inf
     tiles[-1, :, n - (len(tiles) - 1) * tiles.shape[2] :] = -torch.inf
     return tiles
@@ -39,7 +39,7 @@ def fill_up(tiles: Tensor, n: int) -> Tensor:
 def product_tiles(vectors: Tensor, items: Tensor, bias: Tensor | None = None) -> Tensor:
     """Dot products (tiles, R, width) of vectors (R, D) and all items (V, D), plus a bias (V,)."""
     tiles = new_tiles(len(vectors), items)
-    if len(vectors) <= sizes.FEW_ROWS:  # each item is read at a stretch
+    if len(vectors) <= sizes.FEW_ROWS:  # reads the items row by row, which is faster
         tiles[0] = (items @ vectors.T).T
         if bias is not None:
             tiles += bias
@@ -53,14 +53,14 @@ def product_tiles(vectors: Tensor, items: Tensor, bias: Tensor | None = None) ->
 
 
 def side_by_side(tiles: Tensor, n: int) -> Tensor:
-    """The numbers of ``n`` items in one row for each of R: (R, n)."""
+    """The scores (R, n) of the first ``n`` items as one matrix."""
     return tiles.transpose(0, 1).flatten(1)[:, :n]
 
 
 def entries(tiles: Tensor, columns: Tensor, row: Tensor | None = None) -> Tensor:
-    """Where the first three dimensions of ``tiles``, as one, have some columns of each row.
+    """Flat indices of columns of each row, for tiles with the first three dimensions flattened.
 
-    A single index into the flat memory is faster than one for each dimension.
+    A single index into flat memory is faster than one index for each dimension.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def entries(tiles: Tensor, columns: Tensor, row: Tensor | None = None) -> Tensor
     columns : int64 (R, n)
         Numbered through the tiles.
     row : int64 (R,), optional
-        The rows that the columns are of; by default row r of the r-th.
+        The row of the tiles for each row of ``columns``; row r for row r by default.
 
     Returns
     -------
@@ -81,41 +81,41 @@ def entries(tiles: Tensor, columns: Tensor, row: Tensor | None = None) -> Tensor
 
 
 def leave_out(tiles: Tensor, items: Tensor) -> None:
-    """Set the scores of some items (R, n) of each row to -inf."""
+    """Set the scores of items (R, n) to -inf, row by row."""
     tiles.view(-1)[entries(tiles, items)] = -torch.inf
 
 
 def add_to(tiles: Tensor, items: Tensor, values: Tensor) -> None:
-    """Add values (R, n) to the scores of some items (R, n) of each row."""
+    """Add values (R, n) to the scores of items (R, n), row by row."""
     tiles.view(-1).index_add_(0, entries(tiles, items).flatten(), values.flatten())
 
 
 def count_ranks(tiles: Tensor, target: Tensor, ties: Ties = "mean") -> Tensor:
     """Rank from 1 (float64) of item ``target`` (R,) in each row of tiles (tiles, R, width).
 
-    Ones are written as numbers and summed in the cache: summing truth values, or all
-    rows at once, takes ten times as long on a CPU.
+    Comparisons are written as floats and summed in the cache: summing booleans, or all rows at
+    once, takes ten times as long on a CPU.
     """
     rows, width = tiles.shape[1:]
     own = tiles.reshape(-1)[entries(tiles, target[:, None])]
     exact = torch.float32 if width < 2**24 else torch.float64
-    together = sizes.rows_in_cache(rows, width, tiles.device)
-    ones = tiles.new_empty((together, width), dtype=exact)
+    n_together = sizes.rows_in_cache(rows, width, tiles.device)
+    ones = tiles.new_empty((n_together, width), dtype=exact)
     better = tiles.new_zeros(rows, dtype=torch.float64)
-    as_good = torch.zeros_like(better)
+    not_worse = torch.zeros_like(better)
     for tile in tiles:
-        for first in range(0, rows, together):
-            part = slice(first, first + together)
-            for compare, count in ((torch.gt, better), (torch.ge, as_good)):
-                is_so = compare(tile[part], own[part], out=ones[: len(own[part])])
-                count[part] += is_so.sum(dim=1)
+        for first in range(0, rows, n_together):
+            part = slice(first, first + n_together)
+            for compare, count in ((torch.gt, better), (torch.ge, not_worse)):
+                holds = compare(tile[part], own[part], out=ones[: len(own[part])])
+                count[part] += holds.sum(dim=1)
     if ties == "best":
         return better + 1
-    return as_good if ties == "worst" else (better + 1 + as_good) / 2
+    return not_worse if ties == "worst" else (better + 1 + not_worse) / 2
 
 
 def all_finite(tiles: Tensor, n_items: int) -> Tensor:
-    """Whether all scores of items are finite: a truth value on the device."""
+    """Whether all scores of items are finite: a boolean on the device."""
     width = tiles.shape[2]
     sums = [
         tile[:, (PAD + 1 if number == 0 else 0) : n_items + 1 - number * width].sum()

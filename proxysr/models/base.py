@@ -1,11 +1,11 @@
-"""What every model is to the trainer, the evaluator and the analysis.
+"""The interface of every model: what the trainer, the evaluator and the analyses call.
 
 Dim letters, used in every model file:
 
 ====  =====================================================
 B     sessions of a batch
 L     clicks of the longest session of a batch (left-padded)
-R     targets of a batch: the positions that have one
+R     targets of a batch: the positions that have a target
 D     embedding size
 K     proxies
 V     items and the padding, ``n_items + 1``
@@ -27,26 +27,26 @@ from proxysr.data.batches import SessionBatch, TrainingBatches
 from proxysr.data.sessions import Sessions
 
 Ends = tuple[Tensor, Tensor]
-"""Row and column (R,) each of the clicks after which a model is asked."""
+"""Row and column (R,) of the last click of each of R prefixes of a batch."""
 
 
 class Loss(NamedTuple):
-    """The value to minimise and the parts it was made of; all scalars on the device."""
+    """The value to minimise and its parts; all scalars on the device."""
 
     total: Tensor
     parts: dict[str, Tensor]
 
 
 class Answer(NamedTuple):
-    """Scores and choices of a batch.
+    """Scores of R prefixes, and what the model chose for each.
 
     Attributes
     ----------
     tiles : (tiles, R, width)
-        Scores, but for a number that may be added to all of a row: item ``i`` is column
-        ``i % width`` of tile ``i // width``. Ranks are counted in them.
+        Scores for ranking: item ``i`` is column ``i % width`` of tile ``i // width``. They equal
+        those of :meth:`SessionModel.score` up to a constant in each row.
     choices : dict
-        Columns (R,) to be kept beside the ranks, such as the proxy a session chose.
+        Columns (R,) to store beside the ranks, such as the proxy of each prefix.
     """
 
     tiles: Tensor
@@ -69,21 +69,21 @@ class SessionModel(nn.Module, ABC):
 
     Config: ClassVar[type[Settings]]
     max_length: int = 50
-    """Clicks of a session that the model looks at: its latest ones."""
+    """The model reads at most this many clicks of a session: the latest ones."""
     peeks_in_training: bool = False
-    """Whether the training loss of a position may depend on later clicks (scores never do)."""
+    """Whether the training loss at a position may depend on later clicks (scores never do)."""
     knows_users: ClassVar[bool] = False
-    """Whether it is at a loss without users, so that it can't be held against those without."""
+    """Whether the model needs to know users; it is not compared with models that do not."""
     shares_prefixes: ClassVar[bool] = False
     """Whether :meth:`answer` reads a session once for all of its prefixes."""
     starts_sessions: ClassVar[bool] = False
-    """Whether it can say what a session begins with, from no clicks at all."""
+    """Whether the model can predict the first click of a session, from no clicks at all."""
     uses_history: ClassVar[bool] = False
-    """Whether a person's earlier sessions change its scores (``SessionBatch.prior``)."""
+    """Whether a user's earlier sessions change the scores (``SessionBatch.prior``)."""
     n_known_users: int = 0
-    """Users 0..n_known_users - 1 that it learnt of by name."""
+    """The model has parameters for users 0..n_known_users - 1."""
     sized_by_data: ClassVar[tuple[str, ...]] = ()
-    """Buffers that :meth:`prepare` gives their size; saved ones bring it along."""
+    """Names of buffers whose size :meth:`prepare` sets; loading weights sets it, too."""
 
     def __init__(self, n_items: int, config: Settings | None = None) -> None:
         super().__init__()
@@ -101,38 +101,38 @@ class SessionModel(nn.Module, ABC):
     def score(self, batch: SessionBatch) -> Tensor:
         """Scores (B, V) of each item as the next click; higher is better.
 
-        Column ``PAD`` is -inf, all others are finite. Items of the prefix are
-        not masked: that is the task's business. The caller may change the tensor.
+        Column ``PAD`` is -inf, all others are finite. Items of the prefix are not masked;
+        the evaluator does that for task "unseen". The caller may change the tensor.
         """
 
     def answer(self, batch: SessionBatch, ends: Ends | None = None) -> Answer:
-        """Scores and :meth:`choices`, in one pass where a model has a faster way to both.
+        """Scores for ranking, and :meth:`choices`; override it where one pass gives both faster.
 
         Parameters
         ----------
         batch : SessionBatch
         ends : int64 (R,) twice, optional
-            Row and column of the clicks after which to ask a model that ``shares_prefixes``;
-            after the last click of each row if left out. The column before the first click asks
-            what the session begins with.
+            Row and column of the last click of each prefix, for a model that ``shares_prefixes``;
+            the last click of each row if left out. The column before the first click stands for
+            the empty prefix.
         """
         return Answer(self.score(batch)[None], self.choices(batch))
 
     @classmethod
-    def settled(cls, config: Settings, train: Sessions) -> Settings:
-        """The same settings, with what they leave open decided by the training sessions."""
+    def resolved(cls, config: Settings, train: Sessions) -> Settings:
+        """The settings, with open ones (None) filled in from the training sessions."""
         return config
 
     @abstractmethod
     def represent(self, batch: SessionBatch) -> Tensor:
-        """The vectors (B, D) that a map of the sessions should show."""
+        """The vectors (B, D) that a map of the sessions shows."""
 
     def general_interest(self, batch: SessionBatch) -> Tensor:
-        """The vectors (B, D) that stand for general interest, if a model tells it apart."""
+        """The vectors (B, D) of the general interest, in a model that has a separate one."""
         return self.represent(batch)
 
     def prepare(self, train: Sessions) -> None:
-        """Take facts of the training sessions into buffers; models that only count learn here."""
+        """Compute buffers from the training sessions; models that only count learn here."""
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *args: Any) -> None:
         for name in self.sized_by_data:
@@ -142,7 +142,7 @@ class SessionModel(nn.Module, ABC):
         super()._load_from_state_dict(state, prefix, *args)
 
     def choices(self, batch: SessionBatch) -> dict[str, Tensor]:
-        """Columns (B,) to be kept beside the ranks, such as the proxy a session chose."""
+        """Columns (B,) to store beside the ranks, such as the proxy of each session."""
         return {}
 
 
@@ -150,40 +150,41 @@ class LearnedModel(SessionModel):
     """A model with parameters that are fitted by gradient steps."""
 
     data_parallel: bool = True
-    """Whether several processes can train it together, each on a share of every batch: the mean of
-    the losses of the shares must be the loss of the batch, see :meth:`loss`."""
+    """Whether several processes can train it together, each on a share of every batch. The mean of
+    the losses of the shares must equal the loss of the batch; see :meth:`loss`."""
     batches: ClassVar[type[TrainingBatches]] = TrainingBatches
-    """The order that its training sessions come in."""
+    """Makes the training batches of an epoch."""
     learning_rate: ClassVar[float] = 2e-3
-    """Step size of Adam if the training names none."""
+    """Default step size of Adam."""
     step_sizes: Mapping[str, float] = MappingProxyType({})
-    """Names of parameters that take larger or smaller steps, with factors of the learning rate."""
+    """Parameter names to factors of the learning rate; 1 for parameters not named."""
     training_length: int | None = None
-    """Clicks of a training session that it is fitted to, its latest ones; if None, all it reads."""
+    """Training reads the latest clicks of a session, this many; ``max_length`` if None."""
     schedule_epochs: int = 0
-    """Epochs until nothing is annealed any more; training is not stopped before."""
+    """Epochs until annealing ends; early stopping waits for that."""
 
     @abstractmethod
     def loss(self, batch: SessionBatch) -> Loss:
         """The loss over all targets of a batch.
 
-        A mean over targets is ``terms.sum() / batch.n_targets``, one over sessions
-        ``terms.sum() / batch.n_sessions``: where a batch is a share of a larger one, these are not
-        the numbers of its own targets and sessions (:class:`TrainingBatches`).
+        A mean over targets is ``terms.sum() / batch.n_targets``, and one over sessions is
+        ``terms.sum() / batch.n_sessions``. With several processes, a batch is one process's share
+        of a larger batch, and these numbers differ from a count in the share
+        (:class:`TrainingBatches`).
         """
 
     def start_epoch(self, epoch: int) -> None:
-        """Called before epoch 0, 1, …; anything annealed is kept in buffers."""
+        """Called before epoch 0, 1, …; keep annealed values in buffers."""
 
     def calibrate(self, valid: Sessions) -> None:
-        """Fit what should be judged on sessions that were not trained on; kept in buffers.
+        """Fit numbers on the validation sessions, such as a temperature; keep them in buffers.
 
-        Called after each epoch, before it is evaluated and kept, in evaluation mode and without
-        gradients. Each of several processes calls it with the same sessions.
+        Called after each epoch, before evaluation, in evaluation mode and without gradients.
+        With several processes, each one calls it with the same sessions.
         """
 
     def after_step(self) -> None:
-        """Called after every optimizer step; constraints on tables go here.
+        """Called after every optimizer step; apply constraints on tables here.
 
-        Gradients are still there: of a sparse one, the step moved no other rows.
+        Gradients are still there. With a sparse gradient, the step has moved only its rows.
         """

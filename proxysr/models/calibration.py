@@ -1,4 +1,4 @@
-"""What is fitted to validation sessions, and where a session repeats an item."""
+"""Numbers fitted to validation sessions, and masks of repeated items in sessions."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from proxysr.kernels.tiles import side_by_side
 from proxysr.models.base import SessionModel
 
 TEMPERATURES = [1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0]
-"""What is tried as the temperature of a posterior."""
+"""Temperatures of the posterior to choose from."""
 LEVELS = [step / 2 for step in range(-4, 13)]
-"""What is tried as the level of repeats."""
+"""Levels of repeats to choose from."""
 TOP = 20
-"""The list that it is chosen by: MRR of so many items."""
+"""The level with the highest MRR at this k is chosen."""
 
 
 def steps_back(items: Tensor) -> Tensor:
-    """``l - u`` (L, L): steps back from click l of (B, L) to u; below 0 for later ones."""
+    """``l - u`` (L, L): steps back from click l of (B, L) to click u; negative for later ones."""
     column = torch.arange(items.shape[1], device=items.device)
     return column[:, None] - column
 
@@ -48,16 +48,16 @@ def is_latest(items: Tensor) -> Tensor:
     """
     n, is_click = items.shape[1], items != PAD
     back = steps_back(items)
-    again = (items[:, :, None] == items[:, None]) & (back < 0)  # (B, u, v): on the same, later
-    next_click = torch.where(again.any(dim=2), again.int().argmax(dim=2), n)
+    repeats = (items[:, :, None] == items[:, None]) & (back < 0)  # (B, u, v): v later, same item
+    next_click = torch.where(repeats.any(dim=2), repeats.int().argmax(dim=2), n)
     column = torch.arange(n, device=items.device)
     return (back >= 0) & (column[:, None] < next_click[:, None]) & is_click[:, None]
 
 
 def best_repeat_level(model: SessionModel, sessions: Sessions) -> float:
-    """Which of :data:`LEVELS`, added to the scores of items clicked already, gives the best MRR@20.
+    """The one of :data:`LEVELS` that gives the best MRR@20 when added to scores of clicked items.
 
-    Of all clicks after the first, repeats included; of levels that are equally good, the lowest.
+    Targets are all clicks after the first, repeats included. Among equally good levels, the lowest.
 
     Parameters
     ----------
@@ -72,30 +72,31 @@ def best_repeat_level(model: SessionModel, sessions: Sessions) -> float:
     total = torch.zeros(len(LEVELS))
     for _, batch, ends, target, _ in prefixes.by_session(rows=512, cells=2**18):
         if ends is None:
-            continue  # so far into a session, few are asked
+            continue  # few prefixes are that long
         scores = side_by_side(model.answer(batch, ends).tiles, model.n_items + 1)
         clicked = batch.items[ends[0]] * is_latest(batch.items)[ends]  # (R, L), each item once
-        seen = scores.gather(1, clicked)
-        again = (clicked == target[:, None]).any(dim=1, keepdim=True)
-        own = scores.gather(1, target[:, None])
-        new = scores.scatter(1, clicked, -torch.inf).topk(min(TOP, model.n_items), dim=1).values
+        of_clicked = scores.gather(1, clicked)
+        of_unseen = scores.scatter(1, clicked, -torch.inf)
+        of_unseen = of_unseen.topk(min(TOP, model.n_items), dim=1).values
+        of_target = scores.gather(1, target[:, None])
+        is_repeat = (clicked == target[:, None]).any(dim=1, keepdim=True)
         for index, level in enumerate(LEVELS):
-            mine = own + level * again
-            rank = 1 + (new > mine).sum(dim=1) + (seen + level > mine).sum(dim=1)
+            own = of_target + level * is_repeat
+            rank = 1 + (of_unseen > own).sum(dim=1) + (of_clicked + level > own).sum(dim=1)
             total[index] += (1 / rank)[rank <= TOP].sum().cpu()
     return LEVELS[int(total.argmax())]
 
 
-def likeliest_temperature(parts: Iterable[tuple[Tensor, Tensor]]) -> float:
-    """Which of :data:`TEMPERATURES` gives targets the highest probability.
+def likeliest_temperature(batches: Iterable[tuple[Tensor, Tensor]]) -> float:
+    """The one of :data:`TEMPERATURES` that gives targets the highest probability.
 
     Parameters
     ----------
-    parts : iterable of two (n, K)
+    batches : iterable of two (n, K)
         The evidence for each proxy before n targets, and their log-likelihood under it.
     """
     total = [0.0] * len(TEMPERATURES)
-    for evidence, likelihood in parts:
+    for evidence, likelihood in batches:
         for index, temperature in enumerate(TEMPERATURES):
             log_w = (evidence / temperature).log_softmax(dim=1)
             total[index] += float(torch.logsumexp(log_w + likelihood, dim=1).sum())

@@ -5,8 +5,8 @@ Idea
 As in ProxySR, a session is a general interest, for which one of K learnt *proxies* stands, plus
 a short-term interest that its latest clicks show. Here that is a probability model of the clicks,
 so no network selects the proxy: Bayes' rule infers it from the clicks so far, in training as in
-use, and each click says exactly how much it speaks for each proxy. Without a proxy (K = 1) it is
-a session model whose items and sessions are compared by cosine.
+use, and each click adds an exact amount of evidence for each proxy. With one proxy (K = 1), the
+model compares items and sessions by cosine only.
 
 Equations
 ---------
@@ -15,26 +15,26 @@ clicks ``i_1 … i_T``:
 
 1. short-term interest ``q_t = unit(sum_u softmax_u(a_{t-u} + ê_t' A ê_u) ê_u)`` over ``u <= t``
 2. ``p(i_{t+1} = i | i_1 … i_t, k) = softmax_i(s q_t.ê_i + p_k.ê_i + b_i)``, where ``b_i`` is 0 for
-   an item that was not clicked yet, and else by the place from the end of its latest click
+   an item that was not clicked yet, and else depends on how many clicks ago it was clicked last
 3. ``p(i_1 = i | k) = softmax_i(log popularity_i + p_k.ê_i)``
 4. posterior ``π_t(k) ∝ w_k (p(i_1 | k) … p(i_t | i_1 … i_{t-1}, k))^(1/T)``
 5. recommended: ``sum_k π_t(k) p(i | i_1 … i_t, k)``
 6. loss: ``-log p(i_1 … i_T) = -sum_t log sum_k π_{t-1}(k) p(i_t | i_1 … i_{t-1}, k)``
-7. a person with earlier sessions: ``w_k ∝ c w_k + sum of the posteriors of these sessions``
+7. a user with earlier sessions: ``w_k ∝ c w_k + sum of the posteriors of these sessions``
 
-The normaliser of 2 for all K is one matrix product (:mod:`proxysr.kernels.mixture`), and what
-the items clicked already have more or less is added to it.
+The normaliser of 2 for all K is one matrix product (:mod:`proxysr.kernels.mixture`); the biases
+``b_i`` of the clicked items are added to it afterwards.
 
-Where they are
---------------
+Where the equations are
+-----------------------
 1: :meth:`LatentProxy.short_term`; 2-4: :meth:`LatentProxy.read`; 5: :meth:`LatentProxy.answer`;
 6: :meth:`LatentProxy.loss`; 7: :meth:`LatentProxy.prior`.
 
 What was tried
 --------------
-R@20 of unseen items in test, one seed, 6 epochs, other settings not all equal: one proxy for 60 or
-64 on Online Retail .467 for .470, on a third of Diginetica .425 for .424. Planted interests are
-found at temperature 1, not at 4.
+R@20 of unseen items in test, one seed, 6 epochs, other settings not all equal: with one proxy
+instead of 60 or 64, Online Retail .467 instead of .470, a third of Diginetica .425 instead of .424.
+The model recovers planted interests at temperature 1, not at 4.
 """
 
 from __future__ import annotations
@@ -65,11 +65,12 @@ from proxysr.models.calibration import (
 from proxysr.models.proxy_model import Choice, ProxyModel, ProxyTrace
 
 PLACES = 10
-"""Places from the end that a repeated item's bias tells apart; the last is all further ones."""
+"""Number of biases of a repeated item, by place from the end; the last one is for all further
+places."""
 TRAINED = 200
-"""Clicks of a training session, at most: what a batch takes grows with the square of them."""
+"""Most clicks of a training session that are read: memory grows with their square."""
 CALIBRATED = 500
-"""Validation sessions that it is calibrated on, at most."""
+"""Most validation sessions used for calibration."""
 
 
 class LatentProxyConfig(Settings):
@@ -78,23 +79,23 @@ class LatentProxyConfig(Settings):
     embedding_dim: Count = 64
     """Size d of items and proxies."""
     n_proxies: Count | None = None
-    """Number K of proxies; 1 leaves the short-term interest alone. If none is named, 64, or one for
+    """Number K of proxies; with 1, only the short-term interest is left. By default 64, or one for
     20 training sessions if that is fewer."""
     temperature: Positive = 4.0
     """Temperature T of the posterior in training. Clicks of a session resemble each other more than
-    equation 2 knows, so that at 1 each would count as too much evidence. For use, it is calibrated
-    on validation."""
+    equation 2 assumes, so at temperature 1 each click would count as too much evidence. After each
+    epoch, the temperature for use is fitted on validation."""
     scale: float = 13.0
     """Scale s of the cosine of short-term interest and item: one over the softmax's temperature."""
     dropout: Share = 0.3
-    """Share of the entries of the clicks that the short-term interest is read from without."""
+    """Share of the entries of click vectors that are dropped before the short-term interest."""
     attention: bool = True
-    """Whether the latest click has a say in which clicks count (A in equation 1), beside their
+    """Whether weights of clicks depend on the latest click (A in equation 1), not only on their
     places."""
     prior_strength: Positive = 1.0
-    """How many earlier sessions of a person the weights w count as (c in equation 7)."""
+    """The weights w count like this many earlier sessions of a user (c in equation 7)."""
     max_length: Count = 1000
-    """Clicks of a session that are read: its latest ones; in training, the latest 200 of them."""
+    """Most clicks of a session that are read, the latest ones; in training at most 200."""
 
     def check(self) -> None:
         """Check ranges."""
@@ -102,25 +103,25 @@ class LatentProxyConfig(Settings):
 
 
 class Reading(NamedTuple):
-    """What is known after each click of a batch.
+    """Everything that :meth:`LatentProxy.read` computes after each click of a batch.
 
     Attributes
     ----------
     query : (B, L, D)
         ``s q_t``.
     click : (B, L, K)
-        ``log p(i_t | before, k)`` of each click, 0 at the padding.
+        ``log p(i_t | i_1 … i_{t-1}, k)`` of each click, 0 at the padding.
     following : (B, L, K)
-        The same of the item that follows each click; 0 where none is asked for.
+        The same for the item after each click; 0 where there is none.
     evidence : (B, L, K)
-        ``T log w_k + log p(i_1 … i_t | k)`` but for the mean over proxies of each click's part:
-        over the temperature, the logarithm of the posterior but for a constant.
+        ``T log w_k + log p(i_1 … i_t | k)``, centred over proxies click by click. Divided by T, it
+        is the logarithm of the posterior up to a constant.
     log_z : (B, L, K)
         Logarithm of the normaliser of equation 2 after each click.
     latest : bool (B, L, L)
         After click l, whether click u is the latest one on its item.
     bias : (B, L, L)
-        What this adds to that item's logit in equation 2; else 0.
+        ``b_i`` of equation 2 for the item of click u where ``latest``; else 0.
     """
 
     query: Tensor
@@ -133,7 +134,7 @@ class Reading(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """What is needed of all items.
+    """Values over all items that follow from the parameters alone.
 
     Attributes
     ----------
@@ -142,7 +143,7 @@ class Tables(NamedTuple):
     length, log_z_first : (K,)
         ``||p_k||``, and the logarithm of the normaliser of equation 3.
     by_proxy : (K, V)
-        ``exp(p_k.ê_i - ||p_k||)``; of size 0 where gradients are asked for, as they cannot use it.
+        ``exp(p_k.ê_i - ||p_k||)``; empty while gradients are recorded, which do not use it.
     """
 
     directions: Tensor
@@ -165,7 +166,7 @@ class LatentProxy(ProxyModel):
     log_weights: Tensor
     repeat_level: Tensor
     log_popularity: Tensor
-    step_sizes = MappingProxyType({"repeat_bias": 5.0})  # ten numbers, far from where they start
+    step_sizes = MappingProxyType({"repeat_bias": 5.0})  # ten numbers that end far from their start
     shares_prefixes = True
     starts_sessions = True
     uses_history = True
@@ -179,7 +180,7 @@ class LatentProxy(ProxyModel):
         self.items = nn.Parameter(torch.randn(n_items + 1, c.embedding_dim) * 0.1)
         with torch.no_grad():
             self.items[PAD] = 0
-        # the larger, the sooner told apart; at a high temperature, small ones are enough
+        # larger proxies separate sooner; at a high temperature, small ones are enough
         self.proxies = nn.Parameter(torch.randn(k, c.embedding_dim) / c.temperature**0.5)
         if k > 1:
             self.log_weights = nn.Parameter(torch.zeros(k))
@@ -189,7 +190,7 @@ class LatentProxy(ProxyModel):
         if c.attention:
             self.attention = nn.Parameter(torch.zeros(c.embedding_dim, c.embedding_dim))
         self.repeat_bias = nn.Parameter(torch.zeros(PLACES))
-        self._kept: tuple[object, Tables] | None = None
+        self._cached: tuple[object, Tables] | None = None
         self.register_buffer("repeat_level", torch.zeros(()))
         self.register_buffer("temperature", torch.tensor(float(c.temperature)))
         self.register_buffer("log_popularity", torch.zeros(n_items + 1))
@@ -203,12 +204,12 @@ class LatentProxy(ProxyModel):
     # -- equations -------------------------------------------------------------------------
 
     def short_term(self, clicks: Tensor, is_click: Tensor) -> Tensor:
-        """Equation 1: the directions (B, L, D) after each of the clicks (B, L, D)."""
+        """Equation 1: the short-term interest (B, L, D) after each of the clicks (B, L, D)."""
         back = steps_back(is_click)
         weights = self.places[back.clamp(0, len(self.places) - 1)].expand(len(clicks), -1, -1)
         if self.config.attention:
             weights = weights + clicks @ self.attention @ clicks.mT
-        is_read = (back >= 0) & is_click[:, None] | ~is_click[:, :, None]  # no row without any
+        is_read = (back >= 0) & is_click[:, None] | ~is_click[:, :, None]  # no row may be empty
         weights = weights.masked_fill(~is_read, -torch.inf).softmax(dim=2)
         return normalize(weights @ clicks, dim=2)
 
@@ -218,9 +219,9 @@ class LatentProxy(ProxyModel):
         Parameters
         ----------
         items, following : int64 (B, L)
-            Clicks, and the item after each that its probability is asked of.
+            Clicks, and the item after each click whose probability to compute; ``PAD`` for none.
         prior : (B, K), optional
-            Weights of the proxies before the first click, in place of ``w``.
+            Weights of the proxies before the first click, instead of ``w``.
         """
         c, is_click, tables = self.config, items != PAD, self.tables()
         clicks, after = tables.directions[items], tables.directions[following]  # (B, L, D)
@@ -248,7 +249,7 @@ class LatentProxy(ProxyModel):
         return Reading(query, click, likelihood, evidence, log_z, latest, bias)
 
     def loss(self, batch: SessionBatch) -> Loss:
-        """Equation 6, over the number of targets."""
+        """Equation 6, summed over the batch and divided by the number of targets."""
         items, is_target = batch.items, batch.targets != PAD
         following = torch.cat([items[:, 1:], batch.targets[:, -1:]], dim=1) * (items != PAD)
         reading = self.read(items, following)
@@ -267,8 +268,8 @@ class LatentProxy(ProxyModel):
     ) -> Answer:
         """Equation 5: log-probabilities of all items, and the most probable proxy.
 
-        To those of items clicked already the level of repeats is added, see :meth:`calibrate`. At
-        the padding just before a session, it is asked what the session begins with.
+        Items clicked already get ``repeat_level`` on top, see :meth:`calibrate`. An end at the
+        padding just before a session asks for the session's first click.
         """
         items, reading = self._read(batch, cut=ends is None)
         if ends is None:
@@ -290,7 +291,7 @@ class LatentProxy(ProxyModel):
         weights = self.config.prior_strength * self.log_weights.softmax(dim=0) + sums
         return weights / weights.sum(dim=1, keepdim=True)
 
-    # -- the contract ----------------------------------------------------------------------
+    # -- for explanations (ProxyModel) -----------------------------------------------------
 
     @torch.no_grad()
     def path(self, batch: SessionBatch) -> Tensor:
@@ -301,20 +302,20 @@ class LatentProxy(ProxyModel):
 
     @torch.no_grad()
     def trace(self, batch: SessionBatch, **choice: Unpack[Choice]) -> ProxyTrace:
-        """Everything between clicks and scores; see :meth:`ProxyModel.trace`.
+        """See :meth:`ProxyModel.trace`.
 
-        A click's addend for a proxy is its log-likelihood under it, less the mean over proxies.
+        A click's addend for a proxy is its log-likelihood under it, minus the mean over proxies.
         """
         reading = self._read(batch)[1]
         addends = reading.click - reading.click.mean(dim=2, keepdim=True)
-        before = reading.evidence[:, 0] - addends[:, 0]
-        before = before - before.mean(dim=1, keepdim=True)
-        logits = before + addends.sum(dim=1)
+        prior_logits = reading.evidence[:, 0] - addends[:, 0]
+        prior_logits = prior_logits - prior_logits.mean(dim=1, keepdim=True)
+        logits = prior_logits + addends.sum(dim=1)
         weights = self.weights(logits, **choice)
         return ProxyTrace(
             proxy_logits=logits,
             position_logits=addends,
-            prior_logits=before,
+            prior_logits=prior_logits,
             proxy_weights=weights,
             proxy=weights @ self.proxies,
             short_term=reading.query[:, -1] / self.config.scale,
@@ -322,7 +323,7 @@ class LatentProxy(ProxyModel):
 
     @torch.no_grad()
     def replaced(self, batch: SessionBatch, items: Tensor) -> Tensor:
-        """Addends (n, L, K) of other items in place of each click, normalisers as they are."""
+        """See :meth:`ProxyModel.replaced`; the normalisers of later clicks stay as they are."""
         clicked, reading = self._read(batch)
         tables = self.tables()
         log_z = pad(reading.log_z[0, :-1], (0, 0, 1, 0))
@@ -332,25 +333,25 @@ class LatentProxy(ProxyModel):
 
     @property
     def chooses(self) -> bool:
-        """Whether there are proxies to choose among: one alone is no proxy."""
+        """Whether there is more than one proxy."""
         return self.n_proxies > 1
 
     @torch.no_grad()
     def calibrate(self, valid: Sessions) -> None:
-        """Fit two numbers to validation sessions: how far to trust clicks, what repeats are worth.
+        """Fit ``temperature`` and ``repeat_level`` to validation sessions.
 
-        The clicks of a new session say less of its proxy than those of a training session, which
-        the embeddings were fitted to: the temperature is the likeliest one. Nor are new items as
-        probable as training makes them, so that repeats are ranked too low: to the bias of all
-        clicked items is added the level that gives the best MRR@20 with repeats.
+        Embeddings were fitted to the training sessions, so the clicks of a new session are weaker
+        evidence: the temperature with the highest likelihood is taken. Training also makes new
+        items too probable, so that repeats rank too low: ``repeat_level`` is added to the scores
+        of all clicked items, and the value with the best MRR@20 (repeats included) is taken.
         """
         drawn = np.linspace(0, len(valid) - 1, min(len(valid), CALIBRATED)).astype(int)
         sessions = valid.select(np.unique(drawn))
-        self.temperature.fill_(likeliest_temperature(self._targets_of(sessions)))
+        self.temperature.fill_(likeliest_temperature(self._evidence_and_likelihood(sessions)))
         self.repeat_level.zero_()
         self.repeat_level.fill_(best_repeat_level(self, sessions))
 
-    def _targets_of(self, sessions: Sessions) -> Iterator[tuple[Tensor, Tensor]]:
+    def _evidence_and_likelihood(self, sessions: Sessions) -> Iterator[tuple[Tensor, Tensor]]:
         """Evidence before targets and their log-likelihood, (n, K) each, batch by batch."""
         device = self.temperature.device
         for _, batch in whole_sessions(sessions, max_length=self.max_length, device=device):
@@ -360,7 +361,7 @@ class LatentProxy(ProxyModel):
 
     @torch.no_grad()
     def portable(self) -> dict[str, Tensor | float | str | None]:
-        """Tables and numbers of equations 1 to 5; see :meth:`ProxyModel.portable`."""
+        """See :meth:`ProxyModel.portable`: the tables and numbers of equations 1 to 5."""
         tables = self.tables()
         return {
             "kind": "latent_proxy", "dim": self.config.embedding_dim, "items": tables.directions,
@@ -372,26 +373,26 @@ class LatentProxy(ProxyModel):
             "temperature": float(self.temperature), "max_length": self.max_length,
         }  # fmt: skip
 
-    # -- pieces ----------------------------------------------------------------------------
+    # -- helpers ---------------------------------------------------------------------------
 
     def _read(self, batch: SessionBatch, *, cut: bool = True) -> tuple[Tensor, Reading]:
-        """The clicks that are read, and what is known after each; nothing is asked of the next."""
+        """The clicks (B, L) that are read, and :meth:`read` of them with the next as following."""
         items = batch.items[:, -self.max_length :] if cut else batch.items
         following = pad(items[:, 1:], (0, 1)) * (items != PAD)
         return items, self.read(items, following, batch.prior)
 
     def tables(self) -> Tables:
-        """What is needed of the items: of no gradient, made anew only when parameters change."""
+        """The :class:`Tables`; without gradients, cached until a parameter changes."""
         if torch.is_grad_enabled():
             return self._new_tables()
-        made_of = (self.items, self.proxies, self.log_popularity)
-        state = [(x.data_ptr(), x._version) for x in made_of]
-        if self._kept is None or self._kept[0] != state:
+        sources = (self.items, self.proxies, self.log_popularity)
+        state = [(x.data_ptr(), x._version) for x in sources]
+        if self._cached is None or self._cached[0] != state:
             tables = self._new_tables()
             by_proxy = self.proxies @ tables.directions.T
             by_proxy = by_proxy.sub_(tables.length[:, None]).exp_()
-            self._kept = state, tables._replace(by_proxy=by_proxy)
-        return self._kept[1]
+            self._cached = state, tables._replace(by_proxy=by_proxy)
+        return self._cached[1]
 
     def _new_tables(self) -> Tables:
         directions, length = normalize(self.items, dim=1), self.proxies.norm(dim=1)

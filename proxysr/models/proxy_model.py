@@ -242,7 +242,7 @@ class ProxyModel(LearnedModel):
     # -- how many there are ----------------------------------------------------------------
 
     @classmethod
-    def settled(cls, config: Settings, train: Sessions) -> Settings:
+    def resolved(cls, config: Settings, train: Sessions) -> Settings:
         """The same settings; if ``n_proxies`` is None, as many as the training sessions are for."""
         if getattr(config, "n_proxies", 0) is not None:
             return config

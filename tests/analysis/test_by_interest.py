@@ -106,7 +106,7 @@ def test_two_runs_are_held_together_target_by_target(runs: Any) -> None:
 
 def test_what_cannot_be_held_together_is_refused(runs: Any, tmp_path: Path) -> None:
     own, _ = runs
-    with pytest.raises(ValueError, match="has no ranks for test under 'unseen' yet"):
+    with pytest.raises(ValueError, match="has no ranks for test, task 'unseen', yet"):
         paired_by_interest(own, own, part="test", task="unseen", n_proxies=6)
     foreign: RunDir = run_of(tmp_path, epochs=1, known=False)
     evaluate_run(foreign.path, part="train", progress=False)

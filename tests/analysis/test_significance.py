@@ -246,7 +246,7 @@ def test_seeds_are_grouped_on_request(runs: dict[str, Path]) -> None:
 
 
 def test_runs_without_ranks_are_told_how_to_get_them(runs: dict[str, Path]) -> None:
-    with pytest.raises(ValueError, match=r"no ranks for test under 'unseen' yet. Make them with"):
+    with pytest.raises(ValueError, match=r"no ranks for test, task 'unseen', yet. Make them with"):
         compare_runs([runs["pop"], runs["cooc"]], task="unseen")
 
 

@@ -284,7 +284,7 @@ def test_columns_are_numbers_dates_or_labels() -> None:
 
 def test_a_second_run_is_held_against_this_one(tmp_path: Path, latent: RunView) -> None:
     other = latent_run(tmp_path, n_proxies=3)
-    with pytest.raises(ValueError, match="has no ranks for train under 'unseen' yet"):
+    with pytest.raises(ValueError, match="has no ranks for train, task 'unseen', yet"):
         payload(latent, compare=other)
     evaluate_run(other.path, part="train", progress=False)
     found = payload(latent, compare=other).tree["compare"]

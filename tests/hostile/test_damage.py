@@ -126,7 +126,7 @@ def test_weights_of_another_epoch_or_run_are_refused(
             run.model("last" if name == "last" else "best")
         path.write_bytes(kept)
     shutil.copy(foreign / "data.json", run_dir / "data.json")
-    with pytest.raises(ValueError, match=r"data\.json is of another run than .*config\.json"):
+    with pytest.raises(ValueError, match=r"data\.json belongs to another run than .*config\.json"):
         RunDir(run_dir)
 
 
@@ -146,7 +146,9 @@ def test_ranks_that_are_none_are_refused(run_dir: Path, made: Path, rank: float)
     ranks = pd.read_parquet(path)
     ranks.loc[2, "rank"] = rank
     ranks.to_parquet(path, index=False)
-    with pytest.raises(ValueError, match=r"holds other ranks than metrics\.json tells of\. Eval"):
+    with pytest.raises(
+        ValueError, match=r"holds other ranks than metrics\.json was made from\. Eval"
+    ):
         RunDir(run_dir).ranks()
     entry = json.loads((run_dir / "metrics.json").read_text())["test-unseen"]
     change(run_dir / "metrics.json", **{"test-unseen": entry | {"ranks": hash_of_file(path)}})

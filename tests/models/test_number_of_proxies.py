@@ -25,13 +25,13 @@ def test_a_small_log_gets_few(
     name: str, cls: type[ProxyModel], n_sessions: int, n_proxies: int
 ) -> None:
     train = cycles(n_sessions, seed=1)
-    settings = cls.settled(cls.Config(), train)
+    settings = cls.resolved(cls.Config(), train)
     model = create(name, N_ITEMS, settings)
     assert isinstance(model, ProxyModel)
     assert settings.to_dict()["n_proxies"] == model.n_proxies == len(model.proxy_vectors())
     assert model.n_proxies == n_proxies
     model.prepare(train)
-    assert cls.settled(cls.Config.from_dict({"n_proxies": 7}), train).to_dict()["n_proxies"] == 7
+    assert cls.resolved(cls.Config.from_dict({"n_proxies": 7}), train).to_dict()["n_proxies"] == 7
 
 
 @pytest.mark.parametrize(("name", "cls"), PROXY_MODELS.items())
