@@ -55,7 +55,7 @@ class Candidates(NamedTuple):
 
 
 class Hinge(NamedTuple):
-    """Of each position (R,): the sum of its hinge terms, and how many are positive (no gradient)."""
+    """For each position (R,): sum of its hinge terms, and how many are positive (no gradient)."""
 
     total: Tensor
     violated: Tensor
