@@ -120,8 +120,8 @@ class ShortTermEncoder(nn.Module):
         self.hidden = nn.Linear(dim, dim)
         self.out = nn.Linear(dim, dim)
         self.dropout = nn.Dropout(dropout)
-        for weight in self.parameters():
-            nn.init.normal_(weight, std=init_std) if weight.ndim == 2 else nn.init.zeros_(weight)
+        for layer in (self.query, self.key, self.hidden, self.out):
+            nn.init.normal_(layer.weight, std=init_std)  # biases stay U(±1/√d), as in the program
 
     def forward(self, x: Tensor, is_click: Tensor, ends: Ends | None = None) -> Tensor:
         """Interest (R, D) after R clicks of ``x`` (B, L, D); after the last ones without ends."""
@@ -245,7 +245,7 @@ class ProxySR(ProxyModel):
         angle = (chosen.normal * chosen.proxy).sum(dim=1) / length(chosen.proxy).squeeze(1)
         return Terms(
             self.hinge(candidates, self.queries(query, chosen.normal, session)),
-            distance(query, normal, self.embed(target)),
+            self.target_term(query, normal, self.embed(target)),
             angle.abs(),
         )
 
@@ -260,6 +260,10 @@ class ProxySR(ProxyModel):
         total = parts["hinge"] + c.lambda_dist * parts["dist"] + c.lambda_orthog * parts["orthog"]
         parts["violated"] = terms.hinge.violated.sum() / batch.n_targets / self.n_negatives
         return Loss(total, {name: part.detach() for name, part in parts.items()})
+
+    def target_term(self, query: Tensor, normal: Tensor, target: Tensor) -> Tensor:
+        """First regularizer of equation 9 (R,): the distance to the target; (R, D) all."""
+        return distance(query, normal, target)
 
     def hinge(self, candidates: Candidates, queries: Queries) -> Hinge:
         """Equation 8 over the closest negatives: ``[m + dist(target) - dist(i)]_+`` (R,)."""

@@ -25,8 +25,9 @@ weighted combination
     normal (equation 6) are what they are with any weights.
 dot product
     Items are ranked by ``(p + s_perp) . I_perp``, and equation 8 asks that of a target to be
-    larger by the margin than that of a negative. The regularizer of equation 9 remains the
-    distance of equation 7: minus a dot product, it would have no lower bound.
+    larger by the margin than that of a negative. The regularizer of equation 9 is minus the dot
+    product with the target; with all vectors in the unit ball it is bounded. With the distance
+    of equation 7 there, training collapsed.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from proxysr.kernels.rows import project_into_ball
 from proxysr.models import proxysr
 from proxysr.models.base import Ends, Loss
 from proxysr.models.proxy_model import Choice
-from proxysr.models.proxysr import Selection, ShortTermEncoder, positions
+from proxysr.models.proxysr import Selection, ShortTermEncoder, positions, project
 from proxysr.models.proxysr_config import ProxySRConfig
 from proxysr.models.softmax import prefixes
 
@@ -144,6 +145,12 @@ class ProxySR(proxysr.ProxySR):
         if c.similarity == "distance":
             return Queries(queries.points, *one)
         return Queries(queries.points / 2, *one, norms=False)
+
+    def target_term(self, query: Tensor, normal: Tensor, target: Tensor) -> Tensor:
+        """First regularizer of equation 9 (R,): distance to the target, or minus a dot product."""
+        if self.config.similarity == "distance":
+            return super().target_term(query, normal, target)
+        return -(query * project(target, normal)).sum(dim=1)
 
     def hinge(self, candidates: Candidates, queries: Queries) -> Hinge:
         """Equation 8 over the closest negatives, or over all items."""

@@ -16,6 +16,7 @@ from typing import Any
 from proxysr.analysis.significance import by_settings, sessions_of
 from proxysr.data.sessions import Task
 from proxysr.experiments.presets import ABLATIONS
+from proxysr.models import learns
 from proxysr.paper.hrnn_groups import NO_USER, PEEKING, PROXY, RANDOM, TRUE_USER
 from proxysr.paper.printed import DATASETS, published_results
 from proxysr.run import RunDir
@@ -192,7 +193,7 @@ def _named(groups: Sequence[list[RunDir]], task: Task) -> list[Row]:
             label = printed.get(model, model)
             if len(members) > 1:
                 label += f" ({', '.join(f'{k} {values[k]}' for k in differing)})"
-            if group[0].train_config.valid_task != task:
+            if learns(model) and group[0].train_config.valid_task != task:
                 label += " †"
             rows.append(Row(label, group, printed.get(model, "")))
     order = list(printed.values())

@@ -131,7 +131,11 @@ def loss(model: ProxySR, batch: SessionBatch, drawn: set[int] | None = None) -> 
             if c.negatives == "hardest":
                 terms = sorted(terms, key=lambda term: -term.item())[: c.n_negatives]
             hinges.append(sum(terms) / (len(terms) if c.reduction == "mean" else 1))
-            distances.append(distance(session, normal, model.items[target]))
+            distances.append(
+                distance(session, normal, model.items[target])
+                if c.similarity == "distance"
+                else -positive
+            )
     n_positions = len(hinges) if c.reduction == "mean" else 1
     n_sessions = len(batch.items) if c.reduction == "mean" else 1
     parts = {
