@@ -1,4 +1,4 @@
-"""Settings: one class for each group of options, checked by pydantic, refused in plain words.
+"""Settings: one class for each group of options, checked by pydantic, with plain error messages.
 
 How to prepare data, a model's hyper-parameters, how to train: each is a subclass of
 :class:`Settings`. A field is declared once, with its type, range, default and docstring; the
@@ -26,9 +26,9 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 AtLeastOne = Annotated[float, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
-"""A part of a whole, such as what dropout leaves out; not all of it."""
+"""From 0 to below 1, such as a dropout rate."""
 Part = Annotated[float, Field(ge=0, le=1)]
-"""A part of a whole, or all of it."""
+"""From 0 to 1."""
 
 
 class ConfigError(ValueError):
@@ -59,7 +59,7 @@ class Settings(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _as_typed(cls, value: Any, info: Any) -> Any:
-        """Text of a command line as a list or as nothing; true is no number, and 1 is not true."""
+        """Convert text to a list or None; refuse a boolean for a number and a number for one."""
         kind, optional = plain_type(cls.model_fields[info.field_name])
         if optional and value in ("none", "None"):
             return None
@@ -94,7 +94,7 @@ def plain_type(field: FieldInfo) -> tuple[Any, bool]:
 
 
 def coerce(value: Any, kind: Any, name: str) -> Any:
-    """``value`` as a field ``name`` of this type would have it; text is parsed.
+    """``value`` converted as for a field ``name`` of this type; text is parsed.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def coerce(value: Any, kind: Any, name: str) -> Any:
 
 @cache
 def _only(name: str, kind: Any) -> type[Settings]:
-    """Settings of one field."""
+    """A settings class with one field."""
     fields: Any = {name: (kind, ...)}
     return create_model("Value", __base__=Settings, **fields)
 
@@ -119,16 +119,16 @@ def unknown(name: str, known: Iterable[str], what: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A question after the nearest match of a misspelt name, or nothing if none is near."""
+    """The question "Did you mean …?" with the nearest match of a misspelt name, or ""."""
 
-    def likeness(other: str) -> tuple[float, int]:
-        """Of two that are as near, such as --item and --time to --itme, the one begun alike."""
-        ratio = difflib.SequenceMatcher(None, other, name).ratio()
-        alike = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(other, name, strict=False))
-        return ratio, len(list(alike))
+    def similarity(candidate: str) -> tuple[float, int]:
+        """Ratio of equal letters; ties (--item, --time for --itme) go to the longer equal start."""
+        ratio = difflib.SequenceMatcher(None, candidate, name).ratio()
+        pairs = zip(candidate, name, strict=False)
+        return ratio, len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)))
 
-    near = difflib.get_close_matches(name, list(known))
-    return f" Did you mean {max(near, key=likeness)!r}?" if near else ""
+    matches = difflib.get_close_matches(name, list(known))
+    return f" Did you mean {max(matches, key=similarity)!r}?" if matches else ""
 
 
 def require(ok: bool, message: str) -> None:
@@ -138,7 +138,7 @@ def require(ok: bool, message: str) -> None:
 
 
 def _sentence(error: ErrorDetails, cls: type[Settings]) -> str:
-    """What was wrong, what was received and what to do, of the first thing that was wrong."""
+    """The message for the first error: what was wrong, what was received and what is allowed."""
     name, received = str(error["loc"][0]), error["input"]
     if error["type"] == "extra_forbidden":
         return unknown(name, cls.model_fields, f"option of {cls.__qualname__}")
@@ -156,7 +156,7 @@ def _sentence(error: ErrorDetails, cls: type[Settings]) -> str:
 
 
 def _bounds(field: FieldInfo, error: ErrorDetails) -> str:
-    """Words for the range that a number is out of, or nothing if it is no number at all."""
+    """The range that a number violates, in words; "" if the value is not a number."""
     if not error["type"].startswith(("greater", "less")):
         return ""
     limits: dict[str, Any] = dict(error.get("ctx", {}))

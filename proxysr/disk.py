@@ -1,4 +1,4 @@
-"""What a disk says that cannot be written, in words: what, why, how much, and what to do."""
+"""Errors of writing to disk, explained: what, why, how much, and what to do."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MESSAGES = {
     errno.EFBIG: r"file too large|os error 27\b",
     errno.EIO: r"input/output error|os error 5\b",
 }
-"""What libraries that lose the number of an error say in its place."""
+"""Messages by error number, for libraries that lose the number."""
 
 
 class WriteError(OSError):
@@ -29,15 +29,15 @@ class WriteError(OSError):
 
 
 def explained(error: Exception, path: Path, temporary: Path | None = None) -> WriteError | None:
-    """What to say of an error while ``path`` was written; None if it is about something else."""
+    """The error to raise for an error while writing ``path``; None if it has another cause."""
     number = _number_of(error)
     reason = (FULL | CLOSED | OTHER).get(number or 0)
     if reason is None:
         return None
     name = getattr(error, "filename", None)
-    near = (str(path.parent), str(temporary))
-    if name is not None and number not in FULL and not str(name).startswith(near):
-        return None  # something that was read meanwhile
+    written_to = (str(path.parent), str(temporary))
+    if name is not None and number not in FULL and not str(name).startswith(written_to):
+        return None  # the error is about a file that was read
     amounts, advice = "", "Name another place, or change who may write there."
     if number in FULL:
         written = _size_of(temporary) if temporary is not None else 0
@@ -53,7 +53,7 @@ def explained(error: Exception, path: Path, temporary: Path | None = None) -> Wr
 
 
 def no_room(error: Exception) -> WriteError | None:
-    """What to say of a database's error if its folder for temporary files is full; else None."""
+    """The error to raise if a database's folder for temporary files is full; else None."""
     if _number_of(error) not in FULL and "failed to offload data block" not in str(error):
         return None
     place = tempfile.gettempdir()
@@ -65,7 +65,7 @@ def no_room(error: Exception) -> WriteError | None:
 
 
 def _number_of(error: Exception) -> int | None:
-    """The system's number of an error, also where a library has lost it."""
+    """The system's number of an error; from its message if a library has lost the number."""
     if isinstance(number := getattr(error, "errno", None), int):
         return number
     for number, words in MESSAGES.items():
@@ -80,8 +80,8 @@ def _size_of(path: Path) -> int:
 
 
 def _free(path: Path) -> str:
-    near = existing_parent(path)
-    return f"{_readable_size(shutil.disk_usage(near).free)} are free in {near}"
+    folder = existing_parent(path)
+    return f"{_readable_size(shutil.disk_usage(folder).free)} are free in {folder}"
 
 
 def existing_parent(path: Path) -> Path:
@@ -90,7 +90,7 @@ def existing_parent(path: Path) -> Path:
 
 
 def _readable_size(n: float) -> str:
-    """A number of bytes as people say it: 0 bytes, 12.5 kB, 3.1 GB."""
+    """A number of bytes as text: 0 bytes, 12.5 kB, 3.1 GB."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if n < 1000 or unit == "GB":
             break

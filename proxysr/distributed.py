@@ -1,12 +1,13 @@
 """Several processes that train one model together, as ``torchrun`` starts them.
 
-Each takes a share of every batch, and their gradients are averaged, so all of them make the step
-that one process would make with the whole batch. The first process keeps the run and speaks for
-all. In a process that is by itself, these functions do nothing, at no cost.
+Each process takes a share of every batch, and gradients are averaged, so all of them make the step
+that one process would make with the whole batch. The first process writes the run and prints
+messages. In a single process, these functions do nothing.
 
-Gradients go out after the backward pass, all in one message. ``DistributedDataParallel`` sends them
-during it, which would hide little here: nearly all of them belong to the table of items, and that
-is finished last. It also wants a ``forward``, and adds up sparse gradients on some backends only.
+Gradients are averaged after the backward pass, in one message. ``DistributedDataParallel`` sends
+them during the backward pass, which would save little here: most of them belong to the item table,
+which is finished last. It also needs a ``forward``, and reduces sparse gradients on some backends
+only.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ T = TypeVar("T")
 
 @contextmanager
 def joined() -> Iterator[None]:
-    """Join the other processes of ``torchrun``, if it started this one, and leave them at the end.
+    """Join the process group if ``torchrun`` started this process, and leave it at the end.
 
-    If several fail, the first of them raises its error; the others leave without a word, as
-    theirs is the same one or follows from it.
+    If several processes fail, the first one raises its error. The others exit silently, because
+    theirs is the same error or follows from it.
     """
     if "WORLD_SIZE" not in os.environ or not dist.is_available() or dist.is_initialized():
         yield
@@ -42,8 +43,8 @@ def joined() -> Iterator[None]:
     if torch.cuda.is_available():
         backend = "cpu:gloo,cuda:nccl"
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
-    # Its functions keep the group of the time of its import as a default. PyTorch imports it at an
-    # optimizer's first step: then the group would outlive its end, and its threads the interpreter.
+    # This module's functions keep the group that exists at its import as a default. PyTorch imports
+    # it at an optimizer's first step; the group and its threads would then never end.
     import_module("torch.distributed.nn")
 
     store, number, size = next(iter(rendezvous("env://")))
@@ -53,7 +54,7 @@ def joined() -> Iterator[None]:
     except BaseException as error:
         if isinstance(error, SystemExit) or store.add("proxysr/failed", 1) == 1:
             raise
-        raise SystemExit(0) from None  # an exit code of 2 would end the first before it has told
+        raise SystemExit(0) from None  # another code would end the first before its error message
     dist.destroy_process_group()
 
 
@@ -84,7 +85,7 @@ def check_gpus() -> None:
 
 
 def from_first(value: Any) -> Any:
-    """What the first process passed; what the others pass is ignored."""
+    """The value that the first process passed; the values of the others are ignored."""
     if world_size() == 1:
         return value
     values = [value]
@@ -93,12 +94,12 @@ def from_first(value: Any) -> Any:
 
 
 def wait_for_first() -> None:
-    """Wait until the first process gets here, too."""
+    """Wait until the first process calls this, too."""
     from_first(None)
 
 
 def gathered(value: T) -> list[T]:
-    """What each process passed, by their numbers; for all of them."""
+    """The values of all processes, in order of their numbers."""
     if world_size() == 1:
         return [value]
     values = [value] * world_size()
@@ -107,23 +108,23 @@ def gathered(value: T) -> list[T]:
 
 
 def copy_first(tensors: Iterable[Tensor]) -> None:
-    """Overwrite tensors by those of the first process."""
+    """Overwrite tensors with those of the first process."""
     if world_size() > 1:
         for tensor in tensors:
             dist.broadcast(tensor, src=0)
 
 
 def average(tensor: Tensor) -> None:
-    """Overwrite a tensor by the mean over all processes: the same bits in each of them."""
+    """Overwrite a tensor with the mean over all processes: the same bits in each of them."""
     if world_size() > 1:
         dist.all_reduce(tensor)
         tensor /= world_size()
 
 
 def average_gradients(model: nn.Module) -> None:
-    """Average the gradients of all processes; a parameter without one takes part as zero.
+    """Average the gradients of all processes; a missing gradient counts as zero.
 
-    Sparse ones, which are sparse in all processes, stay sparse.
+    Sparse gradients (sparse in all processes) stay sparse.
     """
     if world_size() == 1:
         return
@@ -143,17 +144,17 @@ def average_gradients(model: nn.Module) -> None:
 
 
 def _mean_of_sparse(gradient: Tensor) -> Tensor:
-    """The mean over all processes of a gradient that has rows of a table: the same bits in each."""
+    """The mean over all processes of a row-sparse gradient: the same bits in each of them."""
     gradient = gradient.coalesce()
     rows, values = gradient.indices(), gradient.values() / world_size()
     counts = [int(size) for size in _gathered_tensors(rows.new_tensor([len(values)]))]
-    # messages are of equal length: filled up behind, and cut again
-    missing = max(counts) - len(values)
-    all_rows = _gathered_tensors(pad(rows[0], (0, missing)))
-    all_values = _gathered_tensors(pad(values, (0, 0) * (values.ndim - 1) + (0, missing)))
+    # messages have equal length: pad at the end, and cut again
+    padding = max(counts) - len(values)
+    all_rows = _gathered_tensors(pad(rows[0], (0, padding)))
+    all_values = _gathered_tensors(pad(values, (0, 0) * (values.ndim - 1) + (0, padding)))
     return torch.sparse_coo_tensor(
-        torch.cat([part[:n] for part, n in zip(all_rows, counts, strict=True)])[None],
-        torch.cat([part[:n] for part, n in zip(all_values, counts, strict=True)]),
+        torch.cat([rows[:n] for rows, n in zip(all_rows, counts, strict=True)])[None],
+        torch.cat([values[:n] for values, n in zip(all_values, counts, strict=True)]),
         gradient.shape,
         check_invariants=False,
     ).coalesce()

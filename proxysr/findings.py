@@ -1,6 +1,6 @@
-"""What a training has come to, in sentences: is it better than counting, are its proxies in use.
+"""Findings: sentences on the result of training, such as whether the model beats counting.
 
-Each sentence says one thing, with its numbers; if something is off, it says what to try.
+Each sentence makes one statement, with its numbers, and says what to try if something is wrong.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from proxysr.models import create
 CRITERION = "R@20"
 
 COUNTERS = {"cooccurrence": "co-occurrence", "popularity": "popularity"}
-"""Models that only count and take seconds, by name: any other should beat them."""
+"""Models that only count and take seconds, by name; every other model should beat them."""
 
 Metrics = dict[str, float]
 
@@ -28,13 +28,13 @@ def counted(
 ) -> dict[str, Metrics]:
     """Metrics of the :data:`COUNTERS` on the validation sessions, by name.
 
-    Where repeats are asked for, co-occurrence counts them, too. All processes that train together
-    make this call.
+    With task "repeat", co-occurrence also counts pairs of an item with itself. All processes of a
+    joint training make this call.
     """
-    own_pairs: dict[str, dict[str, Any]] = {"cooccurrence": {"self_pairs": task == "repeat"}}
+    settings: dict[str, dict[str, Any]] = {"cooccurrence": {"self_pairs": task == "repeat"}}
     metrics = {}
     for name in COUNTERS:
-        model = create(name, split.n_items, own_pairs.get(name)).to(device)
+        model = create(name, split.n_items, settings.get(name)).to(device)
         model.prepare(split.train)
         metrics[name] = evaluate(
             model, split.valid, task=task, ks=(20,), min_prefix=min_prefix, together=True
@@ -53,11 +53,11 @@ def use_of_proxies(ranks: pd.DataFrame) -> Metrics:
     Returns
     -------
     dict
-        ``proxies_in_use``: how many any prefix chose. ``effective_proxies``: how many of equal
-        size would be as diverse as the proxies of the sessions' last prefixes, the exponential of
-        the entropy of their shares; ``largest_share`` is the largest of these.
-        ``sessions_changing``: share of the sessions of several prefixes whose proxy changes, left
-        out where there are none. ``mean_max_pi``: mean probability.
+        ``proxies_in_use``: number of proxies that any prefix chose. ``effective_proxies``:
+        exponential of the entropy of the proxies' shares of sessions (by their last prefixes);
+        ``largest_share``: the largest of these shares. ``sessions_changing``: share of the sessions
+        with several prefixes whose proxy changes; missing if there are no such sessions.
+        ``mean_max_pi``: mean probability.
 
     >>> use = use_of_proxies(pd.DataFrame({"session_id": [1, 1, 2, 2], "proxy": [3, 5, 4, 4],
     ...     "probability": [0.5, 1.0, 1.0, 0.5]}))
@@ -84,19 +84,19 @@ def findings(
     model: str,
     n_proxies: int | None = None,
 ) -> list[str]:
-    """Sentences on a training that is over.
+    """Sentences on a finished training.
 
     Parameters
     ----------
     rows : sequence of mapping
-        The history: one row an epoch, with ``R@20`` and what :func:`use_of_proxies` gives.
+        The history: one row an epoch, with ``R@20`` and the columns of :func:`use_of_proxies`.
     best_epoch : int
     counters : mapping
-        What :func:`counted` gives.
+        Result of :func:`counted`.
     model : str
         Its name in ``MODELS``.
     n_proxies : int, optional
-        How many it has, if any.
+        Number of the model's proxies, if it has any.
     """
     best, last = rows[best_epoch], len(rows) - 1
     texts = [_compared(best[CRITERION], counters, model, improving=best_epoch == last)]

@@ -1,4 +1,4 @@
-"""What happened in a training: a row of numbers and the weights of each epoch, no file I/O."""
+"""The history of a training: metrics and weights by epoch; no file I/O."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Snapshots = MutableMapping[int, State]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All that continuing after an epoch needs."""
+    """The state after an epoch that training can resume from."""
 
     model: State
     optimizer: State
@@ -29,28 +29,28 @@ class Checkpoint:
 
 @dataclass
 class History:
-    """What happened in training: one row an epoch, and the weights of some epochs."""
+    """The history of a training: one row an epoch, and the weights of some epochs."""
 
     rows: list[dict[str, float]] = field(default_factory=list)
     snapshots: Snapshots = field(default_factory=dict)
-    """Weights after an epoch, on the CPU; at the end those of ``half_epoch`` and ``best_epoch``."""
+    """Weights by epoch, on the CPU; at the end for ``half_epoch`` and ``best_epoch``."""
     counters: dict[str, Metrics] = field(default_factory=dict)
     """At the end, validation metrics of models that only count, by name."""
     findings: list[str] = field(default_factory=list)
-    """At the end, what came of it, in sentences; of models that learn."""
+    """At the end, sentences on the result, for models that learn."""
 
     @property
     def frame(self) -> pd.DataFrame:
         """The rows as a table.
 
         Columns: ``epoch``; ``temperature`` (ProxySR); ``loss`` and its parts, means over the
-        batches; ``R@20``, ``MRR@20`` on validation, and what
-        :func:`~proxysr.findings.use_of_proxies` tells of it, of models with proxies;
-        ``train_seconds``, ``eval_seconds``, ``sessions_per_second``.
+        batches; ``R@20``, ``MRR@20`` on validation; for models with proxies, the columns of
+        :func:`~proxysr.findings.use_of_proxies`; ``train_seconds``, ``eval_seconds``,
+        ``sessions_per_second``.
 
-        ``violated`` (ProxySR) is the share of a target's terms whose margin is violated. With
-        ``target_is_negative`` the target's own term is one of them whenever the target is among
-        the negatives, and always violated, so the share need not reach 0.
+        ``violated`` (ProxySR) is the share of hinge terms that are positive. With
+        ``target_is_negative``, a target that is among its own negatives always violates the
+        margin, so the share need not reach 0.
         """
         frame = pd.DataFrame(self.rows)
         return frame.astype({"epoch": "int64"}) if len(frame) else frame
@@ -68,9 +68,9 @@ class History:
         return self.best_epoch // 2
 
     def keep_weights(self, state: State) -> None:
-        """Store the weights of the latest epoch and forget those that can't matter any more.
+        """Store the weights of the latest epoch, and delete those that are not needed any more.
 
-        A later epoch e would make e // 2 the half-way one, so the latest half is kept.
+        If a later epoch e becomes the best, e // 2 is half-way, so the latest half is kept.
         """
         now = len(self.rows) - 1
         self.snapshots[now] = {
@@ -90,7 +90,7 @@ class TrainState:
     history: History
 
     def checkpoint(self) -> Checkpoint:
-        """What :func:`proxysr.training.fit` needs to continue from here."""
+        """The checkpoint for :func:`proxysr.training.fit` to resume from."""
         moments = {}
         if self.optimizer is not None:
             for name, parameter in self.model.named_parameters():
@@ -99,7 +99,7 @@ class TrainState:
         return Checkpoint(self.model.state_dict(), moments, list(self.history.rows))
 
     def restore(self, saved: Checkpoint, *, with_weights: bool) -> None:
-        """Continue from a checkpoint; ``with_weights``, those of earlier epochs must be there."""
+        """Load a checkpoint; ``with_weights``: also check that the needed snapshots exist."""
         self.model.load_state_dict(saved.model)
         self.history.rows.extend(dict(row) for row in saved.rows)
         needed = {self.history.best_epoch, self.history.half_epoch}

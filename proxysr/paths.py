@@ -1,7 +1,7 @@
-"""Where things lie, whatever folder a tool was started from.
+"""Folders of the project, independent of the current folder.
 
-papermill runs a notebook in the caller's folder and nbval in the notebook's
-own; both find the same files through the functions here.
+papermill runs a notebook in the caller's folder, nbval in the notebook's own; both find the same
+files through these functions.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ def project_root() -> Path:
     holds them, else the checkout this package was imported from, else the
     current folder.
     """
-    if home := os.environ.get("PROXYSR_HOME"):
-        return Path(home).expanduser().resolve()
-    here = Path.cwd().resolve()
-    for folder in (here, *here.parents, Path(__file__).resolve().parents[1]):
+    if named := os.environ.get("PROXYSR_HOME"):
+        return Path(named).expanduser().resolve()
+    current = Path.cwd().resolve()
+    for folder in (current, *current.parents, Path(__file__).resolve().parents[1]):
         if (folder / "notebooks").is_dir() and (folder / "pyproject.toml").is_file():
             return folder
-    return here
+    return current
 
 
 def notebooks() -> Path:
@@ -37,20 +37,20 @@ def figures() -> Path:
 
 
 def runs() -> Path:
-    """The folder that runs are kept in when no other is named (``PROXYSR_RUNS`` overrides)."""
+    """The default folder of runs (``PROXYSR_RUNS`` overrides)."""
     return Path(os.environ.get("PROXYSR_RUNS") or project_root() / "runs")
 
 
 def data() -> Path:
-    """The folder that prepared data are looked for in by name (``PROXYSR_DATA`` overrides)."""
+    """The default folder of prepared data (``PROXYSR_DATA`` overrides)."""
     return Path(os.environ.get("PROXYSR_DATA") or project_root() / "data")
 
 
 def placed(text: str) -> str:
-    """``text`` with ``$PROXYSR_DATA`` or ``$PROXYSR_RUNS`` at its beginning filled in.
+    """``text`` with ``$PROXYSR_DATA`` or ``$PROXYSR_RUNS`` at its start replaced by the folder.
 
-    So files and commands can name prepared data and runs wherever these lie. Where the variable
-    is not set, the project's own folder is meant.
+    So files and commands can name prepared data and runs independently of where these are. If the
+    variable is not set, the project's own folder is used.
 
     >>> placed("$PROXYSR_RUNS/shop") == str(runs() / "shop")
     True
@@ -64,6 +64,6 @@ def placed(text: str) -> str:
 
 
 def cache() -> Path:
-    """The folder for downloads and other things that can be made again (``PROXYSR_CACHE``)."""
+    """The folder for downloads and other files that can be made again (``PROXYSR_CACHE``)."""
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "proxysr"
     return Path(os.environ.get("PROXYSR_CACHE") or default)

@@ -1,8 +1,7 @@
-"""Processes: temporary files and locks that say whose they are, and an orderly end on SIGTERM.
+"""Temporary files and locks that name their process, and an orderly end on SIGTERM.
 
-The name ``.report.html.1f0c2ab3-4711-9e8d7c6b.tmp`` tells what is being written, on which host and
-by which process, so that what a killed process left can be removed. A lock ends with the process
-that holds it, however that ends.
+The name ``.report.html.1f0c2ab3-4711-9e8d7c6b.tmp`` has the target, the host and the process, so
+that the files of a killed process can be removed. A lock ends with the process that holds it.
 """
 
 from __future__ import annotations
@@ -30,21 +29,21 @@ from filelock import FileLock, Timeout
 
 from proxysr.disk import WriteError, explained
 
-LONGEST = 40  # characters of a name that are kept: with the rest, the most that disks allow
+LONGEST = 40  # characters of the target's name in a temporary name; disks limit the whole
 DAY = 86_400.0
 NAME = re.compile(r"(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-\w{8}(\.(?P<kind>tmp|old))?")
 SCRATCH = "proxysr-"
 EXIT_CODE = 143
-"""Exit code of who was ended by SIGTERM, as shells have it."""
+"""Exit code of a process that ended on SIGTERM, as in shells."""
 
 
 def host() -> str:
-    """The name of this host, in eight letters."""
+    """A hash of this host's name: eight hexadecimal digits."""
     return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
 def is_alive(pid: int) -> bool:
-    """Whether there is a process of this number here."""
+    """Whether a process with this number runs on this host."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -58,13 +57,13 @@ def is_alive(pid: int) -> bool:
 
 
 def temporary_name(path: Path, kind: str) -> Path:
-    """A name beside ``path`` for what this process writes; ``kind`` is "tmp" or "old"."""
-    own = f"{host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    return path.with_name(f".{path.name[:LONGEST]}.{own}.{kind}")
+    """A temporary name of this process beside ``path``; ``kind`` is "tmp" or "old"."""
+    owner = f"{host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    return path.with_name(f".{path.name[:LONGEST]}.{owner}.{kind}")
 
 
 def sweep(path: Path) -> None:
-    """Remove what processes that are no more left beside ``path``."""
+    """Remove temporary files of ended processes beside ``path``."""
     put_back(path)
     for leftover, kind in _leftovers(path):
         if kind == "tmp" or path.exists():
@@ -72,14 +71,14 @@ def sweep(path: Path) -> None:
 
 
 def sweep_folder(folder: Path) -> None:
-    """Remove all temporary files that processes that are no more left in a folder and below."""
+    """Remove temporary files of ended processes in a folder and below."""
     for leftover in [*folder.rglob(".*.tmp")]:
         if _is_abandoned(leftover, ".".join(leftover.name.rsplit(".", 2)[1:])):
             remove(leftover)
 
 
 def put_back(path: Path) -> None:
-    """Give an old folder its name again, if the process that was replacing it ended in between."""
+    """Rename an old folder back if the process that was replacing it ended in between."""
     if not path.exists():
         for leftover, kind in _leftovers(path):
             if kind == "old":
@@ -88,7 +87,7 @@ def put_back(path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or folder of our own, if it is there; what cannot be removed now is later."""
+    """Remove a temporary file or folder if it exists; failures are ignored."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
         return
@@ -99,10 +98,9 @@ def remove(path: Path) -> None:
 
 
 def scratch_folder() -> Path:
-    """A new folder for what is needed until this process ends; those of dead ones are removed.
+    """A new folder that is removed when this process ends; folders of dead processes are removed.
 
-    It is made where the ``TMPDIR`` environment variable says, and its name is short, since sockets
-    in it have a longest name.
+    It is in the folder named by ``TMPDIR``. Its name is short because paths of sockets are limited.
     """
     for leftover in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
         if _is_abandoned(leftover, leftover.name.removeprefix(SCRATCH)) and leftover.is_dir():
@@ -127,7 +125,7 @@ def _leftovers(path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _is_abandoned(path: Path, name: str) -> bool:
-    """Whether nobody writes there any more: the process is gone, or a day has passed."""
+    """Whether its process has ended, or it has not changed for a day."""
     match = NAME.fullmatch(name)
     if match is None:
         return False
@@ -143,7 +141,7 @@ def _is_abandoned(path: Path, name: str) -> bool:
 
 
 class Holder(NamedTuple):
-    """Who holds a lock, or held it and ended without letting go."""
+    """The process that holds a lock, or that ended without releasing it."""
 
     pid: int
     host: str
@@ -155,12 +153,12 @@ class Holder(NamedTuple):
 
 @contextmanager
 def locked(path: Path, busy: str, wait: float = 0.0) -> Iterator[Holder | None]:
-    """Hold the lock file ``path``; gives who held it before and ended without letting go, if any.
+    """Hold the lock file ``path``; yields the earlier holder that ended without releasing it.
 
     Raises
     ------
     ValueError
-        With the message ``busy`` and who holds it, if another does so after ``wait`` seconds.
+        With the message ``busy`` and the holder, if the lock is not free after ``wait`` seconds.
     WriteError
         If the file cannot be made or locked.
     """
@@ -177,12 +175,12 @@ def locked(path: Path, busy: str, wait: float = 0.0) -> Iterator[Holder | None]:
             explained(error, path) or WriteError(f"{path} cannot be locked: {reason}.")
         ) from None
     try:
-        before = _read_holder(path)
+        interrupted = _read_holder(path)
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         _note_holder(path, json.dumps([os.getpid(), socket.gethostname(), since]))
-        yield before
+        yield interrupted
     finally:
-        _note_holder(path, "")  # who is killed does not come here
+        _note_holder(path, "")  # a killed process does not get here
         lock.release()
 
 
@@ -195,7 +193,7 @@ def _read_holder(path: Path) -> Holder | None:
 
 
 def _note_holder(path: Path, text: str) -> None:
-    """Note it in the file that is locked; on a full disk, the lock holds without."""
+    """Write the holder to the lock file; on a full disk, the lock works without."""
     try:
         path.write_text(text, encoding="utf-8")
     except OSError:
@@ -206,7 +204,7 @@ def _note_holder(path: Path, text: str) -> None:
 
 
 class Terminated(SystemExit):
-    """The process was asked to end."""
+    """The process received SIGTERM."""
 
     def __init__(self) -> None:
         super().__init__(EXIT_CODE)
@@ -214,27 +212,27 @@ class Terminated(SystemExit):
 
 @contextmanager
 def ending_on_sigterm() -> Iterator[None]:
-    """Raise :class:`Terminated` where the main thread is when SIGTERM comes; once.
+    """Raise :class:`Terminated` in the main thread when SIGTERM comes; once.
 
-    So SIGTERM ends a process as an interrupt does: workers are ended, temporary files removed.
+    So SIGTERM ends a process as Ctrl-C does: workers are ended and temporary files removed.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may ask for signals
+        yield  # only the main thread can handle signals
         return
 
     def end(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what follows may take its time
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # cleaning up may take a while
         raise Terminated
 
-    before = signal.signal(signal.SIGTERM, end)
+    earlier = signal.signal(signal.SIGTERM, end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, earlier)
 
 
 def end_with_parent() -> None:
-    """From now on, end this process soon after the one that started it, however that one ends."""
+    """From now on, end this process soon after its parent process ends."""
     parent = os.getppid()
     parent_process = multiprocessing.parent_process()
 
@@ -242,7 +240,7 @@ def end_with_parent() -> None:
         while os.getppid() == parent and (parent_process is None or parent_process.is_alive()):
             time.sleep(0.5)
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(10)  # the main thread cleans up, if it listens
+        time.sleep(10)  # time for the main thread to clean up
         os._exit(EXIT_CODE)
 
     threading.Thread(target=watch, name="end with parent", daemon=True).start()

@@ -1,8 +1,7 @@
-r"""Text of data where people and their programs read it: terminals, pictures, spreadsheets.
+r"""Text of data, made safe for terminals, pictures and spreadsheets.
 
-Ids and titles come from logs that nobody has looked through. A terminal obeys control characters
-in them, a browser that draws a picture fails on some, and a spreadsheet computes cells
-that begin like a formula.
+Ids and titles come from unchecked logs. A terminal obeys control characters in them, a browser that
+draws a picture fails on some, and a spreadsheet evaluates cells that begin like a formula.
 
 >>> print(visible("Tea\x1b[2J"))
 Tea\x1b[2J
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CONTROL = "\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
-"""Controls of terminals, of the direction of text, ends of lines, and halves of letters."""
+"""Control characters, line ends, marks of text direction, and surrogates."""
 EVERY = re.compile(f"[{CONTROL}]")
 BUT_LINES = re.compile(f"(?![\n\t])[{CONTROL}]")
 FORMULA = re.compile(r"\s*[=+\-@]|[\t\r]")
@@ -29,13 +28,13 @@ NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
 
 def visible(text: str, *, lines: bool = False) -> str:
-    """``text`` with control characters as one would type them in Python.
+    """``text`` with control characters as Python escapes.
 
     Parameters
     ----------
     text : str
     lines : bool
-        Leave ends of lines and tabs as they are.
+        Leave line ends and tabs as they are.
     """
     return (BUT_LINES if lines else EVERY).sub(_escaped, text)
 
@@ -47,20 +46,20 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def all_visible(value: Any) -> Any:
-    """The same for all text in mappings, sequences and arrays; the rest is left as it is."""
+    """:func:`visible` for all text in mappings, sequences and arrays."""
     if isinstance(value, str):
         return visible(value, lines=True)
     if isinstance(value, Mapping):
-        return {key: all_visible(one) for key, one in value.items()}
+        return {key: all_visible(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [all_visible(one) for one in value]
+        return [all_visible(item) for item in value]
     if getattr(getattr(value, "dtype", None), "kind", "") in ("O", "U", "T"):
         return all_visible(value.tolist())
     return value
 
 
 def without_formula(cell: Any) -> Any:
-    """A cell as spreadsheets take it for text: with an apostrophe if it begins like a formula."""
+    """A cell that a spreadsheet reads as text: with an apostrophe if it begins like a formula."""
     if isinstance(cell, str) and FORMULA.match(cell) and not NUMBER.fullmatch(cell):
         return f"'{cell}"
     return cell
@@ -74,10 +73,9 @@ def write_table(frame: pd.DataFrame, path: Path, *, formulas: bool = False, **op
     frame : DataFrame
     path : Path
     formulas : bool
-        Leave all text as it is, also cells that begin with = + - @ or a tab, where a program and
-        no spreadsheet reads the file.
+        Leave cells that begin with = + - @ or a tab as they are, for files that programs read.
     **options
-        More for ``DataFrame.to_csv``.
+        Passed to ``DataFrame.to_csv``.
     """
     import numpy as np
 
@@ -103,5 +101,5 @@ def _is_text(kind: Any) -> bool:
 
 
 def json_visible(text: str) -> str:
-    """JSON whose text has no character that a terminal obeys; it means the same."""
+    """The same JSON with control characters as escapes."""
     return BUT_LINES.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
