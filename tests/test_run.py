@@ -278,7 +278,7 @@ def test_damaged_json_is_named(copy: Path) -> None:
 
 
 def test_what_is_not_there_yet_says_how_to_make_it(copy: Path) -> None:
-    with pytest.raises(ValueError, match="has no ranks for valid under 'repeat' yet. Make them"):
+    with pytest.raises(ValueError, match="has no ranks for valid, task 'repeat', yet. Make them"):
         RunDir(copy).ranks("valid", "repeat")
     (copy / "checkpoints" / "last.safetensors").unlink()
     with pytest.raises(ValueError, match="has no checkpoint yet: its first epoch did not end"):

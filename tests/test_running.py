@@ -139,7 +139,9 @@ def test_an_evaluation_does_not_wait_for_ever(
     monkeypatch.setattr(running, "WAIT", 0.0)
     with (
         locked(run_dir / ".metrics.lock", "never"),
-        pytest.raises(ValueError, match="run is being evaluated by another process that does not"),
+        pytest.raises(
+            ValueError, match="run is being evaluated by another process, which does not"
+        ),
     ):
         evaluate_run(run_dir, device="cpu", progress=False)
 

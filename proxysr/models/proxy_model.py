@@ -1,12 +1,11 @@
-"""What every model with proxies is to the analyses, the explorer and the notebooks.
+"""The interface of models with proxies, for the analyses, the explorer and the notebooks.
 
-Each session is for one of K *proxies*, or for several of them by weight. Whatever a model is
-beside that, one that fills in :class:`ProxyModel` can be explained: which proxy a session is for,
-which clicks speak for it, since which click, and what would change it. Above ``proxysr.models``,
-nothing knows more of a model with proxies than this.
+Such a model gives each session a weight for each of K *proxies*. A model that implements
+:class:`ProxyModel` can be explained: which proxy a session follows, which clicks are evidence for
+it, since which click it leads, and what would change it. Code above ``proxysr.models`` uses nothing
+else of a model with proxies.
 
-Dim letters are those of :mod:`proxysr.models.base`; L counts the clicks of the longest session
-that are read, at most ``max_length``.
+Dim letters are those of :mod:`proxysr.models.base`; L is at most ``max_length`` here.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ from proxysr.models.softmax import recent
 
 
 class Choice(TypedDict, total=False):
-    """How to choose the proxy, if not as the model does: options of score, answer and trace.
+    """Options of score, answer and trace that override how the model weighs the proxies.
 
     Attributes
     ----------
     force_proxy : int, int64 (B,) or float (B, K), optional
-        Proxy to take in place of what the clicks say, or the weights of all proxies.
+        The proxy to use instead of the model's choice, or the weights of all proxies.
     temperature : float, optional
-        Temperature to weigh proxies at in place of the model's.
+        Used instead of the model's temperature.
     """
 
     force_proxy: int | Tensor | None
@@ -42,18 +41,18 @@ class Choice(TypedDict, total=False):
 
 
 class ProxyTrace(NamedTuple):
-    """All that led to the scores of a batch, from the same forward pass.
+    """The intermediate results behind the scores of a batch, from one forward pass.
 
-    K is 0 in a variant that chooses nothing; a vector that a variant leaves out is zero.
+    K is 0 in a variant without proxies; a vector that a variant leaves out is zero.
 
     Attributes
     ----------
     proxy_logits : (B, K)
-        How much a session is for each proxy: ``prior_logits + position_logits.sum(dim=1)``.
+        Logits of the proxies: ``prior_logits + position_logits.sum(dim=1)``.
     position_logits : (B, L, K)
-        The exact addends of each click, 0 at the padding.
+        What each click adds to them, exactly; 0 at the padding.
     prior_logits : (B, K)
-        What is known before the first click, such as the bias of a known user.
+        Their value before the first click, such as the bias of a known user.
     proxy_weights : (B, K)
         ``softmax(proxy_logits / temperature)``, or all weight on a forced proxy.
     proxy, short_term : (B, D)
@@ -73,11 +72,11 @@ class ProxyTrace(NamedTuple):
 
 
 SESSIONS_EACH = 20
-"""Training sessions for each proxy, where a log is too small for more and no number is named."""
+"""On small logs, the default number of proxies is one for so many training sessions."""
 
 
 class ProxyModel(LearnedModel):
-    """A model whose sessions are for proxies.
+    """A model that gives each session weights of K proxies.
 
     ``score``, ``answer`` and ``trace`` take the options of :class:`Choice`.
 
@@ -87,16 +86,16 @@ class ProxyModel(LearnedModel):
         Item embeddings.
     proxies : (K, D)
     temperature : () buffer
-        How softly proxies are weighed: their weights are ``softmax(proxy_logits / temperature)``.
+        The weights of the proxies are ``softmax(proxy_logits / temperature)``.
     """
 
     items: Tensor
     proxies: Tensor
     temperature: Tensor
     most_proxies: ClassVar[int] = 100
-    """Number K of proxies if the settings name none, and the log is not too small for it."""
+    """Default number K of proxies; less on small logs."""
 
-    # -- what a model fills in -------------------------------------------------------------
+    # -- to implement in a model -----------------------------------------------------------
 
     @abstractmethod
     def answer(
@@ -107,21 +106,21 @@ class ProxyModel(LearnedModel):
         Raises
         ------
         ConfigError
-            If an option of :class:`Choice` is given, and the variant chooses no proxy.
+            If an option of :class:`Choice` is given and the variant chooses no proxy.
         """
 
     @abstractmethod
     def trace(self, batch: SessionBatch, **choice: Unpack[Choice]) -> ProxyTrace:
-        """Everything between clicks and scores."""
+        """The intermediate results of a batch; see :class:`ProxyTrace`."""
 
     @abstractmethod
     def replaced(self, batch: SessionBatch, items: Tensor) -> Tensor:
-        """Addends (n, L, K) that other items would have in place of each click.
+        """What item n would add to the logits in place of click l, (n, L, K).
 
         With the trace of the batch, ``proxy_logits - position_logits[0] + replaced`` are the
-        logits (n, L, K) if click l were item n. A model may leave out what a replaced click
-        changes about the addends of later ones, so that this estimates them: who needs the
-        truth weighs the edited session.
+        logits (n, L, K) if click l were item n. They may be estimates: a model may ignore that a
+        replaced click changes what later clicks add. For exact logits, call :meth:`weigh` with
+        the edited session.
 
         Parameters
         ----------
@@ -133,16 +132,16 @@ class ProxyModel(LearnedModel):
     @property
     def n_proxies(self) -> int:
         """Number K of proxies."""
-        named: int | None = getattr(self.config, "n_proxies", None)
-        return named or self.most_proxies
+        n_proxies: int | None = getattr(self.config, "n_proxies", None)
+        return n_proxies or self.most_proxies
 
     def proxy_vectors(self) -> Tensor:
-        """The vectors (K, D) that sessions choose among."""
+        """The vectors (K, D) of the proxies."""
         return self.proxies
 
     @property
     def chooses(self) -> bool:
-        """Whether there are proxies to be for; False for variants that have none."""
+        """Whether sessions choose among proxies; False for variants without proxies."""
         return True
 
     @property
@@ -151,23 +150,23 @@ class ProxyModel(LearnedModel):
         return True
 
     def portable(self) -> dict[str, Tensor | float | str | None] | None:
-        """All that answers need, to be computed elsewhere; None of a model that can't travel.
+        """Arrays and numbers to compute scores outside Python; None if a model has no such form.
 
-        ``kind`` names the equations, which who takes it along has to know.
+        The entry ``kind`` names the equations that the receiver must implement.
         """
         return None
 
     def prior(self, sums: Tensor) -> Tensor:
-        """:attr:`SessionBatch.prior` (B, K) of people, of a model that ``uses_history``.
+        """:attr:`SessionBatch.prior` (B, K) from earlier sessions, if the model ``uses_history``.
 
         Parameters
         ----------
         sums : (B, K)
-            Proxy weights of each person's earlier sessions, summed up: 1 a session.
+            Sum of the proxy weights of a user's earlier sessions; each session's weights sum to 1.
         """
-        raise ConfigError(f"{type(self).__name__} makes nothing of earlier sessions.")
+        raise ConfigError(f"{type(self).__name__} does not use earlier sessions.")
 
-    # -- what follows from it --------------------------------------------------------------
+    # -- derived from these ----------------------------------------------------------------
 
     @torch.no_grad()
     def score(self, batch: SessionBatch, **choice: Unpack[Choice]) -> Tensor:
@@ -176,21 +175,21 @@ class ProxyModel(LearnedModel):
 
     @torch.no_grad()
     def weigh(self, batch: SessionBatch) -> tuple[Tensor, Tensor]:
-        """``proxy_logits`` and ``proxy_weights`` of the trace, (B, K) both."""
+        """Logits and weights of the proxies, (B, K) both, as in :meth:`trace`."""
         trace = self.trace(batch)
         return trace.proxy_logits, trace.proxy_weights
 
     @torch.no_grad()
     def represent(self, batch: SessionBatch) -> Tensor:
-        """The proxy (B, D) of each session; where none is chosen, the short-term interest."""
+        """The proxy (B, D) of each session; without proxies, the short-term interest."""
         trace = self.trace(batch)
         return trace.proxy if self.chooses else trace.short_term
 
     @torch.no_grad()
     def path(self, batch: SessionBatch) -> Tensor:
-        """Weights (B, L, K) of the proxies after each click that is read, 0 at the padding.
+        """Weights (B, L, K) of the proxies after each click, 0 at the padding.
 
-        The last column is what :meth:`weigh` gives. Here, each prefix is weighed by itself.
+        The last column equals the weights of :meth:`weigh`. Here, each prefix is weighed by itself.
         """
         batch = recent(batch, self.max_length)
         n = batch.items.shape[1]
@@ -210,11 +209,11 @@ class ProxyModel(LearnedModel):
 
     @torch.no_grad()
     def choices(self, batch: SessionBatch) -> dict[str, Tensor]:
-        """The proxy that each session gives most weight to, and that weight; if it chooses one."""
+        """``proxy`` with the largest weight and its ``probability``, (B,) each, if it has any."""
         return self.choices_by(self.weigh(batch)[1]) if self.chooses else {}
 
     def choices_by(self, weights: Tensor) -> dict[str, Tensor]:
-        """The same by weights (B, K)."""
+        """:meth:`choices` from weights (B, K)."""
         if not self.chooses:
             return {}
         probability, proxy = weights.max(dim=1)
@@ -226,11 +225,11 @@ class ProxyModel(LearnedModel):
         force_proxy: int | Tensor | None = None,
         temperature: float | Tensor | None = None,
     ) -> Tensor:
-        """Weights (B, K) by logits (B, K), or as a :class:`Choice` has them."""
+        """Weights (B, K) from logits (B, K); for the options see :class:`Choice`."""
         if not self.chooses and (force_proxy is not None or temperature is not None):
             raise ConfigError(
                 f"This {type(self).__name__} chooses no proxies: force_proxy and temperature have "
-                "nothing to act on; leave them out."
+                "no effect; leave them out."
             )
         if force_proxy is None:
             return softmax(logits / (self.temperature if temperature is None else temperature), 1)
@@ -239,30 +238,24 @@ class ProxyModel(LearnedModel):
             forced = one_hot(forced.expand(len(logits)), logits.shape[1])
         return forced.to(logits.dtype)
 
-    # -- how many there are ----------------------------------------------------------------
+    # -- number of proxies -----------------------------------------------------------------
 
     @classmethod
     def resolved(cls, config: Settings, train: Sessions) -> Settings:
-        """The same settings; if ``n_proxies`` is None, as many as the training sessions are for."""
+        """The settings; if ``n_proxies`` is None, :meth:`proxies_for` the training sessions."""
         if getattr(config, "n_proxies", 0) is not None:
             return config
         return config.replace(n_proxies=cls.proxies_for(len(train)))
 
     @classmethod
     def proxies_for(cls, n_sessions: int) -> int:
-        """How many proxies so many training sessions are for: at least 2, if there are as many."""
+        """Default number of proxies: one for 20 training sessions, from 2 to ``most_proxies``."""
         return min(cls.most_proxies, max(2, n_sessions // SESSIONS_EACH), max(1, n_sessions))
 
     def prepare(self, train: Sessions) -> None:
-        """Refuse fewer training sessions than there are proxies.
-
-        Raises
-        ------
-        ConfigError
-            If so.
-        """
+        """Raise ``ConfigError`` if there are fewer training sessions than proxies."""
         require(
             not self.chooses or self.n_proxies <= len(train),
             f"n_proxies is {self.n_proxies}, but there are only {len(train)} training session(s) "
-            f"to tell proxies apart by. Take fewer, such as {self.proxies_for(len(train))}.",
+            f"to learn them from. Take fewer, such as {self.proxies_for(len(train))}.",
         )

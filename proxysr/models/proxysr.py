@@ -17,29 +17,29 @@ Session-based Recommender Systems. SIGIR 2021. https://doi.org/10.1145/3404835.3
 Where the equations are
 -----------------------
 1-3, 6 (normal), 10: :meth:`ProxySR.select`; 4-5: :class:`ShortTermEncoder`; 6: :func:`project`;
-7: :func:`distance`; 8: :meth:`ProxySR.terms`; 9: :meth:`ProxySR.loss`. The ablations of Table 5,
-and the paper's words where its authors' program does something else, are options that
-:mod:`proxysr.models.proxysr_variants` adds.
+7: :func:`distance`; 8: :meth:`ProxySR.terms`; 9: :meth:`ProxySR.loss`.
+:mod:`proxysr.models.proxysr_variants` adds options: the ablations of Table 5, and the paper's
+statement where its authors' program does something else.
 
 Differences from the paper
 --------------------------
-What the paper leaves open, or states differently from the program its numbers come from, is
-an option of :class:`ProxySRConfig`, in a file of its own; the default follows the program where
-that does not collapse on other logs, which is said there. With the defaults, the loss uses the
-1,000 closest items of each position and means instead of sums; positions count from the end in the
-selector and from the start in the encoder; a training session chooses its proxy without its last
-click. The norms in equations 2, 6 and 9 are kept above 1e-12, which the paper need not mention.
-With ``sampled_negatives``, the closest items are searched among those drawn for the batch
-(:mod:`proxysr.kernels.sampling`), which neither the paper nor the program does.
+The paper leaves points open, and states some differently from the program that its numbers come
+from. Each is an option of :class:`ProxySRConfig`; its default follows the program unless that
+collapses on other logs (see there). With the defaults, the loss uses the 1,000 closest items of
+each position and means instead of sums; positions count from the end in the selector and from the
+start in the encoder; a training session chooses its proxy without its last click. The norms in
+equations 2, 6 and 9 are kept above 1e-12. With ``sampled_negatives``, the closest items are
+searched among those drawn for the batch (:mod:`proxysr.kernels.sampling`), which neither the paper
+nor the program does.
 
 Differences from the authors' program
 -------------------------------------
 - Attention masks the padding only. Theirs also silences the first column of a batch, so
   that a session's scores depend on the longest session beside it.
-- A session of more than ``max_length`` clicks is read by its latest clicks, in training and in
+- Of a session with more than ``max_length`` clicks, the latest are read, in training and in
   evaluation. Theirs trains on the first 50 and leaves longer prefixes out of the evaluation.
 - Constraints are applied after every step, to all rows that it may have moved; theirs rewrites
-  rows while it looks them up. Both leave every row that is read inside the unit ball.
+  rows when it looks them up. In both, every row that is read is inside the unit ball.
 """
 
 from __future__ import annotations
@@ -81,9 +81,9 @@ def distance(query: Tensor, normal: Tensor, items: Tensor) -> Tensor:
 
 
 class Selection(NamedTuple):
-    """What the sessions of a batch chose.
+    """The proxies and hyperplanes that the sessions of a batch choose.
 
-    What a variant leaves out is of size 0 (``hidden``, ``logits``, ``weights``) or zero.
+    In variants, missing ``hidden``, ``logits`` and ``weights`` have size 0; missing vectors are 0.
 
     Attributes
     ----------
@@ -103,7 +103,7 @@ class Selection(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """Hinge and distance to the target of each target (R,), angle of each session (B,)."""
+    """Terms of the loss: hinge and distance of each target (R,), angle of each session (B,)."""
 
     hinge: Hinge
     dist: Tensor
@@ -111,7 +111,7 @@ class Terms(NamedTuple):
 
 
 class ShortTermEncoder(nn.Module):
-    """Equation 5: causal self-attention, then two layers, at the clicks that are asked for."""
+    """Equation 5: causal self-attention, then two layers, at the clicks ``ends``."""
 
     def __init__(self, dim: int, dropout: float, init_std: float) -> None:
         super().__init__()
@@ -124,17 +124,17 @@ class ShortTermEncoder(nn.Module):
             nn.init.normal_(layer.weight, std=init_std)  # biases stay U(±1/√d), as in the program
 
     def forward(self, x: Tensor, is_click: Tensor, ends: Ends | None = None) -> Tensor:
-        """Interest (R, D) after R clicks of ``x`` (B, L, D); after the last ones without ends."""
+        """Interest (R, D) after the clicks of ``x`` (B, L, D) at ``ends``; by default the last."""
         x = self.dropout(x)
-        latest = x[:, -1:] if ends is None else x  # the clicks whose interest is asked for
-        n, n_asked = x.shape[1], latest.shape[1]
+        queried = x[:, -1:] if ends is None else x
+        n, n_queried = x.shape[1], queried.shape[1]
         key = at_clicks(lambda click: relu(self.key(click)), x, is_click)
-        query = at_clicks(lambda click: relu(self.query(click)), latest, is_click[:, -n_asked:])
-        earlier = torch.ones(n, n, dtype=torch.bool, device=x.device).tril()
-        itself = torch.eye(n, dtype=torch.bool, device=x.device)  # of the padding: no empty row
-        may_see = (earlier & is_click[:, None] | itself)[:, -n_asked:]
+        query = at_clicks(lambda click: relu(self.query(click)), queried, is_click[:, -n_queried:])
+        causal = torch.ones(n, n, dtype=torch.bool, device=x.device).tril()
+        itself = torch.eye(n, dtype=torch.bool, device=x.device)  # so that no row is empty
+        may_see = (causal & is_click[:, None] | itself)[:, -n_queried:]
         logits = (query @ key.mT / x.shape[2] ** 0.5).masked_fill(~may_see, -torch.inf)
-        z = softmax(logits, dim=2) @ x + latest
+        z = softmax(logits, dim=2) @ x + queried
         z = z[:, 0] if ends is None else z[ends]
         return self.out(relu(self.hidden(z)))  # type: ignore[no-any-return]
 
@@ -158,7 +158,7 @@ class ProxySR(ProxyModel):
         c = self.config
         self.max_length, self.n_known_users = c.max_length, c.n_users
         self.schedule_epochs = c.anneal_epochs
-        self.peeks_in_training = True  # all positions of a session share its proxy and hyperplane
+        self.peeks_in_training = True  # all targets of a session share its proxy and hyperplane
         n_available = n_items - (not c.target_is_negative)
         require(
             n_available > 0,
@@ -193,7 +193,7 @@ class ProxySR(ProxyModel):
         return nn.Parameter(torch.randn(rows, self.config.embedding_dim) * self.config.init_std)
 
     def embed(self, items: Tensor) -> Tensor:
-        """Embeddings (..., D) of items (...); their gradient is sparse, so no second table."""
+        """Embeddings (..., D) of items (...), with a sparse gradient."""
         return embedding(items, self.items, padding_idx=PAD, sparse=True)
 
     # -- equations -------------------------------------------------------------------------
@@ -211,7 +211,7 @@ class ProxySR(ProxyModel):
         return Selection(hidden, logits, weights, self.proxy_of(weights), self.normal_of(weights))
 
     def proxy_of(self, weights: Tensor) -> Tensor:
-        """Equation 2: ``p`` (B, D), as long as the proxies are that it is mixed of."""
+        """Equation 2: ``p`` (B, D); its length is the weighted mean of the proxies' lengths."""
         mixed = weights @ self.proxies
         return mixed * (weights @ length(self.proxies) / length(mixed))
 
@@ -221,7 +221,7 @@ class ProxySR(ProxyModel):
         return mixed / length(mixed)
 
     def bias_of(self, users: Tensor | None, logits: Tensor) -> Tensor:
-        """Equation 10: what known users add to the logits (B, K); 0 of unknown ones."""
+        """Equation 10: biases of users on the logits (B, K); 0 for unknown users."""
         if self.user_bias is None or users is None:
             return torch.zeros_like(logits)
         known = (users >= 0) & (users < self.config.n_users)
@@ -235,7 +235,7 @@ class ProxySR(ProxyModel):
         return self.encoder(x, is_click, ends)  # type: ignore[no-any-return]
 
     def terms(self, batch: SessionBatch) -> Terms:
-        """Equation 8 and the two regularizers of equation 9, before they are summed up."""
+        """Equation 8 and the two regularizers of equation 9, before summation."""
         ends = targets_of(batch)
         session, target = ends[0], batch.targets[ends]  # (R,)
         candidates = self.candidates(target)
@@ -275,14 +275,14 @@ class ProxySR(ProxyModel):
         )  # fmt: skip
 
     def candidates(self, targets: Tensor) -> Candidates:
-        """Items that negatives of targets (R,) are searched among: all, or drawn ones."""
+        """Items to search the negatives of targets (R,) among: all, or sampled ones."""
         if self.sampler is None:
             return Candidates(self.items, targets, len(self.items))
         rows, places, n = with_targets(self.sampler.draw(), targets)
         return Candidates(self.embed(rows), places, n)
 
     def queries(self, query: Tensor, normal: Tensor, session: Tensor | None = None) -> Queries:
-        """Queries (R, D) of sessions (R,), or one of each, as items are compared with them."""
+        """Queries (R, D) of sessions (R,) (by default one per session), to compare items with."""
         if session is None:
             session = torch.arange(len(query), device=query.device)
         return Queries(project(query, normal[session]), normal, session)
@@ -301,10 +301,10 @@ class ProxySR(ProxyModel):
             project_into_ball(table)
         self.normals.copy_(normalize(self.normals, dim=1))
 
-    # -- the contract ----------------------------------------------------------------------
+    # -- the rest of the interface ---------------------------------------------------------
 
     def prepare(self, train: Sessions) -> None:
-        """Count the items, if negatives are drawn by how often they are clicked."""
+        """Count the clicks of items, if negatives are sampled."""
         super().prepare(train)
         if self.sampler is not None:
             self.sampler.count(train)
@@ -312,7 +312,7 @@ class ProxySR(ProxyModel):
     def read(
         self, batch: SessionBatch, **choice: Unpack[Choice]
     ) -> tuple[Selection, Tensor, Tensor]:
-        """What the sessions choose, their short-term interest ``s`` and ``p + s_perp``, (B, D)."""
+        """The sessions' choice, short-term interest ``s`` (B, D) and ``p + s_perp`` (B, D)."""
         batch = recent(batch, self.max_length)
         chosen, short_term = self.select(batch, **choice), self.short_term(batch)
         return chosen, short_term, chosen.proxy + project(short_term, chosen.normal)
@@ -321,7 +321,7 @@ class ProxySR(ProxyModel):
     def answer(
         self, batch: SessionBatch, ends: Ends | None = None, **choice: Unpack[Choice]
     ) -> Answer:
-        """Minus the distances of equation 7, less ``||query||^2``, and the proxy chosen."""
+        """Minus the distances of equation 7 up to ``||query||^2``, and the chosen proxy."""
         chosen, _, query = self.read(batch, **choice)
         tiles = closeness_to_all(self.items, self.queries(query, chosen.normal))
         return Answer(tiles, self.choices_by(chosen.weights))
@@ -336,13 +336,13 @@ class ProxySR(ProxyModel):
 
     @torch.no_grad()
     def weigh(self, batch: SessionBatch) -> tuple[Tensor, Tensor]:
-        """``alpha`` and ``pi``, (B, K) both, without the rest of the trace."""
+        """``alpha`` and ``pi``, (B, K) both."""
         chosen = self.select(recent(batch, self.max_length))
         return chosen.logits, chosen.weights
 
     @torch.no_grad()
     def trace(self, batch: SessionBatch, **choice: Unpack[Choice]) -> ProxyTrace:
-        """Everything between clicks and scores; see :meth:`ProxyModel.trace`."""
+        """See :meth:`ProxyModel.trace`."""
         chosen, short_term, _ = self.read(batch, **choice)
         return ProxyTrace(
             proxy_logits=chosen.logits,
@@ -357,9 +357,9 @@ class ProxySR(ProxyModel):
 
     @torch.no_grad()
     def replaced(self, batch: SessionBatch, items: Tensor) -> Tensor:
-        """The addends (n, L, K) that items (n,) would have in place of each click; they are exact.
+        """See :meth:`ProxyModel.replaced`; exact for this model.
 
-        A session that repeats an item has the addends of that item at all positions.
+        A session that repeats one item has the addends of that item at all positions.
         """
         batch = recent(batch, self.max_length)
         repeated = batch.items.new_zeros(1).where(batch.items == PAD, items[:, None])

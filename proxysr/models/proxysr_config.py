@@ -1,45 +1,45 @@
 """The options of ProxySR: what its paper leaves open, and the ablations of its Table 5.
 
-How the ablations are read is said in :mod:`proxysr.models.proxysr_variants`.
+For our reading of the ablations see :mod:`proxysr.models.proxysr_variants`.
 
 Defaults
 --------
-They are for logs that nobody has seen. The authors' settings, of Diginetica, are
-:data:`proxysr.experiments.presets.PROGRAM`, and collapse elsewhere. What did it, by R@20 of unseen
-items on validation, one seed, short runs of parts of the data, so that only large differences
-count:
+They are for logs of unknown kinds. The authors' settings for Diginetica are
+:data:`proxysr.experiments.presets.PROGRAM`; they collapse on other logs. The experiments behind the
+defaults, by R@20 of unseen items on validation (one seed, short runs on parts of the data, so only
+large differences count):
 
 negatives and margin
-    On the latest 3,000 training sessions of Online Retail, the latest 30 clicks of each, the 100
-    closest items (of 3,376) never let go: .03 at most in six epochs, with margin .1 or .5,
-    ``lambda_dist`` .2 or 0, all embeddings at a standard deviation of .1. A target is seldom among
-    the closest items there, so all negatives violate the margin, and what pulls targets close wins.
-    The 1,000 closest came to .118 in three epochs and all items to .089; at a larger step size
-    to .205, all items to .172, and 300 to .195 after two epochs that looked lost. On a third of
+    On the latest 3,000 training sessions of Online Retail, the latest 30 clicks of each, training
+    with the 100 closest items (of 3,376) did not work: .03 at most in six epochs, with margin .1 or
+    .5, ``lambda_dist`` .2 or 0, all embeddings at a standard deviation of .1. A target is seldom
+    among the closest items there, so all negatives violate the margin, and the pull on targets
+    dominates. The 1,000 closest reached .118 in three epochs and all items .089; at a larger step
+    size .205, all items .172, and 300 reached .195 after two poor epochs. On a third of
     Diginetica, a step with all items takes twice the time. Margin .2 was behind .5 (.189, .204).
 distance regularizer
     ``lambda_dist`` .2 helped on synthetic sessions (.671 for .637, at 100 negatives of 600 items)
     and cost on Online Retail (.164 for .205 after three epochs, at 1,000).
 initial scale
-    On synthetic sessions, .01 for embeddings and step size 5e-4 came to .441 in nine epochs, .1 and
-    2e-3 to .652; co-occurrence has .578 there. Selectors of a standard deviation of 1 choose by
-    chance from the first epoch on, and hardly move: on Online Retail, .1 for 1 made 55 of 100
-    proxies of use in effect instead of 5, the largest with 5 % of the sessions instead of 37 %, at
-    the same recall (.159, .161).
+    On synthetic sessions, .01 for embeddings and step size 5e-4 reached .441 in nine epochs, .1 and
+    2e-3 reached .652; co-occurrence has .578 there. Selectors with a standard deviation of 1 choose
+    at random from the first epoch on, and hardly change: on Online Retail, .1 instead of 1 raised
+    the effective number of proxies from 5 to 55 of 100 and lowered the largest share of sessions
+    from 37 % to 5 %, at the same recall (.159, .161).
 step size
     5e-4 left all synthetic sessions with one proxy (.308 after nine epochs, embeddings at .1). 5e-3
-    was ahead of 2e-3 on Online Retail (.204, .142 after five), so it is what is taken if the
-    training names none. Patience is counted from the end of annealing, which takes 6 epochs.
+    was ahead of 2e-3 on Online Retail (.204, .142 after five), so it is the default. Patience is
+    counted from the end of annealing, which takes 6 epochs.
 
-Where they pass co-occurrence, and where not: on synthetic sessions (12 epochs, test, R@20/MRR@20)
-.629/.306 for .567/.327 of unseen items, .632/.263 for .589/.270 with repeats, own pairs counted.
-Not on Online Retail: with the latest 5,000 training sessions .256/.083 after four epochs on
-validation, and no more in six, for .428/.207, though 51 proxies are of use in effect. The loss
-falls on there, and 98 % of the sessions change proxy while they are clicked: probably because a
-training session of 26 clicks chooses by clicks that are still to come, which a prefix does not
-have (not tried apart). On the latest 5,000 training sessions of a third of Diginetica, annealed in
-3 epochs, .113 for .270 after these, still rising. Whole epochs of it, of all of Online Retail and
-of RetailRocket were not tried.
+Comparison with co-occurrence. On synthetic sessions (12 epochs, test, R@20/MRR@20): .629/.306
+against .567/.327 for unseen items, .632/.263 against .589/.270 with repeats (co-occurrence counts
+pairs of an item with itself). On Online Retail it is behind: with the latest 5,000 training
+sessions .256/.083 after four epochs on validation, and not more in six, against .428/.207, though
+the effective number of proxies is 51. The loss still falls, and 98 % of the sessions change their
+proxy: probably because a training session of 26 clicks chooses by later clicks, which a prefix does
+not have (not tested separately). On the latest 5,000 training sessions of a third of Diginetica,
+annealed in 3 epochs, .113 against .270, still rising. All of Diginetica, Online Retail and
+RetailRocket were not tried.
 """
 
 from __future__ import annotations
@@ -51,13 +51,12 @@ from proxysr.kernels.sampling import SamplingConfig
 
 
 class ProxySRConfig(SamplingConfig):
-    """Hyper-parameters of ProxySR; how the defaults were found is said above."""
+    """Hyper-parameters of ProxySR; for the choice of defaults see the module's docstring."""
 
     embedding_dim: Count = 64
     """Size d of all embeddings."""
     n_proxies: Count | None = None
-    """Number K of proxies. If none is named, 100, or one for 20 training sessions if that is
-    fewer."""
+    """Number K of proxies; by default 100, or one for 20 training sessions if that is fewer."""
     margin: Positive = 0.5
     """Margin m of the hinge (equation 8)."""
     lambda_dist: NotNegative = 0.0
@@ -67,7 +66,7 @@ class ProxySRConfig(SamplingConfig):
     temperature_start: float = 3.0
     """Temperature T0 of the selection in epoch 0."""
     temperature_end: Positive = 0.01
-    """Temperature TE that is reached in epoch E and kept."""
+    """Temperature TE from epoch E on."""
     anneal_epochs: Whole = 6
     """Epochs E from the first temperature to the last."""
     dropout: Share = 0.0
@@ -78,13 +77,13 @@ class ProxySRConfig(SamplingConfig):
     """Users 0..n_users - 1 of the data have a learnt bias on the choice of proxies (equation 10);
     all others count as unknown."""
     expressed_by: Literal["both", "proxy", "short-term"] = "both"
-    """What a session is expressed by: proxy + short-term interest, or one of them alone."""
+    """The session's vector: proxy + short-term interest, or one of them alone."""
     proxy_by: Literal["selection", "encoding"] = "selection"
     """Whether the proxy is chosen among K, or encoded from the clicks as equation 5 does."""
     projection: bool = True
     """Whether short-term interest and items are projected on the hyperplane (equation 6)."""
     similarity: Literal["distance", "dot"] = "distance"
-    """What items are compared by: the distance of equation 7, or a dot product."""
+    """How items are compared with a session: distance of equation 7, or dot product."""
     negatives: Literal["hardest", "all"] = "hardest"
     """The closest ``n_negatives`` items of a position (the authors' program), or all items."""
     n_negatives: Count = 1000
@@ -94,11 +93,12 @@ class ProxySRConfig(SamplingConfig):
     reduction: Literal["mean", "sum"] = "mean"
     """Means over positions, negatives and sessions (authors' program), or sums (equations 8, 9)."""
     proxy_from: Literal["inputs", "session"] = "inputs"
-    """What a training session chooses by: its clicks but the last (program), or all (paper)."""
+    """Clicks that a training session's proxy is chosen by: all but the last (program), or all
+    (paper)."""
     proxy_positions: Literal["end", "start"] = "end"
     """Where the selector counts positions from; the paper's equation 3 says "start"."""
     short_term_positions: Literal["start", "end"] = "start"
-    """Where the encoder counts positions from; equation 5 says "end", of each prefix anew."""
+    """Where the encoder counts positions from; equation 5 says "end", anew for each prefix."""
     constraints: Literal["project", "penalty"] = "project"
     """Unit ball and unit normals by projection after each step (program), or by a penalty."""
     lambda_norm: NotNegative = 1.0
@@ -108,7 +108,7 @@ class ProxySRConfig(SamplingConfig):
     init_std_selector: Positive = 0.1
     """Standard deviation of the selector's weights at the start."""
     search_memory_mb: Count = 1024
-    """Working memory for finding negatives, in MiB; more positions at once are not found faster."""
+    """Working memory for finding negatives, in MiB; more memory is not faster."""
 
     def check(self) -> None:
         """Check ranges."""
@@ -125,17 +125,17 @@ class ProxySRConfig(SamplingConfig):
         require(
             self.lambda_orthog == 0 or (self.has_proxy and self.projection),
             "lambda_orthog weighs the angle between proxy and hyperplane, and one of them is left "
-            f"out: it is 0 then; received {self.lambda_orthog}.",
+            f"out: it must be 0 then; received {self.lambda_orthog}.",
         )
         require(
             self.n_users == 0 or self.chooses,
-            "n_users says how many users have a bias on the choice of proxies, and none are "
-            f"chosen: it is 0 then; received {self.n_users}.",
+            "n_users is the number of users with a bias on the choice of proxies, and none are "
+            f"chosen: it must be 0 then; received {self.n_users}.",
         )
         require(
             self.sampled_negatives == 0 or self.negatives == "hardest",
             "The hardest of sampled_negatives are searched, and negatives='all' takes all items: "
-            f"it is 0 then; received {self.sampled_negatives}.",
+            f"it must be 0 then; received {self.sampled_negatives}.",
         )
         enough = 2 * (self.n_negatives + 1)  # an item may be drawn twice, and be the target
         require(
@@ -146,20 +146,20 @@ class ProxySRConfig(SamplingConfig):
 
     @property
     def has_proxy(self) -> bool:
-        """Whether the proxy is a part of what a session is expressed by."""
+        """Whether the proxy is part of the session's vector."""
         return self.expressed_by != "short-term"
 
     @property
     def has_short_term(self) -> bool:
-        """Whether the short-term interest is a part of it."""
+        """Whether the short-term interest is part of the session's vector."""
         return self.expressed_by != "proxy"
 
     @property
     def selects_proxy(self) -> bool:
-        """Whether that proxy is one of K learnt ones."""
+        """Whether the proxy is chosen among K learnt ones."""
         return self.has_proxy and self.proxy_by == "selection"
 
     @property
     def chooses(self) -> bool:
-        """Whether sessions choose among K at all: proxies, hyperplanes, or both."""
+        """Whether sessions choose among K proxies, hyperplanes, or both."""
         return self.selects_proxy or self.projection

@@ -1,33 +1,31 @@
-"""ProxySR with its variants: the ablations of Table 5, and the paper's words beside the program's.
+"""ProxySR with variants: the ablations of Table 5, and the paper where the program differs.
 
-How the ablations are read
---------------------------
-The paper gives each a sentence or two (section 4.4); the rest is a reading. All of them
-are :data:`proxysr.experiments.presets.ABLATIONS`.
+Our reading of the ablations
+----------------------------
+The paper describes each in a sentence or two (section 4.4). Their settings are in
+:data:`proxysr.experiments.presets.ABLATIONS`.
 
 p(s) only
-    ``dist = ||p - I_perp||^2``: the hyperplane stays, as it comes with the proxy.
+    ``dist = ||p - I_perp||^2``: the hyperplane stays, because it belongs to the proxy.
 s(s) only
-    No proxy is chosen, so there is no hyperplane either: ``dist = ||s - I||^2``. With
+    No proxy is chosen, so there is no hyperplane: ``dist = ||s - I||^2``. With
     ``projection=True``, sessions choose a hyperplane without a proxy: ``||s_perp - I_perp||^2``.
 no distance regularizer
     ``lambda_dist=0``.
 no projection
-    ``dist = ||p + s - I||^2``, as the paper has it.
+    ``dist = ||p + s - I||^2``, as in the paper.
 encoding p(s)
-    An encoder of the form of equation 5 with weights of its own reads the clicks that the proxy
-    would be chosen by, at the positions of equation 3, and its output is ``p``. In training
-    that is the whole session, for all of its positions, as with the proxy that is chosen. No
-    proxy is chosen, so there is no hyperplane; with ``projection=True``, one is chosen without
-    a proxy.
+    A second encoder of the form of equation 5 reads the clicks that the proxy would be chosen by,
+    at the positions of equation 3; its output is ``p``. As with a chosen proxy, a training session
+    has one ``p`` for all of its targets. No proxy is chosen, so there is no hyperplane; with
+    ``projection=True``, a hyperplane is chosen without a proxy.
 weighted combination
-    The temperature is 1 from the first epoch to the last. The norm of ``p`` (equation 2) and the
-    normal (equation 6) are what they are with any weights.
+    The temperature is 1 from the first epoch to the last; the rest is unchanged.
 dot product
-    Items are ranked by ``(p + s_perp) . I_perp``, and equation 8 asks that of a target to be
-    larger by the margin than that of a negative. The regularizer of equation 9 is minus the dot
-    product with the target; with all vectors in the unit ball it is bounded. With the distance
-    of equation 7 there, training collapsed.
+    Items are ranked by ``(p + s_perp) . I_perp``, and in equation 8 the product of a target must
+    exceed that of a negative by the margin. The regularizer of equation 9 is minus the dot product
+    with the target; it is bounded because all vectors are in the unit ball. With the distance of
+    equation 7 instead, training collapsed.
 """
 
 from __future__ import annotations
@@ -52,7 +50,7 @@ from proxysr.models.softmax import prefixes
 
 
 class ProxySR(proxysr.ProxySR):
-    """The model of :mod:`proxysr.models.proxysr`, and all variants that its settings name.
+    """The model of :mod:`proxysr.models.proxysr` with all of its variants, chosen by settings.
 
     Parameters
     ----------
@@ -72,7 +70,7 @@ class ProxySR(proxysr.ProxySR):
             self.normals.data = normalize(self.normals.data, dim=1)
 
     def make_parameters(self) -> None:
-        """Draw those parameters that the variant has."""
+        """Draw the parameters that the variant has."""
         c = self.config
         d, k = c.embedding_dim, self.n_proxies
         hidden = (d + k) // 2
@@ -104,9 +102,9 @@ class ProxySR(proxysr.ProxySR):
             chosen = super().select(batch, **choice)
         else:
             zero = self.items.new_zeros(len(batch.items), c.embedding_dim)
-            none = self.weights(zero[:, :0], **choice)
+            empty = self.weights(zero[:, :0], **choice)
             hidden = zero[:, None, :0].expand(-1, batch.items.shape[1], -1)
-            chosen = Selection(hidden, none, none, zero, zero)
+            chosen = Selection(hidden, empty, empty, zero, zero)
         if c.proxy_by == "encoding":
             is_click = batch.items != PAD
             place = positions(is_click, c.proxy_positions)
@@ -137,14 +135,14 @@ class ProxySR(proxysr.ProxySR):
         return super().short_term(batch, ends)
 
     def queries(self, query: Tensor, normal: Tensor, session: Tensor | None = None) -> Queries:
-        """What items are compared with, so that closer ones score higher."""
+        """See :meth:`proxysr.ProxySR.queries`; without projection, there is no normal."""
         c, queries = self.config, super().queries(query, normal, session)
         if c.projection and c.similarity == "distance":
             return queries
-        one = normal.new_zeros(1, normal.shape[1]), torch.zeros_like(queries.session)
+        no_normal = normal.new_zeros(1, normal.shape[1]), torch.zeros_like(queries.session)
         if c.similarity == "distance":
-            return Queries(queries.points, *one)
-        return Queries(queries.points / 2, *one, norms=False)
+            return Queries(queries.points, *no_normal)
+        return Queries(queries.points / 2, *no_normal, norms=False)
 
     def target_term(self, query: Tensor, normal: Tensor, target: Tensor) -> Tensor:
         """First regularizer of equation 9 (R,): distance to the target, or minus a dot product."""
@@ -190,7 +188,7 @@ class ProxySR(proxysr.ProxySR):
         return torch.stack(norms).sum()
 
     def embeddings(self) -> list[Tensor]:
-        """The tables that the variant has, but for the normals."""
+        """The variant's embedding tables without the normals."""
         names = ("items", "proxies", "proxy_positions", "short_term_positions")
         return [getattr(self, name) for name in names if hasattr(self, name)]
 
@@ -205,7 +203,7 @@ class ProxySR(proxysr.ProxySR):
             self.normals.copy_(normalize(self.normals, dim=1))
 
     def addends(self, chosen: Selection, batch: SessionBatch) -> Tensor:
-        """What each click adds to the logits, (B, L, K); K is 0 where nothing is chosen."""
+        """What each click adds to the logits, (B, L, K); K is 0 if nothing is chosen."""
         return super().addends(chosen, batch) if self.config.chooses else chosen.hidden
 
     @torch.no_grad()
@@ -221,9 +219,9 @@ class ProxySR(proxysr.ProxySR):
 
     @property
     def represents_by_proxies(self) -> bool:
-        """Whether :meth:`represent` gives what is chosen among the proxies."""
+        """Whether :meth:`represent` gives mixtures of the proxies."""
         return self.config.selects_proxy
 
     def proxy_vectors(self) -> Tensor:
-        """The proxies (K, D); in a variant that chooses hyperplanes without them, the normals."""
+        """The proxies (K, D); the normals in a variant that chooses hyperplanes only."""
         return self.proxies if self.config.selects_proxy else self.normals

@@ -69,7 +69,7 @@ class SASRecConfig(SoftmaxConfig):
         require(
             self.sampled_negatives == 0 or self.objective == "softmax",
             "sampled_negatives are drawn for the softmax, and objective='binary' draws one item "
-            f"a target anyway: it is 0 then; received {self.sampled_negatives}.",
+            f"a target anyway: it must be 0 then; received {self.sampled_negatives}.",
         )
 
 

@@ -186,11 +186,11 @@ def test_no_gradient_is_as_large_as_a_table_of_items(name: str) -> None:
         ("mean", {"sampling_power": -0.5}, "sampling_power is not negative; received -0.5"),
         (
             "gru4rec", {"sampled_negatives": 8, "objective": "bpr-max"},
-            "objective='bpr-max' takes all items: it is 0 then; received 8",
+            "objective='bpr-max' takes all items: it must be 0 then; received 8",
         ),
         (
             "sasrec", {"sampled_negatives": 8, "objective": "binary"},
-            "objective='binary' draws one item a target anyway: it is 0 then; received 8",
+            "objective='binary' draws one item a target anyway: it must be 0 then; received 8",
         ),
         (
             "repeatnet", {"sampled_negatives": 8},
@@ -198,7 +198,7 @@ def test_no_gradient_is_as_large_as_a_table_of_items(name: str) -> None:
         ),
         (
             "proxysr", {"sampled_negatives": 800, "negatives": "all"},
-            "negatives='all' takes all items: it is 0 then; received 800",
+            "negatives='all' takes all items: it must be 0 then; received 800",
         ),
         (
             "proxysr", {"sampled_negatives": 201, "n_negatives": 100},

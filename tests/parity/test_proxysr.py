@@ -298,15 +298,15 @@ def test_an_item_needs_another_one_to_be_told_from() -> None:
         ),
         (
             {"projection": False, "lambda_orthog": 0.1},
-            "one of them is left out: it is 0 then; received 0.1",
+            "one of them is left out: it must be 0 then; received 0.1",
         ),
         (
             {"expressed_by": "short-term", "lambda_orthog": 0.1},
-            "one of them is left out: it is 0 then; received 0.1",
+            "one of them is left out: it must be 0 then; received 0.1",
         ),
         (
             {"proxy_by": "encoding", "projection": False, "n_users": 3},
-            "none are chosen: it is 0 then; received 3",
+            "none are chosen: it must be 0 then; received 3",
         ),
         ({"negatives": "some"}, "negatives is one of 'hardest', 'all'; received 'some'"),
     ],
