@@ -3,13 +3,13 @@
 Each file lists where it differs from the paper and from the authors' program. What holds for all of
 them is said here alone:
 
-- A step is a batch of whole sessions, and a session gives all its targets at once. Many programs
-  take each prefix for a session of its own and shuffle those of all sessions, or advance
-  parallel sessions by one click a step.
-- The loss is the cross-entropy of a softmax over all items, unless the file says another one.
+- A step is a batch of complete sessions, with all targets of each. Many programs treat each prefix
+  as a session of its own and shuffle all prefixes, or advance parallel sessions by one click a
+  step.
+- The loss is the cross-entropy of a softmax over all items, unless the file names another one.
 - A recurrent network is PyTorch's GRU, whose reset gate acts on the product of matrix and state,
   ``r * (U h)``; the papers have ``U (r * h)``.
-- Weights start as PyTorch draws them, unless the file says how; the trainer's Adam moves them.
+- Weights are initialised by PyTorch's defaults, unless the file says how, and trained by Adam.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ MODELS: dict[str, type[SessionModel]] = {
 """Every model by the name that the command line and a run's ``config.json`` use."""
 
 DEFAULT = "latent_proxy"
-"""The model of people's own logs, where none is named."""
+"""The model to train if none is named."""
 
 
 def model_class(name: str) -> type[SessionModel]:
@@ -123,7 +123,7 @@ def name_of(model: SessionModel) -> str:
 
 
 def learns(name: str) -> bool:
-    """Whether a model, by name, is fitted by gradient steps; else it only counts."""
+    """Whether the model of this name is fitted by gradient steps; otherwise it only counts."""
     return issubclass(model_class(name), LearnedModel)
 
 

@@ -12,7 +12,7 @@ from proxysr.models.base import Ends
 from proxysr.models.softmax import in_groups
 
 Logits = Callable[[Tensor, Tensor], Tensor]
-"""Given the numbers (n,) of some prefixes and the keys (n, L, H) of their clicks, (n, L)."""
+"""Maps the numbers (n,) of prefixes and the keys (n, L, H) of their clicks to logits (n, L)."""
 
 
 def attend(
@@ -20,13 +20,13 @@ def attend(
 ) -> Tensor:
     """``Σ_{j ≤ t} a_tj x_j`` (R, D) after R clicks t, with ``a_t`` the softmax of the logits.
 
-    Prefixes of about equal length are taken together; padded to the longest, most of the
+    Prefixes of similar length are processed together; padded to the longest, most of the
     work would be padding.
 
     Parameters
     ----------
     keys : (B, L, ...)
-        Of each click, the padding behind the clicks.
+        Key of each click; padded on the right.
     values : (B, L, D)
         ``x``.
     ends : int64 (R,) twice

@@ -112,18 +112,18 @@ class Cooccurrence(PairModel):
         return decay(self.config.recency_weight, recency, lengths)
 
 
-def _merged(parts: Iterator[Weighted]) -> Weighted:
+def _merged(chunks: Iterator[Weighted]) -> Weighted:
     """Each pair once, sorted, with the sum of its weights; memory is bounded by merging early."""
-    kept: list[Weighted] = [(np.zeros(0, np.int64), np.zeros(0))]
-    for part in parts:
-        kept.append(part)
-        if sum(len(keys) for keys, _ in kept[1:]) > PENDING:
-            kept = [_summed(kept)]
-    return _summed(kept)
+    merged: list[Weighted] = [(np.zeros(0, np.int64), np.zeros(0))]
+    for chunk in chunks:
+        merged.append(chunk)
+        if sum(len(keys) for keys, _ in merged[1:]) > PENDING:
+            merged = [_summed(merged)]
+    return _summed(merged)
 
 
-def _summed(parts: list[Weighted]) -> Weighted:
-    keys, weights = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+def _summed(chunks: list[Weighted]) -> Weighted:
+    keys, weights = (np.concatenate(arrays) for arrays in zip(*chunks, strict=True))
     order = np.argsort(keys, kind="stable")
     keys, weights = keys[order], weights[order]
     starts = np.flatnonzero(np.diff(keys, prepend=-1))

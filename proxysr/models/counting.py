@@ -70,18 +70,16 @@ class CountingModel(SessionModel):
 
 
 class PairModel(CountingModel):
-    """Base of models that know how much each item speaks for each other one.
-
-    That is a matrix, kept as lists of what is not zero; a session adds up the rows of its clicks.
+    """Base of models with a sparse item-by-item matrix; a session adds up the rows of its clicks.
 
     Attributes
     ----------
     offsets : int64 (V + 1,)
         Row ``i`` of the matrix is at ``offsets[i] : offsets[i + 1]`` of ``beside`` and ``counts``.
     beside : int32 (n_pairs,)
-        The item that item ``i`` speaks for.
+        Columns: the items that get a score from item ``i``.
     counts : (n_pairs,)
-        How much it does.
+        Values of the matrix.
     """
 
     sized_by_data = ("beside", "counts")
@@ -96,7 +94,7 @@ class PairModel(CountingModel):
         self.register_buffer("counts", torch.zeros(0))
 
     def keep(self, first: Ints, second: Ints, counts: npt.NDArray[np.floating]) -> None:
-        """Take the matrix: items ``first`` in ascending order, ``second``, and how much; (n,)."""
+        """Store the matrix: rows ``first`` in ascending order, columns ``second``, values; (n,)."""
         self.offsets.copy_(torch.from_numpy(offsets_of(first, self.n_items + 1)))
         self.beside = torch.from_numpy(second.astype(np.int32)).to(self.beside.device)
         self.counts = torch.from_numpy(counts).to(self.counts)
@@ -147,7 +145,7 @@ def lists_of(rows: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def portions(sizes: Tensor, entries: int | None = None) -> Iterator[slice]:
-    """Slices of lists of these sizes that hold about ``entries`` each, so that memory is bounded.
+    """Slices of lists of these sizes with about ``entries`` entries each, to bound memory.
 
     >>> list(portions(torch.tensor([3, 4, 2, 9, 1]), 5))
     [slice(0, 1, None), slice(1, 3, None), slice(3, 5, None)]
@@ -175,8 +173,8 @@ def add_lists(
     offsets, items
         The lists: their bounds and their items.
     entry_weights : callable, optional
-        How much entries count, (n,), given which of the m they are for and their places in
-        ``items``, (n,) each; 1 if left out.
+        Weights (n,) of entries, given their list (0..m - 1) and their places in ``items``,
+        (n,) each; 1 if left out.
     """
     flat, width = scores.view(-1), scores.shape[1]
     for portion in portions(offsets[lists + 1] - offsets[lists]):

@@ -113,7 +113,7 @@ class CSRM(MemoryModel):
         self.latest_sessions: Sessions | None = None
 
     def inner(self, batch: SessionBatch, ends: Ends | None = None) -> tuple[Tensor, Tensor]:
-        """``c^g``, where sessions stand, and ``c^l``, what they are about; (R, D) each."""
+        """``c^g``, the state of the sessions, and ``c^l``, their main purpose; (R, D) each."""
         ends = shifted(batch, ends)
         clicks = self.dropout_items(self.embed(left_aligned(batch)))  # (B, L, D)
         global_states, _ = self.global_encoder(clicks)
@@ -155,10 +155,10 @@ class CSRM(MemoryModel):
         n, width = batch.items.shape
         sessions = torch.arange(n, device=row.device)
         latest = torch.full_like(sessions, width - 1)
-        both = torch.cat([row, sessions]), torch.cat([column, latest])
-        global_, local = self.inner(batch, both)
+        all_ends = torch.cat([row, sessions]), torch.cat([column, latest])
+        global_, local = self.inner(batch, all_ends)
         if self.training:
-            self.left_behind = local[len(row) :].detach()
+            self.to_remember = local[len(row) :].detach()
         vectors = self.fuse(global_[: len(row)], local[: len(row)])
         return Loss(self.cross_entropy(vectors, batch.targets[ends]) / batch.n_targets, {})
 
@@ -168,9 +168,9 @@ class CSRM(MemoryModel):
         """Empty the memory."""
         self.memory = self.memory[:0]
 
-    def remember(self, left_behind: Tensor) -> None:
-        """Remember sessions (B, D) in place of the oldest ones."""
-        remembered = torch.cat([self.memory, left_behind])
+    def remember(self, states: Tensor) -> None:
+        """Store sessions (B, D) in place of the oldest ones."""
+        remembered = torch.cat([self.memory, states])
         self.memory = remembered[-self.config.n_remembered :].clone()
 
     def prepare(self, train: Sessions) -> None:
@@ -194,7 +194,7 @@ class CSRM(MemoryModel):
                 self.memory[torch.from_numpy(rows)] = self.inner(batch)[1]
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *args: Any) -> None:
-        state.pop(prefix + "latest_sessions", None)  # runs of old saved them
+        state.pop(prefix + "latest_sessions", None)  # older runs saved them
         super()._load_from_state_dict(state, prefix, *args)
 
 

@@ -135,7 +135,7 @@ class FGNN(PrefixModel):
         self.w_out = nn.Linear(2 * d, d, bias=False)
 
     def read_out(self, states: Tensor, is_node: Tensor) -> Tensor:
-        """The last question and its answer (B, 2 D).
+        """The last question and its readout (B, 2 D).
 
         Parameters
         ----------
@@ -145,13 +145,13 @@ class FGNN(PrefixModel):
             False at empty places.
         """
         question = states.new_zeros(len(states), states.shape[2])
-        both = torch.cat([question, question], dim=1)
+        readout = torch.cat([question, question], dim=1)
         for _ in range(self.config.n_questions):
-            question = self.next_question(both, question)
+            question = self.next_question(readout, question)
             logits = (states @ question[:, :, None]).squeeze(2)
             attention = softmax(logits.masked_fill(~is_node, -torch.inf), dim=1)
-            both = torch.cat([question, (attention[:, None] @ states).squeeze(1)], dim=1)
-        return both
+            readout = torch.cat([question, (attention[:, None] @ states).squeeze(1)], dim=1)
+        return readout
 
     def encode_whole(self, batch: SessionBatch, embed: Embed) -> Tensor:
         """Vectors (B, D); see :meth:`PrefixModel.encode_whole`."""

@@ -210,10 +210,10 @@ class GRec(SoftmaxModel):
 
     def loss(self, batch: SessionBatch) -> Loss:
         """Mean cross-entropy over the gaps."""
-        row, column = before = self.gaps(batch)
+        row, column = ends = self.gaps(batch)
         last = batch.targets[:, -1] if batch.last_items is None else batch.last_items
         items = torch.cat([batch.items, last[:, None]], dim=1)
         is_gap = torch.zeros_like(items, dtype=torch.bool)
         is_gap[row, column + 1] = True
-        vectors = self.states(items, is_gap)[before]
-        return Loss(self.cross_entropy(vectors, batch.targets[before]) / len(row), {})
+        vectors = self.states(items, is_gap)[ends]
+        return Loss(self.cross_entropy(vectors, batch.targets[ends]) / len(row), {})

@@ -75,7 +75,8 @@ class GRU4RecConfig(SoftmaxConfig):
         require(
             self.sampled_negatives == 0 or self.objective == "cross-entropy",
             "sampled_negatives are drawn for the cross-entropy, and objective="
-            f"{self.objective!r} takes all items: it must be 0 then; received {self.sampled_negatives}.",
+            f"{self.objective!r} takes all items: it must be 0 then; received "
+            f"{self.sampled_negatives}.",
         )
 
 

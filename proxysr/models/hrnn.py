@@ -99,7 +99,7 @@ class HRNNConfig(SoftmaxConfig):
 
     @property
     def proxysr_config(self) -> ProxySRConfig:
-        """What ``proxysr`` says."""
+        """The settings in ``proxysr``."""
         settings = (setting.split("=", 1) for setting in self.proxysr)
         return ProxySRConfig.from_dict({name.strip(): value for name, value in settings})
 
@@ -170,12 +170,12 @@ class HRNN(MemoryModel):
     def read(self, batch: SessionBatch) -> tuple[Tensor, Tensor]:
         """States (B, L, D) after every click, padding behind, and their groups' (B, D) before."""
         user, has_one = self.user_state(_users(batch))
-        seen = self.dropout_user(user)
-        first = self.dropout_init(torch.tanh(self.first_state(seen)))
+        user_input = self.dropout_user(user)
+        first = self.dropout_init(torch.tanh(self.first_state(user_input)))
         first = torch.where(has_one, first, 0.0)
         clicks = self.embed(left_aligned(batch))
         if self.config.variant == "all":
-            clicks = torch.cat([clicks, seen[:, None].expand_as(clicks)], dim=2)
+            clicks = torch.cat([clicks, user_input[:, None].expand_as(clicks)], dim=2)
         states, _ = self.session_gru(clicks, first[None])
         return states, user
 
@@ -195,7 +195,7 @@ class HRNN(MemoryModel):
         complete = with_last_click(batch)
         states, user = self.read(complete)
         if self.training:
-            self.left_behind = _last_states(complete, states, user)
+            self.to_remember = _last_states(complete, states, user)
         vectors = self.dropout_session(states[shifted(batch, ends)])
         return Loss(self.cross_entropy(vectors, batch.targets[ends]) / batch.n_targets, {})
 
@@ -219,7 +219,7 @@ class HRNN(MemoryModel):
     # -- the memory ------------------------------------------------------------------------
 
     def prepare(self, train: Sessions) -> None:
-        """Make room for the groups of the training sessions, which are read before evaluation."""
+        """Size the tables by the groups of the training sessions, to be read before evaluation."""
         super().prepare(train)
         n = int(train.user_index.max(initial=-1)) + 1
         for name in self.sized_by_data:
@@ -237,9 +237,9 @@ class HRNN(MemoryModel):
         """Forget all sessions."""
         self.has_session = torch.zeros_like(self.has_session)
 
-    def remember(self, left_behind: LastStates) -> None:
-        """Keep the last states of sessions of known groups."""
-        users, session, user = left_behind
+    def remember(self, states: LastStates) -> None:
+        """Store the last states of sessions of known groups."""
+        users, session, user = states
         known = (users >= 0) & (users < len(self.has_session) - 1)
         row = users[known]
         self.latest_session[row] = session[known]

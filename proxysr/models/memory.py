@@ -1,9 +1,9 @@
-"""What models share that carry something from one session to the next.
+"""Base of models that remember earlier sessions.
 
-- In training, what the sessions of a step leave behind is remembered after the step, so that no
-  session sees another one of its batch; an epoch starts with nothing, so that none sees itself.
-- In evaluation, it is what the training sessions leave behind, read anew with the weights as they
-  are when the model enters evaluation mode. Sessions that are scored leave nothing.
+- In training, the states of a step's sessions are stored after the step, so that no session sees
+  another one of its batch. An epoch starts with an empty memory, so that no session sees itself.
+- When the model enters evaluation mode, the memory is filled from the training sessions with the
+  current weights. Sessions that are scored are not stored.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from proxysr.models.softmax import SoftmaxConfig, SoftmaxModel
 
 
 class MemoryModel(SoftmaxModel):
-    """Base of these models; :meth:`loss` sets ``left_behind`` in training."""
+    """Base of models with a memory; in training, :meth:`loss` sets ``to_remember``."""
 
-    data_parallel = False  # each process would remember its share of the sessions only
+    data_parallel = False  # each process would remember only its share of the sessions
 
     def __init__(self, n_items: int, config: SoftmaxConfig | None = None) -> None:
         super().__init__(n_items, config)
-        self.left_behind: Any = None
+        self.to_remember: Any = None
 
     @abstractmethod
     def forget(self) -> None:
         """Empty the memory."""
 
     @abstractmethod
-    def remember(self, left_behind: Any) -> None:
-        """Take into memory what some sessions leave behind."""
+    def remember(self, states: Any) -> None:
+        """Store states of sessions in the memory."""
 
     @abstractmethod
     def recall(self) -> None:
-        """Fill the memory from the training sessions; without any, as after loading, keep it."""
+        """Fill the memory from the training sessions; without these (after loading), keep it."""
 
     def start_epoch(self, epoch: int) -> None:
         """Forget all sessions."""
@@ -46,12 +46,12 @@ class MemoryModel(SoftmaxModel):
     @torch.no_grad()
     def after_step(self) -> None:
         """Remember the sessions of the step."""
-        if self.left_behind is not None:
-            self.remember(self.left_behind)
-            self.left_behind = None
+        if self.to_remember is not None:
+            self.remember(self.to_remember)
+            self.to_remember = None
 
     def train(self, mode: bool = True) -> Self:
-        """Enter training mode, or evaluation mode with the training sessions remembered."""
+        """Enter training mode, or evaluation mode after :meth:`recall`."""
         was_training = self.training
         super().train(mode)
         if was_training and not mode:
@@ -60,7 +60,7 @@ class MemoryModel(SoftmaxModel):
 
 
 def with_last_click(batch: SessionBatch) -> SessionBatch:
-    """The sessions of a training batch with their last clicks, which are only targets in it.
+    """A training batch with the last click of each session, which is otherwise only a target.
 
     >>> batch = SessionBatch(torch.tensor([[0, 4], [5, 2]]), torch.tensor([1, 2]),
     ...     torch.tensor([[0, 9], [2, 0]]), last_items=torch.tensor([9, 7]))

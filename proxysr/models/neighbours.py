@@ -52,7 +52,7 @@ class Neighbours(NamedTuple):
     """In the training session, of the last click that both share; 0 unless ``knows_places``."""
 
     def at(self, index: Tensor) -> Neighbours:
-        """Some of them."""
+        """Those at ``index``."""
         return Neighbours(*(values[index] for values in self))
 
 
@@ -74,7 +74,7 @@ class NeighbourModel(CountingModel):
     Config = NeighbourConfig
     config: NeighbourConfig
     knows_places: ClassVar[bool] = False
-    """Whether it asks where in a training session an item is."""
+    """Whether it needs the positions of items in training sessions."""
     sized_by_data: ClassVar[tuple[str, ...]] = (
         "session_offsets", "session_items", "item_sessions",
     )  # fmt: skip
@@ -87,14 +87,14 @@ class NeighbourModel(CountingModel):
 
     def __init__(self, n_items: int, config: NeighbourConfig | None = None) -> None:
         super().__init__(n_items, config)
-        none = torch.zeros(0, dtype=torch.int32)
+        empty = torch.zeros(0, dtype=torch.int32)
         self.register_buffer("session_offsets", torch.zeros(1, dtype=torch.long))
-        self.register_buffer("session_items", none)
+        self.register_buffer("session_items", empty)
         self.register_buffer("item_offsets", torch.zeros(n_items + 2, dtype=torch.long))
-        self.register_buffer("item_sessions", none)
+        self.register_buffer("item_sessions", empty)
         if self.knows_places:
-            self.register_buffer("session_places", none)
-            self.register_buffer("item_places", none)
+            self.register_buffer("session_places", empty)
+            self.register_buffer("item_places", empty)
 
     def prepare(self, train: Sessions) -> None:
         """Index the training sessions by item, the latest first."""
@@ -127,9 +127,9 @@ class NeighbourModel(CountingModel):
         """Weights (n,) of clicks that ``recency`` clicks follow, in sessions of ``lengths``."""
 
     def compared(self, candidates: Neighbours) -> Neighbours:
-        """Candidates with the similarity that neighbours are chosen by.
+        """The candidates with the similarity to choose neighbours by.
 
-        Theirs is the sum of the weights of the clicks they share.
+        By default, it is the sum of the weights of the shared clicks.
         """
         return candidates
 
@@ -176,7 +176,7 @@ class NeighbourModel(CountingModel):
         row, earlier = pairs // max(n_sessions, 1), pairs % max(n_sessions, 1)
         candidates = Neighbours(row, n_sessions - 1 - earlier, shared, recency, place)
         sample = self.compared(candidates.at(first_of_each(row, self.config.sample_size)))
-        # equal sums that were added up in another order are equal
+        # sums added up in another order differ by rounding; make them equal
         rounded = sample.similarity.round(decimals=5)
         by_similarity = rounded.argsort(descending=True, stable=True)
         by_row = sample.row[by_similarity].argsort(stable=True)

@@ -111,16 +111,16 @@ def global_graph(
     clicks = np.asarray(train.items, dtype=np.int64)
     keys = []
     for step in range(1, window + 1):
-        together = session[:-step] == session[step:]
-        before, after = clicks[:-step][together], clicks[step:][together]
+        same_session = session[:-step] == session[step:]
+        before, after = clicks[:-step][same_session], clicks[step:][same_session]
         keys += [before * (n_items + 1) + after, after * (n_items + 1) + before]
     key, count = np.unique(np.concatenate(keys), return_counts=True)
     item, neighbor = np.divmod(key, n_items + 1)
     order = np.lexsort((neighbor, -count, item))
     item, neighbor, count = item[order], neighbor[order], count[order]
     place = np.arange(len(item)) - np.searchsorted(item, item)
-    kept = place < n_neighbors
+    is_top = place < n_neighbors
     neighbors, counts = np.zeros((2, n_items + 1, n_neighbors), dtype=np.int64)
-    neighbors[item[kept], place[kept]] = neighbor[kept]
-    counts[item[kept], place[kept]] = count[kept]
+    neighbors[item[is_top], place[is_top]] = neighbor[is_top]
+    counts[item[is_top], place[is_top]] = count[is_top]
     return neighbors, counts

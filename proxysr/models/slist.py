@@ -106,40 +106,42 @@ class SLIST(PairModel):
 
     def check_memory(self) -> None:
         """Raise ``ValueError`` if the matrix is too large."""
-        needed = 2 * self.n_items**2 * self.dtype.itemsize / 2**30
-        if needed > self.config.memory_gb:
+        size = 2 * self.n_items**2 * self.dtype.itemsize / 2**30
+        if size > self.config.memory_gb:
             raise ValueError(
                 f"SLIST inverts a matrix of {self.n_items:,} x {self.n_items:,} items and needs "
-                f"{needed:,.1f} GiB for it; memory_gb allows {self.config.memory_gb:g}. Raise "
+                f"{size:,.1f} GiB for it; memory_gb allows {self.config.memory_gb:g}. Raise "
                 "memory_gb, prepare the data without rare items, or count pairs with cooccurrence."
             )
 
     def equations(self, train: Sessions) -> Iterator[tuple[Any, Any, Any]]:
-        """Inputs and outputs (sparse, one column an item) and weights of rows, some at a time."""
+        """Yields inputs and outputs (sparse, one column an item) and weights of a portion of rows."""
         c = self.config
         lengths = np.minimum(train.lengths, c.max_length)
-        worth = np.exp(-ages(train.started_at) / c.lambda_age)
+        weights = np.exp(-ages(train.started_at) / c.lambda_age)
         sizes = torch.from_numpy(lengths * lengths)
         for portion in portions(sizes):
             rows = np.arange(portion.start, portion.stop)
             starts, counts = train.offsets[rows + 1] - lengths[rows], lengths[rows]
             if c.alpha > 0:
-                yield self.whole(train, starts, counts, c.alpha * worth[rows])
+                yield self.complete_sessions(train, starts, counts, c.alpha * weights[rows])
             if c.alpha < 1:
-                yield self.transitions(train, starts, counts, (1 - c.alpha) * worth[rows])
+                yield self.transitions(train, starts, counts, (1 - c.alpha) * weights[rows])
 
-    def whole(self, train: Sessions, starts: Any, lengths: Any, worth: Any) -> tuple[Any, Any, Any]:
-        """Sessions and themselves: which items they have."""
+    def complete_sessions(
+        self, train: Sessions, starts: Any, lengths: Any, weights: Any
+    ) -> tuple[Any, Any, Any]:
+        """Rows of complete sessions: inputs and outputs are the items of a session."""
         row, place = _ranges(lengths)
         items = train.items[starts[row] + place]
         outputs = self._matrix(row, items, np.ones(len(row)), len(lengths))
         outputs.data[:] = 1  # an item clicked twice is one item
-        return _shares(outputs), outputs, worth
+        return _shares(outputs), outputs, weights
 
     def transitions(
-        self, train: Sessions, starts: Any, lengths: Any, worth: Any
+        self, train: Sessions, starts: Any, lengths: Any, weights: Any
     ) -> tuple[Any, Any, Any]:
-        """Clicks and those after them: each click but a session's last has a row."""
+        """Rows of clicks and the clicks after them: one row a click, except the last of a session."""
         session, last = _ranges(np.maximum(lengths - 1, 0))
         row, place = _ranges(lengths[session])  # a pair for every click of the session
         distance = place - last[row]
@@ -150,7 +152,7 @@ class SLIST(PairModel):
             self._matrix(row[mask], items[mask], weight[mask], len(session))
             for mask in (before, distance > 0)
         )
-        return _shares(inputs), outputs, worth[session]
+        return _shares(inputs), outputs, weights[session]
 
     def _matrix(self, row: Any, items: Any, values: Any, n_rows: int) -> Any:
         """A sparse matrix (n_rows, n_items); equal entries are added up."""
@@ -165,7 +167,7 @@ class SLIST(PairModel):
 
 
 def _ranges(sizes: Any) -> tuple[Any, Any]:
-    """Lists of these sizes, one after the other: which one an entry is of, and its place there."""
+    """For concatenated lists of these sizes: the list of each entry, and its place in it."""
     owner = np.repeat(np.arange(len(sizes)), sizes)
     return owner, np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
 

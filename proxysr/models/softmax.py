@@ -1,11 +1,10 @@
-"""What models share that compare a session's vector with the items' vectors.
+"""Base of models that compare a session's vector with the items' vectors.
 
-They are trained to predict every item of a session from the items before it: the score of an
-item is the dot product of its embedding with the session's vector, and the loss is the
-cross-entropy of the softmax over all items, or over some that are drawn
-(:mod:`proxysr.kernels.sampling`). A model says how it encodes; whether it reads all positions of a
-session in one pass (it is causal), or every prefix by itself (:func:`prefixes`), the trainer does
-not notice.
+They predict every item of a session from the items before it. The score of an item is the dot
+product of its embedding with the session's vector, and the loss is the cross-entropy of the softmax
+over all items, or over sampled ones (:mod:`proxysr.kernels.sampling`). A subclass implements
+``encode``: in one pass over all positions if it is causal, or for every prefix separately
+(:class:`PrefixModel`).
 """
 
 from __future__ import annotations
@@ -27,18 +26,18 @@ from proxysr.kernels.tiles import product_tiles
 from proxysr.models.base import Answer, Ends, LearnedModel, Loss
 
 Embed = Callable[[Tensor], Tensor]
-"""Gives items (...) their embeddings (..., D)."""
+"""Maps items (...) to their embeddings (..., D)."""
 SPREAD = 1.5
-"""Times that the longest session of a group may be longer than the shortest."""
+"""Largest ratio of the longest to the shortest session of a group."""
 
 
 class SoftmaxConfig(SamplingConfig):
-    """Hyper-parameters that all these models have."""
+    """Hyper-parameters of all these models."""
 
     embedding_dim: Count = 128
     """Size d of the item embeddings."""
     max_length: Count = 50
-    """Clicks of a session that are read: its latest ones."""
+    """Most clicks of a session that are read, the latest ones."""
     init_std: Positive = 0.1
     """Standard deviation of the item embeddings at the start."""
 
@@ -56,7 +55,7 @@ class SoftmaxModel(LearnedModel):
     items : (V, D)
         Item embeddings; row ``PAD`` is zero and stays so.
     sampler : ItemSampler or None
-        Draws the items that the loss compares with; None if it compares with all.
+        Samples negatives for the loss; None if it uses all items.
     """
 
     Config = SoftmaxConfig
@@ -72,7 +71,7 @@ class SoftmaxModel(LearnedModel):
         self.sampler = ItemSampler(n_items, self.config) if draws else None
 
     def prepare(self, train: Sessions) -> None:
-        """Count the items, if some are drawn by how often they are clicked."""
+        """Count the clicks of items, if negatives are sampled."""
         if self.sampler is not None:
             self.sampler.count(train)
 
@@ -89,20 +88,19 @@ class SoftmaxModel(LearnedModel):
 
     @property
     def biases(self) -> Tensor | None:
-        """What is added to the scores of the items, (V,)."""
+        """Biases (V,) that are added to the scores, if the model has any."""
         return None
 
     def embed(self, items: Tensor) -> Tensor:
-        """Embeddings (..., D) of items (...), such as clicks.
+        """Embeddings (..., D) of items (...), such as clicks, with a sparse gradient.
 
-        Their gradient is sparse: it is added to that which the scores give to the whole table,
-        without a second table. A loss must therefore use the table in another way, too; or in no
-        other way, as with drawn items, and the whole gradient is sparse.
+        It is added to the dense gradient from the scores without a second dense table. With
+        sampled negatives, there is no dense gradient, and the sum is sparse.
         """
         return embedding(items, self.items, padding_idx=PAD, sparse=True)
 
     def outputs(self, items: Tensor | None = None) -> Tensor:
-        """What sessions are compared with: vectors of items (n,), or of all, (V, D)."""
+        """Output vectors of items (n,), or of all, (V, D), that sessions are compared with."""
         return self.items if items is None else self.embed(items)
 
     def logits(self, vectors: Tensor) -> Tensor:
@@ -114,18 +112,18 @@ class SoftmaxModel(LearnedModel):
         return scores
 
     def cross_entropy(self, vectors: Tensor, targets: Tensor) -> Tensor:
-        """Sum of the cross-entropy of targets (R,), given vectors (R, D): that of :meth:`logits`.
+        """Sum of the cross-entropy of targets (R,) given vectors (R, D), as from :meth:`logits`.
 
-        If items are drawn, that among them.
+        With sampled negatives, only these and the target are in the softmax.
         """
         if self.sampler is None:
             return cross_entropy_over_all(vectors, self.outputs(), targets, bias=self.biases)
         drawn = self.sampler.draw()
-        compared = torch.cat([drawn, targets])
-        bias = -self.sampler.log_expected[compared]
+        items = torch.cat([drawn, targets])
+        bias = -self.sampler.log_expected[items]
         if self.biases is not None:
-            bias = bias + self.biases.gather(0, compared, sparse_grad=True)
-        return sampled_cross_entropy(vectors, self.outputs(compared), bias, drawn, targets)
+            bias = bias + self.biases.gather(0, items, sparse_grad=True)
+        return sampled_cross_entropy(vectors, self.outputs(items), bias, drawn, targets)
 
     def loss(self, batch: SessionBatch) -> Loss:
         """Mean cross-entropy over all targets of the batch."""
@@ -144,7 +142,7 @@ class SoftmaxModel(LearnedModel):
 
     @torch.no_grad()
     def answer(self, batch: SessionBatch, ends: Ends | None = None) -> Answer:
-        """The same, a tile of items at a time; see :meth:`SessionModel.answer`."""
+        """See :meth:`SessionModel.answer`."""
         tiles = product_tiles(self.vectors(batch), self.outputs(), self.biases)
         return Answer(tiles, self.choices(batch))
 
@@ -155,7 +153,7 @@ class SoftmaxModel(LearnedModel):
 
 
 class PrefixModel(SoftmaxModel):
-    """Base of models that read every prefix by itself."""
+    """Base of models that read every prefix separately."""
 
     @abstractmethod
     def encode_whole(self, batch: SessionBatch, embed: Embed) -> Tensor:
@@ -165,40 +163,40 @@ class PrefixModel(SoftmaxModel):
         ----------
         batch : SessionBatch
         embed : callable
-            Knows what :meth:`reads` said of the clicks.
+            Embeds the items that :meth:`reads` names.
         """
 
     def reads(self, items: Tensor) -> Tensor:
-        """Items (n,) whose embeddings are read to encode sessions of ``items`` (...)."""
+        """Items (n,) whose embeddings are needed to encode sessions of ``items`` (...)."""
         return items.flatten()
 
     def encode(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:
         """Vectors (R, D); see :meth:`SoftmaxModel.encode`."""
-        whole = batch if ends is None else prefixes(batch, ends)
+        sessions = batch if ends is None else prefixes(batch, ends)
 
-        def encode_some(rows: Tensor, width: int) -> Tensor:
-            return self.encode_whole(recent(whole.rows(rows), width), embed)
+        def encode_group(rows: Tensor, width: int) -> Tensor:
+            return self.encode_whole(recent(sessions.rows(rows), width), embed)
 
-        # one gradient for the table, not one a group
+        # one gradient for the table, not one for each group
         embed = (
             read_once(self.embed, self.reads(batch.items))
             if torch.is_grad_enabled()
             else self.embed
         )
-        return in_groups(encode_some, whole.lengths)
+        return in_groups(encode_group, sessions.lengths)
 
 
 def read_once(embed: Embed, items: Tensor) -> Embed:
-    """The same as ``embed`` for some items (n,) and the padding, which is called just once."""
-    known: Tensor = torch.unique(torch.cat([items.new_tensor([PAD]), items]))
-    vectors = embed(known)
-    return lambda some: embedding(torch.searchsorted(known, some.contiguous()), vectors)
+    """Call ``embed`` once for items (n,) and the padding; the result looks their vectors up."""
+    distinct: Tensor = torch.unique(torch.cat([items.new_tensor([PAD]), items]))
+    vectors = embed(distinct)
+    return lambda x: embedding(torch.searchsorted(distinct, x.contiguous()), vectors)
 
 
 def in_groups(f: Callable[[Tensor, int], Tensor], lengths: Tensor) -> Tensor:
-    """``f(rows, width)`` for rows of about equal length together, put back in order.
+    """``f(rows, width)`` by groups of rows of similar length; results are in the original order.
 
-    Most prefixes are short and a few are long; padded to the longest, all would be padding.
+    Most prefixes are short and a few are long; padded to the longest, most would be padding.
 
     Parameters
     ----------
@@ -258,7 +256,7 @@ def prefixes(batch: SessionBatch, ends: Ends) -> SessionBatch:
 
 
 def left_aligned(batch: SessionBatch) -> Tensor:
-    """Items (B, L) with the padding behind them, for networks that read from the left.
+    """Items (B, L) padded on the right, for networks that read from the left.
 
     Click ``column`` of a row is found at ``column - (L - length)``; see :func:`shifted`.
     """
@@ -269,7 +267,7 @@ def left_aligned(batch: SessionBatch) -> Tensor:
 
 
 def shifted(batch: SessionBatch, ends: Ends | None) -> Ends:
-    """Where the clicks at ``ends`` (or the latest ones) are in :func:`left_aligned` items."""
+    """Row and column of the clicks at ``ends`` (by default the last) in :func:`left_aligned`."""
     n = batch.items.shape[1]
     if ends is None:
         return torch.arange(len(batch.items), device=batch.items.device), batch.lengths - 1

@@ -97,5 +97,5 @@ class SRGNN(PrefixModel):
         h = graphs.at_clicks(h)  # (B, L, D)
         latest, is_click = h[:, -1], (batch.items != PAD)[:, :, None]
         attention = self.q(torch.sigmoid(self.w1(latest)[:, None] + self.w2(h)))  # equation 6
-        whole = (attention * is_click * h).sum(dim=1)
-        return self.w3(torch.cat([latest, whole], dim=1))  # type: ignore[no-any-return]
+        global_ = (attention * is_click * h).sum(dim=1)
+        return self.w3(torch.cat([latest, global_], dim=1))  # type: ignore[no-any-return]
