@@ -198,11 +198,17 @@ class ProxySR(ProxyModel):
 
     # -- equations -------------------------------------------------------------------------
 
-    def select(self, batch: SessionBatch, **choice: Unpack[Choice]) -> Selection:
-        """Equations 1-3, 6 and 10: which proxy and which hyperplane the sessions choose."""
+    def select(
+        self, batch: SessionBatch, clicks: Tensor | None = None, **choice: Unpack[Choice]
+    ) -> Selection:
+        """Equations 1-3, 6 and 10: which proxy and which hyperplane the sessions choose.
+
+        ``clicks`` (B, L, D) are the embeddings of the batch, if they are looked up already.
+        """
         is_click = batch.items != PAD  # (B, L)
         place = positions(is_click, self.config.proxy_positions)
-        x = self.dropout(self.embed(batch.items) + self.proxy_positions[place])  # (B, L, D)
+        clicks = self.embed(batch.items) if clicks is None else clicks
+        x = self.dropout(clicks + self.proxy_positions[place])  # (B, L, D)
         # equation 3: alpha, the mean over the clicks
         hidden = at_clicks(lambda click: leaky_relu(click @ self.w1, 0.1), x, is_click)
         logits = hidden.sum(dim=1) / is_click.sum(dim=1, keepdim=True) @ self.w2  # (B, K)
@@ -227,11 +233,14 @@ class ProxySR(ProxyModel):
         known = (users >= 0) & (users < self.config.n_users)
         return self.user_bias[users * known] * known[:, None]
 
-    def short_term(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:
+    def short_term(
+        self, batch: SessionBatch, ends: Ends | None = None, clicks: Tensor | None = None
+    ) -> Tensor:
         """Equations 4-5: interest (R, D) after the clicks at ``ends``, or the last ones."""
         is_click = batch.items != PAD
         place = positions(is_click, self.config.short_term_positions)
-        x = self.embed(batch.items) + self.short_term_positions[place]
+        clicks = self.embed(batch.items) if clicks is None else clicks
+        x = clicks + self.short_term_positions[place]
         return self.encoder(x, is_click, ends)  # type: ignore[no-any-return]
 
     def terms(self, batch: SessionBatch) -> Terms:
@@ -239,13 +248,16 @@ class ProxySR(ProxyModel):
         ends = targets_of(batch)
         session, target = ends[0], batch.targets[ends]  # (R,)
         candidates = self.candidates(target)
-        chosen = self.select(batch)  # p and v of the sessions, (B, D)
+        n = batch.items.numel()  # one look-up of all rows has one gradient
+        rows = self.embed(torch.cat([batch.items.flatten(), target]))
+        clicks = rows[:n].view(*batch.items.shape, -1)  # (B, L, D)
+        chosen = self.select(batch, clicks)  # p and v of the sessions, (B, D)
         normal = chosen.normal[session]  # (R, D)
-        query = chosen.proxy[session] + project(self.short_term(batch, ends), normal)
+        query = chosen.proxy[session] + project(self.short_term(batch, ends, clicks), normal)
         angle = (chosen.normal * chosen.proxy).sum(dim=1) / length(chosen.proxy).squeeze(1)
         return Terms(
             self.hinge(candidates, self.queries(query, chosen.normal, session)),
-            distance(query, normal, self.embed(target)),
+            distance(query, normal, rows[n:]),
             angle.abs(),
         )
 
