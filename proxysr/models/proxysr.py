@@ -55,7 +55,7 @@ from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.kernels.hinge import Candidates, Hinge, hinge_over_hardest
 from proxysr.kernels.hyperplane import ProjectedSearch, Queries, closeness_to_all
-from proxysr.kernels.rows import at_clicks, project_into_ball
+from proxysr.kernels.rows import at_clicks, lookup, project_into_ball
 from proxysr.kernels.sampling import ItemSampler, with_targets
 from proxysr.kernels.tiles import side_by_side
 from proxysr.models.base import Answer, Ends, Loss
@@ -247,9 +247,8 @@ class ProxySR(ProxyModel):
         """Equation 8 and the two regularizers of equation 9, before they are summed up."""
         ends = targets_of(batch)
         session, target = ends[0], batch.targets[ends]  # (R,)
-        candidates = self.candidates(target)
-        n = batch.items.numel()  # one look-up of all rows has one gradient
-        rows = self.embed(torch.cat([batch.items.flatten(), target]))
+        n = batch.items.numel()
+        rows, candidates = self.look_up(torch.cat([batch.items.flatten(), target]), target)
         clicks = rows[:n].view(*batch.items.shape, -1)  # (B, L, D)
         chosen = self.select(batch, clicks)  # p and v of the sessions, (B, D)
         normal = chosen.normal[session]  # (R, D)
@@ -282,12 +281,13 @@ class ProxySR(ProxyModel):
             memory=c.search_memory_mb * 2**20,
         )  # fmt: skip
 
-    def candidates(self, targets: Tensor) -> Candidates:
-        """Items that negatives of targets (R,) are searched among: all, or drawn ones."""
+    def look_up(self, items: Tensor, targets: Tensor) -> tuple[Tensor, Candidates]:
+        """Embeddings of items (n,), and where to search negatives: among all, or drawn ones."""
         if self.sampler is None:
-            return Candidates(self.items, targets, len(self.items))
-        rows, places, n = with_targets(self.sampler.draw(), targets)
-        return Candidates(self.embed(rows), places, n)
+            rows, table = lookup(self.items, items)
+            return rows, Candidates(table, targets, len(table))
+        drawn, places, n = with_targets(self.sampler.draw(), targets)
+        return self.embed(items), Candidates(self.embed(drawn), places, n)
 
     def queries(self, query: Tensor, normal: Tensor, session: Tensor | None = None) -> Queries:
         """Queries (R, D) of sessions (R,), or one of each, as items are compared with them."""
