@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,3 +34,26 @@ def project_into_ball(table: Tensor) -> None:
     place = (norms > 1).nonzero().squeeze(1)
     outside = place if rows is None else rows[place]
     table[outside] = table[outside] / norms[place, None]
+
+
+def lookup(table: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows (n, D) of a table (V, D), and the table, for a loss that uses some rows and every row.
+
+    The plain line: ``table[rows], table``. Left to autograd, each use would fill a gradient of the
+    table's size and the sum of them another; here that of the rows is added to that of the table
+    in place: the latter must be a tensor of its own.
+    """
+    values, same = _Lookup.apply(table, rows)  # type: ignore[no-untyped-call]
+    return values, same
+
+
+class _Lookup(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(rows)
+        return table[rows], table.view_as(table)
+
+    @staticmethod
+    def backward(ctx: Any, for_rows: Tensor, for_table: Tensor) -> Any:
+        (rows,) = ctx.saved_tensors
+        return for_table.index_add_(0, rows, for_rows), None

@@ -55,7 +55,7 @@ from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.kernels.hinge import Candidates, Hinge, hinge_over_hardest
 from proxysr.kernels.hyperplane import ProjectedSearch, Queries, closeness_to_all
-from proxysr.kernels.rows import at_clicks, project_into_ball
+from proxysr.kernels.rows import at_clicks, lookup, project_into_ball
 from proxysr.kernels.sampling import ItemSampler, with_targets
 from proxysr.kernels.tiles import side_by_side
 from proxysr.models.base import Answer, Ends, Loss
@@ -198,11 +198,17 @@ class ProxySR(ProxyModel):
 
     # -- equations -------------------------------------------------------------------------
 
-    def select(self, batch: SessionBatch, **choice: Unpack[Choice]) -> Selection:
-        """Equations 1-3, 6 and 10: which proxy and which hyperplane the sessions choose."""
+    def select(
+        self, batch: SessionBatch, clicks: Tensor | None = None, **choice: Unpack[Choice]
+    ) -> Selection:
+        """Equations 1-3, 6 and 10: which proxy and which hyperplane the sessions choose.
+
+        ``clicks`` (B, L, D) are the embeddings of the batch, if they are looked up already.
+        """
         is_click = batch.items != PAD  # (B, L)
         place = positions(is_click, self.config.proxy_positions)
-        x = self.dropout(self.embed(batch.items) + self.proxy_positions[place])  # (B, L, D)
+        clicks = self.embed(batch.items) if clicks is None else clicks
+        x = self.dropout(clicks + self.proxy_positions[place])  # (B, L, D)
         # equation 3: alpha, the mean over the clicks
         hidden = at_clicks(lambda click: leaky_relu(click @ self.w1, 0.1), x, is_click)
         logits = hidden.sum(dim=1) / is_click.sum(dim=1, keepdim=True) @ self.w2  # (B, K)
@@ -227,25 +233,30 @@ class ProxySR(ProxyModel):
         known = (users >= 0) & (users < self.config.n_users)
         return self.user_bias[users * known] * known[:, None]
 
-    def short_term(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:
+    def short_term(
+        self, batch: SessionBatch, ends: Ends | None = None, clicks: Tensor | None = None
+    ) -> Tensor:
         """Equations 4-5: interest (R, D) after the clicks at ``ends``, or the last ones."""
         is_click = batch.items != PAD
         place = positions(is_click, self.config.short_term_positions)
-        x = self.embed(batch.items) + self.short_term_positions[place]
+        clicks = self.embed(batch.items) if clicks is None else clicks
+        x = clicks + self.short_term_positions[place]
         return self.encoder(x, is_click, ends)  # type: ignore[no-any-return]
 
     def terms(self, batch: SessionBatch) -> Terms:
         """Equation 8 and the two regularizers of equation 9, before summation."""
         ends = targets_of(batch)
         session, target = ends[0], batch.targets[ends]  # (R,)
-        candidates = self.candidates(target)
-        chosen = self.select(batch)  # p and v of the sessions, (B, D)
+        n = batch.items.numel()
+        rows, candidates = self.look_up(torch.cat([batch.items.flatten(), target]), target)
+        clicks = rows[:n].view(*batch.items.shape, -1)  # (B, L, D)
+        chosen = self.select(batch, clicks)  # p and v of the sessions, (B, D)
         normal = chosen.normal[session]  # (R, D)
-        query = chosen.proxy[session] + project(self.short_term(batch, ends), normal)
+        query = chosen.proxy[session] + project(self.short_term(batch, ends, clicks), normal)
         angle = (chosen.normal * chosen.proxy).sum(dim=1) / length(chosen.proxy).squeeze(1)
         return Terms(
             self.hinge(candidates, self.queries(query, chosen.normal, session)),
-            self.target_term(query, normal, self.embed(target)),
+            self.target_term(query, normal, rows[n:]),
             angle.abs(),
         )
 
@@ -274,12 +285,13 @@ class ProxySR(ProxyModel):
             memory=c.search_memory_mb * 2**20,
         )  # fmt: skip
 
-    def candidates(self, targets: Tensor) -> Candidates:
-        """Items to search the negatives of targets (R,) among: all, or sampled ones."""
+    def look_up(self, items: Tensor, targets: Tensor) -> tuple[Tensor, Candidates]:
+        """Embeddings (n, D) of items (n,), and candidates for negatives: all, or sampled items."""
         if self.sampler is None:
-            return Candidates(self.items, targets, len(self.items))
-        rows, places, n = with_targets(self.sampler.draw(), targets)
-        return Candidates(self.embed(rows), places, n)
+            rows, table = lookup(self.items, items)
+            return rows, Candidates(table, targets, len(table))
+        drawn, places, n = with_targets(self.sampler.draw(), targets)
+        return self.embed(items), Candidates(self.embed(drawn), places, n)
 
     def queries(self, query: Tensor, normal: Tensor, session: Tensor | None = None) -> Queries:
         """Queries (R, D) of sessions (R,) (by default one per session), to compare items with."""

@@ -92,14 +92,16 @@ class ProxySR(proxysr.ProxySR):
             self.proxy_encoder = ShortTermEncoder(d, c.dropout, c.init_std)
         self.user_bias = nn.Parameter(torch.zeros(c.n_users, k)) if c.n_users else None
 
-    def select(self, batch: SessionBatch, **choice: Unpack[Choice]) -> Selection:
+    def select(
+        self, batch: SessionBatch, clicks: Tensor | None = None, **choice: Unpack[Choice]
+    ) -> Selection:
         """Equations 1-3, 6 and 10, as far as the variant has them."""
         c = self.config
         if c.proxy_from == "session" and batch.last_items is not None:
             items = torch.cat([batch.items, batch.last_items[:, None]], dim=1)
-            batch = batch._replace(items=items, last_items=None)
+            batch, clicks = batch._replace(items=items, last_items=None), None
         if c.chooses:
-            chosen = super().select(batch, **choice)
+            chosen = super().select(batch, clicks, **choice)
         else:
             zero = self.items.new_zeros(len(batch.items), c.embedding_dim)
             empty = self.weights(zero[:, :0], **choice)
@@ -124,7 +126,9 @@ class ProxySR(proxysr.ProxySR):
             return super().normal_of(weights)
         return weights.new_zeros(len(weights), self.config.embedding_dim)
 
-    def short_term(self, batch: SessionBatch, ends: Ends | None = None) -> Tensor:
+    def short_term(
+        self, batch: SessionBatch, ends: Ends | None = None, clicks: Tensor | None = None
+    ) -> Tensor:
         """Equations 4-5, or zero."""
         if not self.config.has_short_term:
             n = len(batch.items if ends is None else ends[0])
@@ -132,7 +136,7 @@ class ProxySR(proxysr.ProxySR):
         if self.config.short_term_positions == "end" and ends is not None:
             # a click's position differs from prefix to prefix: one row for each of them
             return super().short_term(prefixes(batch, ends))
-        return super().short_term(batch, ends)
+        return super().short_term(batch, ends, clicks)
 
     def queries(self, query: Tensor, normal: Tensor, session: Tensor | None = None) -> Queries:
         """See :meth:`proxysr.ProxySR.queries`; without projection, there is no normal."""

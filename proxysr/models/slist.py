@@ -115,7 +115,7 @@ class SLIST(PairModel):
             )
 
     def equations(self, train: Sessions) -> Iterator[tuple[Any, Any, Any]]:
-        """Yields inputs and outputs (sparse, one column an item) and weights of a portion of rows."""
+        """Yields inputs and outputs (sparse, one column an item) and weights of some rows."""
         c = self.config
         lengths = np.minimum(train.lengths, c.max_length)
         weights = np.exp(-ages(train.started_at) / c.lambda_age)
@@ -141,7 +141,7 @@ class SLIST(PairModel):
     def transitions(
         self, train: Sessions, starts: Any, lengths: Any, weights: Any
     ) -> tuple[Any, Any, Any]:
-        """Rows of clicks and the clicks after them: one row a click, except the last of a session."""
+        """One row a click, except the last of a session: the click, and the clicks after it."""
         session, last = _ranges(np.maximum(lengths - 1, 0))
         row, place = _ranges(lengths[session])  # a pair for every click of the session
         distance = place - last[row]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from proxysr.kernels.rows import at_clicks, project_into_ball
+from proxysr.kernels.rows import at_clicks, lookup, project_into_ball
 
 
 def table_of(gradient: Tensor | None) -> torch.nn.Parameter:
@@ -45,3 +45,14 @@ def test_at_clicks_is_the_plain_line_and_its_gradient() -> None:
         results.append((values.detach(), given.grad))
     for ours, wanted in zip(*results, strict=True):
         torch.testing.assert_close(ours, wanted)
+
+
+def test_lookup_is_the_plain_line_and_its_gradient() -> None:
+    table, rows = torch.arange(10.0).view(5, 2), torch.tensor([3, 1, 3])
+    gradients = []
+    for fast in (True, False):
+        given = table.clone().requires_grad_()
+        values, same = lookup(given, rows) if fast else (given[rows], given)
+        (values.square().sum() + (2 * same.square()).sum()).backward()  # type: ignore[no-untyped-call]
+        gradients.append(given.grad)
+    torch.testing.assert_close(*gradients)

@@ -13,6 +13,7 @@ from proxysr.data.batches import SessionBatch, batch_of
 from proxysr.experiments.presets import ABLATIONS
 from proxysr.kernels import sizes
 from proxysr.models import ProxySR
+from proxysr.models.proxysr import ProxySR as PaperProxySR
 from proxysr.models.proxysr import ShortTermEncoder
 from tests.parity import literal_proxysr as literal
 
@@ -111,6 +112,16 @@ def test_loss_and_gradient(
         assert received is not None, name
         assert gradient.abs().max() > 0, f"{name}: nothing is compared"
         assert (received - gradient).abs().max() < 1e-9, name
+
+
+def test_without_a_variant_it_is_the_class_of_the_paper() -> None:
+    variant = build()
+    torch.manual_seed(7)
+    paper = PaperProxySR(N_ITEMS, variant.config)
+    paper.load_state_dict(variant.state_dict())
+    assert torch.equal(paper.loss(batch()).total, variant.loss(batch()).total)
+    assert torch.equal(paper.score(batch()), variant.score(batch()))
+    assert paper.state_dict().keys() == variant.state_dict().keys()
 
 
 @pytest.mark.parametrize("drawn", [[5, 7, 8, 8, 11, 20, 3], list(range(23, 0, -1))], ids=len)
