@@ -1,4 +1,4 @@
-"""The page's own files: one stylesheet, and scripts that make up one module."""
+"""The page's stylesheet and script."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def module(boot: str | None = None) -> str:
     Parameters
     ----------
     boot : {"server", "report"}, optional
-        The host whose start comes last; the widget's is JupyterLab's business.
+        The host whose start script comes last; the widget needs none.
     """
     front = files("proxysr.explorer") / "front"
     scripts = {file.name: file for file in front.iterdir() if file.name.endswith(".js")}

@@ -1,8 +1,8 @@
-"""A tree of plain values and arrays as JSON and one block of bytes, for a browser to read.
+"""Packs a tree of plain values and arrays as JSON and one block of bytes, for a browser.
 
-Each array becomes ``{"$": dtype, "at": offset, "n": shape}`` and lies in the block at that offset,
-little endian, aligned to 8 bytes, so that the page can look at it without copying. All else stays
-JSON; numbers that are not finite become null there, as JSON has none. In arrays, NaN stays NaN.
+Each array becomes ``{"$": dtype, "at": offset, "n": shape}``; its data are in the block at that
+offset, little endian, aligned to 8 bytes, so that the page reads it without copying. Everything
+else stays JSON; numbers that are not finite become null. In arrays, NaN stays NaN.
 
 >>> header, blob = pack({"n": 2, "xy": np.zeros((2, 2), np.float32)})
 >>> header, len(blob)
@@ -20,7 +20,7 @@ import numpy as np
 from proxysr.config import ConfigError, require
 
 KINDS = ("f4", "f8", "i1", "i2", "i4", "u1", "u2", "u4")
-"""Arrays that a browser has, by numpy's short names."""
+"""Types of arrays that a browser has, by NumPy's short names."""
 ALIGNED = 8
 MARK = "$"
 
@@ -31,7 +31,7 @@ def pack(tree: Any) -> tuple[Any, bytes]:
     Raises
     ------
     ConfigError
-        If it holds anything else, or an array of a kind that no browser has.
+        If it holds anything else, or an array of a type that browsers lack.
     """
     parts: list[bytes] = []
     header = _packed(tree, parts, [0])
@@ -39,12 +39,12 @@ def pack(tree: Any) -> tuple[Any, bytes]:
 
 
 def unpack(header: Any, blob: bytes) -> Any:
-    """The tree again, as the page reads it; arrays are read-only.
+    """The tree from :func:`pack`'s result; arrays are read-only.
 
     Raises
     ------
     ValueError
-        If an array is not wholly in the bytes.
+        If an array exceeds the bytes.
     """
     if isinstance(header, list):
         return [unpack(value, blob) for value in header]
@@ -57,7 +57,7 @@ def unpack(header: Any, blob: bytes) -> Any:
     if kind not in KINDS or start + size * int(kind[1]) > len(blob):
         raise ValueError(
             f"An array of {size} {kind} at {start} is not in {len(blob)} bytes: the two parts "
-            "are not of the same payload."
+            "belong to different payloads."
         )
     return np.frombuffer(blob, f"<{kind}", size, start).reshape(shape)
 

@@ -1,7 +1,7 @@
-"""What the page draws, computed once: sessions, their paths, items, interests and origin.
+"""The payload: the data that the page draws (sessions, paths, items, interests, origin).
 
-A payload is a tree of plain values and arrays; :mod:`proxysr.explorer.packing` says how it
-travels. Items are renumbered in order of their first use, so that only those that are named travel.
+It is a tree of plain values and arrays, sent by :mod:`proxysr.explorer.packing`. Items are
+renumbered in order of their first use, so that only items that occur are sent.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from proxysr.run import RunDir
 FORMAT = "proxysr-explorer"
 VERSION = 1
 TOP = 5
-"""Recommendations that are kept of a session."""
+"""Recommendations stored for a session."""
 BATCH = 64
 ANSWERED = 2_000
-"""Sessions whose rank is computed here, where the run was not evaluated."""
+"""Sessions whose rank is computed here if the run was not evaluated."""
 PORTABLE = 2_500_000
-"""Bytes of a model that may travel with the payload."""
+"""Largest model, in bytes, that is included in the payload."""
 LONGEST_ID = 200
 
 Ints = npt.NDArray[np.int64]
@@ -51,12 +51,12 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Payload:
-    """What a page draws of a run.
+    """The data that a page draws.
 
     Attributes
     ----------
     tree : dict
-        By the names that the page reads.
+        Plain values and arrays, by the names that the page reads.
     rows : int64 (n,)
         Rows of the view's table that are shown, in the page's order.
     """
@@ -66,7 +66,7 @@ class Payload:
 
 
 class Items:
-    """Numbers the items that are named, in order of their first use."""
+    """Numbers the items that occur, in order of their first use."""
 
     def __init__(self, view: RunView) -> None:
         self.view = view
@@ -78,13 +78,13 @@ class Items:
         indices = np.asarray(list(indices) if not isinstance(indices, np.ndarray) else indices)
         if len(indices) == 0:
             return np.zeros(0, np.uint32)
-        new = pd.unique(indices[self.number[indices] < 0])
-        self.number[new] = len(self.index) + np.arange(len(new))
-        self.index += new.tolist()
+        unnumbered = pd.unique(indices[self.number[indices] < 0])
+        self.number[unnumbered] = len(self.index) + np.arange(len(unnumbered))
+        self.index += unnumbered.tolist()
         return np.asarray(self.number[indices], np.uint32)
 
     def named(self) -> dict[str, Any]:
-        """Id, title, index and count by number; an item without a title goes by its id."""
+        """Id, title, index and count by number; the id replaces a missing title."""
         index = np.array(self.index, np.int64)
         ids = self.view.items["item_id"].astype(str).to_numpy()[index - 1]
         return {
@@ -104,26 +104,26 @@ def payload(
     command: str | None = None,
     travels: bool = False,
 ) -> Payload:
-    """What the page draws of a run's view.
+    """Compute the payload of a run's view.
 
     Parameters
     ----------
     view : RunView
     compare : RunDir, optional
-        A second run of the same data, to be held against this one.
+        A second run of the same data, to compare with this one.
     max_sessions : int, optional
-        Most sessions to show, of those that the view draws; of more, a sample in proportion.
+        Most sessions to show; if the view has more, a stratified sample.
     n_top : int
-        Sessions whose recommendations travel, too.
+        Number of sessions whose recommendations are included.
     command : str, optional
-        What shows the page, to be told in it.
+        The command that made the page, shown in it.
     travels : bool
-        Whether nobody can be asked later: a small model then goes along.
+        Whether the page works offline: a small model is then included.
 
     Raises
     ------
     ValueError
-        If the other run is of other data or was not evaluated alike.
+        If the second run has other data or was evaluated differently.
     """
     drawn = view.drawn
     require(
@@ -133,10 +133,10 @@ def payload(
     if max_sessions is not None and max_sessions < len(drawn):
         drawn = drawn[stratified(view.table["proxy"].to_numpy()[drawn], max_sessions)]
     shown, items, notes = view.sessions.select(drawn), Items(view), list[str]()
-    ranks, whole, by_interest = recall_of(view, notes)
+    ranks, overall, by_interest = recall_of(view, notes)
     sessions = _sessions(view, drawn, shown, items)
     users = _users(view, drawn, sessions)
-    model, why_not = _portable(view, travels)
+    model, offline_reason = _portable(view, travels)
     if model is not None:
         items.of(np.arange(1, view.model.n_items + 1))
     rank, top = _answers(view, drawn, shown, ranks, n_top, notes)
@@ -163,8 +163,8 @@ def payload(
         )
     tree["meta"] = meta_of(view, notes, command) | {
         "n_items": view.model.n_items,
-        "recall": None if whole is None else whole._asdict(),
-        "offline_what_if": why_not,
+        "recall": None if overall is None else overall._asdict(),
+        "offline_what_if": offline_reason,
     }
     return Payload(tree, drawn)
 
@@ -194,7 +194,7 @@ def _sessions(view: RunView, drawn: Ints, shown: Sessions, items: Items) -> dict
 
 @torch.inference_mode()
 def _paths(view: RunView, shown: Sessions, table: pd.DataFrame) -> dict[str, npt.NDArray[Any]]:
-    """The leading interest after each click, and what each click says; -1 where none is read."""
+    """The leading interest after each click (-1 if the click is not read), and its evidence."""
     n, n_clicks = len(shown), shown.n_clicks
     path, likely = np.full(n_clicks, -1, np.int16), np.zeros(n_clicks, np.uint8)
     evidence, prior = np.zeros(n_clicks, np.float32), np.zeros(n, np.float32)
@@ -209,8 +209,8 @@ def _paths(view: RunView, shown: Sessions, table: pd.DataFrame) -> dict[str, npt
         addends = trace.position_logits.gather(
             2, pick[:, None].expand(-1, trace.position_logits.shape[1], -1)
         )
-        before = trace.prior_logits.gather(1, pick)
-        prior[rows] = (before[:, 0] - before[:, 1]).cpu()
+        priors = trace.prior_logits.gather(1, pick)
+        prior[rows] = (priors[:, 0] - priors[:, 1]).cpu()
         is_click = batch.items != PAD
         width = is_click.shape[1]
         flat = shown.offsets[rows + 1][:, None] - width + np.arange(width)
@@ -220,9 +220,9 @@ def _paths(view: RunView, shown: Sessions, table: pd.DataFrame) -> dict[str, npt
         evidence[flat] = (addends[..., 0] - addends[..., 1])[is_click].cpu()
     starts, ends = shown.offsets[:-1], shown.offsets[1:]
     session = shown.session_of_click
-    place = np.arange(n_clicks) - starts[session]
-    others = path != path[ends - 1][session]
-    np.maximum.at(since, session[others], place[others] + 2)
+    position = np.arange(n_clicks) - starts[session]
+    differs = path != path[ends - 1][session]
+    np.maximum.at(since, session[differs], position[differs] + 2)
     pairs = np.unique(session[path >= 0] * (view.n_proxies + 1) + path[path >= 0])
     met = np.bincount(pairs // (view.n_proxies + 1), minlength=n).astype(np.int16)
     return {
@@ -234,9 +234,9 @@ def _paths(view: RunView, shown: Sessions, table: pd.DataFrame) -> dict[str, npt
 def _repeats(shown: Sessions) -> npt.NDArray[np.uint8]:
     """Whether (n,) the last click of a session repeats an earlier one."""
     last = shown.offsets[1:] - 1
-    again = shown.items == shown.items[last][shown.session_of_click]
-    again[last] = False
-    return (np.add.reduceat(again.astype(np.int64), shown.offsets[:-1]) > 0).astype(np.uint8)
+    repeats = shown.items == shown.items[last][shown.session_of_click]
+    repeats[last] = False
+    return (np.add.reduceat(repeats.astype(np.int64), shown.offsets[:-1]) > 0).astype(np.uint8)
 
 
 def _answers(
@@ -247,9 +247,9 @@ def _answers(
     n_top: int,
     notes: list[str],
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint32] | None]:
-    """Rank (n,) of each last click given those before it, and the best items of some sessions.
+    """Rank (n,) of each last click given the earlier ones, and the best items of some sessions.
 
-    Ranks are those of the evaluation; without one, they are computed of as many as are answered.
+    Ranks are from the evaluation; without one, they are computed for some sessions.
     """
     n, task = len(shown), view.run.train_config.valid_task
     rank = np.full(n, np.nan, np.float32)
@@ -258,8 +258,8 @@ def _answers(
             np.arange(n), pd.MultiIndex.from_arrays([shown.session_ids, shown.lengths - 1])
         )
         rows = last.reindex(pd.MultiIndex.from_frame(ranks[["session_id", "position"]])).to_numpy()
-        known = ~np.isnan(rows)
-        rank[rows[known].astype(np.int64)] = ranks["rank"].to_numpy()[known]
+        matched = ~np.isnan(rows)
+        rank[rows[matched].astype(np.int64)] = ranks["rank"].to_numpy()[matched]
     most = n_top if ranks is not None else max(n_top, ANSWERED)
     able = np.flatnonzero(shown.lengths >= 2)
     picked = (
@@ -303,10 +303,12 @@ def _users(view: RunView, drawn: Ints, sessions: dict[str, Any]) -> dict[str, li
 
 
 def _portable(view: RunView, travels: bool) -> tuple[dict[str, Any] | None, str]:
-    """The model as arrays if it can and should travel; else the sentence why not."""
+    """The model as arrays if it can be included; else a sentence with the reason."""
     weights = view.model.portable()
     if weights is None:
-        return None, f"What if … needs the model: {view.run.model_name} does not travel in a file."
+        return None, (
+            f"What if … needs the model: {view.run.model_name} cannot be included in a file."
+        )
     plain = {
         name: np.ascontiguousarray(value.detach().float().cpu().numpy())
         if isinstance(value, torch.Tensor)
@@ -316,7 +318,7 @@ def _portable(view: RunView, travels: bool) -> tuple[dict[str, Any] | None, str]
     size = sum(value.nbytes for value in plain.values() if isinstance(value, np.ndarray))
     if size > PORTABLE:
         return None, (
-            f"What if … needs the model, which is too large to travel in this file "
-            f"({size / 1e6:.1f} MB; at most {PORTABLE / 1e6:.1f} MB do)."
+            f"What if … needs the model, which is too large for this file "
+            f"({size / 1e6:.1f} MB; at most {PORTABLE / 1e6:.1f} MB fit)."
         )
     return (plain, "") if travels else (None, "")

@@ -1,4 +1,4 @@
-"""Parts of the payload: interests, a second run beside this one, more columns of sessions."""
+"""Parts of the payload: interests, comparison with a second run, further columns of sessions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_COLUMNS = 8
 MOST_LABELS = 500
 NEAREST = 4
 ALIKE = 0.9
-"""Cosine of two proxies from which on their interests are merged, if asked for."""
+"""Least cosine of two proxies whose interests are merged in the merged view."""
 OWN_COLUMNS = {
     "session_id", "n_clicks", "proxy", "probability", "runner_up", "margin", "entropy", "user",
     "started_at",
@@ -33,20 +33,20 @@ Place = Callable[[Any], npt.NDArray[np.float32]]
 
 
 def shortened(text: object) -> str:
-    """Text of the data, at most ``LONGEST_TEXT`` characters of it."""
-    whole = " ".join(str(text).split())
-    return whole if len(whole) <= LONGEST_TEXT else whole[: LONGEST_TEXT - 1] + "…"
+    """Text of the data, cut to ``LONGEST_TEXT`` characters."""
+    words = " ".join(str(text).split())
+    return words if len(words) <= LONGEST_TEXT else words[: LONGEST_TEXT - 1] + "…"
 
 
 def placing(view: RunView) -> Place:
     """A function from positions to map units: 0 to 1, the same for all maps and both axes."""
-    known = [view.positions, view.proxy_positions, view.half_positions, view.half_proxy_positions]
-    every = np.concatenate([np.reshape(p, (-1, 2)) for p in known if p is not None])
-    every = every[np.isfinite(every).all(axis=1)]
-    if len(every) == 0:
-        every = np.zeros((1, 2))
-    low = every.min(axis=0)
-    size = float(np.ptp(every, axis=0).max()) or 1.0
+    maps = [view.positions, view.proxy_positions, view.half_positions, view.half_proxy_positions]
+    points = np.concatenate([np.reshape(p, (-1, 2)) for p in maps if p is not None])
+    points = points[np.isfinite(points).all(axis=1)]
+    if len(points) == 0:
+        points = np.zeros((1, 2))
+    low = points.min(axis=0)
+    size = float(np.ptp(points, axis=0).max()) or 1.0
     return lambda positions: ((np.asarray(positions, float) - low) / size).astype(np.float32)
 
 
@@ -80,20 +80,20 @@ def columns_of(table: pd.DataFrame, notes: list[str]) -> list[dict[str, Any]]:
             entry |= {"kind": "label", "values": codes, "labels": labels}
         columns.append(entry)
     if len(columns) > MOST_COLUMNS:
-        left = ", ".join(entry["name"] for entry in columns[MOST_COLUMNS:])
-        notes.append(f"Of what is known of sessions, {MOST_COLUMNS} columns are shown, not {left}.")
+        omitted = ", ".join(entry["name"] for entry in columns[MOST_COLUMNS:])
+        notes.append(f"{MOST_COLUMNS} further columns of sessions are shown; left out: {omitted}.")
     return columns[:MOST_COLUMNS]
 
 
 def recall_of(
     view: RunView, notes: list[str]
 ) -> tuple[pd.DataFrame | None, Share | None, pd.DataFrame | None]:
-    """The kept ranks of the part, recall of the whole and by interest; a note if there are none."""
+    """Ranks of the part, recall over all and by interest; a note if it was not evaluated."""
     task = view.run.train_config.valid_task
     try:
         ranks = view.run.ranks(view.part, task)
     except ValueError as error:
-        notes.append(f"How well each interest is served is not known: {error}")
+        notes.append(f"The recall of interests is not known: {error}")
         return None, None, None
     return ranks, *recall_by_interest(ranks, view.n_proxies)
 
@@ -101,56 +101,56 @@ def recall_of(
 def proxies_of(
     view: RunView, recall: pd.DataFrame | None, place: Place, numbered: Callable[[Any], Any]
 ) -> list[dict[str, Any]]:
-    """One entry an interest, by all sessions of the part, not only those that are shown."""
+    """One entry an interest, from all sessions of the part, not only the shown ones."""
     proxy, runner_up = (view.table[name].to_numpy() for name in ("proxy", "runner_up"))
-    n, k = view.proxy_sizes, view.n_proxies
+    n, n_proxies = view.proxy_sizes, view.n_proxies
     half_sizes = view.half_proxy_sizes
     cosine = cosines(proxy_vectors(view.model))
     np.fill_diagonal(cosine, -np.inf)
-    overlap = np.zeros((k, k))
+    overlap = np.zeros((n_proxies, n_proxies))
     np.add.at(overlap, (proxy[runner_up >= 0], runner_up[runner_up >= 0]), 1)
     overlap /= np.maximum(n, 1)[:, None]
     merged = _merged(cosine, n)
     n_users, faithful = _users(view, proxy)
     xy = place(view.proxy_positions)
     half_xy = None if view.half_proxy_positions is None else place(view.half_proxy_positions)
-    unknown = dict.fromkeys(
+    no_recall = dict.fromkeys(
         ("recall", "low", "high", "difference", "difference_low", "difference_high")
     ) | {"n_targets": 0}
     entries = []
-    for one in range(k):
-        top = view.items_of(one)
+    for k in range(n_proxies):
+        top = view.items_of(k)
         columns = top[["share", "lift", "p_adjusted"]].to_numpy(float)
-        near = np.argsort(-cosine[one], kind="stable")[: min(NEAREST, k - 1)]
-        served: dict[str, Any] = unknown if recall is None else _plain(recall.loc[one].to_dict())
-        entry = view.interest(one)._asdict() | {
-            "n": int(n[one]),
-            "n_half": None if half_sizes is None else int(half_sizes[one]),
-            "n_users": None if n_users is None else int(n_users[one]),
-            "faithful": None if faithful is None else float(faithful[one]),
-            **served,
-            "xy": _point(xy[one]),
-            "half_xy": None if half_xy is None else _point(half_xy[one]),
+        nearest = np.argsort(-cosine[k], kind="stable")[: min(NEAREST, n_proxies - 1)]
+        of_recall: dict[str, Any] = no_recall if recall is None else _plain(recall.loc[k].to_dict())
+        entry = view.interest(k)._asdict() | {
+            "n": int(n[k]),
+            "n_half": None if half_sizes is None else int(half_sizes[k]),
+            "n_users": None if n_users is None else int(n_users[k]),
+            "faithful": None if faithful is None else float(faithful[k]),
+            **of_recall,
+            "xy": _point(xy[k]),
+            "half_xy": None if half_xy is None else _point(half_xy[k]),
             "items": [
                 {"item": int(item), "share": share, "lift": lift, "p": p}
                 for item, (share, lift, p) in zip(numbered(top["item"]), columns, strict=True)
             ],
             "nearest": [
                 {
-                    "proxy": int(other),
-                    "cosine": float(cosine[one, other]),
-                    "overlap": float(overlap[one, other]),
+                    "proxy": int(neighbour),
+                    "cosine": float(cosine[k, neighbour]),
+                    "overlap": float(overlap[k, neighbour]),
                 }
-                for other in near
+                for neighbour in nearest
             ],
-            "merged_into": int(merged[one]),
+            "merged_into": int(merged[k]),
         }
         entries.append(entry)
     return entries
 
 
 def fates_of(view: RunView) -> dict[str, list[int]]:
-    """Interests that came into use since half-way, and that went out of it."""
+    """Interests that are used only at the best epoch (born), or only half-way to it (died)."""
     if view.half_table is None:
         return {"born": [], "died": []}
     half, full = view.half_table["proxy"].to_numpy(), view.table["proxy"].to_numpy()
@@ -159,7 +159,7 @@ def fates_of(view: RunView) -> dict[str, list[int]]:
 
 
 def comparison_of(view: RunView, other: RunDir, drawn: Ints) -> dict[str, Any]:
-    """A second run beside this one, on the same targets."""
+    """Comparison with a second run on the same targets."""
     task = view.run.train_config.valid_task
     require(
         other.path.resolve() != view.run.path.resolve(),
@@ -189,33 +189,35 @@ def comparison_of(view: RunView, other: RunDir, drawn: Ints) -> dict[str, Any]:
 
 
 def _merged(cosine: npt.NDArray[np.float64], n: Ints) -> Ints:
-    """For each proxy (K,) the larger one that it is all but the same as; -1 if none."""
+    """For each proxy (K,), a larger one that is nearly the same; -1 if there is none."""
     merged = np.full(len(n), -1)
     order = np.lexsort((np.arange(len(n)), -n))
-    kept: list[int] = []
-    for one in order[n[order] > 0].tolist():
-        near = [other for other in kept if cosine[one, other] >= ALIKE]
-        if near:
-            merged[one] = max(near, key=lambda other: cosine[one, other])
+    roots: list[int] = []
+    for proxy in order[n[order] > 0].tolist():
+        similar = [larger for larger in roots if cosine[proxy, larger] >= ALIKE]
+        if similar:
+            merged[proxy] = max(similar, key=lambda larger: cosine[proxy, larger])
         else:
-            kept.append(one)
+            roots.append(proxy)
     return merged
 
 
 def _users(view: RunView, proxy: Ints) -> tuple[Ints | None, npt.NDArray[np.float64] | None]:
-    """Known users (K,) of each interest, and the share of all their sessions that follow it."""
+    """Users (K,) of each interest, and the share of their sessions that follow it (K,)."""
     if "user" not in view.table:
         return None, None
     codes = pd.factorize(view.table["user"].replace("", None))[0]
-    known = codes >= 0
-    pairs = pd.DataFrame({"proxy": proxy[known], "user": codes[known]}).value_counts()
-    total = np.bincount(codes[known])
+    has_user = codes >= 0
+    pairs = pd.DataFrame({"proxy": proxy[has_user], "user": codes[has_user]}).value_counts()
+    total = np.bincount(codes[has_user])
     frame = pairs.rename("n").reset_index()
     frame["total"] = total[frame["user"]]
-    of = frame.groupby("proxy").agg(users=("user", "size"), n=("n", "sum"), total=("total", "sum"))
-    of = of.reindex(range(view.n_proxies))
-    share = (of["n"] / of["total"]).to_numpy(np.float64)
-    return of["users"].fillna(0).to_numpy(np.int64), share
+    by_proxy = frame.groupby("proxy").agg(
+        users=("user", "size"), n=("n", "sum"), total=("total", "sum")
+    )
+    by_proxy = by_proxy.reindex(range(view.n_proxies))
+    share = (by_proxy["n"] / by_proxy["total"]).to_numpy(np.float64)
+    return by_proxy["users"].fillna(0).to_numpy(np.int64), share
 
 
 def _point(xy: npt.NDArray[np.float32]) -> list[float] | None:

@@ -1,4 +1,4 @@
-"""What the payload says of the whole run: finding, quality of the maps, metrics, origin."""
+"""The part of the payload about the run: finding, quality of the maps, metrics, origin."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from proxysr.plots.theme import TASK_NAMES
 LIST = 20
 COUNTS = ("interactions", "items", "sessions", "users")
 DRAWS = 50
-"""For the interval of an agreement: its spread alone is used."""
+"""Resamples for the interval of an agreement."""
 
 
 def meta_of(view: RunView, notes: list[str], command: str | None) -> dict[str, Any]:
@@ -30,9 +30,9 @@ def meta_of(view: RunView, notes: list[str], command: str | None) -> dict[str, A
     ----------
     view : RunView
     notes : list of str
-        Sentences on what is left out, beside the view's own.
+        Sentences on what is left out, in addition to the view's own.
     command : str, optional
-        What shows the page.
+        The command that made the page.
     """
     run, shares = view.run, view.proxy_sizes / max(len(view.table), 1)
     used = shares[shares > 0]
@@ -59,7 +59,7 @@ def meta_of(view: RunView, notes: list[str], command: str | None) -> dict[str, A
 
 
 def number(value: Any) -> str:
-    """A number as a reader wants it: counts with separators, others to four places."""
+    """A number as text: counts with separators, others with four decimals."""
     if value is None or pd.isna(value):
         return "–"
     if isinstance(value, float) and not value.is_integer():
@@ -68,20 +68,20 @@ def number(value: Any) -> str:
 
 
 def _metrics(view: RunView) -> tuple[list[dict[str, Any]], list[str]]:
-    """Evaluations that were made, and a sentence for each that was not."""
+    """The evaluations, and a sentence for each missing one."""
     run = view.run
     try:
-        known = run.metrics()
-    except ValueError as error:  # the run was trained on since
+        evaluations = run.metrics()
+    except ValueError as error:  # the run was trained further
         return [], [str(error)]
     missing = [
         f"The {view.part} targets of task {task!r} ({TASK_NAMES[task]}) were not evaluated yet: "
         f"proxysr evaluate {run.path} --split {view.part} --task {task}"
         for task in get_args(Task)
-        if f"{view.part}-{task}" not in known
+        if f"{view.part}-{task}" not in evaluations
     ]
     groups = []
-    for entry in known.values():
+    for entry in evaluations.values():
         task = TASK_NAMES.get(entry["task"], entry["task"])
         after = f"after at least {entry['min_prefix']} click(s)"
         values = {"targets": entry.get("n_targets"), **entry["metrics"]}
@@ -91,7 +91,7 @@ def _metrics(view: RunView) -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def _quality(view: RunView) -> list[str]:
-    """Sentences: how far the maps can be trusted, and how much of the grouping lasted."""
+    """Sentences on the quality of the maps, and on the agreement of half-way and best epoch."""
     full = view.projection
     settings = ", ".join(f"{name} {value}" for name, value in full.settings.to_dict().items())
     sentences = [
@@ -112,7 +112,7 @@ def _quality(view: RunView) -> list[str]:
 
 def _origin(view: RunView, command: str | None) -> list[dict[str, Any]]:
     run = view.run
-    about = read_object(run.path / "environment.json", {})
+    environment = read_object(run.path / "environment.json", {})
     provenance = run.data.get("provenance", {})
     data = {
         "prepared in": run.data["data_dir"],
@@ -120,9 +120,11 @@ def _origin(view: RunView, command: str | None) -> list[dict[str, Any]]:
         **provenance.get("source", {}),
     }
     machine = {
-        "python": about.get("python"),
-        **about.get("packages", {}),
-        **{name: value for name, value in about.items() if name not in ("python", "packages")},
+        "python": environment.get("python"),
+        **environment.get("packages", {}),
+        **{
+            name: value for name, value in environment.items() if name not in ("python", "packages")
+        },
         "proxysr (page)": __version__,
         "openTSNE (page)": _version("openTSNE"),
     }
@@ -155,7 +157,7 @@ def _pairs(values: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _curves(view: RunView) -> dict[str, Any]:
-    """How training went, an entry an epoch."""
+    """Learning curves: one entry an epoch."""
     history = view.run.history()
     series = {
         name: history[name].astype(float).tolist()

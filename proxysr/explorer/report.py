@@ -1,7 +1,7 @@
-"""The page as one file to send: the same script and payload; it needs no network.
+"""The report: the explorer's page as one offline file, with the same script and payload.
 
-Its policy names the hashes of its script and style: nothing else can run in it, and nothing can be
-fetched. Arrays are gzipped, with no more digits than can be seen or read.
+Its content security policy names the hashes of its script and style: nothing else can run, and
+nothing can be fetched. Arrays are rounded to the visible precision and gzipped.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ STEPS = {
     "xy": 2**-13, "half_xy": 2**-13, "probability": 2**-12, "margin": 2**-12, "evidence": 2**-9,
     "prior": 2**-9,
 }  # fmt: skip
-"""Steps that numbers of sessions are rounded to: what cannot be seen only takes room."""
+"""Rounding steps of numbers of sessions; finer differences are not visible."""
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -47,7 +47,7 @@ PAGE = """<!doctype html>
 </head>
 <body>
 <div id="explorer"></div>
-<noscript>This page needs JavaScript; it is in the file, and asks nobody for anything.</noscript>
+<noscript>This page needs JavaScript. It is in this file and makes no network requests.</noscript>
 <script type="application/json" id="payload">{header}</script>
 <script type="text/plain" id="blob">{blob}</script>
 <script type="module">{script}</script>
@@ -73,20 +73,20 @@ def write_report(
     path : str or Path
         A new file, or an earlier report, which is replaced.
     compare : RunDir, optional
-        A second run of the same data, to be held against this one.
+        A second run of the same data, to compare with this one.
     command : str, optional
-        What made the page, to be told in it.
+        The command that made the page, shown in it.
     max_sessions : int
-        Most sessions on the map and in the lists; of more, a sample in proportion to the
-        interests, and the page says so.
+        Most sessions on the map and in the lists. If there are more, a sample stratified by
+        interest is shown, and the page says so.
     max_bytes : int
-        Fewer sessions are shown until the page is smaller.
+        Largest size of the file; fewer sessions are shown if it is larger.
 
     Raises
     ------
     ValueError
-        If something else lies at ``path``, the other run is of other data, or not even a few
-        sessions fit.
+        If ``path`` is not a report, the second run has other data, or the page is too large with
+        a single session.
     """
     path = check_place(path)
     limit, n_top = min(max_sessions, len(view.drawn)), MOST_TOPS
@@ -111,12 +111,12 @@ def write_report(
 
 
 def check_place(path: str | Path) -> Path:
-    """``path``, if a report can be written there; ask before a long computation.
+    """Check that a report can be written to ``path``; call it before a long computation.
 
     Raises
     ------
     ValueError
-        If it is no HTML file by name, a folder, or holds anything but an earlier report.
+        If the name is not that of an HTML file, or a folder or another file is there.
     OSError
         If nothing can be written there.
     """
@@ -157,7 +157,7 @@ def page(tree: dict[str, Any]) -> str:
 
 
 def embedded(value: Any) -> str:
-    """JSON that can stand inside a script element, whatever texts are in it."""
+    """JSON that is safe inside a script element."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":  # no </script>, no <!--; none occurs outside of strings
         text = text.replace(character, f"\\u{ord(character):04x}")

@@ -1,7 +1,6 @@
-"""What a page may ask: each request has an id and a kind, and gets one answer or one sentence.
+"""Requests of the page: each has an id and a kind, and gets one answer or one error sentence.
 
-Whatever arrives, the answer has the request's id and nothing is raised: a page may be of another
-version, or not be one.
+Nothing is raised, whatever arrives: the sender may be a page of another version, or not a page.
 """
 
 from __future__ import annotations
@@ -30,14 +29,14 @@ LISTED = 20
 WHAT_IF = 10
 N_PROXIES = 8
 N_REPLACEMENTS = 50
-"""How many of the most common items are tried in place of each click."""
+"""How many of the most frequent items are tried in place of each click."""
 MOST_CLICKS = 2_000
-"""Clicks of a session that is made up on the page."""
+"""Most clicks of a session that is edited on the page."""
 LARGEST_FILE = 50_000_000
 
 
 def answer(scene: Scene, request: Any) -> dict[str, Any]:
-    """The answer to one request: ``{"id", "kind", "answer"}``, or ``"error"`` with a sentence.
+    """Answer one request: ``{"id", "kind", "answer"}``, or ``"error"`` with a sentence.
 
     Parameters
     ----------
@@ -58,7 +57,7 @@ def answer(scene: Scene, request: Any) -> dict[str, Any]:
         return header | {"error": str(error)}
 
 
-# -- what a model says ---------------------------------------------------------------------
+# -- requests to the model -----------------------------------------------------------------
 
 
 def _session(scene: Scene, args: Args) -> dict[str, Any]:
@@ -73,22 +72,22 @@ def _session(scene: Scene, args: Args) -> dict[str, Any]:
 
 
 def _next(scene: Scene, args: Args) -> dict[str, Any]:
-    """What is recommended after some clicks of a session, and the rank of what came."""
+    """Recommendations after the first clicks of a session, and the rank of the next click."""
     row, model, task = _row(scene, args), scene.view.model, _task(scene)
     clicks, user = scene.clicks(row), scene.user_of_row(row)
     n = _whole(args, "after", 1, len(clicks))
-    before = clicks[:n]
+    prefix = clicks[:n]
     target = clicks[n] if n < len(clicks) else None
-    ranked = target is not None and (task == "repeat" or target not in before)
+    ranked = target is not None and (task == "repeat" or target not in prefix)
     return {
-        "items": _recommended(scene, before, user, LISTED),
+        "items": _recommended(scene, prefix, user, LISTED),
         "target": None if target is None else scene.item(target),
-        "rank": rank_of(model, before, int(target or 0), task=task, user=user) if ranked else None,
+        "rank": rank_of(model, prefix, int(target or 0), task=task, user=user) if ranked else None,
     }
 
 
 def _what_if(scene: Scene, args: Args) -> dict[str, Any]:
-    """The interest of clicks that may never have been, and what would be recommended."""
+    """Interest and recommendations for edited clicks, another proxy or another temperature."""
     clicks, user = _clicks(scene, args), _user(scene, args)
     temperature, proxy = args.get("temperature"), args.get("proxy")
     if temperature is not None:
@@ -107,7 +106,7 @@ def _what_if(scene: Scene, args: Args) -> dict[str, Any]:
     logits, weights = trace.proxy_logits[0], trace.proxy_weights[0]
     order = logits.argsort(descending=True, stable=True).tolist()
     leader = order[0] if proxy is None else proxy
-    rival = next(other for other in order if other != leader)
+    rival = next(k for k in order if k != leader)
     addends = trace.position_logits[0]
     best = weights.topk(min(N_PROXIES, len(weights)))
     path = model.path(batch)[0].max(dim=1)
@@ -128,44 +127,44 @@ def _what_if(scene: Scene, args: Args) -> dict[str, Any]:
 
 
 def _smallest(scene: Scene, args: Args) -> dict[str, Any]:
-    """The one click to drop, or to replace by a common item, that changes the interest."""
+    """The smallest change of one click (drop, or replace by a frequent item) of the interest."""
     clicks, user = _clicks(scene, args), _user(scene, args)
     common = np.argsort(-scene.view.item_counts.total[1:], kind="stable")[:N_REPLACEMENTS] + 1
     flip = smallest_flip(scene.view.model, clicks, replacements=common, user=user)
     if flip is None:
-        sentence = "No change of a single click makes it follow another interest."
+        sentence = "No change of a single click changes its interest."
         return {"clicks": None, "sentence": sentence}
     label = scene.view.label
-    what = f"“{label(flip.item)}” (click {flip.position + 1})"
-    done = f"Dropping {what}"
+    clicked = f"“{label(flip.item)}” (click {flip.position + 1})"
+    change = f"Dropping {clicked}"
     if flip.replacement is not None:
-        done = f"Replacing {what} by “{label(flip.replacement)}”"
+        change = f"Replacing {clicked} by “{label(flip.replacement)}”"
     before, after = (scene.view.proxy_label(k) for k in (flip.before, flip.after))
     sentence = (
-        f"{done} makes it follow {after} in place of {before}, with probability "
+        f"{change} makes it follow {after} instead of {before}, with probability "
         f"{flip.probability:.2f}."
     )
     return {"clicks": list(flip.clicks), "sentence": sentence}
 
 
-# -- what the data say ---------------------------------------------------------------------
+# -- requests to the data ------------------------------------------------------------------
 
 
 def _items(scene: Scene, args: Args) -> list[dict[str, Any]]:
-    """Items by a part of their title or id."""
+    """Items whose title or id contains a text."""
     total = scene.view.item_counts.total
     items = scene.items_like(_text(args, "text"), LISTED)
     return [scene.item(item) | {"count": int(total[item])} for item in items]
 
 
 def _rename(scene: Scene, args: Args) -> dict[str, Any]:
-    """Name an interest by hand; kept in the run's folder."""
+    """Rename an interest; the name is stored in the run's folder."""
     proxy = _whole(args, "proxy", 0, scene.view.n_proxies - 1)
     return {"proxy": proxy, **scene.view.rename(proxy, _text(args, "name"))._asdict()}
 
 
 def _save(scene: Scene, args: Args) -> dict[str, Any]:
-    """Sessions as a file, for the page to hand over."""
+    """Sessions as a file, for the page to download."""
     kind = _text(args, "format")
     require(kind in KINDS, unknown(shortened(kind), KINDS, "kind of file for a selection"))
     data = Selection.of(scene, _rows(scene, args)).to_bytes(kind)
@@ -173,7 +172,7 @@ def _save(scene: Scene, args: Args) -> dict[str, Any]:
 
 
 def _load(scene: Scene, args: Args) -> dict[str, Any]:
-    """The sessions that a saved file names."""
+    """Rows of the sessions in a saved file."""
     name, text = _text(args, "name"), _text(args, "base64")
     require(
         len(text) <= LARGEST_FILE, f"{shortened(name)} is too large ({len(text):,} characters)."
@@ -181,7 +180,7 @@ def _load(scene: Scene, args: Args) -> dict[str, Any]:
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise ConfigError(f"{shortened(name)} did not arrive whole: it is no base64.") from None
+        raise ConfigError(f"{shortened(name)} arrived damaged: it is not base64.") from None
     rows, notes = Selection.from_bytes(data, name).on_page(scene)
     return {"rows": rows, "notes": notes}
 

@@ -1,4 +1,4 @@
-"""A run that is looked at: its view, what the page draws of it, and who may use the model."""
+"""A run on display: its view, its payload, and a lock for the model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Ints = npt.NDArray[np.int64]
 
 
 class Scene:
-    """What all hosts of the page share.
+    """The state shared by all hosts of the page.
 
     Parameters
     ----------
@@ -36,20 +36,20 @@ class Scene:
     rows : int64 (n,)
         Rows of the view's table that the page shows.
     lock : Lock
-        Held while the model or the names are used: requests may come side by side.
+        Held while the model or the names are used, because requests may be concurrent.
     """
 
     def __init__(
         self, view: RunView, *, compare: RunDir | str | Path | None = None, **options: Any
     ) -> None:
         self.view = view
-        other = compare if compare is None or isinstance(compare, RunDir) else RunDir(compare)
-        made = payload(view, compare=other, **options)
-        self.tree, self.rows = made.tree, made.rows
+        second = compare if compare is None or isinstance(compare, RunDir) else RunDir(compare)
+        result = payload(view, compare=second, **options)
+        self.tree, self.rows = result.tree, result.rows
         self.lock = threading.Lock()
 
     def begin(self, **state: Any) -> None:
-        """Say what pages begin with: parts of :data:`proxysr.explorer.state.START`."""
+        """Set the state that pages start with: parts of :data:`proxysr.explorer.state.START`."""
         self.tree["start"] = self.tree.get("start", {}) | state
 
     @cached_property
@@ -57,7 +57,7 @@ class Scene:
         return pack(self.tree)
 
     def packed(self) -> tuple[dict[str, Any], bytes]:
-        """The payload as JSON and bytes, with the start and the names as they are now."""
+        """The payload as JSON and bytes, with the current start state and names."""
         header, blob = self._packed
         for proxy, entry in enumerate(self.tree["proxies"]):
             entry |= self.view.interest(proxy)._asdict()
@@ -77,11 +77,11 @@ class Scene:
         numbers = self.tree["sessions"]["user"]
         if numbers is None:
             return {}
-        known = self.view.sessions.user_index[self.rows]
-        return dict(zip(numbers.tolist(), known.tolist(), strict=True))
+        indices = self.view.sessions.user_index[self.rows]
+        return dict(zip(numbers.tolist(), indices.tolist(), strict=True))
 
     def user(self, number: int) -> int:
-        """Number in the data of a user, by the number on the page."""
+        """User index in the data, by the number on the page; -1 if unknown."""
         return self._user_index.get(number, -1)
 
     @cached_property
@@ -102,7 +102,7 @@ class Scene:
         return [f"{title}\n{name}".casefold() for title, name in zip(titles, ids, strict=True)]
 
     def items_like(self, text: str, limit: int) -> list[int]:
-        """Items whose title or id holds a text, those that begin with it first, then by count."""
+        """Items whose title or id contains a text; those that begin with it first, by count."""
         part = text.strip().casefold()
         if not part:
             return []

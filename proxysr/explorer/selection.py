@@ -1,7 +1,7 @@
-"""Selections of sessions, as data: they leave with raw ids and titles, and come back.
+"""Selections of sessions as files with raw ids and titles.
 
-A saved selection has one row a click, and says in every row which run, checkpoint and data it is
-of, so that a table that has travelled still tells where it comes from.
+A saved selection has one row a click. Every row names the run, checkpoint and data, so that a table
+shows its origin wherever it is used.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ FORMAT = "proxysr-selection"
 KINDS = ("csv", "json", "parquet")
 ABOUT = ("user", "started_at", "proxy", "probability")
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
-"""Texts that a spreadsheet may take for a formula, or that were one before an apostrophe."""
+"""Texts that a spreadsheet may take for a formula, with or without apostrophes before them."""
 PROVENANCE = ("run", "epoch", "data", "part")
 
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """Sessions of a run that were selected.
+    """Selected sessions of a run.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Selection:
 
     @classmethod
     def of(cls, scene: Scene, rows: Any) -> Selection:
-        """The sessions at some rows of the page."""
+        """The sessions at these rows of the page."""
         rows = scene.rows[np.asarray(rows, dtype=np.int64)]
         view = scene.view
         sessions = view.sessions.select(rows)
@@ -89,20 +89,21 @@ class Selection:
         return file.getvalue()
 
     def save(self, path: str | Path) -> Path:
-        """Write to CSV, JSON or Parquet, as the name of the file ends; whole or not at all.
+        """Write to CSV, JSON or Parquet, by the file's ending, atomically.
 
         Raises
         ------
         ConfigError
-            If the name ends otherwise, no session is selected, or another file lies there that is
-            no saved selection.
+            If the file has another ending, no session is selected, or the file exists and is not
+            a saved selection.
         """
         path = Path(path).expanduser()
         kind = _kind(str(path))
         data = self.to_bytes(kind)
         require(
             not path.exists() or _was_saved(path),
-            f"{path} exists and is no saved selection; nothing was overwritten. Name another file.",
+            f"{path} exists and is not a saved selection; nothing was overwritten. "
+            "Name another file.",
         )
         with replacing(path) as temporary:
             temporary.write_bytes(data)
@@ -110,12 +111,12 @@ class Selection:
 
     @classmethod
     def load(cls, path: str | Path) -> Selection:
-        """Read what :meth:`save` wrote; a table that names sessions only will do, too.
+        """Read a file of :meth:`save`, or any table with a ``session_id`` column.
 
         Raises
         ------
         ConfigError
-            If the name of the file ends otherwise, or it names no sessions.
+            If the file has another ending, or names no sessions.
         ValueError, OSError
             If the file cannot be read.
         """
@@ -150,29 +151,29 @@ class Selection:
         ConfigError
             If none of the sessions is there.
         """
-        ids, here = self.session_ids, provenance_of(scene)
+        ids, current = self.session_ids, provenance_of(scene)
         rows = sorted(scene.page_rows[name] for name in ids if name in scene.page_rows)
         require(
             len(rows) > 0,
-            f"None of the {len(ids):,} sessions of the selection is in part {here['part']!r} of "
-            f"{here['run']}; it was saved from part {self.provenance.get('part', '?')!r} of "
+            f"None of the {len(ids):,} sessions of the selection is in part {current['part']!r} of "
+            f"{current['run']}; it was saved from part {self.provenance.get('part', '?')!r} of "
             f"{self.provenance.get('run', 'an unknown run')}.",
         )
         notes = []
         if len(rows) < len(ids):
             notes.append(
-                f"{len(ids) - len(rows):,} of {len(ids):,} selected sessions are not here."
+                f"{len(ids) - len(rows):,} of {len(ids):,} selected sessions are not on this page."
             )
-        if "data" in self.provenance and self.provenance["data"] != here["data"]:
+        if "data" in self.provenance and self.provenance["data"] != current["data"]:
             notes.append("The selection was saved from other data.")
         elif any(
-            str(self.provenance.get(name, here[name])) != str(here[name])
+            str(self.provenance.get(name, current[name])) != str(current[name])
             for name in ("run", "epoch")
         ):
             notes.append(
                 f"The selection was saved from epoch {self.provenance.get('epoch')} of "
-                f"{self.provenance.get('run')}: its interests are others than those of "
-                f"epoch {here['epoch']} of {here['run']}."
+                f"{self.provenance.get('run')}: its interests differ from those of "
+                f"epoch {current['epoch']} of {current['run']}."
             )
         return rows, notes
 
@@ -199,7 +200,7 @@ def provenance_of(scene: Scene) -> dict[str, Any]:
 
 
 def _kind(name: str) -> str:
-    """What kind of file a name is of."""
+    """The kind of file, from its ending."""
     suffix = Path(name).suffix
     require(
         suffix[1:].lower() in KINDS,
@@ -211,7 +212,7 @@ def _kind(name: str) -> str:
 
 
 def _was_saved(path: Path) -> bool:
-    """Whether :meth:`Selection.save` wrote what lies there."""
+    """Whether the file is one of :meth:`Selection.save`."""
     try:
         return Selection.load(path).provenance.keys() >= set(PROVENANCE)
     except (ValueError, OSError):
@@ -270,12 +271,12 @@ def _flat(sessions: list[Any], path: str) -> pd.DataFrame:
             isinstance(session, dict) and "session_id" in session,
             f"{path} is damaged: a session in it has no session_id.",
         )
-        about = {name: value for name, value in session.items() if name != "clicks"}
+        columns = {name: value for name, value in session.items() if name != "clicks"}
         clicks = session.get("clicks") or [{}]
         require(
             isinstance(clicks, list) and all(isinstance(click, dict) for click in clicks),
-            f"{path} is damaged: the clicks of session {session['session_id']!r} are no objects.",
+            f"{path} is damaged: the clicks of session {session['session_id']!r} are not objects.",
         )
         for position, click in enumerate(clicks, start=1):
-            rows.append(about | {"position": position} | click)
+            rows.append(columns | {"position": position} | click)
     return pd.DataFrame(rows)

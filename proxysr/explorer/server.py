@@ -1,9 +1,9 @@
-"""The explorer as a page of its own, served to browsers of this machine.
+"""A local server for the explorer's page.
 
-The server listens on the loopback only. Who asks has to show the token of the printed link, or the
-cookie that came with the page; a name other than this machine's in ``Host`` or ``Origin`` is
-refused, so that no page from elsewhere can ask in a visitor's name. A connection has a thread of
-its own, which a silent one leaves after a while; one request at a time uses the model.
+The server listens on the loopback interface only. A request needs the token of the printed link, or
+the cookie that was sent with the page. Other names in ``Host`` or ``Origin`` are refused, so that
+pages of other sites cannot send requests. Each connection has a thread, which ends after a time
+without requests; one request at a time uses the model.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Server(ThreadingHTTPServer):
         return f"http://{HOST}:{self.server_port}/?token={self.token}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that went away, or never said a word, is no error."""
+        """Ignore closed and silent connections."""
         error = sys.exception()
         if not isinstance(error, OSError):
             super().handle_error(request, client_address)
@@ -170,15 +170,15 @@ class Handler(BaseHTTPRequestHandler):
         return False
 
     def _is_known(self) -> bool:
-        shown = parse_qs(urlsplit(self.path).query).get("token", [])
+        tokens = parse_qs(urlsplit(self.path).query).get("token", [])
         try:
             cookies = SimpleCookie(self.headers.get("Cookie", ""))
         except CookieError:
             cookies = SimpleCookie()
         if self.server.cookie in cookies:
-            shown = [*shown, cookies[self.server.cookie].value]
-        own = self.server.token.encode()
-        return any(secrets.compare_digest(one.encode(), own) for one in shown)
+            tokens = [*tokens, cookies[self.server.cookie].value]
+        expected = self.server.token.encode()
+        return any(secrets.compare_digest(token.encode(), expected) for token in tokens)
 
     def _send(self, body: bytes, kind: str, *, status: int = 200, cookie: bool = False) -> None:
         self.send_response(status)
@@ -212,12 +212,12 @@ def serve(scene: Scene, *, port: int = 0, ready: Callable[[str], None] | None = 
     port : int
         0: a free one.
     ready : function, optional
-        Told the link when it can be opened.
+        Called with the link when it can be opened.
 
     Returns
     -------
     str
-        The link, which is no longer served.
+        The link, which is no longer valid.
 
     Raises
     ------
@@ -226,8 +226,8 @@ def serve(scene: Scene, *, port: int = 0, ready: Callable[[str], None] | None = 
     """
     server = Server(scene, port)
     in_main = threading.current_thread() is threading.main_thread()
-    ends = (signal.SIGTERM, signal.SIGINT) if in_main else ()  # a shell may have them ignored
-    before = {name: signal.signal(name, signal.default_int_handler) for name in ends}
+    ends = (signal.SIGTERM, signal.SIGINT) if in_main else ()  # a shell may ignore them
+    earlier = {name: signal.signal(name, signal.default_int_handler) for name in ends}
     try:
         if ready is not None:
             ready(server.link)
@@ -236,16 +236,16 @@ def serve(scene: Scene, *, port: int = 0, ready: Callable[[str], None] | None = 
         pass
     finally:
         server.server_close()
-        for name, handler in before.items():
+        for name, handler in earlier.items():
             signal.signal(name, handler)
     return server.link
 
 
 def check_port(port: int) -> None:
-    """Raise ``ConfigError`` if a port cannot be used; to be asked before a long computation."""
+    """Raise ``ConfigError`` if a port cannot be used; call it before a long computation."""
     require(0 <= port <= 65_535, f"Ports are 1 to 65535, 0 for a free one; received {port}.")
     with socket.socket() as probe:
-        # as the server does: a port that was left a moment ago can be had again
+        # as the server does: a port that was just closed can be used again
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))

@@ -1,7 +1,7 @@
-"""What a page shows, as one plain object that a link, Python and the page share.
+"""The state of the explorer: one plain object that links, Python and the page share.
 
-The page and Python list the same sessions by it: those of the interest, the user, the outline and
-the chosen rows, as far as each is set, that pass all filters.
+It determines the listed sessions: those of the interest, the user, the lasso and the chosen rows
+(each if set) that pass all filters.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ def merged(state: Mapping[str, Any], changes: Mapping[str, Any], tree: dict[str,
         "session": len(tree["sessions"]["id"]),
         "user": 0 if users is None else len(users["id"]),
     }
-    for name, most in n.items():
+    for name, size in n.items():
         require(
-            new[name] is None or _is_whole(new[name], most),
-            f"{name} is a number from 0 to {most - 1}, or None; received {new[name]!r}.",
+            new[name] is None or _is_whole(new[name], size),
+            f"{name} is a number from 0 to {size - 1}, or None; received {new[name]!r}.",
         )
     rows = new["rows"]
     require(
@@ -82,7 +82,7 @@ def merged(state: Mapping[str, Any], changes: Mapping[str, Any], tree: dict[str,
         f"lasso is a list of points [x, y], or None; received {lasso!r:.80}.",
     )
     require(isinstance(new["filters"], list), f"filters is a list; received {new['filters']!r}.")
-    listed(tree, new)  # names of filters, and what they ask for
+    listed(tree, new)  # checks the filters
     return new
 
 
@@ -94,12 +94,12 @@ def listed(tree: dict[str, Any], state: Mapping[str, Any]) -> npt.NDArray[np.int
     tree : dict
         The payload.
     state : mapping
-        A whole state.
+        A complete state.
 
     Raises
     ------
     ConfigError
-        If it filters by what is not there.
+        If a filter names an unknown value.
     """
     sessions = tree["sessions"]
     mask = np.ones(len(sessions["id"]), bool)
@@ -114,13 +114,13 @@ def listed(tree: dict[str, Any], state: Mapping[str, Any]) -> npt.NDArray[np.int
         mask &= chosen
     if state["lasso"] is not None:
         mask &= _inside(sessions, state["lasso"], state["lasso_at"])
-    for one in state["filters"]:
-        mask &= _passes(tree, one, lead)
+    for filter_ in state["filters"]:
+        mask &= _passes(tree, filter_, lead)
     return np.flatnonzero(mask)
 
 
 def values_of(tree: dict[str, Any], by: object) -> npt.NDArray[Any]:
-    """A value of each session (n,), by the name that filters and colours have.
+    """A value of each session (n,), by its name in filters and colours.
 
     Raises
     ------
@@ -128,35 +128,39 @@ def values_of(tree: dict[str, Any], by: object) -> npt.NDArray[Any]:
         If there is no such name.
     """
     sessions = tree["sessions"]
-    known = [name for name in OF_SESSIONS if sessions[name] is not None]
+    fields = [name for name in OF_SESSIONS if sessions[name] is not None]
     columns = {COLUMN + column["name"]: column["values"] for column in tree["columns"]}
     if by in columns:
         return np.asarray(columns[str(by)])
     if by == "compare" and tree["compare"] is not None:
         return np.asarray(np.sign(sessions["rank"] - tree["compare"]["rank"]))
-    if by not in known:
-        raise ConfigError(unknown(str(by), [*known, *columns], "value of sessions"))
+    if by not in fields:
+        raise ConfigError(unknown(str(by), [*fields, *columns], "value of sessions"))
     return np.asarray(sessions[by])
 
 
-def _passes(tree: dict[str, Any], one: object, lead: npt.NDArray[np.int64]) -> Mask:
-    if not isinstance(one, Mapping):
-        raise ConfigError(f"A filter is an object with by, and low, high or values; got {one!r}.")
-    strange = set(one) - {"by", "low", "high", "values"}
-    require(not strange, f"A filter has by, low, high and values; received {sorted(strange)}.")
-    values, wanted = values_of(tree, one.get("by")), one.get("values")
-    if wanted is not None:
-        require(
-            isinstance(wanted, list) and all(_is_number(value) for value in wanted),
-            f"values of a filter are numbers; received {wanted!r:.80}.",
+def _passes(tree: dict[str, Any], filter_: object, lead: npt.NDArray[np.int64]) -> Mask:
+    if not isinstance(filter_, Mapping):
+        raise ConfigError(
+            f"A filter is an object with by, and low, high or values; received {filter_!r}."
         )
-        if str(one["by"]).endswith("proxy"):
-            inside = [k for k in wanted if _is_whole(k, len(lead))]
+    unexpected = set(filter_) - {"by", "low", "high", "values"}
+    require(
+        not unexpected, f"A filter has by, low, high and values; received {sorted(unexpected)}."
+    )
+    values, accepted = values_of(tree, filter_.get("by")), filter_.get("values")
+    if accepted is not None:
+        require(
+            isinstance(accepted, list) and all(_is_number(value) for value in accepted),
+            f"values of a filter are numbers; received {accepted!r:.80}.",
+        )
+        if str(filter_["by"]).endswith("proxy"):
+            inside = [k for k in accepted if _is_whole(k, len(lead))]
             return np.isin(lead[values], lead[inside]) & (values >= 0)
-        return np.isin(values, wanted)
+        return np.isin(values, accepted)
     ends = []
     for name, open_end in (("low", -math.inf), ("high", math.inf)):
-        end = one.get(name)
+        end = filter_.get(name)
         require(
             end is None or _is_number(end),
             f"{name} of a filter is a number or None; received {end!r:.80}.",
@@ -172,7 +176,7 @@ def _leads(tree: dict[str, Any]) -> npt.NDArray[np.int64]:
 
 
 def _inside(sessions: dict[str, Any], polygon: list[Any], progress: float) -> Mask:
-    """Which dots (n,) lie in an outline in map units; of those that are placed."""
+    """Which dots (n,) lie inside a lasso in map units."""
     xy = sessions["xy"].astype(np.float64)
     if sessions["half_xy"] is not None:
         share = (progress - 50) / 50

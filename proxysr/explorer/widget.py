@@ -21,21 +21,20 @@ from proxysr.run import RunDir
 
 
 class ProxyExplorer(anywidget.AnyWidget):
-    """The explorer of a run, as a widget: the last expression of a cell shows it.
+    """The explorer of a run as a widget: the last expression of a cell shows it.
 
-    What it shows is :attr:`state`, a plain dict that can be read and set, whether or not it is
-    shown anywhere.
+    :attr:`state` is a plain dict that can be read and set at any time.
 
     Parameters
     ----------
     run : RunView, RunDir, str or Path
-        A run with proxies, by its folder; or a view of it that was made before.
+        A run with proxies (its folder), or an existing view of one.
     part : {"train", "valid", "test"}
-        The part of the data whose sessions are shown; that of the view, if one is given.
+        The part of the data to show; ignored if a view is given.
     compare : RunDir, str or Path, optional
-        A second run of the same data, to be held against this one.
+        A second run of the same data, to compare with this one.
     selection : str or Path, optional
-        A saved selection to begin with.
+        A saved selection to start with.
     theme : {"auto", "light", "dark"}
     **view
         Passed on to :meth:`RunView.of`, such as ``max_drawn``, ``data_dir`` and ``settings``.
@@ -43,17 +42,17 @@ class ProxyExplorer(anywidget.AnyWidget):
     Raises
     ------
     ConfigError
-        If the run's model chooses no proxies, the part has no session, or the selection is of
+        If the run's model chooses no proxies, the part has no session, or the selection has
         other sessions.
     ValueError
-        If the second run is of other data or was not evaluated alike.
+        If the second run has other data or was evaluated differently.
 
     Attributes
     ----------
     scene : Scene
-        What is shown, and the view of the run.
+        The payload and the view of the run.
     notes : list of str
-        What does not fit of the selection to begin with.
+        Sentences on what does not fit in the selection to start with.
     """
 
     _esm = assets.module()
@@ -72,28 +71,28 @@ class ProxyExplorer(anywidget.AnyWidget):
         theme: str = "auto",
         **view: Any,
     ) -> None:
-        seen = run if isinstance(run, RunView) else RunView.of(run, part=part, **view)
-        self.scene = Scene(seen, compare=compare)
+        run_view = run if isinstance(run, RunView) else RunView.of(run, part=part, **view)
+        self.scene = Scene(run_view, compare=compare)
         self.notes: list[str] = []
         header, blob = self.scene.packed()
-        begin = {**START, "theme": theme}
+        state = {**START, "theme": theme}
         if selection:
             rows, self.notes = Selection.load(selection).on_page(self.scene)
-            begin |= {"rows": rows, "why": f"of {Path(selection).name}"}
-        super().__init__(header=header, blob=blob, state=begin)
+            state |= {"rows": rows, "why": f"of {Path(selection).name}"}
+        super().__init__(header=header, blob=blob, state=state)
         self.on_msg(self._asked)
 
     # -- state -----------------------------------------------------------------------------
 
     @traitlets.validate("state")
-    def _whole_state(self, proposal: dict[str, Any]) -> dict[str, Any]:
-        """What is set is merged into what is shown."""
+    def _merged_state(self, proposal: dict[str, Any]) -> dict[str, Any]:
+        """Merge a new state into the current one."""
         state: dict[str, Any] = merged(self.state or {}, proposal["value"], self.scene.tree)
         return state
 
     @property
     def selection(self) -> pd.DataFrame:
-        """The listed sessions, a row each: what is known of them, by the caller's own ids."""
+        """The listed sessions, one row each, with the caller's ids."""
         table = self.scene.view.table.iloc[self.scene.rows[listed(self.scene.tree, self.state)]]
         names = [self.scene.view.interest(int(proxy)).name for proxy in table["proxy"]]
         table = table.reset_index(drop=True)
@@ -101,7 +100,7 @@ class ProxyExplorer(anywidget.AnyWidget):
         return table
 
     def clicks_of_selection(self) -> pd.DataFrame:
-        """The same with a row a click, as it is saved."""
+        """The clicks of the listed sessions, one row each, as in a saved selection."""
         return Selection.of(self.scene, listed(self.scene.tree, self.state)).clicks
 
     def save_selection(self, path: str | Path) -> Path:
@@ -113,7 +112,7 @@ class ProxyExplorer(anywidget.AnyWidget):
         self.state = {**NO_SELECTION, "interest": proxy}
 
     def choose_sessions(self, session_ids: Iterable[object], why: str = "chosen in Python") -> None:
-        """List some sessions, by the caller's ids.
+        """List sessions by the caller's ids.
 
         Raises
         ------
@@ -124,7 +123,7 @@ class ProxyExplorer(anywidget.AnyWidget):
         self.state = {**NO_SELECTION, "rows": rows, "why": why}
 
     def choose_session(self, session_id: object) -> None:
-        """Look at one session, by the caller's id.
+        """Open one session by the caller's id.
 
         Raises
         ------
@@ -134,13 +133,13 @@ class ProxyExplorer(anywidget.AnyWidget):
         self.state = {"session": self._row(session_id), "edit": None}
 
     def clear(self) -> None:
-        """Show all sessions again: no selection, no filter, no session looked at."""
+        """Show all sessions again: no selection, no filter, no open session."""
         self.state = {**NO_SELECTION, "filters": [], "session": None, "edit": None}
 
     def _row(self, session_id: object) -> int:
-        name, known = str(session_id), self.scene.page_rows
-        require(name in known, unknown(name, list(known)[:1000], "session that is shown"))
-        return known[name]
+        name, rows = str(session_id), self.scene.page_rows
+        require(name in rows, unknown(name, list(rows)[:1000], "session that is shown"))
+        return rows[name]
 
     # -- the page --------------------------------------------------------------------------
 
@@ -150,7 +149,7 @@ class ProxyExplorer(anywidget.AnyWidget):
         if reply["kind"] == "rename" and "answer" in reply:
             self.header = self.scene.packed()[0]
 
-    def __repr__(self) -> str:  # the same in every run, so that notebooks can be compared
+    def __repr__(self) -> str:  # the same in every execution, so that notebooks can be compared
         view = self.scene.view
         return f"ProxyExplorer(part={view.part!r}, {len(view.table)} sessions)"
 

@@ -75,5 +75,5 @@ def test_what_no_page_reads_is_refused(tree: Any, message: str) -> None:
 
 def test_parts_that_do_not_belong_together_are_refused() -> None:
     header, blob = pack({"a": np.arange(4, dtype=np.float32)})
-    with pytest.raises(ValueError, match="not of the same payload"):
+    with pytest.raises(ValueError, match="belong to different payloads"):
         unpack(header, blob[:-1])

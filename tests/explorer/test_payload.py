@@ -140,7 +140,7 @@ def test_the_other_model_s_are_too(view: RunView) -> None:
     tree = payload(view, travels=True).tree
     check_paths(tree, view)
     assert tree["offline"] is None
-    assert "proxysr does not travel in a file" in tree["meta"]["offline_what_if"]
+    assert "proxysr cannot be included in a file" in tree["meta"]["offline_what_if"]
 
 
 def test_ranks_and_recommendations_are_the_model_s(made: dict[str, Any], latent: RunView) -> None:
@@ -276,7 +276,7 @@ def test_columns_are_numbers_dates_or_labels() -> None:
     assert notes == []
     many = pd.DataFrame({f"c{i}": [1.0] for i in range(10)})
     assert len(columns_of(many, notes)) == 8
-    assert notes == ["Of what is known of sessions, 8 columns are shown, not c8, c9."]
+    assert notes == ["8 further columns of sessions are shown; left out: c8, c9."]
     notes.clear()
     assert columns_of(pd.DataFrame({"id": [f"x{i}" for i in range(501)]}), notes) == []
     assert notes == ["id has 501 different labels, and is left out."]
@@ -380,5 +380,5 @@ def test_a_large_model_stays_at_home(latent: RunView, monkeypatch: pytest.Monkey
     monkeypatch.setattr("proxysr.explorer.payload.PORTABLE", 100)
     tree = payload(latent, travels=True).tree
     assert tree["offline"] is None
-    assert "too large to travel in this file" in tree["meta"]["offline_what_if"]
+    assert "too large for this file" in tree["meta"]["offline_what_if"]
     assert payload(latent).tree["offline"] is None, "a live host is asked"

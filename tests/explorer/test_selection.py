@@ -77,7 +77,7 @@ def test_a_table_of_session_ids_will_do(scene: Scene, tmp_path: Path) -> None:
     path.write_text("session_id,why\ns3,liked\ns999,gone\n")
     rows, notes = Selection.load(path).on_page(scene)
     assert [scene.tree["sessions"]["id"][row] for row in rows] == ["s3"]
-    assert notes == ["1 of 2 selected sessions are not here."]
+    assert notes == ["1 of 2 selected sessions are not on this page."]
 
 
 def test_what_does_not_fit_is_said(scene: Scene, tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_only_saved_selections_are_overwritten(scene: Scene, tmp_path: Path, suf
     else:
         log.to_parquet(path)
     before = path.read_bytes()
-    with pytest.raises(ConfigError, match="exists and is no saved selection; nothing was overwr"):
+    with pytest.raises(ConfigError, match="exists and is not a saved selection; nothing was"):
         Selection.of(scene, [0]).save(path)
     assert path.read_bytes() == before
     path.unlink()
@@ -188,5 +188,5 @@ def test_a_run_named_by_a_number_is_the_same_run(scene: Scene, tmp_path: Path) -
 def test_clicks_that_are_no_objects_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text('{"provenance": {}, "sessions": [{"session_id": "s1", "clicks": ["sku-1"]}]}')
-    with pytest.raises(ConfigError, match="the clicks of session 's1' are no objects"):
+    with pytest.raises(ConfigError, match="the clicks of session 's1' are not objects"):
         Selection.load(path)

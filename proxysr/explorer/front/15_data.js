@@ -1,4 +1,4 @@
-// The payload, unpacked, and what is worked out from it.
+// The unpacked payload, and data derived from it.
 
 /** @typedef {{n: number, K: number, meta, sessions, items, users, columns, proxies, compare, flow, offline}} Data */
 
@@ -20,7 +20,7 @@ function unpack(header, buffer) {
 
 /** @returns {Data} */
 function dataOf(header, buffer) {
-  if (header?.format !== 'proxysr-explorer') throw new Error('These are not data of the explorer.')
+  if (header?.format !== 'proxysr-explorer') throw new Error('These data are not from the explorer.')
   if (header.version !== VERSION) {
     throw new Error(`The data are of version ${header.version}, this page reads version ${VERSION}. `
       + 'Make the file again, or open the run with the proxysr that wrote it.')
@@ -39,18 +39,18 @@ function dataOf(header, buffer) {
   d.userRows = lazily(() => grouped(s.user, d.users.id.length))
   d.proxies.forEach((_, k) => rename(d, k))
   d.leads = leadsOf(d.proxies)
-  d.whole = lazily(() => profile(d, Uint32Array.from({ length: d.n }, (_, i) => i)))
+  d.all = lazily(() => profile(d, Uint32Array.from({ length: d.n }, (_, i) => i)))
   return d
 }
 
-/** Give an interest its name; those without words of their own are told apart by number. */
+/** Give an interest its name; mixed and empty interests get their number. */
 function rename(d, k, { name, by } = d.proxies[k]) {
   Object.assign(d.proxies[k], { name: by === 'mixed' || by === 'empty' ? `${name} ${k}` : name, by })
 }
 
 function lazily(make) {
-  let made
-  return () => (made ??= make())
+  let value
+  return () => (value ??= make())
 }
 
 /** Month of each session, counted from the first one's. */
@@ -78,7 +78,7 @@ function grouped(codes, n) {
   return (c) => rows.subarray(offsets[c], offsets[c + 1])
 }
 
-/** The interest that stands for each in the merged view. */
+/** The interest that each is merged into, or itself. */
 function leadsOf(proxies) {
   return Int16Array.from(proxies, (_, k) => {
     for (let step = 0; step < 9 && proxies[k].merged_into >= 0; step++) k = proxies[k].merged_into
@@ -102,9 +102,9 @@ const NAMES = {
 }
 const nameOf = (by) => (by.startsWith('column:') ? by.slice(7) : NAMES[by] ?? by)
 
-// -- what a set of sessions is like -----------------------------------------------------------
+// -- profiles of sets of sessions --------------------------------------------------------------
 
-/** Sessions that have each item. */
+/** Number of sessions with each item. */
 function itemCounts(d, rows) {
   const counts = new Uint32Array(d.items.id.length)
   const last = new Uint32Array(counts.length)
@@ -124,7 +124,7 @@ function histogram(values, rows, n) {
   return counts
 }
 
-/** How often each value occurs, the most frequent first; -1 is none. */
+/** Values and their counts, the most frequent first; -1 is ignored. */
 function tally(values) {
   const counts = new Map()
   for (const value of values) if (value >= 0) counts.set(value, (counts.get(value) ?? 0) + 1)
@@ -161,21 +161,21 @@ function profile(d, rows) {
   }
 }
 
-/** Items that sessions `a` have more often than the others, tested for each and corrected for their number. */
-function typical(d, a, whole = d.whole()) {
-  const rest = whole.n - a.n
-  const found = []
+/** Items that are significantly more frequent in sessions `a` than in the others (Bonferroni-corrected). */
+function typical(d, a, all = d.all()) {
+  const nOthers = all.n - a.n
+  const candidates = []
   let tested = 0
   a.counts.forEach((x, item) => {
-    const total = whole.counts[item]
-    if (total < 5 || !rest) return
+    const total = all.counts[item]
+    if (total < 5 || !nOthers) return
     tested++
-    const p = total / whole.n
-    const z = (x - 0.5 - a.n * p) / Math.sqrt(a.n * p * (1 - p) * rest / Math.max(1, whole.n - 1) + 1e-9)
-    if (x >= Math.min(5, a.n) && z > 2) found.push({ item, share: x / a.n, lift: x / a.n / p, z })
+    const p = total / all.n
+    const z = (x - 0.5 - a.n * p) / Math.sqrt(a.n * p * (1 - p) * nOthers / Math.max(1, all.n - 1) + 1e-9)
+    if (x >= Math.min(5, a.n) && z > 2) candidates.push({ item, share: x / a.n, lift: x / a.n / p, z })
   })
-  for (const one of found) one.p = Math.min(1, tested * tail(one.z))
-  return found.filter((one) => one.p < 0.05).sort((x, y) => y.z - x.z)
+  for (const entry of candidates) entry.p = Math.min(1, tested * tail(entry.z))
+  return candidates.filter((entry) => entry.p < 0.05).sort((x, y) => y.z - x.z)
 }
 
 /** Upper tail of the normal distribution. */

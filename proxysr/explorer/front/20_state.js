@@ -1,4 +1,4 @@
-// The state of the view: one object that a link, Python and the page share; and which rows it lists.
+// The state of the view (one object that links, Python and the page share), and the rows that it lists.
 
 const START = {
   version: VERSION, progress: 100, view: 'map', colour: 'proxy', tab: 'sessions', interest: null, lasso: null, lasso_at: 100,
@@ -9,11 +9,11 @@ const START = {
 const NO_SELECTION = { interest: null, lasso: null, rows: null, why: '', user: null, search: '' }
 const LISTING = ['interest', 'lasso', 'lasso_at', 'rows', 'filters', 'user', 'merged']
 
-/** A state from outside, made whole; what is not understood is left out and told. */
+/** A complete state from outside input; invalid parts are left out, with a note for each. */
 function checked(given, d) {
   const notes = []
   if (given.version != null && given.version !== VERSION) {
-    notes.push(`The link is of version ${given.version}; this page reads version ${VERSION}. It starts from the beginning.`)
+    notes.push(`The link has version ${given.version}; this page reads version ${VERSION}. The page starts from the beginning.`)
     return { state: { ...START }, notes }
   }
   const state = { ...START }
@@ -25,7 +25,7 @@ function checked(given, d) {
   return { state, notes }
 }
 
-/** What each part of a state may be: it can come from anywhere. */
+/** A test for each part of a state, which is outside input. */
 function checksOf(d) {
   const within = (x, n) => Number.isInteger(x) && x >= 0 && x < n
   const among = (n) => (x) => x === null || within(x, n)
@@ -63,18 +63,18 @@ function linkOf(state) {
 
 /** The state that a link holds; null if it holds none. */
 function stateOf(hash) {
-  const found = /^#v=(\d+)\.([\w-]*)$/.exec(hash)
-  if (!found) return null
-  if (Number(found[1]) !== VERSION) return { version: Number(found[1]) }
+  const match = /^#v=(\d+)\.([\w-]*)$/.exec(hash)
+  if (!match) return null
+  if (Number(match[1]) !== VERSION) return { version: Number(match[1]) }
   try {
-    const bytes = Uint8Array.from(atob(found[2].replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0))
+    const bytes = Uint8Array.from(atob(match[2].replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0))
     return JSON.parse(new TextDecoder().decode(bytes))
   } catch {
     return { version: 'that cannot be read' }
   }
 }
 
-/** Which rows are listed: {mask (n) of 0 and 1, rows}. */
+/** The listed rows: {mask (n) of 0 and 1, rows}. */
 function listedRows(d, state) {
   const mask = new Uint8Array(d.n).fill(1)
   const keep = (test) => { for (let row = 0; row < d.n; row++) if (mask[row] && !test(row)) mask[row] = 0 }
@@ -142,7 +142,7 @@ function insideOf(d, polygon, progress) {
   return inside
 }
 
-/** Chips: what narrows the list now, and the state without it. */
+/** Chips: the active filters, each with the change of state that removes it. */
 function chipsOf(d, state) {
   const chips = []
   const add = (text, patch) => chips.push({ text, patch })

@@ -1,4 +1,4 @@
-// Colours that the colour-blind tell apart: Okabe and Ito's hues, and one ramp whose lightness rises.
+// Colours that colour-blind readers can distinguish: Okabe and Ito's hues, and a ramp of rising lightness.
 
 const HUES = ['#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00', '#B8A800']
 const SHADES = [...HUES, ...HUES.map((hue) => mixed(hue, '#000000', 0.38)), ...HUES.map((hue) => mixed(hue, '#ffffff', 0.42))]
@@ -33,7 +33,7 @@ function inkOn(colour) {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.18 ? '#111111' : '#ffffff'
 }
 
-/** A shade of each interest: of the large first, each the one farthest from what its neighbours have. */
+/** A shade for each interest, largest first: the one that differs most from its neighbours' shades. */
 function proxyColours(d) {
   const order = [...d.proxies.keys()].sort((a, b) => d.proxies[b].n - d.proxies[a].n)
   const given = new Int16Array(d.K).fill(-1)
@@ -53,11 +53,11 @@ function proxyColours(d) {
   return given
 }
 
-/** What sessions can be coloured by. */
+/** Values that sessions can be coloured by. */
 function colourChoices(d) {
   const keys = ['proxy', 'user', 'n_clicks', 'started', 'probability', 'margin', 'rank']
-  const found = keys.filter((key) => valuesOf(d, key) && (key !== 'started' || d.hasDates)).map((key) => [key, nameOf(key)])
-  return [...found, ...d.columns.map((c) => [`column:${c.name}`, c.name])]
+  const choices = keys.filter((key) => valuesOf(d, key) && (key !== 'started' || d.hasDates)).map((key) => [key, nameOf(key)])
+  return [...choices, ...d.columns.map((c) => [`column:${c.name}`, c.name])]
 }
 
 /**
@@ -112,10 +112,10 @@ function byRamp(values, by, column) {
   const scale = (x) => (turn(x) - turn(low)) / (turn(high) - turn(low) || 1)
   const codes = Uint8Array.from(values, (v) => (known(v) ? Math.min(254, Math.max(0, Math.round(254 * scale(v)))) : NONE))
   const palette = Array.from({ length: 255 }, (_, i) => ramp(i / 254))
-  const whole = by === 'n_clicks'
+  const integers = by === 'n_clicks'
   const legend = [0, 1, 2, 3, 4].map((i) => {
-    const edge = (step) => { const x = back(turn(low) + step / 5 * (turn(high) - turn(low))); return whole ? Math.round(x) : x }
-    const [from, to] = [edge(i), whole && i < 4 ? Math.max(edge(i), edge(i + 1) - 1) : edge(i + 1)]
+    const edge = (step) => { const x = back(turn(low) + step / 5 * (turn(high) - turn(low))); return integers ? Math.round(x) : x }
+    const [from, to] = [edge(i), integers && i < 4 ? Math.max(edge(i), edge(i + 1) - 1) : edge(i + 1)]
     const filter = { by, low: i ? from : null, high: i < 4 ? to : null }
     return { colour: ramp((i + 0.5) / 5), text: shown(from, column?.kind === 'date' ? 'date' : by), filter }
   })

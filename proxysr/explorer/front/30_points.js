@@ -1,4 +1,4 @@
-// Dots. WebGL 2 with places uploaded once: a new colour or choice sends one byte a dot. Without it, a plain canvas.
+// Dots. WebGL 2: positions are uploaded once, a new colour or choice sends one byte a dot. Fallback: a plain canvas.
 
 const VERTEX = `#version 300 es
 layout(location=0) in vec2 full; layout(location=1) in vec2 half_way; layout(location=2) in uint code; layout(location=3) in uint on;
@@ -19,10 +19,10 @@ void main() {
   colour = vec4(ink.rgb * a, a);
 }`
 
-/** How much of the dots that are not listed is seen: the more lie on each other, the less. */
+/** Opacity of dots that are not listed: the more dots overlap, the lower. */
 const faintOf = (n) => Math.min(0.25, Math.max(0.06, 5 / Math.sqrt(n)))
 
-/** A layer of `n` dots: places (2n) once, then `paint`, `choose` and `draw`. */
+/** A layer of `n` dots: positions (2n) once, then `paint`, `choose` and `draw`. */
 function makePoints(full, half, onfallback) {
   const canvas = h('canvas', { 'aria-hidden': 'true' })
   const gl = canvas.getContext('webgl2', { antialias: false, premultipliedAlpha: true })
@@ -86,7 +86,7 @@ function makePoints(full, half, onfallback) {
   }
 }
 
-/** The same without WebGL: slower, but the map is there. */
+/** The same on a plain canvas, slower. */
 function plainPoints(canvas, full, half) {
   const context = canvas.getContext('2d')
   const n = full.length / 2

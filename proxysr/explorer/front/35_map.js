@@ -1,4 +1,4 @@
-// The map: dots, rings of interests, names, lasso. One function says what is under the pointer, so no shape hides another.
+// The map: dots, rings of interests, names, lasso. One function finds the object under the pointer.
 
 const REACH = 8 // pixels within which a dot is picked
 const RING = 30 // pixels of the largest ring
@@ -44,7 +44,7 @@ function makeMap(app) {
       button('⤢', 'Show the whole map', fit), button('▣', 'Choose the sessions in view', chooseInView))
   }
 
-  // -- where things are ---------------------------------------------------------------------
+  // -- positions ----------------------------------------------------------------------------
 
   const toPixels = ([x, y]) => [view.x + view.scale * x, view.y - view.scale * y]
   const toMap = ([x, y]) => [(x - view.x) / view.scale, (view.y - y) / view.scale]
@@ -173,7 +173,7 @@ function makeMap(app) {
     }
   }
 
-  // -- what is under the pointer --------------------------------------------------------------
+  // -- the object under the pointer -------------------------------------------------------------
 
   /** A name, the middle of a ring, a dot close by, the rim of a ring, or a dot within reach: in this order. */
   function targetAt([px, py]) {

@@ -1,9 +1,9 @@
-// Small charts of plain SVG: they stretch with their box, so nothing spills over. What they say is in their name too.
+// Small SVG charts that stretch with their box. Their accessible names contain their values.
 
-/** Bars, and a line of what all sessions have, both as shares. */
-function bars(title, labels, values, whole, colour) {
+/** Bars, and a line for all sessions, both as shares. */
+function bars(title, labels, values, ofAll, colour) {
   const share = (xs) => { const sum = xs.reduce((a, b) => a + b, 0) || 1; return Array.from(xs, (x) => x / sum) }
-  const [own, all] = [share(values), whole ? share(whole) : null]
+  const [own, all] = [share(values), ofAll ? share(ofAll) : null]
   const most = Math.max(...own, ...(all ?? []), 1e-9)
   const [w, n] = [100 / own.length, own.length]
   const y = (v) => 36 - 34 * v / most
@@ -29,9 +29,9 @@ function lines(title, labels, series, { low = null, high = null, format = rate, 
   const n = Math.max(...series.map((s) => s.values.length))
   const x = (i) => (n > 1 ? 2 + 96 * i / (n - 1) : 50)
   const y = (v) => 38 - 36 * (v - from) / (to - from || 1)
-  const said = series.map((s) => `${s.name} ends at ${format(s.values.at(-1))}`).join(', ')
+  const caption = series.map((s) => `${s.name} ends at ${format(s.values.at(-1))}`).join(', ')
   const chart = svg('svg', { class: 'lines', viewBox: '0 0 100 40', preserveAspectRatio: 'none', role: 'img',
-    'aria-label': `${title}: ${said}` })
+    'aria-label': `${title}: ${caption}` })
   if (mark !== null) chart.append(svg('line', { class: 'mark', x1: x(mark), x2: x(mark), y1: 0, y2: 40 }))
   for (const s of series) {
     chart.append(svg('polyline', { points: Array.from(s.values, (v, i) => `${x(i)},${y(v)}`).join(' '), style: { '--c': s.colour } }))
@@ -41,15 +41,15 @@ function lines(title, labels, series, { low = null, high = null, format = rate, 
     h('div.axis.ends', { 'aria-hidden': 'true' }, h('span', {}, labels[0]), h('span', {}, labels.at(-1))), legend)
 }
 
-/** A value, its interval, and where the whole is. */
-function whisker({ value, low, high }, whole, [from, to], text) {
+/** A value, its interval, and a mark for the value of all sessions. */
+function whisker({ value, low, high }, ofAll, [from, to], text) {
   const x = (v) => Math.min(100, Math.max(0, 100 * (v - from) / (to - from || 1)))
   const el = svg('svg', { class: 'whisker', viewBox: '0 0 100 12', preserveAspectRatio: 'none', role: 'img', 'aria-label': text },
     svg('title', {}, text))
-  if (known(whole)) el.append(svg('line', { class: 'whole', x1: x(whole), x2: x(whole), y1: 0, y2: 12 }))
+  if (known(ofAll)) el.append(svg('line', { class: 'whole', x1: x(ofAll), x2: x(ofAll), y1: 0, y2: 12 }))
   if (known(low) && known(high)) el.append(svg('line', { class: 'interval', x1: x(low), x2: x(high), y1: 6, y2: 6 }))
   if (known(value)) {
-    const sign = !known(low) ? '' : low > whole ? ' above' : high < whole ? ' below' : ''
+    const sign = !known(low) ? '' : low > ofAll ? ' above' : high < ofAll ? ' below' : ''
     el.append(svg('line', { class: `value${sign}`, x1: x(value), x2: x(value), y1: 2, y2: 10 }))
   }
   return el
@@ -63,7 +63,7 @@ function bar(share, colour, sign = false) {
     h('i', { style: { '--w': width, '--l': left, '--c': colour } }))
 }
 
-/** Sessions of one person over time, each a button. */
+/** Sessions of one customer over time, each a button. */
 function strip(app, rows) {
   const { started, n_clicks: clicks, proxy } = app.d.sessions
   const times = rows.map((row, i) => (app.d.hasDates && known(started[row]) ? started[row] : i))

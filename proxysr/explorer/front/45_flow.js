@@ -6,24 +6,24 @@ function makeFlow(app) {
   let kind = 'within'
   let most = 24
 
-  /** [from, to, n] of the listed sessions, most first. */
+  /** [from, to, n] of the listed sessions, largest n first. */
   function flows() {
-    const found = new Map()
+    const counts = new Map()
     const note = (from, to) => {
       const [a, b] = [app.lead(from), app.lead(to)]
       if (from < 0 || to < 0 || (kind === 'within' && a === b)) return
       const key = a * d.K + b
-      found.set(key, (found.get(key) ?? 0) + 1)
+      counts.set(key, (counts.get(key) ?? 0) + 1)
     }
     const { path, offsets, proxy, half_proxy: half } = d.sessions
     for (const row of app.rows) {
       if (kind === 'training') note(half[row], proxy[row])
       else for (let at = offsets[row] + 1; at < offsets[row + 1]; at++) if (path[at] !== path[at - 1]) note(path[at - 1], path[at])
     }
-    return [...found].map(([key, n]) => [Math.floor(key / d.K), key % d.K, n]).sort((x, y) => y[2] - x[2])
+    return [...counts].map(([key, n]) => [Math.floor(key / d.K), key % d.K, n]).sort((x, y) => y[2] - x[2])
   }
 
-  /** Listed sessions that make a change. */
+  /** Listed sessions that change from one interest to another. */
   function rowsOf(from, to) {
     const { path, offsets, proxy, half_proxy: half } = d.sessions
     const same = (a, b) => app.lead(a) === b
@@ -41,11 +41,11 @@ function makeFlow(app) {
     const list = all.slice(0, most)
     const total = all.reduce((sum, f) => sum + f[2], 0)
     const kinds = [['within', 'within sessions'], ...(d.sessions.half_proxy ? [['training', 'half-way to end of training']] : [])]
-    const said = kind === 'within'
+    const caption = kind === 'within'
       ? `${plural(total, 'change')} of the leading interest during ${plural(app.rows.length, 'session')}. Left: before a click, right: after it.`
       : `Leading interest of ${plural(app.rows.length, 'session')} half-way (left) and at the end of training (right).`
     refill(el,
-      h('div.bar-of-tools', {}, choice('flow', kinds, kind, (next) => { kind = next; draw() }, 'radio'), h('p', {}, said)),
+      h('div.bar-of-tools', {}, choice('flow', kinds, kind, (next) => { kind = next; draw() }, 'radio'), h('p', {}, caption)),
       list.length ? sankey(list) : h('p.empty', {}, 'None among the sessions listed.'),
       all.length > most ? h('button.more', { onclick: () => { most += 40; draw() } }, `and ${count(all.length - most)} more`) : null,
       kind === 'training' ? fates() : null)
@@ -122,7 +122,7 @@ function makeMatrix(app) {
   let kind = kinds[0][0]
   let most = 30
 
-  /** Columns, the column of each session, and what a cell picks. */
+  /** Columns, the column of each session, and the filter of a cell. */
   function axis() {
     if (kind === 'month') {
       const { at, labels } = d.months()
@@ -145,7 +145,7 @@ function makeMatrix(app) {
     const ks = order.slice(0, most)
     const made = kind === 'rival' || kind === 'near' ? between(ks) : byAxis(ks)
     refill(el,
-      h('div.bar-of-tools', {}, choice('matrix', kinds, kind, (next) => { kind = next; draw() }, 'radio'), h('p', {}, made.said)),
+      h('div.bar-of-tools', {}, choice('matrix', kinds, kind, (next) => { kind = next; draw() }, 'radio'), h('p', {}, made.caption)),
         made.table,
       order.length > most ? h('button.more', { onclick: () => { most += 60; draw() } },
         `and ${count(order.length - most)} more interests`) : null)
@@ -176,16 +176,16 @@ function makeMatrix(app) {
       return { n, colour: diverging(shade, app.dark()), label: `${d.proxies[k].name}, ${labels[i]}: ${plural(n, 'session')}, ${lift.toFixed(1)} times what all have`, pick }
     }))
     return { table: grid(ks, labels.slice(0, width), cells),
-      said: 'Sessions of each interest. Orange: more than all sessions have there; blue: fewer.' }
+      caption: 'Sessions of each interest. Orange: more than all sessions have there; blue: fewer.' }
   }
 
   function between(ks) {
     const at = new Map(ks.map((k, i) => [k, i]))
     const cells = kind === 'rival' ? rivals(ks, at) : neighbours(ks)
-    const said = kind === 'rival'
+    const caption = kind === 'rival'
       ? 'Of the sessions that a row’s interest leads, for how many each column’s is the runner-up.'
       : 'How alike the vectors of the nearest interests are (cosine). Nearly 1: they may be one interest.'
-    return { table: grid(ks, ks.map((k) => d.proxies[k].name), cells), said }
+    return { table: grid(ks, ks.map((k) => d.proxies[k].name), cells), caption }
   }
 
   function rivals(ks, at) {
@@ -210,10 +210,10 @@ function makeMatrix(app) {
 
   function neighbours(ks) {
     return ks.map((k) => ks.map((other) => {
-      const found = d.proxies[k].nearest.find((x) => x.proxy === other)
+      const near = d.proxies[k].nearest.find((x) => x.proxy === other)
       return {
-        text: found ? found.cosine.toFixed(2).replace('0.', '.') : '', colour: diverging(Math.max(0, found?.cosine ?? 0), app.dark()),
-        label: `${d.proxies[k].name} and ${d.proxies[other].name}: ${found ? `cosine ${found.cosine.toFixed(2)}, runner-up of ${percent(found.overlap)}` : 'not among the nearest'}`,
+        text: near ? near.cosine.toFixed(2).replace('0.', '.') : '', colour: diverging(Math.max(0, near?.cosine ?? 0), app.dark()),
+        label: `${d.proxies[k].name} and ${d.proxies[other].name}: ${near ? `cosine ${near.cosine.toFixed(2)}, runner-up of ${percent(near.overlap)}` : 'not among the nearest'}`,
         pick: () => app.set({ pins: { a: { kind: 'interest', proxy: k }, b: { kind: 'interest', proxy: other } } }),
       }
     }))

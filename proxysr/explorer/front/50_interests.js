@@ -1,4 +1,4 @@
-// The list of interests: how large, in words, how well served. And buttons that go to an interest, a session, a customer.
+// The list of interests: size, name and recall. Also buttons that open an interest, a session or a customer.
 
 function interestButton(app, k) {
   const name = app.d.proxies[k]?.name
@@ -15,17 +15,17 @@ function userButton(app, user) {
   return h('button.go', { onclick: () => app.go.user(user), 'aria-label': `customer ${app.d.users.id[user]}` }, app.d.users.id[user])
 }
 
-/** How an interest is served; in the merged view, the interests that it stands for together. */
+/** Recall of an interest; in the merged view, of all interests merged into it. */
 function servedOf(app, k) {
   const members = app.members(k)
   if (members.length === 1) return app.d.proxies[k]
   const n = members.reduce((sum, m) => sum + (app.d.proxies[m].n_targets || 0), 0)
   const hits = members.reduce((sum, m) => sum + (app.d.proxies[m].recall ?? 0) * (app.d.proxies[m].n_targets || 0), 0)
-  const found = wilson(hits, n)
-  return { recall: found.value, low: found.low, high: found.high, n_targets: n, difference: found.value - app.d.meta.recall.value }
+  const { value, low, high } = wilson(hits, n)
+  return { recall: value, low, high, n_targets: n, difference: value - app.d.meta.recall.value }
 }
 
-/** The name, and the control that changes it where the host keeps names. */
+/** The name, and a control to rename it if the host stores names. */
 function renamer(app, k) {
   if (!app.host.can.rename) return null
   const open = () => {
@@ -103,7 +103,7 @@ function makeInterests(app) {
     const delta = b ? b.difference : served.difference
     const [low, high] = b ? [b.low, b.high] : [served.difference_low, served.difference_high]
     const sure = known(low) && (low > 0 || high < 0)
-    const said = `${rate(served.recall)} (${range(served.low, served.high)}), ${signed(served.difference)} against all; ${plural(served.n_targets ?? 0, 'target')}`
+    const caption = `${rate(served.recall)} (${range(served.low, served.high)}), ${signed(served.difference)} against all; ${plural(served.n_targets ?? 0, 'target')}`
     const inList = h('i.part')
     const button = h('button.name', { 'aria-pressed': 'false', title: p.name, 'data-proxy': k,
       onclick: () => (app.state.interest === k ? app.set(NO_SELECTION) : app.go.interest(k)) }, swatch(app.colour(k)),
@@ -111,10 +111,10 @@ function makeInterests(app) {
     const line = h('div.row', { role: 'listitem' }, button,
       h('span.n', { style: { '--w': `${100 * app.size(k) / most}%`, '--c': app.colour(k) } }, h('i'), inList,
         h('b', {}, count(app.size(k)))),
-      h('span.served', { title: said }, whisker({ value: served.recall, low: served.low, high: served.high }, d.meta.recall?.value,
-        domain, said)),
+      h('span.served', { title: caption }, whisker({ value: served.recall, low: served.low, high: served.high }, d.meta.recall?.value,
+        domain, caption)),
       h('span.delta', { class: sure ? `delta ${delta > 0 ? 'above' : 'below'}` : 'delta',
-        title: b ? `run A − run B: ${signed(delta)} (${range(low, high)}), ${small(b.p)}` : said }, signed(delta)))
+        title: b ? `run A − run B: ${signed(delta)} (${range(low, high)}), ${small(b.p)}` : caption }, signed(delta)))
     return { el: line, button, inList, most, k }
   }
 

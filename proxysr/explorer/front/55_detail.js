@@ -1,4 +1,4 @@
-// DETAIL: the run, an interest, a selection, a customer or a session; and what two of them differ in.
+// DETAIL: the run, an interest, a selection, a customer or a session; and the differences of two of them.
 
 const CURVES = ['R@20', 'MRR@20', 'loss', 'effective_proxies', 'proxies_in_use', 'largest_share']
 
@@ -11,7 +11,7 @@ function makeDetail(app) {
   const session = makeSession(app)
   let subjectNow = ''
 
-  /** What is looked at: a pin's value, a title, the rows. */
+  /** The current subject: its value as a pin, title and rows. */
   function subject() {
     const { state } = app
     if (state.session !== null) return pinned({ kind: 'session', row: state.session })
@@ -35,7 +35,7 @@ function makeDetail(app) {
     const slot = (key) => {
       const word = key.toUpperCase()
       if (!now[key]) return h('button.pin', { disabled: !here, 'data-testid': `pin-${key}`,
-        title: 'Keep what is looked at, to compare it', onclick: () => app.set({ pins: { ...app.state.pins,
+        title: 'Pin the current view, to compare it', onclick: () => app.set({ pins: { ...app.state.pins,
         [key]: subject().pin } }) }, `pin as ${word}`)
       const name = pinned(now[key]).name
       return h('span.pin.full', {}, h('b', {}, word), h('span', { title: name }, name),
@@ -59,7 +59,7 @@ function makeDetail(app) {
   }
 
   const title = (kind, text, ...kids) => h('header', {}, h('span.kind', {}, kind), h('h2', {}, text), kids)
-  const facts = (pairs) => h('dl', {}, pairs.filter(([, value]) => value != null).map(([name, ...value]) => [h('dt', {}, name),
+  const details = (pairs) => h('dl', {}, pairs.filter(([, value]) => value != null).map(([name, ...value]) => [h('dt', {}, name),
     h('dd', {}, value)]))
   const close = (label, patch) => h('button.icon', { 'aria-label': label, title: label, onclick: () => app.set(patch) }, '×')
 
@@ -74,8 +74,8 @@ function makeDetail(app) {
     return h('div.panel', { 'data-testid': 'interest-panel' },
       title('interest', p.name, renamer(app, k), close('Close the interest', NO_SELECTION)),
       p.by === 'mixed' ? h('p.soft', {}, 'Mixed: no item is significantly more frequent here.') : null,
-      merged ? h('p.soft', {}, `Stands for ${app.members(k).length} interests that are alike.`) : null,
-      facts([
+      merged ? h('p.soft', {}, `Merged from ${app.members(k).length} similar interests.`) : null,
+      details([
         ['sessions', `${count(app.size(k))} (${percent(app.size(k) / d.meta.n_sessions, 1)})`],
           ['half-way', p.n_half == null ? null : count(p.n_half)],
         [`R@${d.meta.k}`, h('b', {}, rate(served.recall)), ` ${range(served.low, served.high)}`],
@@ -107,12 +107,12 @@ function makeDetail(app) {
   }
 
   function when(own, colour) {
-    const whole = d.whole()
+    const all = d.all()
     const lengths = Array.from({ length: 16 }, (_, i) => (i === 15 ? '15+' : String(i)))
     return h('div.charts', {},
-      own.months && d.months().labels.length > 1 ? bars('Months', d.months().labels, own.months, whole.months, colour) : null,
-      own.weekdays ? bars('Weekdays', WEEKDAYS, own.weekdays, whole.weekdays, colour) : null,
-      bars('Clicks', lengths.slice(1), own.lengths.slice(1), whole.lengths.slice(1), colour),
+      own.months && d.months().labels.length > 1 ? bars('Months', d.months().labels, own.months, all.months, colour) : null,
+      own.weekdays ? bars('Weekdays', WEEKDAYS, own.weekdays, all.weekdays, colour) : null,
+      bars('Clicks', lengths.slice(1), own.lengths.slice(1), all.lengths.slice(1), colour),
       h('p.soft.note', {}, 'Bars: these sessions. Line: all.'))
   }
 
@@ -128,11 +128,11 @@ function makeDetail(app) {
     const own = profile(d, app.rows)
     const chips = chipsOf(d, app.state)
     if (!own.n) return h('div.panel', {}, title('selection', 'No session'),
-      h('p.soft', {}, 'Nothing passes all of the filters. Take one away above, or reset all.'))
+      h('p.soft', {}, 'No session passes all filters. Remove one above, or reset all.'))
     return h('div.panel', { 'data-testid': 'group-panel' },
       title('selection', plural(own.n, 'session'), close('Close the selection', { ...NO_SELECTION, filters: [] })),
       h('p.soft', {}, chips.map((c) => c.text).join(', ')),
-      facts(groupFacts(own)),
+      details(groupFacts(own)),
       section('Interests', interestShares(own.rows)),
       section('Items they have more than others', itemsOrNone(typical(d, own))), when(own, 'var(--accent)'), hits())
   }
@@ -160,7 +160,7 @@ function makeDetail(app) {
     const switches = rows.filter((row, i) => i && app.lead(d.sessions.proxy[row]) !== app.lead(d.sessions.proxy[rows[i - 1]])).length
     return h('div.panel', { 'data-testid': 'customer-panel' },
       title('customer', d.users.id[user], close('Close the customer', NO_SELECTION)),
-      facts([['sessions', count(rows.length)], ['changes of interest', `${switches} between sessions`], ...groupFacts(own).slice(1)]),
+      details([['sessions', count(rows.length)], ['changes of interest', `${switches} between sessions`], ...groupFacts(own).slice(1)]),
       section('Sessions over time, by interest', strip(app, rows)),
       section('Interests', interestShares(rows)), section('Items this customer has more than others', itemsOrNone(typical(d, own))))
   }
@@ -171,7 +171,7 @@ function makeDetail(app) {
       ? [[name.replaceAll('_', ' '), meta.curves.series[name]]] : []))
     return h('div.panel', { 'data-testid': 'overview' },
       title('run', meta.title),
-      facts([
+      details([
         ['model', meta.model], ['task', meta.task], ['part', meta.part],
           ['sessions', d.n < meta.n_sessions ? `${count(d.n)} shown of ${count(meta.n_sessions)}` : count(d.n)],
           ['items', count(meta.n_items)],
@@ -184,10 +184,10 @@ function makeDetail(app) {
       meta.quality?.length ? section('How far to trust the map', meta.quality.map((text) => h('p', {}, text))) : null,
       meta.notes?.length ? section('Notes', meta.notes.map((text) => h('p', {}, text))) : null,
       (meta.origin ?? []).map((part) => h('details.fold', {}, h('summary', {}, part.name),
-        facts(part.pairs.map(([name, text]) => [name, String(text)])))))
+        details(part.pairs.map(([name, text]) => [name, String(text)])))))
   }
 
-  /** Where the model is right and wrong, and which run is better; each a filter. */
+  /** Filters: sessions where the model is right or wrong, or where one run is better. */
   function hits() {
     const bands = BANDS.map(([low, high, text]) => [`rank ${text}`, { by: 'rank', low, high }])
     const reasons = [['a repeat of an earlier click', { by: 'repeat', values: [1] }], ['new in its session', { by: 'repeat', values: [0] }]]
@@ -226,7 +226,7 @@ function makeDetail(app) {
       values: Array.from(v, (c) => c / n) })), { low: 0, format: percent })
     const row = (name, x, y) => h('tr', {}, h('th', { scope: 'row' }, name), h('td', {}, x), h('td', {}, y))
     return h('div.panel.versus', { 'data-testid': 'comparison' },
-      title('A | B', 'What they differ in', close('Unpin both', { pins: { a: null, b: null } })),
+      title('A | B', 'Differences', close('Unpin both', { pins: { a: null, b: null } })),
       h('table.facts', {},
         h('thead', {}, h('tr', {}, h('td'), h('th', { scope: 'col', title: a.name }, swatch(blue), `A ${a.name}`),
           h('th', { scope: 'col', title: b.name }, swatch(orange), `B ${b.name}`))),

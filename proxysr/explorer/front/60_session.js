@@ -1,4 +1,4 @@
-// A session: which interest it follows, since which click and why, what would be recommended, and what if it were another.
+// A session: its interest, since which click and why, its recommendations, and what-if.
 
 function makeSession(app) {
   const { d } = app
@@ -35,7 +35,7 @@ function makeSession(app) {
     whatIf.begin(row)
   }
 
-  /** Probabilities of the interests over the clicks: all that matter if the host knows, else the leading one's. */
+  /** Probabilities of interests over the clicks: of the likeliest ones if the host can compute them, else of the leader. */
   async function drawPath(row) {
     const s = d.sessions
     const [from, to] = [s.offsets[row], s.offsets[row + 1]]
@@ -70,7 +70,7 @@ function makeSession(app) {
       firstOf(clicks, 14, line))
   }
 
-  // -- what would be recommended --------------------------------------------------------------
+  // -- recommendations ------------------------------------------------------------------------
 
   function drawNext(row) {
     const L = d.sessions.n_clicks[row]
@@ -113,7 +113,7 @@ function makeSession(app) {
   return { el, update }
 }
 
-/** An item of the model: a button where sessions on the page have it. */
+/** An item of the model: a button if sessions on the page have it. */
 function recommendedItem(app, { index, title }) {
   const item = app.d.byIndex.get(index)
   const text = title ?? app.titleOf(index)
@@ -121,7 +121,7 @@ function recommendedItem(app, { index, title }) {
     h('span', {}, text))
 }
 
-/** Other clicks, another interest, another temperature: what then? */
+/** What-if: interest and recommendations for other clicks, another interest or another temperature. */
 function makeWhatIf(app) {
   const { d } = app
   const el = h('section.block.whatif', { 'data-testid': 'what-if' })
@@ -226,7 +226,7 @@ function makeWhatIf(app) {
   return { el, begin, draw }
 }
 
-/** A box that finds an item of the catalogue. */
+/** A search box for an item of the catalogue. */
 function itemPicker(app, label, onpick) {
   return combo({
     label, placeholder: `${label} …`,

@@ -30,18 +30,18 @@ function combo({ label, placeholder, find, later, onclear, testid }) {
     if (turn === asked && more.length && !list.hidden) show([...entries, ...more.filter((e) => !have.has(e.text))].slice(0, 20))
   }
 
-  function show(found) {
-    entries = found
-    at = found.length ? 0 : -1
+  function show(matches) {
+    entries = matches
+    at = matches.length ? 0 : -1
     let group = ''
     const lines = []
-    found.forEach((entry, i) => {
+    matches.forEach((entry, i) => {
       if (entry.group !== group) lines.push(h('li.group', { role: 'presentation' }, group = entry.group))
       lines.push(h('li', { role: 'option', id: `${id}-${i}`, 'aria-selected': String(i === at),
         onpointerdown: (event) => { event.preventDefault(); pick(i) } }, h('span', {}, entry.text),
         entry.note ? h('span.soft', {}, entry.note) : null))
     })
-    refill(list, lines.length ? lines : h('li.group', { role: 'presentation' }, 'Nothing has this text.'))
+    refill(list, lines.length ? lines : h('li.group', { role: 'presentation' }, 'No match.'))
     list.hidden = false
     field.setAttribute('aria-expanded', 'true')
     mark()
@@ -87,7 +87,7 @@ function lazilyOf(make) {
   return (key) => made.get(key) ?? (made.set(key, make(key)), made.get(key))
 }
 
-/** Indices of the texts that have a text; those that begin with it come first. */
+/** Indices of the texts that contain a text; those that begin with it come first. */
 function having(list, text, most = Infinity) {
   const [first, rest] = [[], []]
   lower(list).forEach((one, i) => { if (one.startsWith(text)) first.push(i); else if (one.includes(text)) rest.push(i) })
@@ -96,8 +96,8 @@ function having(list, text, most = Infinity) {
 
 function searchItems(app, text, most) {
   const { items } = app.d
-  const found = new Set([...having(items.title, text), ...having(items.id, text)])
-  return [...found].sort((a, b) => items.count[b] - items.count[a]).slice(0, most)
+  const matches = new Set([...having(items.title, text), ...having(items.id, text)])
+  return [...matches].sort((a, b) => items.count[b] - items.count[a]).slice(0, most)
 }
 
 function makeSearch(app) {
@@ -105,10 +105,10 @@ function makeSearch(app) {
 
   function find(text) {
     const entries = []
-    const group = (name, found, draw, all) => {
-      for (const one of found.slice(0, 5)) entries.push({ group: name, ...draw(one) })
-      if (found.length > 5 && all) entries.push({ group: name, text: `all ${count(found.length)} of them`, note: 'their sessions',
-        pick: () => all(found) })
+    const group = (name, matches, draw, all) => {
+      for (const match of matches.slice(0, 5)) entries.push({ group: name, ...draw(match) })
+      if (matches.length > 5 && all) entries.push({ group: name, text: `all ${count(matches.length)} of them`, note: 'their sessions',
+        pick: () => all(matches) })
     }
     const pickRows = (rows, why) => app.go.rows(rows, why, box.field.value)
     group('Interests', having(d.proxies.map((p) => p.name), text),
@@ -135,7 +135,7 @@ function makeSearch(app) {
   return { el: box.el, update: (changed) => { if (changed.has('listed') || changed.has('search')) box.field.value = app.state.search } }
 }
 
-/** Sessions that have one of some items. */
+/** Sessions with at least one of these items. */
 function rowsWith(d, items) {
   const rows = []
   const { clicks, offsets } = d.sessions

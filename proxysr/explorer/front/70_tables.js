@@ -65,7 +65,7 @@ function virtualTable({ label, columns, testid, isPicked, onpick, first }) {
     refill(body, lines)
   }
 
-  /** Up and down go through the rows. */
+  /** Arrows up and down move through the rows. */
   function keys(event) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
     if (!step || !rows.length) return
@@ -141,8 +141,8 @@ function makeTables(app) {
 
   function drawHead(people) {
     const tabs = [['sessions', `Sessions ${count(app.rows.length)}`], ...(d.users ? [['customers', 'Customers']] : [])]
-    const said = people ? `${plural(people.length, 'customer')}; ${count(people.filter((u) => u.changes > 0).length)} of ${count(people.filter((u) => u.n > 1).length)} with several sessions change their interest` : app.rows.length < d.n ? `of ${count(d.n)}` : 'all of them'
-    refill(head, choice('table', tabs, app.state.tab, (tab) => app.set({ tab })), h('span.soft', { 'data-testid': 'listed' }, said))
+    const caption = people ? `${plural(people.length, 'customer')}; ${count(people.filter((u) => u.changes > 0).length)} of ${count(people.filter((u) => u.n > 1).length)} with several sessions change their interest` : app.rows.length < d.n ? `of ${count(d.n)}` : 'all of them'
+    refill(head, choice('table', tabs, app.state.tab, (tab) => app.set({ tab })), h('span.soft', { 'data-testid': 'listed' }, caption))
   }
 
   function update(changed) {
@@ -160,7 +160,7 @@ function makeTables(app) {
   return { el, update, order: () => sessions.rows() }
 }
 
-/** Histograms over which one drags to filter; two sliders below each do the same by keyboard. */
+/** Histograms: drag to filter, or use the two sliders below each by keyboard. */
 function makeBrushes(app) {
   const { d } = app
   const BINS = 32
@@ -175,9 +175,9 @@ function makeBrushes(app) {
     const [low, high] = by === 'probability' ? [0, 1] : [sorted[0] ?? 0, sorted.at(-1) ?? 1]
     const logs = by === 'n_clicks' || by === 'rank'
     const turn = logs ? (x) => Math.log(Math.max(1e-9, x)) : (x) => x
-    const whole = logs ? Math.round : (x) => x
+    const round = logs ? Math.round : (x) => x
     const at = (x) => (turn(x) - turn(low)) / (turn(high) - turn(low) || 1)
-    const back = (t) => whole(logs ? Math.exp(turn(low) + t * (turn(high) - turn(low))) : low + t * (high - low))
+    const back = (t) => round(logs ? Math.exp(turn(low) + t * (turn(high) - turn(low))) : low + t * (high - low))
     const bin = Uint8Array.from(values, (x) => (known(x) ? Math.min(BINS - 1, Math.floor(at(x) * BINS)) : 255))
     const all = new Float64Array(BINS)
     for (const b of bin) if (b < BINS) all[b]++
@@ -194,7 +194,7 @@ function makeBrushes(app) {
     const box = h('div.brush', { 'data-testid': `brush-${by}` }, h('div.line', {}, h('b', {}, nameOf(by)), text), chart,
       h('div.sliders', {}, from, to))
 
-    /** At the ends, a brush leaves its side open, so that unknown values of the other side stay as they are. */
+    /** At an end of the axis, the filter has no bound on that side. */
     function filter(a, b) {
       const [l, u] = [Math.min(a, b), Math.max(a, b)]
       const others = app.state.filters.filter((f) => f.by !== by || f.values)

@@ -1,10 +1,10 @@
-// The bar above: the finding, what is shown, what narrows it, search, and what leaves the page.
+// The top bar: the finding, the run, active filters, search, and export.
 
 function makeTop(app) {
   const { d } = app
   const { meta } = d
   const search = makeSearch(app)
-  const chips = h('div.chips', { role: 'group', 'aria-label': 'What narrows the list', 'data-testid': 'chips' })
+  const chips = h('div.chips', { role: 'group', 'aria-label': 'Active filters', 'data-testid': 'chips' })
   const notices = h('div.notices', { role: 'status', 'data-testid': 'notices' })
   const file = h('input', { type: 'file', hidden: true, 'aria-label': 'Selection file', accept: '.csv,.json,.parquet',
     'data-testid': 'load-file', onchange: () => { load(file.files[0]); file.value = '' } })
@@ -48,7 +48,7 @@ function makeTop(app) {
       await navigator.clipboard.writeText(link)
       tell('The link is copied.')
     } catch {
-      tell('The browser lets nothing be copied; the link is now in the address bar.')
+      tell('The browser does not allow copying; the link is now in the address bar.')
     }
   }
 
@@ -105,7 +105,7 @@ function sessionRecord(d, row) {
   }
 }
 
-/** CSV whose text starts no formula in a spreadsheet. */
+/** CSV without text that a spreadsheet would take for a formula. */
 function csvOf(rows) {
   const cell = (x) => {
     let text = String(x)
@@ -115,7 +115,7 @@ function csvOf(rows) {
   return `${[Object.keys(rows[0] ?? { session_id: '' }), ...rows.map(Object.values)].map((line) => line.map(cell).join(',')).join('\r\n')}\r\n`
 }
 
-/** Rows that a saved selection names. */
+/** Rows of the sessions in a saved selection. */
 function rowsOfFile(d, name, text) {
   const ids = name.endsWith('.json') ? JSON.parse(text).sessions?.map((x) => x.session_id) : idsOfCsv(text)
   if (!ids) throw new Error('it names no sessions (a column “session_id” is needed).')

@@ -1,10 +1,10 @@
-// What if, in a file that nothing answers: equations 1 to 5 of latent_proxy once more, held to those of Python by a test.
+// What-if in an offline file: equations 1 to 5 of latent_proxy in JavaScript; a test compares them with Python's.
 
 const OFFLINE = {
   latent_proxy: (model, d) => latentProxy(model, d),
 }
 
-/** Answers of a payload's small model: {session, next, what_if, smallest}; null if none travels. */
+/** Answers by the model in the payload: {session, next, what_if, smallest}; null without a model. */
 function offlineOf(d) {
   const make = d.offline && OFFLINE[d.offline.kind]
   return make ? make(d.offline, d) : null
@@ -22,7 +22,7 @@ function latentProxy(m, d) {
     return { length, byProxy }
   })
 
-  /** Equation 1, times the scale: what the clicks up to `n` ask for. */
+  /** Equation 1 times the scale: the short-term interest after `n` clicks. */
   function query(clicks, n) {
     const weights = new Float64Array(n)
     for (let u = 0; u < n; u++) {
@@ -90,21 +90,21 @@ function latentProxy(m, d) {
     const { own, bias, logZ } = after(clicks, clicks.length)
     const { byProxy, length } = tables()
     const share = weights.map((w, k) => w * Math.exp(length[k] - logZ[k]))
-    const found = new Float64Array(V).fill(-Infinity)
+    const scores = new Float64Array(V).fill(-Infinity)
     for (let i = 1; i < V; i++) {
       let sum = 0
       for (let k = 0; k < K; k++) sum += share[k] * byProxy[k * V + i]
-      found[i] = own[i] + Math.log(sum) + (bias.has(i) ? bias.get(i) + m.repeat_level : 0)
+      scores[i] = own[i] + Math.log(sum) + (bias.has(i) ? bias.get(i) + m.repeat_level : 0)
     }
-    return found
+    return scores
   }
 
-  /** The best items; those clicked already are left out where the task is of new ones. */
-  function best(found, clicks, n = 10) {
-    if (d.meta.task === 'unseen') for (const item of clicks) found[item] = -Infinity
-    return order(found).slice(0, n).map((index) => { const item = d.byIndex.get(index); return { index,
+  /** The best items; with task "unseen", clicked items are left out. */
+  function best(scores, clicks, n = 10) {
+    if (d.meta.task === 'unseen') for (const item of clicks) scores[item] = -Infinity
+    return order(scores).slice(0, n).map((index) => { const item = d.byIndex.get(index); return { index,
       id: item === undefined ? String(index) : d.items.id[item], title: item === undefined ? `item ${index}` : d.title(item),
-      score: found[index] } })
+      score: scores[index] } })
   }
 
   const force = (weights, proxy) => (proxy == null ? weights : weights.map((_, k) => Number(k === proxy)))
@@ -123,7 +123,7 @@ function latentProxy(m, d) {
     }
   }
 
-  /** The click to drop, or to replace by a common item, that most clearly changes the leading interest. */
+  /** The click to drop, or to replace by a frequent item, that changes the leading interest most clearly. */
   function smallest({ clicks: given }) {
     const now = read(given, m.temperature)
     const { clicks } = now
@@ -134,33 +134,33 @@ function latentProxy(m, d) {
     let best = { lead: 0 }
     for (const edit of edits) {
       const edited = clicks.flatMap((x, i) => (i !== edit.at ? [x] : edit.item === null ? [] : [edit.item]))
-      const found = read(edited, m.temperature)
-      if (lead(found.logits) > best.lead) best = { ...edit, edited, lead: lead(found.logits), weights: found.posterior.at(-1) }
+      const reading = read(edited, m.temperature)
+      if (lead(reading.logits) > best.lead) best = { ...edit, edited, lead: lead(reading.logits), weights: reading.posterior.at(-1) }
     }
-    if (!best.edited) return { clicks: null, sentence: 'No change of a single click makes it follow another interest.' }
+    if (!best.edited) return { clicks: null, sentence: 'No change of a single click changes its interest.' }
     const [after] = order(best.weights)
     const title = (index) => `“${d.byIndex.has(index) ? d.title(d.byIndex.get(index)) : `item ${index}`}”`
     const what = `${title(clicks[best.at])} (click ${given.length - clicks.length + best.at + 1})`
     return {
       clicks: [...given.slice(0, given.length - clicks.length), ...best.edited],
-      sentence: `${best.item === null ? `Dropping ${what}` : `Replacing ${what} by ${title(best.item)}`} makes it follow ${d.proxies[after].name} in place of ${d.proxies[before].name}, with probability ${best.weights[after].toFixed(2)}.`,
+      sentence: `${best.item === null ? `Dropping ${what}` : `Replacing ${what} by ${title(best.item)}`} makes it follow ${d.proxies[after].name} instead of ${d.proxies[before].name}, with probability ${best.weights[after].toFixed(2)}.`,
     }
   }
 
-  /** Replacements that promise most, as if the normalisers of later clicks stayed as they are. */
+  /** The most promising replacements, estimated with unchanged normalisers of later clicks. */
   function promising({ clicks, addends, logits, logZ }, lead) {
     const common = [...d.items.index.keys()].sort((a, b) => d.items.count[b] - d.items.count[a]).slice(0,
       1000).map((item) => d.items.index[item])
-    const found = []
+    const swaps = []
     for (const item of common) {
       const pull = Float64Array.from({ length: K }, (_, k) => dot(m.proxies, k, m.items, item))
       clicks.forEach((_, at) => {
         const addend = centred(pull.map((v, k) => v - logZ[at][k]))
         const gain = lead(logits.map((v, k) => v - addends[at][k] + addend[k]))
-        if (gain > 0) found.push({ at, item, gain })
+        if (gain > 0) swaps.push({ at, item, gain })
       })
     }
-    return found.sort((x, y) => y.gain - x.gain).slice(0, 20)
+    return swaps.sort((x, y) => y.gain - x.gain).slice(0, 20)
   }
 
   const clicksOf = (row) => Array.from(d.clicks(row), (item) => d.items.index[item])
@@ -175,11 +175,11 @@ function latentProxy(m, d) {
     next({ row, after: n }) {
       const clicks = clicksOf(row)
       const seen = clicks.slice(0, n).slice(-m.max_length)
-      const found = scores(seen, read(seen, m.temperature).posterior.at(-1))
+      const ranked = scores(seen, read(seen, m.temperature).posterior.at(-1))
       const target = clicks[n] ?? null
       const isAsked = target !== null && !(d.meta.task === 'unseen' && seen.includes(target))
-      const rank = !isAsked ? null : 1 + found.reduce((sum, score, i) => sum + (i > 0 && score > found[target]), 0)
-      return { items: best(found, seen), target: target === null ? null : { index: target }, rank }
+      const rank = !isAsked ? null : 1 + ranked.reduce((sum, score, i) => sum + (i > 0 && score > ranked[target]), 0)
+      return { items: best(ranked, seen), target: target === null ? null : { index: target }, rank }
     },
     smallest,
   }

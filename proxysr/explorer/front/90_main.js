@@ -1,10 +1,10 @@
-// The page as a whole: state in, parts drawn. `render` is the entry of the widget, `mount` that of all hosts.
+// The page: draws its parts from the state. `render` is the entry of the widget, `mount` that of all hosts.
 
 const ALL = { has: () => true }
 
-/** Draw the explorer into an element. Whatever goes wrong is said there, in words. */
+/** Draw the explorer into an element; errors are shown there as text. */
 function mount(el, payload, host) {
-  const own = host.name !== 'widget' // the whole page is ours
+  const own = host.name !== 'widget' // the page has nothing else
   const root = h(own ? 'main.proxysr' : 'div.proxysr', { 'data-testid': 'proxysr', 'data-host': host.name })
   if (own) document.body.style.margin = 0
   el.replaceChildren(root)
@@ -43,11 +43,11 @@ function makeApp(root, d, host) {
   app.titleOf = (index) => { const item = d.byIndex.get(index); return item === undefined
     ? app.titles.get(index) ?? `item ${index}` : d.title(item) }
 
-  // -- asking -----------------------------------------------------------------------------------
-  /** '' if a kind of request is answered here, else why not. */
+  // -- requests ---------------------------------------------------------------------------------
+  /** '' if a kind of request can be answered here, else the reason. */
   app.cannot = (kind) => {
     if (host.ask || offline?.[kind]) return ''
-    return d.meta.offline_what_if || 'This file answers no such question. Open the run with “proxysr explore”.'
+    return d.meta.offline_what_if || 'This file cannot answer that. Open the run with “proxysr explore”.'
   }
   /** The answer, or null if it failed or a newer question of its kind was asked. */
   app.ask = async (kind, args, line = kind) => {
@@ -61,7 +61,7 @@ function makeApp(root, d, host) {
     }
   }
 
-  // -- going somewhere --------------------------------------------------------------------------
+  // -- navigation -------------------------------------------------------------------------------
   const none = { ...NO_SELECTION, session: null, edit: null }
   app.go = {
     interest: (k) => app.set({ ...none, interest: k }),
@@ -71,7 +71,7 @@ function makeApp(root, d, host) {
     item: (item, search = '') => app.go.rows(rowsWith(d, new Set([item])), `have “${d.title(item)}”`, search),
   }
   app.filtered = (filter) => app.state.filters.some((f) => JSON.stringify(f) === JSON.stringify(filter))
-  /** Put a filter on, or off again if it is there. */
+  /** Add a filter, or remove it if it is active. */
   app.filter = (filter) => {
     const same = (f) => JSON.stringify(f) === JSON.stringify(filter)
     const rest = app.state.filters.filter((f) => (filter.values && f.values ? !same(f) && f.by !== filter.by : f.by !== filter.by))
@@ -85,7 +85,7 @@ function makeApp(root, d, host) {
     app.go.session(rows[at < 0 ? 0 : (at + step + rows.length) % rows.length])
   }
 
-  // -- setting ----------------------------------------------------------------------------------
+  // -- changing the state -----------------------------------------------------------------------
   function relist() { Object.assign(app, listedRows(d, app.state)) }
   function recolour() { app.dots = coloured(d, app.state.colour, app.state.merged) }
   function applyTheme() {
@@ -94,7 +94,7 @@ function makeApp(root, d, host) {
     root.dataset.theme = app.state.theme === 'auto' ? (dark ? 'dark' : 'light') : app.state.theme
   }
 
-  /** Change the state and draw what depends on it, at once: nothing is queued that could be lost. */
+  /** Change the state and draw what depends on it immediately; nothing is queued. */
   app.set = (patch, what) => {
     const start = performance.now()
     const changed = new Set(Object.keys(patch).filter((key) => app.state[key] !== patch[key]))
@@ -146,7 +146,7 @@ function makeMiddle(app, views) {
     oninput: () => app.set({ progress: Number(slider.value) }) })
   let moving = 0
 
-  /** Dots move to where they are at another progress. */
+  /** Move the dots to their positions at another progress. */
   function moveTo(to) {
     cancelAnimationFrame(moving)
     const [from, start] = [app.state.progress, performance.now()]
@@ -185,7 +185,7 @@ function makeMiddle(app, views) {
   return { el, update }
 }
 
-/** Requests by message: {ask, receive}; answers find their question by its id. */
+/** Requests by message: {ask, receive}; answers and requests have the same id. */
 function asker(send) {
   const open = new Map()
   let id = 0
