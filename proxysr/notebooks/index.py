@@ -78,27 +78,27 @@ def _figures(folder: Path, base: Path) -> list[str]:
         name = " – ".join(("Figures", *parent.relative_to(folder).parts))
         lines += [f"<h2>{html.escape(name)}</h2>", '<div class="figures">']
         for path in sorted(parent.glob("*.json")):
-            about = read_object(path, {"name": str, "files": list})
-            lines.append(_card(about, path.parent, base))
+            figure = read_object(path, {"name": str, "files": list})
+            lines.append(_card(figure, path.parent, base))
         lines.append("</div>")
     return lines
 
 
-def _card(about: dict[str, Any], folder: Path, base: Path) -> str:
+def _card(figure: dict[str, Any], folder: Path, base: Path) -> str:
     """One figure: a picture that leads to its page, the title, and the command."""
-    first_line = re.split(r"<br */?>", str(about.get("title") or about["name"]))[0]
+    first_line = re.split(r"<br */?>", str(figure.get("title") or figure["name"]))[0]
     title = html.escape(re.sub(r"<[^>]*>", " ", first_line).strip())
     links = {
-        end: quote((folder / f"{about['name']}.{end}").relative_to(base).as_posix())
+        end: quote((folder / f"{figure['name']}.{end}").relative_to(base).as_posix())
         for end in ("png", "html")
-        if f"{about['name']}.{end}" in about["files"]
-        and (folder / f"{about['name']}.{end}").is_file()
+        if f"{figure['name']}.{end}" in figure["files"]
+        and (folder / f"{figure['name']}.{end}").is_file()
     }
     page = links.get("html") or links.get("png", "")
     shown = f'<iframe src="{page}" title="{title}" loading="lazy"></iframe>' if page else ""
     if "png" in links:
         shown = f'<a href="{page}"><img src="{links["png"]}" alt="{title}" loading="lazy"></a>'
-    command = html.escape(str(about.get("command") or ""))
+    command = html.escape(str(figure.get("command") or ""))
     return (
         f'<figure>{shown}<figcaption><a href="{page}">{title}</a>'
         f"<code>{command}</code></figcaption></figure>"

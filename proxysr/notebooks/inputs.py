@@ -1,4 +1,4 @@
-"""What a notebook works on: the reader's own files, or small ones made here among the runs."""
+"""Inputs of a notebook: the user's files, or small synthetic ones made in the folder of runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def log_file(log: str | Path, name: str) -> Path:
     log : str or Path
         A CSV, TSV or Parquet file; empty for synthetic events.
     name : str
-        The notebook; each has files of its own, so that they can run side by side.
+        The notebook; each has its own files, so that notebooks can run in parallel.
     """
     if str(log):
         return Path(log).expanduser()
@@ -41,7 +41,7 @@ def prepared_data(data_dir: str | Path, name: str, **synthetic: Any) -> Path:
     Parameters
     ----------
     data_dir : str or Path
-        What ``proxysr prepare`` wrote; empty for synthetic data.
+        Folder that ``proxysr prepare`` wrote; empty for synthetic data.
     name : str
         The notebook.
     **synthetic
@@ -56,8 +56,8 @@ def prepared_data(data_dir: str | Path, name: str, **synthetic: Any) -> Path:
 def run_folder(run_dir: str | Path, name: str, *settings: Any) -> Path:
     """``run_dir`` if one is named, else a folder for these settings.
 
-    Equal settings give the same folder, so that a notebook that is run again, or was
-    interrupted, finds what it trained.
+    Equal settings give the same folder, so that a notebook that is run again or was
+    interrupted finds its runs.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def run_folder(run_dir: str | Path, name: str, *settings: Any) -> Path:
 
 
 def command_of(name: str) -> str:
-    """The command that makes the figures of a notebook: the one that runs it, or would.
+    """The command that runs a notebook, and so makes its figures.
 
     Parameters
     ----------

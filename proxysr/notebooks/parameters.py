@@ -1,8 +1,10 @@
-"""Parameters of notebooks: what they have, and values that fit (papermill itself only warns).
+"""Parameters of notebooks: what a notebook declares, and checked values for it.
 
-Values are a mapping of names. A value under a parameter's name goes to every notebook that has
-it. A mapping under a notebook's name is its section: values for it alone, which win. They come from
-files: the reader's own, and those that come with proxysr, by name.
+papermill only warns about unknown parameters; here they are errors.
+
+Values are a mapping of names. A value under a parameter's name goes to every notebook that has the
+parameter. A mapping under a notebook's name is its section: values for this notebook only, which
+override the others. They come from YAML files: the user's own, or those shipped with proxysr.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ def sections_of(params: Params) -> dict[str, Params]:
 
 
 def overridden(params: Params, by: Params) -> dict[str, Any]:
-    """``params`` with other values, which win over sections, too."""
+    """``params`` with values replaced by those of ``by``, in sections, too."""
     sections = {
         name: {key: section[key] for key in section if key not in by}
         for name, section in sections_of(params).items()
@@ -52,34 +54,34 @@ def fitting(
     notebooks : iterable of Path
     params : mapping
     others : iterable of str
-        Notebooks that may have sections, too, which are left alone.
+        Further notebooks that may have sections; these are ignored.
 
     Raises
     ------
     ConfigError
-        If none of the notebooks has a parameter, or the one does not that its section is for; if
-        a section is for no notebook, or a value is not of its parameter's type.
+        If no notebook has a parameter of this name, a section's notebook lacks it, a section names
+        no notebook, or a value has another type than its parameter.
     """
-    known = {notebook: parameters_of(notebook) for notebook in notebooks}
-    stems = [notebook.stem for notebook in known]
+    declared_in = {notebook: parameters_of(notebook) for notebook in notebooks}
+    stems = [notebook.stem for notebook in declared_in]
     sections = sections_of(params)
     common = {name: value for name, value in params.items() if name not in sections}
     for name in sections:
         require(name in {*stems, *others}, unknown(name, {*stems, *others}, "notebook"))
-    _check_known(common, {name for declared in known.values() for name in declared}, stems)
+    _check_known(common, {name for declared in declared_in.values() for name in declared}, stems)
     fits = {}
-    for notebook, declared in known.items():
-        own = sections.get(notebook.stem, {})
-        _check_known(own, declared, [notebook.stem])
-        taken = {name: common[name] for name in common if name in declared} | dict(own)
-        fits[notebook] = {name: _typed(value, declared[name]) for name, value in taken.items()}
+    for notebook, declared in declared_in.items():
+        section = sections.get(notebook.stem, {})
+        _check_known(section, declared, [notebook.stem])
+        values = {name: common[name] for name in common if name in declared} | dict(section)
+        fits[notebook] = {name: _typed(value, declared[name]) for name, value in values.items()}
     return fits
 
 
-def _check_known(names: Iterable[str], known: Iterable[str], stems: list[str]) -> None:
+def _check_known(names: Iterable[str], declared: Iterable[str], stems: list[str]) -> None:
     for name in names:
-        if name not in known:
-            raise ConfigError(unknown(name, known, f"parameter of {', '.join(stems)}"))
+        if name not in declared:
+            raise ConfigError(unknown(name, declared, f"parameter of {', '.join(stems)}"))
 
 
 def _typed(value: Any, declared: Params) -> Any:
@@ -96,7 +98,7 @@ def shipped() -> dict[str, Path]:
 
 
 def about(path: Path) -> str:
-    """What a shipped file is for: its first line, a comment."""
+    """The purpose of a shipped file, from the comment in its first line."""
     return path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
 
 
@@ -125,10 +127,11 @@ def read_params(source: str | Path) -> dict[str, Any]:
         )
     values = read_yaml(path)
     repeated = _repeated(yaml.compose(path.read_text(encoding="utf-8")))
-    levels = [values] + [own for own in getattr(values, "values", list)() if isinstance(own, dict)]
+    sections = [v for v in getattr(values, "values", list)() if isinstance(v, dict)]
+    levels = [values, *sections]
     require(
         all(isinstance(level, dict) and all(isinstance(n, str) for n in level) for level in levels),
-        f"{path} holds no parameters: NAME: VALUE, one a line, or a JSON object.",
+        f"{path} has no parameters: write NAME: VALUE, one a line, or a JSON object.",
     )
     require(
         not repeated, f"{path} names {', '.join(repeated)} twice in one place; one would be lost."
@@ -137,7 +140,7 @@ def read_params(source: str | Path) -> dict[str, Any]:
 
 
 def _repeated(node: Any) -> list[str]:
-    """Names that a mapping of YAML, or one in it, has twice: the reader would keep the last."""
+    """Names that occur twice in a YAML mapping or below; the reader would keep the last."""
     pairs = node.value if node is not None and node.id == "mapping" else []
     names = [str(key.value) for key, _ in pairs]
     deeper = [name for _, value in pairs for name in _repeated(value)]

@@ -1,4 +1,4 @@
-"""Run notebooks side by side with papermill, refusing what they don't know."""
+"""Run notebooks in parallel with papermill; unknown parameters are errors."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def run_notebooks(
 
     Each notebook runs in a process of its own, in the caller's folder, so that relative paths
     among ``params`` mean what they say. Figures are written to ``out/figures``. If a notebook
-    fails, the others still run, and the index says so. The index lists what was executed into
-    ``out`` before, too.
+    fails, the others still run, and the index says so. The index also lists notebooks that were
+    executed into ``out`` earlier.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def run_notebooks(
         Notebooks to run at the same time.
     resume : bool
         Keep notebooks that ``out`` has executed completely with the same cells, parameters and
-        version of proxysr; what their parameters point at is not looked at.
+        version of proxysr; files that parameters name are not checked.
     progress : bool
         Show progress on stderr.
 
@@ -102,9 +102,11 @@ def run_notebooks(
                 while waiting and len(running) < jobs:
                     if progress:
                         n_done = n - len(waiting) - len(running)
-                        left = time_left(durations, n_done, time.perf_counter() - started, jobs)
+                        remaining = time_left(
+                            durations, n_done, time.perf_counter() - started, jobs
+                        )
                         place = f"{n - len(waiting) + 1} of {n}"
-                        tqdm.write(f"{place}: {waiting[0].source.stem}; {left}", sys.stderr)
+                        tqdm.write(f"{place}: {waiting[0].source.stem}; {remaining}", sys.stderr)
                     job = waiting.pop(0)
                     running.append((job, job.start(out / "figures")))
                 time.sleep(0.1)
@@ -146,7 +148,7 @@ def chosen_notebooks(names: Sequence[str] | None) -> list[Path]:
 
 
 class _Job(NamedTuple):
-    """A notebook to execute: its source, what is made of it, and files to talk to its process."""
+    """A notebook to execute: source, results, and the folder for messages of its process."""
 
     source: Path
     target: Path
@@ -170,7 +172,7 @@ class _Job(NamedTuple):
         return cls(source, out / source.name, page, folder, mark, progress)
 
     def is_done(self) -> bool:
-        """Whether the target is what executing the source would give, with its page."""
+        """Whether the target has the same cells, parameters and version, and its page."""
         mark = read_mark(self.target)
         return mark is not None and mark | self.mark == mark and self.page.is_file()
 
@@ -186,7 +188,7 @@ class _Job(NamedTuple):
             "progress": self.progress,
         }
         write_json(self.folder / "job.json", content)
-        for path in (self.target, self.page):  # an old one must not pass for a new one
+        for path in (self.target, self.page):  # an old one must not be taken for a new one
             path.unlink(missing_ok=True)
         environment = os.environ | {
             "PROXYSR_FIGURES": str(figures),
@@ -203,13 +205,13 @@ class _Job(NamedTuple):
             return subprocess.Popen(words, env=environment, stdout=log, stderr=errors)
 
     def finished(self, code: int) -> Page:
-        """What came of it."""
+        """The entry of the index, with the problem if there was one."""
         command = self.mark["command"]
         if not (self.folder / "result.json").is_file():
             log = (self.folder / "log").read_text(encoding="utf-8", errors="replace")
             lines = log.strip().splitlines()
-            last = f" Its last words: {lines[-1]}" if lines else ""
-            broken = f"{self.source.name} broke off (exit code {code}).{last}"
+            last = f" The last line of its log: {lines[-1]}" if lines else ""
+            broken = f"{self.source.name} ended early (exit code {code}).{last}"
             return Page(self.source, self.page, 0.0, broken, command)
         result = read_json(self.folder / "result.json")
         message = None
@@ -222,23 +224,22 @@ class _Job(NamedTuple):
             )
         return Page(self.source, self.page, result["seconds"], message, command)
 
-
-# -- what was executed before ----------------------------------------------------------------------
+    """The inputs of an execution: cells of ``source``, parameters, version of proxysr."""
 
 
 def mark_of(source: Path, values: Mapping[str, Any]) -> dict[str, Any]:
-    """What an execution depends on: the cells of ``source``, parameters, version of proxysr."""
+    """The inputs of an execution: the cells of ``source``, parameters, version of proxysr."""
     cells = [(cell["cell_type"], "".join(cell["source"])) for cell in read_json(source)["cells"]]
     digest = hashlib.sha256(json.dumps(cells).encode()).hexdigest()
     return {"version": __version__, "cells": digest, "parameters": dict(values)}
 
 
 def read_mark(executed: Path) -> dict[str, Any] | None:
-    """How an executed notebook says that it was made; None if it was not executed completely."""
+    """The mark of an executed notebook; None if it was not executed completely."""
     keys = {"version", "cells", "parameters", "command", "seconds"}
     try:
         mark = read_json(executed)["metadata"][MARK]
-    except (OSError, ValueError, KeyError, TypeError):  # papermill's own writing may be cut off
+    except (OSError, ValueError, KeyError, TypeError):  # papermill may have been interrupted
         return None
     return mark if isinstance(mark, dict) and keys <= {*mark} else None
 
@@ -249,24 +250,24 @@ def _page_of(executed: Path) -> Page:
 
 
 def _earlier(out: Path, chosen: Sequence[Path]) -> list[Page]:
-    """What ``out`` has of other notebooks, executed completely."""
+    """Other notebooks in ``out`` that were executed completely."""
     names = {source.name for source in chosen}
-    others = [path for path in out.glob("*.ipynb") if path.name not in names]
-    return [_page_of(path) for path in others if read_mark(path)]
+    earlier = [path for path in out.glob("*.ipynb") if path.name not in names]
+    return [_page_of(path) for path in earlier if read_mark(path)]
 
 
 # -- how long it takes -----------------------------------------------------------------------------
 
 
 def stated_seconds(notebook: Path) -> float | None:
-    """Seconds that a notebook says to take with its default parameters; None if it does not."""
+    """Seconds that a notebook states for its default parameters; None if it states none."""
     first = next(iter(read_json(notebook)["cells"]), {"source": ""})
     match = DURATION.search(" ".join("".join(first["source"]).split()))
     return (NUMBERS.get(match[1]) or float(match[1])) * UNITS[match[2]] if match else None
 
 
 def time_left(durations: Sequence[float | None], n_done: int, elapsed: float, jobs: int = 1) -> str:
-    """The time that is left in words, corrected by how long the first notebooks took.
+    """The remaining time in words, corrected by the duration of the first notebooks.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Costs over sizes: predicted beside measured, and predicted alone where it is too large to run."""
+"""Costs over sizes: predicted and measured, or only predicted for sizes too large to run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def sweep(
     single_sessions: int = 30,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Time every combination of some sizes, as ``proxysr bench`` does.
+    """Time every combination of sizes, as ``proxysr bench`` does.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def _timed(config: BenchConfig) -> pd.DataFrame:
 
 
 def forecast(sizes: Iterable[Sizes], machines: Mapping[str, Machine]) -> pd.DataFrame:
-    """What the cost model says of sizes and machines, without running anything.
+    """Predictions of the cost model for sizes and machines.
 
     Parameters
     ----------
@@ -123,18 +123,18 @@ def forecast(sizes: Iterable[Sizes], machines: Mapping[str, Machine]) -> pd.Data
     """
     rows = []
     for s, (name, machine) in itertools.product(sizes, machines.items()):
-        together = s.replace(sessions=rows_together(s.n_items))
+        batch = s.replace(sessions=rows_together(s.n_items))
         works = [
             (reduce(add, training_step(s).values()), 1),
-            (ranking(together), together.sessions),
+            (ranking(batch), batch.sessions),
             (one_session(s), 1),
         ]
-        for part, (work, among) in zip(WHOLE, works, strict=True):
+        for part, (work, n) in zip(WHOLE, works, strict=True):
             seconds = machine.by_unit(work)
             total = sum(seconds.values())
             rows.append(
                 {key: getattr(s, key) for key in _SIZES}
-                | {"machine": name, "part": part, "predicted_ms": 1e3 * total / among}
+                | {"machine": name, "part": part, "predicted_ms": 1e3 * total / n}
                 | {unit: spent / total for unit, spent in seconds.items()}
                 | {"bound": max(seconds, key=seconds.__getitem__)}
             )

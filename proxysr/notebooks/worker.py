@@ -1,8 +1,7 @@
 """One notebook in a process of its own: ``python -m proxysr.notebooks.worker JOB.json``.
 
 The job names ``source``, ``target``, ``page``, ``mark``, ``parameters``, ``progress`` and
-``result``; the result says what happened. A notebook that ends well gets the mark, and every one is
-written as a page that opens offline.
+``result``. A notebook that succeeds gets the mark, and each is written as an offline page.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from proxysr.processes import end_with_parent, ending_on_sigterm
 from proxysr.text import visible
 
 MARK = "proxysr"
-"""Where the metadata of an executed notebook say how it was made."""
+"""Key of the mark in an executed notebook's metadata."""
 PLOTLY = "application/vnd.plotly.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -38,12 +37,12 @@ def main(job_file: str) -> None:
             clean(target, None if problem else job["mark"] | {"seconds": seconds})
             write_page(target, Path(job["page"]))
         write_json(Path(job["result"]), {"problem": problem, "seconds": seconds})
-    except OSError as error:  # a disk that is full, and no fault of the notebook
+    except OSError as error:  # such as a full disk; not an error of the notebook
         sys.exit(visible(str(explained(error, target) or error)))
 
 
 def execute(job: dict[str, Any]) -> dict[str, Any] | None:
-    """Run the notebook; None, or which cell failed and how."""
+    """Run the notebook; returns None, or the cell that failed and its error."""
     import papermill
     from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config
@@ -61,7 +60,7 @@ def execute(job: dict[str, Any]) -> dict[str, Any] | None:
             kernel_name="python3",
             progress_bar={"desc": Path(job["source"]).stem} if job["progress"] else False,
             store_widget_state=False,
-            # several kernels would wait for one history database
+            # parallel kernels would wait for one history database
             extra_arguments=["--HistoryManager.enabled=False"],
             config=config,
         )
@@ -76,9 +75,9 @@ def execute(job: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def clean(executed: Path, mark: Mapping[str, Any] | None) -> None:
-    """Drop what shows nothing without its kernel, such as progress bars, and leave the mark.
+    """Remove widgets, which need a kernel, and write the mark.
 
-    Of a cell's own value, its text stays.
+    The text of a cell's value stays.
     """
     import nbformat
 
@@ -101,8 +100,7 @@ def clean(executed: Path, mark: Mapping[str, Any] | None) -> None:
 def write_page(notebook: Path, page: Path) -> None:
     """Write an executed notebook as one HTML file without outside requests.
 
-    Figures are kept in the notebook as data alone; in the page they come alive with
-    one copy of plotly's script.
+    Figures are data in the notebook; the page includes plotly's script once to draw them.
     """
     import nbformat
     import plotly.graph_objects as go

@@ -16,9 +16,9 @@ KIND_COLOURS = {"learned": BLUE, "counting": ORANGE}
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
 ROW = 26
 BESIDE = 0.26
-"""By how much dots of one row stand apart, in rows."""
+"""Distance of the dots in one row, in rows."""
 SIDE = 0.09
-"""By how much lines stand apart, in steps of the axis, so that intervals hide no other."""
+"""Horizontal distance of lines, in steps of the axis, so that intervals do not overlap."""
 
 
 def metric_dots(table: pd.DataFrame, metric: str, *, title: str | None = None) -> go.Figure:
@@ -67,11 +67,11 @@ def metric_dots(table: pd.DataFrame, metric: str, *, title: str | None = None) -
                 col=col,
             )
             shown.add(str(kind))
-        known = rows[(rows["task"] == task) & rows["published"].notna()]
-        if len(known):
+        published = rows[(rows["task"] == task) & rows["published"].notna()]
+        if len(published):
             fig.add_scatter(
-                x=known["published"],
-                y=[plain(run) for run in known["run"]],
+                x=published["published"],
+                y=[plain(run) for run in published["run"]],
                 mode="markers",
                 marker={"size": 11, "symbol": "diamond-open", "color": BLACK},
                 name="published",
@@ -104,7 +104,7 @@ def difference_dots(
         ``value``, ``difference``, ``difference_low``, ``difference_high``, and ``least`` and
         ``most``, the differences of the seeds: small dashes, if there are several.
     reference : str
-        The run that the others are held against; it is the line at 0.
+        The run that the others are compared with; it is the line at 0.
     title : str
         A question.
     kind : str
@@ -139,8 +139,8 @@ def difference_dots(
                 "%{x:+.4f}, %{customdata[1]:+.4f} to %{customdata[2]:+.4f}<extra></extra>",
                 **common,
             )
-            several = points[points["least"] < points["most"]]
-            ends = pd.concat([several["least"], several["most"]])
+            with_seeds = points[points["least"] < points["most"]]
+            ends = pd.concat([with_seeds["least"], with_seeds["most"]])
             fig.add_scatter(
                 x=ends,
                 y=y.loc[ends.index],
@@ -180,7 +180,7 @@ def slice_lines(
     runs = list(dict.fromkeys(slices["run"]))
     require(
         0 < len(runs) <= len(COLOURS),
-        f"Lines of 1 to {len(COLOURS)} runs can be told apart; received {len(runs)}.",
+        f"Lines of 1 to {len(COLOURS)} runs can be distinguished; received {len(runs)}.",
     )
     sizes = slices.drop_duplicates("clicks").set_index("clicks")["n_targets"]
     places = {clicks: i for i, clicks in enumerate(sizes.index)}
@@ -257,7 +257,7 @@ def share_lines(
     value : str
         Column to show.
     name : str
-        What it is, for the axis.
+        Its name, for the axis.
     title : str
         A question.
     panels : str, optional
@@ -271,9 +271,9 @@ def share_lines(
     fig = make_subplots(1, len(kinds), shared_yaxes=True, horizontal_spacing=0.05,
                         subplot_titles=titles)  # fmt: skip
     for col, kind in enumerate(kinds, start=1):
-        inside = table[table[panels] == kind] if panels else table
+        panel = table[table[panels] == kind] if panels else table
         for i, choice in enumerate(choices):
-            points = inside[inside["choice"] == choice]
+            points = panel[panel["choice"] == choice]
             means = points.groupby("share", as_index=False)[value].mean()
             shift = (i - (len(choices) - 1) / 2) * SIDE
             common: dict[str, Any] = {"legendgroup": choice, "row": 1, "col": col}

@@ -1,4 +1,4 @@
-"""What training and ranking cost: predicted against measured, and where the time goes."""
+"""Costs of training and ranking: predicted and measured, and by parts of a step."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ def step_bars(table: pd.DataFrame) -> go.Figure:
         The columns of :func:`predicted_measured` and ``floor_ms``. Rows without a floor are parts
         of the step; the row "training step" has its floor.
     """
-    whole = table[table["part"] == "training step"]
-    require(len(whole) > 0, "There is no training step to show.")
+    steps = table[table["part"] == "training step"]
+    require(len(steps) > 0, "There is no training step to show.")
     parts_only = table[table["floor_ms"].isna()]
     parts = _parts(parts_only)
     keys = list(SIZES)
     varying = [key for key in keys if table[key].nunique() > 1] or ["n_items"]
-    panels = whole.to_dict("records")
+    panels = steps.to_dict("records")
     fig = make_subplots(
         1,
         len(panels),
@@ -77,9 +77,9 @@ def step_bars(table: pd.DataFrame) -> go.Figure:
         subplot_titles=[_sizes(row, varying) for row in panels],
     )
     for col, size in enumerate(panels, start=1):
-        here = parts_only[(parts_only[keys] == pd.Series(size)[keys]).all(axis=1)]
+        panel = parts_only[(parts_only[keys] == pd.Series(size)[keys]).all(axis=1)]
         for part, colour in zip(parts, COLOURS, strict=False):
-            row = here[here["part"] == part]
+            row = panel[panel["part"] == part]
             fig.add_bar(
                 x=["predicted", "measured"],
                 y=[row["predicted_ms"].sum(), row["measured_ms"].sum()],
@@ -108,7 +108,7 @@ def _parts(table: pd.DataFrame) -> list[str]:
     parts = list(dict.fromkeys(table["part"]))
     require(
         0 < len(parts) <= len(COLOURS),
-        f"1 to {len(COLOURS)} parts can be told apart; received {len(parts)}.",
+        f"1 to {len(COLOURS)} parts can be distinguished; received {len(parts)}.",
     )
     return parts
 

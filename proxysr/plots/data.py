@@ -1,4 +1,4 @@
-"""What a data set looks like: lengths, popularity, time, and what preparation left over."""
+"""Pictures of a data set: session lengths, item popularity, time, and steps of preparation."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def session_lengths(lengths: Mapping[str, Numbers]) -> go.Figure:
 
 
 def item_popularity(counts: Numbers) -> go.Figure:
-    """Clicks of items by rank, both axes logarithmic; says what the most popular tenth takes.
+    """Clicks of items by rank, on logarithmic axes, with the share of the most popular tenth.
 
     Parameters
     ----------
@@ -104,22 +104,22 @@ def sessions_over_time(started_at: Mapping[str, Numbers]) -> go.Figure:
         Part to the seconds since 1970 of its sessions' first clicks. Running numbers that are
         no dates (below 1e8, before 1973) are shown as numbers; NaN is left out.
     """
-    known = {part: np.asarray(t)[np.isfinite(t)] for part, t in started_at.items()}
-    every = np.concatenate([np.empty(0), *known.values()])
-    require(len(every) > 0, "No session has a time to show.")
-    dates = every.min() >= 1e8
-    low, high = float(every.min()), float(every.max())
+    times = {part: np.asarray(t)[np.isfinite(t)] for part, t in started_at.items()}
+    all_times = np.concatenate([np.empty(0), *times.values()])
+    require(len(all_times) > 0, "No session has a time to show.")
+    dates = all_times.min() >= 1e8
+    low, high = float(all_times.min()), float(all_times.max())
     if dates:
         days = (high - low) / DAY
         width, unit = next(
-            (w, u) for w, u, most in ((1, "day", 120), (7, "week", 800), (30, "30 days", np.inf))
-            if days <= most
+            (w, u) for w, u, longest in ((1, "day", 120), (7, "week", 800), (30, "30 days", np.inf))
+            if days <= longest
         )  # fmt: skip
         edges = np.arange(np.floor(low / DAY), np.floor(high / DAY) + width + 1, width) * DAY
     else:
         edges, unit = np.linspace(low, np.nextafter(high, np.inf), 61), "step"
     fig = go.Figure()
-    for part, values in known.items():
+    for part, values in times.items():
         sessions, _ = np.histogram(values, edges)
         x = edges[:-1]
         fig.add_bar(
@@ -137,7 +137,7 @@ def sessions_over_time(started_at: Mapping[str, Numbers]) -> go.Figure:
 
 
 def provenance_steps(table: pd.DataFrame) -> go.Figure:
-    """What was left after every step of the preparation: one panel a count.
+    """Counts after every step of the preparation: one panel a count.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Sessions on their way from the proxies half-way to those of the best epoch."""
+"""Flow of sessions from the proxies half-way to those of the best epoch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from proxysr.plots.theme import BLUE, GREY, ORANGE, finish
 
 MOST_PROXIES = 15
 LEAST = 0.015
-"""Share of the sessions that a proxy needs to have a band of its own."""
+"""Least share of sessions of a proxy with its own band."""
 OTHERS = -1
 KEPT, WENT = "rgba(0,114,178,0.45)", "rgba(230,159,0,0.45)"
 
@@ -25,7 +25,7 @@ def flow_picture(
     flows : DataFrame
         ``half``, ``full``, ``n_sessions``, as of :func:`proxysr.analysis.flow.flow_table`. On
         each side up to 15 proxies are shown, each of at least 1.5 % of the sessions; the others
-        are put together.
+        are merged.
     """
     require(len(flows) > 0, "No session chose a proxy: there is nothing to show.")
     table = flows[["half", "full", "n_sessions"]].copy()
@@ -65,7 +65,7 @@ def flow_picture(
                 "source": source,
                 "target": target,
                 "value": table["n_sessions"],
-                "color": [KEPT if same else WENT for same in stays],
+                "color": [KEPT if unchanged else WENT for unchanged in stays],
                 "hovertemplate": "%{source.label} → %{target.label}: %{value:,} sessions"
                 "<extra></extra>",
             },

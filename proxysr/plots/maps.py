@@ -43,7 +43,7 @@ def session_map(
     title: str = "Which sessions are alike to the model?",
     subtitle: str = "",
 ) -> go.Figure:
-    """One map of sessions, coloured by what is known of them, with the proxies among them.
+    """One map of sessions, coloured by labels, with the proxies.
 
     Parameters
     ----------
@@ -51,10 +51,10 @@ def session_map(
     labels : sequence (n,), optional
         At most 12 get a colour and a shape; the rest are grey "others". Missing ones are, too.
     label_name : str
-        What the labels are, for the legend.
+        Name of the labels, for the legend.
     proxy_positions : (K, 2), optional
     proxy_sizes : sequence (K,), optional
-        Sessions of each proxy: those without are left out, and the largest ones bear their number.
+        Sessions of each proxy; proxies without sessions are left out, the largest are numbered.
     title, subtitle : str
     """
     fig = go.Figure()
@@ -133,10 +133,10 @@ def small_maps(
     )  # fmt: skip
     kinds = _kinds(list(labels.values()))
     for (row, column), positions in panels.items():
-        where = {"row": rows.index(row) + 1, "col": columns.index(column) + 1}
-        first = where == {"row": 1, "col": 1}
-        here = labels[row, column]
-        _add_sessions(fig, positions, kinds, here, legend=first, size=8, **where)
+        cell = {"row": rows.index(row) + 1, "col": columns.index(column) + 1}
+        first = cell == {"row": 1, "col": 1}
+        panel_labels = labels[row, column]
+        _add_sessions(fig, positions, kinds, panel_labels, legend=first, size=8, **cell)
     width, height = SMALL * len(columns) + RIGHT + 40, (SMALL + 50) * len(rows) + TOP
     fig = finish(fig, _titled(title, subtitle), width=width, height=height)
     fig = _as_map(fig, label_name, list(panels.values()))
@@ -149,9 +149,9 @@ _Kinds = dict[Any, tuple[str, str]]
 
 def _kinds(labels: Sequence[Sequence[Any] | None]) -> _Kinds:
     """Colour and shape of the most frequent labels, in their own order."""
-    every = pd.concat([pd.Series(list(some), dtype=object) for some in labels if some is not None]
+    all_labels = pd.concat([pd.Series(list(x), dtype=object) for x in labels if x is not None]
                       or [pd.Series(dtype=object)])  # fmt: skip
-    shown = sorted(every.value_counts().index[:MOST_LABELS], key=lambda label: str(label))
+    shown = sorted(all_labels.value_counts().index[:MOST_LABELS], key=lambda label: str(label))
     n = len(COLOURS) - 1  # black is for the proxies
     return {
         label: (COLOURS[i % n], SYMBOLS[(i // n + i) % len(SYMBOLS)])
@@ -167,7 +167,7 @@ def _add_sessions(
     *,
     legend: bool = True,
     size: int | None = None,
-    **where: int,
+    **cell: int,
 ) -> None:
     n = len(positions)
     require(
@@ -201,7 +201,7 @@ def _add_sessions(
                 },
                 hovertemplate=f"{plain(name)}<extra></extra>",
             ),
-            **where,
+            **cell,
         )
 
 
@@ -211,7 +211,7 @@ def _add_proxies(
     sizes: Sequence[int] | None,
     *,
     legend: bool = True,
-    **where: int,
+    **cell: int,
 ) -> None:
     if positions is None:
         return
@@ -236,7 +236,7 @@ def _add_proxies(
             customdata=np.stack([used, counts[used]], axis=1),
             hovertemplate="proxy %{customdata[0]}: %{customdata[1]:,} sessions<extra></extra>",
         ),
-        **where,
+        **cell,
     )  # fmt: skip
 
 

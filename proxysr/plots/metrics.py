@@ -1,4 +1,4 @@
-"""How well items were predicted."""
+"""Metrics of an evaluation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proxies beside what is known of the sessions."""
+"""Proxies and known labels of the sessions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from proxysr.plots.theme import BLUE, COLOURS, GREY, finish, plain
 MOST_PROXIES = 60
 SYMBOLS = ("circle", "square", "diamond")
 BESIDE = 0.25
-"""By how much dots of one truth stand apart, in steps of the axis."""
+"""Distance of the dots of one truth, in steps of the axis."""
 
 
 def proxies_by_label(
@@ -79,7 +79,7 @@ def proxies_by_label(
 
 
 def agreement_dots(table: pd.DataFrame) -> go.Figure:
-    """What proxies, and labels beside them, agree with: AMI beside what chance gives.
+    """Agreement (AMI) of proxies and other labels with known groups, and its range by chance.
 
     Parameters
     ----------

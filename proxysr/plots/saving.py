@@ -1,4 +1,4 @@
-"""Figures as files: a page, a picture, the numbers in it, and how they were made."""
+"""Figures as files: a page, a picture, a table of its numbers, and its settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PLOTLY_JS = "plotly.min.js"
 
 
 class SavedFigure(NamedTuple):
-    """Where a figure lies; no ``png`` where no browser could draw it, no ``csv`` without table."""
+    """Paths of a figure; no ``png`` without a browser, no ``csv`` without a table."""
 
     html: Path
     json: Path
@@ -43,12 +43,12 @@ def save_figure(
     settings: Mapping[str, Any] | None = None,
     command: str | None = None,
 ) -> SavedFigure:
-    """Write ``NAME.html``, ``.png``, ``.json`` and ``.csv`` to a folder, each whole or not at all.
+    """Write ``NAME.html``, ``.png``, ``.json`` and ``.csv`` to a folder, each atomically.
 
     The page is interactive and works offline; all pages of a folder share its
     ``plotly.min.js``. The picture is drawn by Chrome or Chromium; where there is neither, a
-    :class:`NoBrowserWarning` says so and the rest is written. The JSON file tells where the
-    figure comes from and holds no date, so that the same figure gives the same file.
+    :class:`NoBrowserWarning` is issued and the rest is written. The JSON file has the origin of
+    the figure and no date, so that the same figure gives the same file.
 
     Parameters
     ----------
@@ -62,9 +62,9 @@ def save_figure(
     folder : str or Path, optional
         By default the project's figures.
     settings : mapping, optional
-        What the figure shows: run, data, parameters (plain JSON values).
+        Run, data and parameters of the figure (plain JSON values).
     command : str, optional
-        What made it.
+        The command that made it.
     """
     require(
         re.fullmatch(r"[\w-]+", name, flags=re.ASCII) is not None,
@@ -79,7 +79,7 @@ def save_figure(
     if table is not None:
         with replacing(csv) as temporary:
             write_table(table, temporary, formulas=formulas, float_format="%.6g")
-    about = {
+    description = {
         "name": name,
         "title": fig.layout.title.text or name,
         "settings": dict(settings or {}),
@@ -87,7 +87,7 @@ def save_figure(
         "proxysr": __version__,
         "files": [html.name] + [png.name] * picture + [csv.name] * (table is not None),
     }
-    write_json(json, about)
+    write_json(json, description)
     return SavedFigure(html, json, png if picture else None, None if table is None else csv)
 
 
@@ -110,7 +110,7 @@ def _picture(fig: go.Figure, path: Path) -> bool:
     try:
         image = draw(fig)
     except DrawingError as error:
-        path.unlink(missing_ok=True)  # it would show something else than the page beside it
+        path.unlink(missing_ok=True)  # it would not match the page
         warnings.warn(
             f"{path.name} was not drawn ({error}); the page beside it was written. Pictures need "
             "Chrome or Chromium, on Debian and Ubuntu: apt install chromium.",

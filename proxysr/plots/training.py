@@ -1,4 +1,4 @@
-"""How training went: loss, validation metrics, annealing, and the use of the proxies."""
+"""Learning curves: loss, validation metrics, annealing, and use of the proxies."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ACROSS = 3
 def learning_curves(
     history: pd.DataFrame, *, best_epoch: int, half_epoch: int | None = None
 ) -> go.Figure:
-    """One panel for each thing a run logs, with the half-way and the best epoch marked.
+    """One panel for each logged quantity, with the half-way and the best epoch marked.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def learning_curves(
 
 
 def _titled(title: str, columns: Sequence[str]) -> str:
-    """A panel's title; several lines are named in it by their colours, nearer than a legend."""
+    """A panel's title; several lines are named in it in their colours, instead of a legend."""
     if len(columns) == 1:
         return title
     names = zip(COLOURS, columns, strict=False)

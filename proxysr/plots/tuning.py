@@ -1,4 +1,4 @@
-"""What a search tried, and what came of it."""
+"""Trials of a search: settings and results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STYLES = {"complete": (BLUE, "circle"), "pruned": (GREY, "circle-open"), "best":
 def tried_settings(
     trials: pd.DataFrame, settings: Sequence[str] | None = None, *, metric: str = "R@20"
 ) -> go.Figure:
-    """A panel for each setting: its values, in order, and the metric that trials got with them.
+    """A panel for each setting: its values, in order, and the metric of the trials.
 
     Parameters
     ----------
@@ -33,8 +33,8 @@ def tried_settings(
     rows = trials[trials["state"].isin(["complete", "pruned"]) & trials[metric].notna()]
     require(len(rows) > 0, "No trial was completed or pruned yet, so there is nothing to show.")
     if settings is None:
-        own = list(trials.columns)[list(trials.columns).index("stopped") + 1 :]
-        settings = [name for name in own if rows[name].nunique(dropna=False) > 1] or own
+        columns = list(trials.columns)[list(trials.columns).index("stopped") + 1 :]
+        settings = [name for name in columns if rows[name].nunique(dropna=False) > 1] or columns
     complete = rows[rows["state"] == "complete"]
     parts = {"complete": complete, "pruned": rows[rows["state"] == "pruned"]}
     if len(complete):
@@ -45,7 +45,7 @@ def tried_settings(
         vertical_spacing=0.22 / down, subplot_titles=[plain(name) for name in settings],
     )  # fmt: skip
     for place, name in enumerate(settings):
-        at = {"row": place // ACROSS + 1, "col": place % ACROSS + 1}
+        cell = {"row": place // ACROSS + 1, "col": place % ACROSS + 1}
         values = sorted(rows[name].dropna().unique().tolist())
         for part, group in parts.items():
             colour, symbol = STYLES[part]
@@ -56,10 +56,10 @@ def tried_settings(
                 marker={"color": colour, "symbol": symbol, "size": 14 if part == "best" else 8},
                 hovertemplate=f"trial %{{customdata}}: {plain(name)} = %{{x}}, {metric} %{{y:.4f}}"
                 "<extra></extra>",
-                **at,
+                **cell,
             )  # fmt: skip
         shown = [plain(f"{v:g}" if isinstance(v, float) else v) for v in values]
-        fig.update_xaxes(type="category", categoryorder="array", categoryarray=shown, **at)
+        fig.update_xaxes(type="category", categoryorder="array", categoryarray=shown, **cell)
     fig.update_yaxes(title_text=metric, col=1)
     fig.update_annotations(font_size=14)
     return finish(fig, "Which settings did well?", width=1100, height=110 + 250 * down)

@@ -45,10 +45,10 @@ def test_parameters_of_notebooks_are_handed_on(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("- epochs", "holds no parameters: NAME: VALUE, one a line"),
-        ("1: epochs", "holds no parameters"),
+        ("- epochs", "has no parameters: write NAME: VALUE, one a line"),
+        ("1: epochs", "has no parameters"),
         ("{epochs: 3", "shop.yaml is neither YAML nor JSON"),
-        ("01_train:\n  1: epochs", "holds no parameters"),
+        ("01_train:\n  1: epochs", "has no parameters"),
         ("epochs: 3\nseed: 1\nepochs: 4", "shop.yaml names epochs twice in one place"),
         ("a:\n  k: 1\n  k: 2", "shop.yaml names k twice"),
         ("01_trian:\n  epochs: 3", "'01_trian' is not a known notebook. Did you mean '01_train'"),

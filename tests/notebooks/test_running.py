@@ -104,7 +104,7 @@ def test_run_side_by_side_with_pages_figures_and_index(
 
 def test_one_whose_kernel_dies_is_named(home: Path) -> None:
     write(home / "notebooks", "01_dies", "import os; os._exit(3)")
-    with pytest.raises(NotebookError, match="01_dies.ipynb (broke off|failed)"):
+    with pytest.raises(NotebookError, match="01_dies.ipynb (ended early|failed)"):
         run_notebooks(out=home / "out", progress=False)
 
 

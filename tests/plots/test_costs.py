@@ -68,7 +68,7 @@ def test_panels_name_the_sizes_that_differ() -> None:
 
 
 def test_what_cannot_be_drawn_is_refused() -> None:
-    with pytest.raises(ConfigError, match="1 to 7 parts can be told apart; received 0"):
+    with pytest.raises(ConfigError, match="1 to 7 parts can be distinguished; received 0"):
         predicted_measured(TABLE[:0])
     with pytest.raises(ConfigError, match="1 to 7 parts .*received 8"):
         predicted_measured(pd.concat([TABLE[:1].assign(part=str(i)) for i in range(8)]))
