@@ -25,7 +25,7 @@ MINUTES ?= 10
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(READY)  ## make up a log, train on it, and write a page to look at: demo/report.html
+demo: $(READY)  ## make a synthetic log, train on it, and write a page to explore: demo/report.html
 	$(BIN)/proxysr demo demo
 
 notebooks: $(READY)  ## run all notebooks as small runs on the CPU: pages/index.html

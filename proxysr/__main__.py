@@ -21,22 +21,22 @@ from proxysr.processes import EXIT_CODE, Terminated, ending_on_sigterm
 from proxysr.text import visible
 
 COMMANDS = {
-    "demo": "make up a log, train on it, and write a page to look at, in about a minute",
+    "demo": "make a synthetic log, train on it, and write a page to explore, in about a minute",
     "prepare": "turn a log of clicks into sessions, filtered and split by time",
     "train": "train a model on prepared data",
-    "tune": "search for settings: many runs, judged on validation, by any number of machines",
+    "tune": "search for settings: many runs, judged on validation, on any number of machines",
     "evaluate": "rank the targets of a run's test sessions; recall and MRR",
-    "compare": "say whether runs differ by more than luck, paired by session",
+    "compare": "test whether runs differ by more than chance, paired by session",
     "recommend": "recommend items for a new session, raw ids in and out",
     "explore": "serve a page that shows which sessions choose which proxies, and why",
-    "report": "write a run as one page to explore and send; it needs no network",
-    "notebooks": "run the notebooks and write them as pages to look at",
-    "paper": "make the runs of the paper's tables, and a page of ours beside theirs",
+    "report": "write a run as one offline page to explore and send",
+    "notebooks": "run the notebooks and write them as HTML pages",
+    "paper": "make the runs of the paper's tables, and a page that compares them with the paper",
     "bench": "measure training and evaluation against this machine's limit",
 }
 DESCRIPTION = """\
-Session-based recommendation with ProxySR: sessions are anonymous, so each chooses a proxy for
-the general interest of the user who stays unknown."""
+Session-based recommendation with proxies: sessions are anonymous, so each follows a proxy for the
+general interest of its unknown user."""
 EPILOG = """\
 a first tour:
   proxysr prepare synthetic data/toy --format synthetic
@@ -49,7 +49,7 @@ Errors are one line on stderr and exit code 2."""
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line that says where help is."""
+    """An argument parser whose errors are one line that names --help."""
 
     def error(self, message: str) -> NoReturn:
         """Print the line and exit with 2."""
@@ -57,15 +57,15 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{line}\n")
 
     def check_options(self, words: Sequence[str]) -> None:
-        """Refuse options that do not exist, before anything that is missing because of them."""
+        """Refuse unknown options first, before missing arguments are reported."""
         for word in itertools.takewhile(lambda word: word != "--", words):
             option = word.partition("=")[0]
             if option.startswith("--") and option not in self._option_string_actions:
-                near = nearest(option, self._option_string_actions)
-                self.error(f"{option!r} is not a known option.{near}")
+                hint = nearest(option, self._option_string_actions)
+                self.error(f"{option!r} is not a known option.{hint}")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        """Refuse what is none of the choices, as settings do."""
+        """Refuse unknown choices with the same message as settings do."""
         if action.choices is not None and value not in action.choices:
             raise argparse.ArgumentError(action, unknown(value, action.choices, "choice"))
 
@@ -73,40 +73,40 @@ class Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
-    It is 0, 2 for an error, 130 if interrupted, 143 if ended by SIGTERM, and 141 if who reads the
-    answer stopped reading, as ``head`` does; nothing is said of that.
+    It is 0, 2 for an error, 130 if interrupted, 143 if ended by SIGTERM, and 141 (without a
+    message) if the reader of the output stopped reading, as ``head`` does.
     """
     with ending_on_sigterm():
         try:
             code = _main(list(sys.argv[1:] if argv is None else argv))
             sys.stdout.flush()
         except BrokenPipeError:
-            # the interpreter would try again to write what is left, and complain
+            # otherwise the interpreter tries to write the rest and reports an error
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 141
     return code
 
 
 def _main(arguments: list[str]) -> int:
-    # A waiting thread spins briefly. Never spinning makes a training step a third slower; spinning
-    # for as long as is usual, ten times, where another program is busy. Torch's import reads this.
+    # Waiting threads spin briefly. Without spinning, a training step is a third slower; with the
+    # default spinning, ten times slower beside a busy program. Torch reads this at its import.
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     name = " ".join(["proxysr", *filter(None, [command_in(arguments)])])
-    # Of the processes that torchrun starts, the first one speaks for all.
+    # Of the processes of torchrun, only the first prints messages.
     is_first = os.environ.get("RANK", "0") == "0"
     module: Any = None
     args: Any = None
 
     def stopped(how: str, code: int) -> int:
-        after = getattr(module, "after_interrupt", lambda _: "No half-written file is left.")
+        message = getattr(module, "after_interrupt", lambda _: "No half-written file is left.")
         if is_first:
-            sys.stderr.write(f"\n{name}: {how}. {visible(after(args))}\n")
+            sys.stderr.write(f"\n{name}: {how}. {visible(message(args))}\n")
         return code
 
     try:
         with nullcontext() if is_first else redirect_stderr(io.StringIO()):
             module, args = parsed(arguments)
-        with redirect_stdout(sys.stderr):  # whatever a library prints is not the answer
+        with redirect_stdout(sys.stderr):  # output of libraries is not the answer
             answer = module.run(args)
         if is_first:
             sys.stdout.write(answer.shown(args.json))
@@ -126,7 +126,7 @@ def _main(arguments: list[str]) -> int:
 
 
 def command_in(arguments: Sequence[str]) -> str | None:
-    """The first word that is no option."""
+    """The first word that is not an option."""
     return next((word for word in arguments if not word.startswith("-")), None)
 
 
@@ -166,12 +166,12 @@ def parsed(arguments: Sequence[str]) -> tuple[Any, argparse.Namespace]:
 
 
 def _message(error: Exception) -> str:
-    """What an error says to the person at the command line."""
+    """The message of an error for the command line."""
     if isinstance(error, ModuleNotFoundError):
         return f"{error}. It comes with: pip install 'proxysr[notebooks]'"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.strerror:
-        where = error.filename or "A file"
-        return f"{where} cannot be written: the disk is full. Free some space, then do it again."
+        name = error.filename or "A file"
+        return f"{name} cannot be written: the disk is full. Free some space, then try again."
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return str(error)

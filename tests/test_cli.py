@@ -331,7 +331,7 @@ def test_a_preset_is_overridden_by_options(ask: Ask, folder: Path, tmp_path: Pat
         (["--resume"], "is not a proxysr run: it has no config.json"),
         (
             ["--model", "popularity", "--epochs", "3", "--task=unseen", "--valid-task=repeat"],
-            "Model 'popularity' only counts: --epochs, --task would change nothing. Leave",
+            "Model 'popularity' only counts: --epochs, --task would have no effect. Leave",
         ),
         (
             ["--model", "popularity", "--set", "window=3"],

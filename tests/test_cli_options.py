@@ -87,7 +87,7 @@ def interrupted(*args: Any, **options: Any) -> Any:
 @pytest.mark.parametrize(
     ("where", "hint"),
     [
-        ("proxysr.cli.train.train_run", "Nothing was written yet; the same command starts anew."),
+        ("proxysr.cli.train.train_run", "Nothing was written yet; the same command starts again."),
         ("importlib.import_module", "No half-written file is left."),
     ],
 )

@@ -113,7 +113,7 @@ def test_interrupted_it_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(running, "write_checkpoint", after_two_epochs)
         assert main(["demo", str(broken)]) == 130
-    assert f"in {broken}; the same command goes on from there." in capsys.readouterr().err
+    assert f"in {broken}; the same command continues from there." in capsys.readouterr().err
     kept = {name: time for name, (time, _) in everything(broken).items() if "data/" in name}
     assert kept
     assert main(["demo", str(broken)]) == 0

@@ -63,7 +63,7 @@ def test_the_command_says_if_a_user_is_none_of_them(
     assert main(["recommend", str(run.path), "sku-3", "--user", "u2", "--json"]) == 0
     said = capsys.readouterr()
     assert json.loads(said.out)["user"] is None
-    assert f"User u2 is none of the 2 users that {run.path} learnt of by name" in said.err
+    assert f"User u2 is none of the 2 users that {run.path} has parameters for" in said.err
     assert "counts as anonymous" in said.err
 
 

@@ -1,4 +1,4 @@
-"""What a command has to say: one object for ``--json``, or text for a person."""
+"""The result of a command: one object for ``--json``, or text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from proxysr.text import json_visible, visible
 
 WIDEST = 80
-"""Letters of a cell of a table."""
+"""Most characters of a cell of a table."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Answer:
     text: str
 
     def shown(self, as_json: bool) -> str:
-        """What goes to stdout; control characters of titles and ids as escapes."""
+        """The text for stdout; control characters in titles and ids become escapes."""
         if as_json:
             text = json.dumps(self.data, indent=2, ensure_ascii=False, allow_nan=False)
             return json_visible(text) + "\n"
@@ -38,15 +38,15 @@ class Answer:
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a frame for ``--json``; gaps are null."""
+    """The rows of a frame for ``--json``; missing values are null."""
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in rows]
 
 
 def table(frame: pd.DataFrame) -> str:
-    """A frame as aligned text: counts with separators, shares to four places, gaps as a dash.
+    """A frame as aligned text: counts with separators, shares with four decimals, gaps as a dash.
 
-    Of a long text its beginning is shown, so that it does not widen every row.
+    Long texts are cut.
     """
 
     def cell(value: Any) -> str:

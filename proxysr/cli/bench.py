@@ -17,10 +17,10 @@ examples:
   proxysr bench --json > bench.json
   proxysr bench --models all --data data/diginetica      # training of each model, side by side
 
-The limit is what the matrix products alone would take, measured in the same run; the share of it
-that is reached says more than a rate, since rates depend on the machine. With
-one thread (OMP_NUM_THREADS=1) times are those of the processor, so that other programs hardly
-count; with several it is wall time, for which the machine should have nothing else to do."""
+The limit is the time of the matrix products alone, measured in the same run. The share of it that
+is reached is more informative than a rate, since rates depend on the machine. With one thread
+(OMP_NUM_THREADS=1), CPU time is measured, which other programs hardly affect; with several it is
+wall time, for which the machine should be idle."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,13 +15,13 @@ examples:
   proxysr compare runs/a runs/b --task repeat --metrics R@5,R@20 --json
 
 The runs need evaluations of the same targets: the same data, part, task and fewest clicks.
-An interval that holds 0, or a p-value that is not small, means that the difference may be luck.
-With several rows, the p-values to read are those corrected by Holm's method."""
+If an interval contains 0, or a p-value is not small, the difference may be chance.
+With several rows, read the p-values corrected by Holm's method."""
 
 SHOWN = {
     "difference_low": "low", "difference_high": "high", "p_value": "p_value", "p_holm": "p_holm",
 }  # fmt: skip
-"""Columns of a difference, and what they are called in the answer."""
+"""Columns of a difference, and their names in the output."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,27 +41,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Answer:
     """Compare."""
     config = CompareConfig.from_dict(given(args, CompareConfig))
-    table_of_all, about = compare_runs(
+    rows, comparison = compare_runs(
         args.run_dirs,
         part=args.split,
         task=args.task,
         group_seeds=args.group_seeds,
         config=config,
     )
-    names = [run.pop("name") for run in about["runs"]]
-    metrics = table_of_all.pivot(index="run", columns="metric", values="value")
+    names = [run.pop("name") for run in comparison["runs"]]
+    metrics = rows.pivot(index="run", columns="metric", values="value")
     metrics = metrics.loc[names, list(config.metrics)].rename_axis(columns=None).reset_index()
-    others = table_of_all[table_of_all["run"] != names[0]]
+    others = rows[rows["run"] != names[0]]
     differences = others[["run", "metric", "difference", *SHOWN]].rename(columns=SHOWN)
-    n_targets, n_sessions = (int(table_of_all[name][0]) for name in ("n_targets", "n_sessions"))
+    n_targets, n_sessions = (int(rows[name][0]) for name in ("n_targets", "n_sessions"))
     runs = [
         run | {"metrics": row}
-        for run, row in zip(about["runs"], records(metrics.drop(columns="run")), strict=True)
+        for run, row in zip(comparison["runs"], records(metrics.drop(columns="run")), strict=True)
     ]
     data = {
-        "split": about["part"],
-        "task": about["task"],
-        "min_prefix": about["min_prefix"],
+        "split": comparison["part"],
+        "task": comparison["task"],
+        "min_prefix": comparison["min_prefix"],
         "n_targets": n_targets,
         "n_sessions": n_sessions,
         "settings": config.to_dict(),
@@ -75,8 +75,8 @@ def run(args: argparse.Namespace) -> Answer:
         }
     )  # fmt: skip
     text = (
-        f"{about['part']}, task {about['task']}: {n_targets:,} targets of "
-        f"{n_sessions:,} sessions after at least {about['min_prefix']} click(s)\n"
+        f"{comparison['part']}, task {comparison['task']}: {n_targets:,} targets of "
+        f"{n_sessions:,} sessions after at least {comparison['min_prefix']} click(s)\n"
         f"{table(metrics)}\n\nDifferences to {names[0]}:\n{table(shown)}"
     )
     return Answer(data, text)

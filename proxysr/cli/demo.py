@@ -21,10 +21,10 @@ examples:
   proxysr demo                 # into a new folder, demo
   proxysr demo somewhere/else
 
-Makes up a log of a furniture shop (FOLDER/clicks.csv), in which each session follows one of ten
-tastes; prepares it, trains latent_proxy, which is not told of the tastes, evaluates both tasks, and
-writes a page to look at: FOLDER/report.html. It takes about a minute and no network. Run again, it
-goes on where it was interrupted, or says what was found; nothing is overwritten."""
+Makes a synthetic log of a furniture shop (FOLDER/clicks.csv), in which each session follows one of
+ten interests; prepares it, trains latent_proxy (which does not know the interests), evaluates both
+tasks, and writes a page: FOLDER/report.html. It takes about a minute and no network. Run again, it
+continues where it was interrupted, or shows the result; nothing is overwritten."""
 
 FORMAT = "proxysr demo"
 MARK = "demo.json"
@@ -52,18 +52,18 @@ def run(args: argparse.Namespace) -> Answer:
         result = {"format": FORMAT, **_make(folder)}
         write_json(folder / MARK, result)
     elif not (folder / "report.html").is_file():
-        raise ValueError(f"{folder} holds a demo without its report.html. Name a new folder.")
+        raise ValueError(f"{folder} has a demo without its report.html. Name a new folder.")
     data = {"folder": str(folder), **{k: v for k, v in result.items() if k != "format"}}
     return Answer(data, f"{result['finding']}\nOpen {folder / 'report.html'} in a browser.")
 
 
 def after_interrupt(args: argparse.Namespace) -> str:
-    """What is there, and how to go on."""
-    return f"What is done is in {args.folder}; the same command goes on from there."
+    """What was written, and how to continue."""
+    return f"Finished steps are in {args.folder}; the same command continues from there."
 
 
 def _begin(folder: Path) -> dict[str, Any]:
-    """What is known of the demo in a folder; a new one is begun, a foreign one refused."""
+    """The state of the demo in a folder; starts a new one, refuses a folder of other files."""
     if folder.is_file():
         raise ValueError(f"{folder} is a file; nothing was overwritten. Name a new folder.")
     if folder.is_dir() and any(folder.iterdir()):
@@ -79,7 +79,7 @@ def _begin(folder: Path) -> dict[str, Any]:
 
 
 def _make(folder: Path) -> dict[str, Any]:
-    """Whatever of the demo the folder lacks, and what it found."""
+    """Make the missing parts of the demo; returns its result."""
     from proxysr.analysis.agreement import planted_found
     from proxysr.analysis.run_view import RunView
     from proxysr.explorer.report import write_report
@@ -126,7 +126,7 @@ def _make(folder: Path) -> dict[str, Any]:
 
 
 def _prepare(log: Path, data: Path) -> None:
-    """Write the made-up log as a file like any other, read it, and prepare it."""
+    """Write the synthetic log as a file, read it like any log, and prepare it."""
     from proxysr.data import prepare, read_events
     from proxysr.data.sources import SOURCES
     from proxysr.data.synthetic import SyntheticConfig, synthetic_events

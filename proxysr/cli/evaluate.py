@@ -19,22 +19,22 @@ examples:
   proxysr evaluate runs/shop --task repeat         # repeated clicks count as targets, too
   proxysr evaluate runs/shop --split valid --json
 
-Metrics and the rank of every target are kept in RUN_DIR (metrics.json, ranks-*.parquet)."""
+Metrics and the rank of every target are written to RUN_DIR (metrics.json, ranks-*.parquet)."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_run(parser)
     add_targets(parser, "the one that chose the epoch")
-    fewest = "fewest clicks before a target [that of validation]"
-    parser.add_argument("--min-prefix", type=int, metavar="N", help=fewest)
+    text = "fewest clicks before a target [that of validation]"
+    parser.add_argument("--min-prefix", type=int, metavar="N", help=text)
     parser.add_argument(
         "--ks", default="5,10,20", metavar="N,N", help="lengths of the list for metrics [5,10,20]"
     )
     parser.add_argument(
         "--weights", choices=get_args(Which), default="best",
         help="epoch of the weights: best on validation, half-way to it, or last [best]; "
-        "only evaluations of the best are kept in RUN_DIR",
+        "only evaluations of the best are written to RUN_DIR",
     )  # fmt: skip
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute [auto]"
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Answer:
-    """Evaluate, keep metrics and ranks in the run, and tell the metrics."""
+    """Evaluate, write metrics and ranks to the run, and show the metrics."""
     result = evaluate_run(
         args.run_dir, part=args.split, task=args.task, min_prefix=args.min_prefix,
         ks=coerce(args.ks, tuple[int, ...], "ks"), which=args.weights, data_dir=args.data,

@@ -12,21 +12,21 @@ from proxysr.cli.options import add_run, add_split
 
 EXAMPLES = """\
 examples:
-  proxysr explore runs/shop                           # then open the link that it prints
+  proxysr explore runs/shop                           # then open the printed link
   proxysr explore runs/shop --open
-  proxysr explore runs/shop --compare runs/other      # for which interests is which one better?
+  proxysr explore runs/shop --compare runs/other      # compare them by interest
   proxysr explore runs/shop --selection lamps.csv     # sessions that were saved from the page
 
-The page is served to browsers of this machine that have the link, and asks nobody else anything.
-The first time, a map of the sessions is made, which takes a minute or more. Ctrl-C ends it. Names
-that are given to interests are kept in the run's folder; nothing else is written."""
+The page is served only to browsers of this machine that have the link; it makes no other network
+requests. The first time, a map of the sessions is computed, which takes a minute or more. Ctrl-C
+ends it. Names of interests are stored in the run's folder; nothing else is written."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_run(parser, compare=True)
     add_split(parser)
-    parser.add_argument("--selection", metavar="FILE", help="saved sessions to begin with")
+    parser.add_argument("--selection", metavar="FILE", help="a saved selection to start with")
     parser.add_argument(
         "--max-drawn", type=int, default=50_000, metavar="N",
         help="most sessions on the map; numbers count all [50000]",
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> Answer:
     from proxysr.explorer.selection import Selection
     from proxysr.explorer.server import check_port, serve
 
-    # what cannot be shown is refused, and the map is made, before there is a page to wait for
+    # check everything and compute the map before serving the page
     check_port(args.port)
     selection = None if args.selection is None else Selection.load(args.selection)
     view = RunView.of(
@@ -67,5 +67,5 @@ def run(args: argparse.Namespace) -> Answer:
 
 
 def after_interrupt(args: argparse.Namespace) -> str:
-    """What to say after Ctrl-C before it is served."""
+    """The message after Ctrl-C before the page is served."""
     return f"The explorer of {args.run_dir} was not opened."

@@ -13,25 +13,25 @@ examples:
   proxysr notebooks                                   # all of them, as small runs on the CPU
   proxysr notebooks 01_train --out pages --set epochs=30
   proxysr notebooks 01_train --params shop.yaml       # NAME: VALUE, one a line; or JSON
-  proxysr notebooks --params full-diginetica          # a file that comes with proxysr
-  proxysr notebooks --params full-diginetica --resume # what was executed completely is kept
+  proxysr notebooks --params full-diginetica          # a file shipped with proxysr
+  proxysr notebooks --params full-diginetica --resume # skips notebooks that were completed
 
 A notebook's parameters, with their meaning, are in its first code cell. Each value goes to every
-notebook that has the parameter; one that none has is an error. In a file, parameters under the
-name of a notebook are for it alone:
+notebook that has the parameter; a parameter that no notebook has is an error. In a file, values
+under the name of a notebook are for this notebook only:
 
   seed: 1
   02_compare:
     epochs: 30
 
-If all are under such names, and no NAME is given, these notebooks run. --set wins over files.
-$PROXYSR_DATA and $PROXYSR_RUNS at the beginning of a value are filled in, by data and runs in the
-project where they are not set.
+If all values are under such names, and no NAME is given, these notebooks run. --set overrides
+files. $PROXYSR_DATA and $PROXYSR_RUNS at the start of a value are replaced by these variables, or
+by data and runs in the project if they are not set.
 
---resume keeps notebooks that DIR has executed completely with the same cells, parameters and
-version of proxysr. If other things have changed, such as data in the same folder, leave it out.
+--resume skips notebooks that were completed in DIR with the same cells, parameters and version of
+proxysr. If something else has changed, such as data in the same folder, leave it out.
 
-files that come with proxysr:
+files shipped with proxysr:
 """
 EXAMPLES += "".join(f"  {name:<20}  {about(path)}\n" for name, path in shipped().items())
 
@@ -44,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_set(parser, "the notebooks")
     add("--out", metavar="DIR", default="pages", help="folder for notebooks and pages [pages]")
     add("--jobs", type=int, default=1, metavar="N", help="notebooks to run at the same time [1]")
-    add("--resume", action="store_true", help="keep what DIR has executed completely, as below")
+    add(
+        "--resume", action="store_true", help="skip notebooks that were completed in DIR, see below"
+    )
 
 
 def run(args: argparse.Namespace) -> Answer:
@@ -63,8 +65,8 @@ def run(args: argparse.Namespace) -> Answer:
 
 
 def after_interrupt(args: argparse.Namespace) -> str:
-    """What is there, and how to go on."""
+    """What was written, and how to continue."""
     return (
-        f"Notebooks that ended are in {args.out}; the same command with --resume goes on with the "
-        "others, and trainings inside continue."
+        f"Finished notebooks are in {args.out}; the same command with --resume runs the others, "
+        "and their trainings continue."
     )

@@ -18,8 +18,8 @@ def formatter(prog: str) -> argparse.HelpFormatter:
 
 
 def add_run(parser: argparse.ArgumentParser, *, data: bool = True, compare: bool = False) -> None:
-    """``RUN_DIR``; and ``--data`` and ``--compare``, where they are asked for."""
-    parser.add_argument("run_dir", metavar="RUN_DIR", help="what `proxysr train` wrote")
+    """Declare ``RUN_DIR`` and, if wanted, ``--data`` and ``--compare``."""
+    parser.add_argument("run_dir", metavar="RUN_DIR", help="folder that `proxysr train` wrote")
     if data:
         parser.add_argument("--data", metavar="DATA_DIR", help="the prepared data, if it has moved")
     if compare:
@@ -27,35 +27,37 @@ def add_run(parser: argparse.ArgumentParser, *, data: bool = True, compare: bool
 
 
 def add_split(parser: argparse.ArgumentParser) -> None:
-    """``--split``: the part of the data."""
-    from proxysr.data.sessions import PARTS  # numpy, which the list of commands does without
+    """Declare ``--split``: the part of the data."""
+    from proxysr.data.sessions import (
+        PARTS,
+    )  # imports numpy, which the list of commands does not need
 
     parser.add_argument("--split", choices=PARTS, default="test", help="part of the data [test]")
 
 
 def add_targets(parser: argparse.ArgumentParser, default_task: str) -> None:
-    """``--split`` and ``--task``: which targets are meant.
+    """Declare ``--split`` and ``--task``.
 
     Parameters
     ----------
     parser : ArgumentParser
     default_task : str
-        Whose task it is if none is named, for the help.
+        The default, in words, for the help.
     """
     from proxysr.data.sessions import Task
 
     add_split(parser)
-    what = f"next unseen item, or any next item [{default_task}]"
-    parser.add_argument("--task", choices=get_args(Task), help=what)
+    text = f"next unseen item, or any next item [{default_task}]"
+    parser.add_argument("--task", choices=get_args(Task), help=text)
 
 
 def add_settings(
     parser: argparse.ArgumentParser | argparse._ArgumentGroup, cls: type[Settings]
 ) -> None:
-    """One option for each field of ``cls``; what is not given stays out of the namespace.
+    """Declare one option for each field of ``cls``; options not given stay out of the namespace.
 
-    Values are left as text: the settings class parses and checks them, so that a run from
-    the command line and one from Python are refused for the same reasons.
+    Values stay text: the settings class parses and checks them, so that the command line and
+    Python have the same rules.
     """
     for name, field in cls.model_fields.items():
         kind, _ = plain_type(field)
@@ -71,21 +73,21 @@ def add_settings(
 
 
 def given(args: argparse.Namespace, cls: type[Settings]) -> dict[str, Any]:
-    """The fields of ``cls`` that the command line names."""
-    named = vars(args)
-    return {name: named[name] for name in cls.model_fields if name in named}
+    """The fields of ``cls`` that were given on the command line."""
+    values = vars(args)
+    return {name: values[name] for name in cls.model_fields if name in values}
 
 
-def add_set(parser: argparse.ArgumentParser | argparse._ArgumentGroup, what: str) -> None:
-    """``--set NAME=VALUE …``."""
+def add_set(parser: argparse.ArgumentParser | argparse._ArgumentGroup, owner: str) -> None:
+    """Declare ``--set NAME=VALUE …`` for settings of ``owner``."""
     parser.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", dest="assignments",
-        help=f"settings of {what}, listed below",
+        help=f"settings of {owner}, listed below",
     )  # fmt: skip
 
 
 def assigned(assignments: Sequence[str]) -> dict[str, str]:
-    """The names and values of ``--set``.
+    """Names and values of ``--set`` as a dict.
 
     Raises
     ------
@@ -104,7 +106,7 @@ def assigned(assignments: Sequence[str]) -> dict[str, str]:
 
 
 def settings_help(cls: type[Settings]) -> str:
-    """The fields of a settings class with defaults and meaning, for ``--help``."""
+    """The fields of a settings class with default and description, for ``--help``."""
     paragraphs = []
     for name, field in cls.model_fields.items():
         lines = textwrap.wrap(_meaning(field), width=66) or [""]
@@ -114,7 +116,7 @@ def settings_help(cls: type[Settings]) -> str:
 
 
 def shown(value: Any) -> str:
-    """A default as one would type it."""
+    """A default as it is typed on the command line."""
     if value is None or isinstance(value, bool):
         return str(value).lower()
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

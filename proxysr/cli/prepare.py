@@ -23,10 +23,10 @@ from proxysr.text import visible
 OWN_LOG: dict[str, tuple[str, dict[str, Any]]] = {
     "item": ("column of item ids [item_id]", {"metavar": "COL"}),
     "time": ("column of times, numbers or ISO 8601 [timestamp]", {"metavar": "COL"}),
-    "session": ("column of session ids [session_id where there is one]", {"metavar": "COL"}),
-    "user": ("column of user ids [user_id where there is one]", {"metavar": "COL"}),
+    "session": ("column of session ids [session_id if there is one]", {"metavar": "COL"}),
+    "user": ("column of user ids [user_id if there is one]", {"metavar": "COL"}),
     "title": (
-        "column of items' titles, for people [title where there is one]",
+        "column of item titles [title if there is one]",
         {"metavar": "COL"},
     ),
     "time_unit": (
@@ -34,20 +34,20 @@ OWN_LOG: dict[str, tuple[str, dict[str, Any]]] = {
         {"choices": get_args(TimeUnit)},
     ),
     "missing": (
-        "words that mean that there is no value, such as NULL or '\\N' [empty text only]",
+        "words for a missing value, such as NULL or '\\N' [empty text only]",
         {"nargs": "+", "action": "extend", "metavar": "WORD"},
     ),
     "delimiter": (
-        "what separates fields, such as ';', '\\t' or '::' [what splits the first line most]",
+        "field separator, such as ';', '\\t' or '::' [guessed from the first line]",
         {"metavar": "TEXT"},
     ),
-    "quote": ("quote character; '' if quotes mean nothing [\"]", {"metavar": "TEXT"}),
+    "quote": ("quote character; '' for none [\"]", {"metavar": "TEXT"}),
     "no_header": (
-        "the file has no names of columns: name them 1, 2, 3 … from the left",
+        "the file has no header line: columns are named 1, 2, 3 … from the left",
         {"action": "store_false", "dest": "header"},
     ),
     "encoding": (
-        "of text files: cp1252, latin-1, utf-16, shift_jis … [utf-8]",
+        "encoding of text files: cp1252, latin-1, utf-16, shift_jis … [utf-8]",
         {"metavar": "NAME"},
     ),
     "items": (
@@ -56,10 +56,10 @@ OWN_LOG: dict[str, tuple[str, dict[str, Any]]] = {
         {"metavar": "FILE"},
     ),
 }
-"""Options of a log of one's own: what they mean, and how they are declared."""
+"""Options of the user's own log: help text and declaration."""
 CLUSTER: dict[str, tuple[str, dict[str, Any]]] = {
     "master": (
-        "where Spark runs: yarn, spark://HOST:7077, local[4] [as it is configured]",
+        "where Spark runs: yarn, spark://HOST:7077, local[4] [from its configuration]",
         {"metavar": "URL"},
     ),
 }
@@ -74,7 +74,7 @@ examples:
   proxysr prepare downloads/retailrocket data/rr --format retailrocket
 
 Defaults in brackets are those of --format events; a public data set has a preset instead, which
-options override. Whether a preset makes the published counts is shown when it has run.
+options override. After it has run, its counts are shown beside the published ones.
 
 formats:
 """
@@ -102,7 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--on-bad-rows",
         choices=get_args(OnBadRows),
         default="error",
-        help="refuse a log with malformed rows, or drop them; both name the first ones [error]",
+        help="refuse a log with malformed rows, or drop these; both show the first ones [error]",
     )
     add_set(parser, "the synthetic data")
     for title, options in (
@@ -110,9 +110,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("a log on a cluster (--format spark, and the columns above)", CLUSTER),
     ):
         group = parser.add_argument_group(title)
-        for name, (what, how) in options.items():
+        for name, (text, declaration) in options.items():
             flag = "--" + name.replace("_", "-")
-            group.add_argument(flag, default=argparse.SUPPRESS, help=what, **how)
+            group.add_argument(flag, default=argparse.SUPPRESS, help=text, **declaration)
     add_settings(parser.add_argument_group("sessions, filters and split"), PrepareConfig)
 
 
@@ -123,11 +123,11 @@ def run(args: argparse.Namespace) -> Answer:
     if args.format == "events" and args.source in SOURCES and not Path(args.source).exists():
         raise ConfigError(
             f"{args.source} does not exist. Did you mean --format {args.source}? Without --format, "
-            "SOURCE is a log of your own."
+            "SOURCE is your own log."
         )
     SessionSplit.check_place(args.data_dir)
-    named = (*OWN_LOG, *CLUSTER, "header")
-    options = {name: getattr(args, name) for name in named if name in args}
+    names = (*OWN_LOG, *CLUSTER, "header")
+    options = {name: getattr(args, name) for name in names if name in args}
     for name in {"delimiter", "quote"} & set(options):
         options[name] = options[name].replace("\\t", "\t")
     try:
@@ -161,7 +161,7 @@ def run(args: argparse.Namespace) -> Answer:
 
 
 def _show_bad_rows(bad_rows: Mapping[str, Any]) -> None:
-    """Say on stderr which rows were dropped."""
+    """Print the dropped rows on stderr."""
     if bad_rows["malformed"]:
         sys.stderr.write(
             f"{bad_rows['malformed']:,} of {bad_rows['rows']:,} rows are malformed and were "

@@ -13,8 +13,8 @@ examples:
   proxysr report runs/shop shop.html --split valid
   proxysr report runs/shop shop.html --compare runs/other --max-sessions 5000
 
-The page is one file that needs no network and can be sent: the explorer of the run, with its
-sessions, interests and metrics, and where all of it comes from."""
+The page is one offline file: the explorer of the run, with its sessions, interests, metrics and
+their origin."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,12 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_split(parser)
     parser.add_argument(
         "--max-sessions", type=int, default=50_000, metavar="N",
-        help="most sessions to show; a sample of more [50000]",
+        help="most sessions to show; a sample if there are more [50000]",
     )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> Answer:
-    """Lay out the map and write the page."""
+    """Compute the map and write the page."""
     from proxysr.analysis.run_view import RunView
     from proxysr.config import require
     from proxysr.explorer.report import check_place, write_report

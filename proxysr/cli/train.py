@@ -38,10 +38,10 @@ for _name, _model in MODELS.items():
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("data_dir", metavar="DATA_DIR", help="what `proxysr prepare` wrote")
-    parser.add_argument("run_dir", metavar="RUN_DIR", help="a new folder for everything of the run")
+    parser.add_argument("data_dir", metavar="DATA_DIR", help="folder that `proxysr prepare` wrote")
+    parser.add_argument("run_dir", metavar="RUN_DIR", help="a new folder for the run")
     parser.add_argument("--model", metavar="NAME", help=f"{', '.join(MODELS)} [{DEFAULT}]")
-    parser.add_argument("--preset", metavar="NAME", help="settings that belong together, see below")
+    parser.add_argument("--preset", metavar="NAME", help="a named set of settings, see below")
     add_set(parser, "the model")
     parser.add_argument("--resume", action="store_true", help="continue the run in RUN_DIR")
     add_settings(parser.add_argument_group("training"), TrainConfig)
@@ -68,25 +68,25 @@ def run(args: argparse.Namespace) -> Answer:
     else:
         _check_that_options_apply(model or DEFAULT, options)
         config = TrainConfig.from_dict(options)
-    done = train_run(
+    trained = train_run(
         args.data_dir, args.run_dir, model=model, model_config=settings or None, train=config,
         resume=args.resume,
     )  # fmt: skip
-    return _answer(done)
+    return _answer(trained)
 
 
 def after_interrupt(args: argparse.Namespace) -> str:
-    """What is there, and how to go on."""
+    """What was written, and how to continue."""
     if (Path(args.run_dir) / "config.json").is_file():
-        return "The epochs that ended are kept; the same command with --resume continues them."
-    return "Nothing was written yet; the same command starts anew."
+        return "Finished epochs are kept; the same command with --resume continues the training."
+    return "Nothing was written yet; the same command starts again."
 
 
 def _check_that_options_apply(model: str, options: Mapping[str, Any]) -> None:
-    idle = [f"--{name.replace('_', '-')}" for name in options if name not in FOR_COUNTING]
+    unused = [f"--{name.replace('_', '-')}" for name in options if name not in FOR_COUNTING]
     require(
-        learns(model) or not idle,
-        f"Model {model!r} only counts: {', '.join(idle)} would change nothing. Leave it out.",
+        learns(model) or not unused,
+        f"Model {model!r} only counts: {', '.join(unused)} would have no effect. Leave it out.",
     )
 
 

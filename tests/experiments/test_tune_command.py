@@ -82,7 +82,7 @@ def test_an_interrupt_says_that_the_same_command_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(tuning, "train_run", interrupted)
         assert main(words) == 130
-    assert "interrupted. Trials and their epochs that ended are kept; the same command con" in (
+    assert "interrupted. Finished trials and epochs are kept; the same command con" in (
         capsys.readouterr().err
     )
     assert main([*words, "--json"]) == 0

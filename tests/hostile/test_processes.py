@@ -128,8 +128,8 @@ def test_training_that_is_ended_goes_on(data: Path, tmp_path: Path) -> None:
         _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == EXIT_CODE
     assert said.strip().endswith(
-        "proxysr train: ended. The epochs that ended are kept; the same command with --resume "
-        "continues them."
+        "proxysr train: ended. Finished epochs are kept; the same command with --resume "
+        "continues the training."
     )
     assert not temporary(tmp_path)
 
@@ -194,7 +194,7 @@ def test_kernels_of_notebooks_end_with_them(
         wait_for(lambda: gone(others))
     if number == signal.SIGTERM:
         assert process.returncode == EXIT_CODE
-        assert "Notebooks that ended are in" in said
+        assert "Finished notebooks are in" in said
         assert not temporary(tmp_path)
     else:  # what it left is swept by the next
         with begun(tmp_path, "prepare", "synthetic", tmp_path / "data", "--format", "synthetic",

@@ -66,7 +66,7 @@ def test_interrupted_notebooks_say_how_to_go_on(ask: Ask, monkeypatch: pytest.Mo
     monkeypatch.setattr("proxysr.notebooks.running.run_notebooks", interrupted)
     said = ask("notebooks", "--out", "kept")
     assert said.code == 130
-    assert "Notebooks that ended are in kept; the same command with --resume goes on" in said.err
+    assert "Finished notebooks are in kept; the same command with --resume runs" in said.err
 
 
 def test_parameters_by_an_unknown_name(ask: Ask) -> None:
