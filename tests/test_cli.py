@@ -364,7 +364,7 @@ def test_an_interrupt_says_how_to_go_on(
         said = ask("train", data, run, *QUICK)
     assert (said.code, said.out) == (130, "")
     assert "interrupted" in said.err
-    assert "--resume continues them" in said.err
+    assert "--resume continues the training" in said.err
     assert ask("train", data, run, "--resume", "--json").json["epochs"] == 2
 
 

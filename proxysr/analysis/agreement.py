@@ -1,9 +1,9 @@
-"""Agreement of two ways of labelling sessions, beside what chance would give.
+"""Agreement of two labellings of sessions, with a permutation test.
 
 Mutual information of two labellings grows with the number of labels even if they
 are unrelated; *adjusted* mutual information (AMI) subtracts what independent labels
-with these sizes would share: 0 is chance, 1 is the same partition. How far chance
-strays from 0 is found by permuting one labelling.
+with these sizes would share: 0 is chance, 1 is the same partition. Permuting one labelling
+shows the spread by chance.
 
 N. X. Vinh, J. Epps, J. Bailey: Information theoretic measures for clusterings comparison.
 JMLR 11, 2010.
@@ -32,7 +32,7 @@ Statistics = Callable[[Ints], list[float]]
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well proxies agree with a known labelling, beside what chance gives.
+    """Agreement of proxies with a known labelling, and its range by chance.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ def agreement(
     proxy_labels, truth_labels : sequence (n,)
         Such as the chosen proxy and the planted interest of each session; no missing values.
     n_permutations : int
-        Permutations of ``truth_labels`` that make up chance.
+        Permutations of ``truth_labels`` for the distribution by chance.
     strata : sequence (n,), optional
         Labels are permuted only among sessions of the same stratum (such as equal length), so
         that agreement which the stratum explains does not count as more than chance.
@@ -107,8 +107,8 @@ def agreement(
     require(len(proxies) >= 2, f"Agreement needs at least two sessions; received {len(proxies)}.")
     scale = Scale.of(proxies, truths)
     statistics: dict[str, Statistics] = {"ami": lambda codes: [scale.adjusted(proxies, codes)]}
-    found = beside_chance(statistics, truths, strata, n_permutations, seed)
-    (ami,), null = found["ami"][0], found["ami"][1][:, 0]
+    results = beside_chance(statistics, truths, strata, n_permutations, seed)
+    (ami,), null = results["ami"][0], results["ami"][1][:, 0]
     low, high = np.quantile(null, [0.025, 0.975])
     return Agreement(
         ami=float(ami),
@@ -164,34 +164,34 @@ def p_value_of(value: float, null: npt.NDArray[np.float64]) -> float:
 
 @dataclass(frozen=True)
 class Scale:
-    """What a permutation does not change: expected and largest mutual information."""
+    """Expected and largest mutual information, which permutations do not change."""
 
     expected: float
     largest: float
 
     @classmethod
-    def of(cls, one: Ints, other: Ints) -> Scale:
+    def of(cls, a: Ints, b: Ints) -> Scale:
         """The scale for two labellings (n,)."""
         from sklearn.metrics.cluster import contingency_matrix, expected_mutual_information
 
-        table = contingency_matrix(one, other, sparse=True)
-        expected = float(expected_mutual_information(table, len(one)))
-        return cls(expected, (entropy_of(one) + entropy_of(other)) / 2)
+        table = contingency_matrix(a, b, sparse=True)
+        expected = float(expected_mutual_information(table, len(a)))
+        return cls(expected, (entropy_of(a) + entropy_of(b)) / 2)
 
-    def adjusted(self, one: Ints, other: Ints) -> float:
+    def adjusted(self, a: Ints, b: Ints) -> float:
         """AMI of two labellings (n,) with these sizes."""
-        mutual = mutual_information(one, other)
-        room = self.largest - self.expected
-        if abs(room) < 1e-12:  # one label for all, or each its own: nothing to agree about
+        mutual = mutual_information(a, b)
+        range_ = self.largest - self.expected
+        if abs(range_) < 1e-12:  # one label for all, or each its own: nothing to agree about
             return 0.0
         # rounding must not make a perfect agreement 0.9999999999999998
-        return round((mutual - self.expected) / room, 12)
+        return round((mutual - self.expected) / range_, 12)
 
 
-def mutual_information(one: Ints, other: Ints) -> float:
+def mutual_information(a: Ints, b: Ints) -> float:
     """Mutual information of two labellings (n,), in nats."""
-    together = one * (int(other.max()) + 1) + other
-    return entropy_of(one) + entropy_of(other) - entropy_of(together)
+    pairs = a * (int(b.max()) + 1) + b
+    return entropy_of(a) + entropy_of(b) - entropy_of(pairs)
 
 
 def codes_of(labels: Labels, name: str) -> Ints:
@@ -211,15 +211,15 @@ def entropy_of(codes: Ints) -> float:
     return float(-(share * np.log(share)).sum())
 
 
-# -- interests that were planted in made-up sessions ------------------------------------
+# -- interests planted in synthetic sessions ---------------------------------------------
 
 PLANTED = "planted_interest"
-"""Column of what is known of sessions, in data that :mod:`proxysr.data.synthetic` makes up."""
+"""Column of the session table in data of :mod:`proxysr.data.synthetic`."""
 
 
 @dataclass(frozen=True)
 class PlantedFound:
-    """Proxies beside planted interests.
+    """Agreement of proxies with planted interests.
 
     Attributes
     ----------
@@ -244,7 +244,7 @@ class PlantedFound:
 
 
 def planted_found(table: pd.DataFrame) -> PlantedFound | None:
-    """How far proxies agree with planted interests; None if none were planted.
+    """Agreement of proxies with planted interests; None if there are none.
 
     Parameters
     ----------
@@ -257,9 +257,9 @@ def planted_found(table: pd.DataFrame) -> PlantedFound | None:
     """
     if PLANTED not in table:
         return None
-    known = table.dropna(subset=[PLANTED])
-    if len(known) < 2:
+    labelled = table.dropna(subset=[PLANTED])
+    if len(labelled) < 2:
         return None
-    proxies, planted = codes_of(known["proxy"], "proxies"), codes_of(known[PLANTED], PLANTED)
+    proxies, planted = codes_of(labelled["proxy"], "proxies"), codes_of(labelled[PLANTED], PLANTED)
     ami = Scale.of(proxies, planted).adjusted(proxies, planted)
-    return PlantedFound(ami, int(planted.max()) + 1, int(proxies.max()) + 1, len(known))
+    return PlantedFound(ami, int(planted.max()) + 1, int(proxies.max()) + 1, len(labelled))

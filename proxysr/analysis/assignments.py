@@ -30,7 +30,7 @@ COLUMNS = {
     "margin": np.float64,
     "entropy": np.float64,
 }
-"""What a model's choices are summarised by."""
+"""Columns that summarise a model's choices."""
 
 
 def assignments_from_ranks(ranks: pd.DataFrame) -> pd.DataFrame:
@@ -76,7 +76,7 @@ def assignments_from_model(
     sessions : Sessions
         Sessions without a click are left out.
     batch_size : int
-        Sessions looked at together; memory is for the weights of these alone.
+        Sessions of a batch.
 
     Returns
     -------
@@ -95,12 +95,12 @@ def assignments_from_model(
     """
     model = with_proxies(model)
     clicked = sessions.lengths > 0
-    found = {name: np.empty(len(sessions), kind) for name, kind in COLUMNS.items()}
+    columns = {name: np.empty(len(sessions), kind) for name, kind in COLUMNS.items()}
     for rows, batch in whole_sessions(model, sessions, batch_size):
         for name, column in zip(COLUMNS, summary(*model.weigh(batch)), strict=True):
-            found[name][rows] = column.cpu()
+            columns[name][rows] = column.cpu()
     n_clicks = np.minimum(sessions.lengths, model.max_length)
-    table = {"session_id": sessions.session_ids, "n_clicks": n_clicks, **found}
+    table = {"session_id": sessions.session_ids, "n_clicks": n_clicks, **columns}
     return pd.DataFrame({name: column[clicked] for name, column in table.items()})
 
 
@@ -124,7 +124,7 @@ def summary(logits: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor, Te
 
 @torch.inference_mode()
 def decisions(model: SessionModel, sessions: Sessions, *, batch_size: int = 1024) -> pd.DataFrame:
-    """How still sessions hold: how many proxies they meet, and when the last one is settled.
+    """How many proxies each session meets, and since which click the last one leads.
 
     Parameters are those of :func:`assignments_from_model`.
 
@@ -146,7 +146,7 @@ def decisions(model: SessionModel, sessions: Sessions, *, batch_size: int = 1024
     model = with_proxies(model)
     clicked = sessions.lengths > 0
     names = ("n_clicks", "proxy", "proxies_met", "decided_after")
-    found = {name: np.empty(len(sessions), np.int64) for name in names}
+    columns = {name: np.empty(len(sessions), np.int64) for name in names}
     for rows, batch in whole_sessions(model, sessions, batch_size):
         best = model.path(batch).argmax(dim=2)
         is_click = batch.items != PAD
@@ -157,13 +157,13 @@ def decisions(model: SessionModel, sessions: Sessions, *, batch_size: int = 1024
         unbroken = ((best == last[:, None]) & is_click).flip(1).long().cumprod(dim=1).sum(dim=1)
         columns = (n, last, is_new.sum(dim=1), n - unbroken + 1)
         for name, column in zip(names, columns, strict=True):
-            found[name][rows] = column.cpu()
-    table = {"session_id": sessions.session_ids, **found}
+            columns[name][rows] = column.cpu()
+    table = {"session_id": sessions.session_ids, **columns}
     return pd.DataFrame({name: column[clicked] for name, column in table.items()})
 
 
 def with_label(assignments: pd.DataFrame, session_info: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Add what is known of the sessions; sessions without that label are left out.
+    """Add a column of the session table; sessions without a value are left out.
 
     Parameters
     ----------
@@ -183,14 +183,11 @@ def with_label(assignments: pd.DataFrame, session_info: pd.DataFrame, column: st
         column in session_info,
         unknown(column, map(str, session_info), "column of the session table"),
     )
-    known = session_info.set_index(session_info["session_id"].astype(str))[column].dropna()
-    require(
-        known.index.is_unique,
-        f"The session table describes session {known.index[known.index.duplicated()][:1].tolist()} "
-        "more than once.",
-    )
+    labels = session_info.set_index(session_info["session_id"].astype(str))[column].dropna()
+    twice = labels.index[labels.index.duplicated()][:1].tolist()
+    require(labels.index.is_unique, f"The session table describes session {twice} more than once.")
     labelled = assignments.assign(
-        **{column: assignments["session_id"].astype(str).map(known).to_numpy()}
+        **{column: assignments["session_id"].astype(str).map(labels).to_numpy()}
     ).dropna(subset=[column])
     require(
         len(labelled) > 0,

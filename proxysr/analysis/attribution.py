@@ -1,9 +1,9 @@
-"""Why a session chose its proxy: what each click adds, and which one click would change it.
+"""Why a session chose its proxy: what each click adds, and which change of one click changes it.
 
 The logits of a session are sums of one addend a click (see
 :attr:`proxysr.models.proxy_model.ProxyTrace.position_logits`), so the first question has an exact
 answer. For the second, the sums find the most promising changes, and the model then weighs each
-of these as a session of its own: what is told of a change is exact, too.
+edited session, so this answer is exact, too.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from proxysr.evaluation import device_of
 from proxysr.models import ProxyModel, SessionModel
 
 MEMORY = 64 * 2**20
-"""Bytes for the logits of the edits that are looked at together."""
+"""Bytes for the logits of a batch of edits."""
 CANDIDATES = 50
-"""Replacements that are weighed as sessions of their own: the most promising ones."""
+"""How many of the most promising replacements are weighed exactly."""
 
 
 @torch.inference_mode()
@@ -41,7 +41,7 @@ def contributions(model: SessionModel, clicks: Sequence[int], *, user: int = -1)
     clicks : sequence of int
         Item indices, oldest first.
     user : int
-        Number of the user; -1 where unknown.
+        Index of the user; -1 if unknown.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def contributions(model: SessionModel, clicks: Sequence[int], *, user: int = -1)
 
 @torch.inference_mode()
 def proxy_path(model: SessionModel, clicks: Sequence[int], *, user: int = -1) -> pd.DataFrame:
-    """The proxy that a session is for after each of its clicks.
+    """The leading proxy of a session after each of its clicks.
 
     Parameters are those of :func:`contributions`.
 
@@ -156,12 +156,11 @@ def smallest_flip(
     replacements: Sequence[int] | npt.NDArray[np.integer[Any]] | None = None,
     user: int = -1,
 ) -> Flip | None:
-    """The edit of one click after which the session most clearly chooses another proxy.
+    """The change of one click after which the session most clearly chooses another proxy.
 
-    All clicks are dropped in turn, and each is replaced by every replacement. Later clicks keep
-    their positions if one is replaced; if one is dropped, those before or after it move, and the
-    model reads all of them anew. Of a model that only estimates what replacements do (see
-    :meth:`ProxyModel.replaced`), the ``CANDIDATES`` that promise most are tried.
+    Each click is dropped, and is replaced by every replacement; the model reads the edited
+    sessions. If a model only estimates the effect of replacements (see
+    :meth:`ProxyModel.replaced`), the ``CANDIDATES`` most promising ones are tried.
 
     Parameters
     ----------
@@ -171,11 +170,10 @@ def smallest_flip(
         Item indices, oldest first.
     replacements : sequence of int, optional
         Items to replace a click by; all items if left out, and if empty, clicks are only dropped.
-        The time grows with the items and with the clicks: one thread looks through about 100,000
-        pairs of them in a second at 300 proxies, so that the thousand most frequent items are
-        answered at once, and all of a large catalogue in seconds.
+        The time grows with items times clicks: about 100,000 pairs a second with one thread and
+        300 proxies.
     user : int
-        Number of the user; -1 where unknown.
+        Index of the user; -1 if unknown.
 
     Returns
     -------
@@ -189,24 +187,24 @@ def smallest_flip(
     """
     model, clicks = with_proxies(model), [int(item) for item in clicks]
     logits, _ = model.weigh(session_batch(model, clicks, user))
-    before = int(logits[0].argmax())
-    every = range(1, model.n_items + 1)
-    items = np.array(every if replacements is None else replacements, dtype=np.int64)
+    proxy = int(logits[0].argmax())
+    all_items = range(1, model.n_items + 1)
+    items = np.array(all_items if replacements is None else replacements, dtype=np.int64)
     check_items(model, items)
     read = range(max(0, len(clicks) - model.max_length), len(clicks))
     edits = [Edit(position) for position in read] if len(clicks) > 1 else []
-    edits += _candidates(model, clicks, user, before, items)
+    edits += _candidates(model, clicks, user, proxy, items)
     if not edits:
         return None
     edited = [edit.of(clicks) for edit in edits]
     batch = batch_of(edited, device=device_of(model), users=[user] * len(edited))
-    lead = _leads(model.weigh(batch)[0], before)
+    lead = _leads(model.weigh(batch)[0], proxy)
     for i in lead.argsort(descending=True, stable=True).tolist():
         if lead[i] < 0:
             break
-        # read once more, alone: rounding must not invent a flip
-        flip = _as_flip(model, clicks, user, before, edits[i])
-        if flip.after != before:
+        # weigh it once more, alone, to exclude rounding
+        flip = _as_flip(model, clicks, user, proxy, edits[i])
+        if flip.after != proxy:
             return flip
     return None
 
@@ -224,38 +222,35 @@ class Edit(NamedTuple):
 
 
 def _candidates(
-    model: ProxyModel, clicks: list[int], user: int, before: int, items: npt.NDArray[Any]
+    model: ProxyModel, clicks: list[int], user: int, proxy: int, items: npt.NDArray[Any]
 ) -> list[Edit]:
-    """The replacements that most promise another choice, by the sums of addends."""
+    """The most promising replacements, by the sums of addends."""
     batch = session_batch(model, clicks, user)
     trace = model.trace(batch)
     without = trace.proxy_logits - trace.position_logits[0]  # (L, K): logits without each click
     n, n_proxies = without.shape
     size = max(1, MEMORY // (8 * n * n_proxies))
-    found: list[tuple[float, Edit]] = []
+    candidates: list[tuple[float, Edit]] = []
     for start in range(0, len(items), size):
-        part = torch.tensor(items[start : start + size], device=without.device)
-        lead = _leads(without + model.replaced(batch, part), before).flatten()
+        replacements = torch.tensor(items[start : start + size], device=without.device)
+        lead = _leads(without + model.replaced(batch, replacements), proxy).flatten()
         best = lead.topk(min(CANDIDATES, len(lead)))
         for value, i in zip(best.values.tolist(), best.indices.tolist(), strict=True):
-            edit = Edit(len(clicks) - n + i % n, int(part[i // n]))
-            found.append((value, edit))
-    found.sort(key=lambda one: -one[0])
-    return [edit for _, edit in found[:CANDIDATES]]
+            edit = Edit(len(clicks) - n + i % n, int(replacements[i // n]))
+            candidates.append((value, edit))
+    candidates.sort(key=lambda pair: -pair[0])
+    return [edit for _, edit in candidates[:CANDIDATES]]
 
 
-def _leads(logits: Tensor, before: int) -> Tensor:
-    """Lead (...) of the best proxy over the next in logits (..., K).
-
-    Where ``before`` is the best, its lead is negative: how far it is from being overtaken.
-    """
+def _leads(logits: Tensor, proxy: int) -> Tensor:
+    """Lead (...) of the best proxy over the second in logits (..., K); negative for ``proxy``."""
     best = logits.topk(min(2, logits.shape[-1]), dim=-1)
     lead = best.values[..., 0] - best.values[..., -1]
-    return torch.where(best.indices[..., 0] == before, -lead, lead)
+    return torch.where(best.indices[..., 0] == proxy, -lead, lead)
 
 
-def _as_flip(model: ProxyModel, clicks: list[int], user: int, before: int, edit: Edit) -> Flip:
-    """What the model makes of an edited session, whether it flips or not."""
+def _as_flip(model: ProxyModel, clicks: list[int], user: int, proxy: int, edit: Edit) -> Flip:
+    """The model's choice for an edited session."""
     edited = edit.of(clicks)
     logits, weights = model.weigh(session_batch(model, edited, user))
     after, probability, runner_up, margin, _ = (x.item() for x in summary(logits, weights))
@@ -265,7 +260,7 @@ def _as_flip(model: ProxyModel, clicks: list[int], user: int, before: int, edit:
         item=clicks[edit.position],
         replacement=edit.replacement,
         clicks=tuple(edited),
-        before=before,
+        before=proxy,
         after=int(after),
         lead=float(logits[0, int(after)] - logits[0, int(runner_up)]),
         probability=probability,

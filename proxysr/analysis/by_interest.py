@@ -1,9 +1,9 @@
-"""How well a model serves each of its interests, and which of two models serves it better.
+"""Recall by interest, of one model, and of two models on the same targets.
 
-A target counts for the proxy that led when it was to be predicted: by the clicks before it, as in
-use. Intervals of 95 % are Wilson's, with the number of targets discounted where hits come in whole
-sessions (the design effect), which hold for few targets and for none or all hit. Each interest is
-held against all others (R. Newcombe, Statistics in Medicine 17, 1998), then as a part of the whole.
+A target belongs to the proxy that led before it, as in use. Intervals of 95 % are Wilson's, which
+hold for few targets and for extreme shares; the number of targets is reduced by the design effect
+of sessions. Each interest is compared with all others (R. Newcombe, Statistics in Medicine 17,
+1998), and the difference is then expressed as one to the whole.
 """
 
 from __future__ import annotations
@@ -83,16 +83,17 @@ def recall_by_interest(ranks: pd.DataFrame, n_proxies: int) -> tuple[Share, pd.D
     session, proxy = pd.factorize(ranks["session_id"])[0], ranks["proxy"].to_numpy()
     rows = []
     for k in range(n_proxies):
-        own = proxy == k
-        of, rest = share_of(hits[own], session[own]), share_of(hits[~own], session[~own])
-        part = rest.n / max(len(hits), 1)  # the interest is part of the whole
-        down = np.hypot(of.value - of.low, rest.high - rest.value)
-        up = np.hypot(of.high - of.value, rest.value - rest.low)
-        difference = of.value - rest.value
-        if rest.n == 0:
+        of_interest = proxy == k
+        inside = share_of(hits[of_interest], session[of_interest])
+        outside = share_of(hits[~of_interest], session[~of_interest])
+        weight = outside.n / max(len(hits), 1)  # the interest is part of the whole
+        down = np.hypot(inside.value - inside.low, outside.high - outside.value)
+        up = np.hypot(inside.high - inside.value, outside.value - outside.low)
+        difference = inside.value - outside.value
+        if outside.n == 0:
             difference = down = up = 0.0
         ends = (difference, difference - down, difference + up)
-        rows.append((*of, *(part * end for end in ends)))
+        rows.append((*inside, *(weight * end for end in ends)))
     names = ["recall", "low", "high", "n_targets", "difference", "difference_low"]
     table = pd.DataFrame(rows, columns=[*names, "difference_high"])
     return share_of(hits, session), table.rename_axis("proxy")
@@ -120,28 +121,29 @@ def paired_by_interest(
         If the runs are not of the same data or were not evaluated alike; the message says what
         to do.
     """
-    named = [(str(one.path), [one]) for one in (run, other)]
+    named = [(str(a_run.path), [a_run]) for a_run in (run, other)]
     contenders, _ = contenders_of(named, part, task)
     values, session = values_by_target(contenders, [METRIC])
-    own, others = (contender.ranks[0] for contender in contenders)
-    proxy = own["proxy"].to_numpy()
+    ranks, other_ranks = (contender.ranks[0] for contender in contenders)
+    proxy = ranks["proxy"].to_numpy()
     config = CompareConfig(metrics=(METRIC,), resamples=RESAMPLES)
     groups = [np.flatnonzero(proxy == k) for k in range(n_proxies)]
-    rows = [_paired(values[of, :, 0], session[of], config) for of in [*groups, np.arange(len(own))]]
+    groups.append(np.arange(len(ranks)))  # all targets
+    rows = [_paired(values[targets, :, 0], session[targets], config) for targets in groups]
     table = pd.DataFrame(rows, index=pd.Index([*range(n_proxies), -1], name="proxy"))
-    known = table["p"].notna() & (table.index >= 0)
-    table.loc[known, "p"] = holm(table.loc[known, "p"].to_numpy())
-    return table, others
+    tested = table["p"].notna() & (table.index >= 0)
+    table.loc[tested, "p"] = holm(table.loc[tested, "p"].to_numpy())
+    return table, other_ranks
 
 
 def _paired(values: Floats, session: Ints, config: CompareConfig) -> dict[str, Any]:
     """One row: values are (T, 2)."""
     codes, ids = pd.factorize(session)
     means = values.mean(axis=0) if len(values) else np.full(2, np.nan)
-    found = {"n": len(values), "value_a": means[0], "value_b": means[1]}
-    found |= {"difference": means[0] - means[1], "low": np.nan, "high": np.nan, "p": np.nan}
+    row = {"n": len(values), "value_a": means[0], "value_b": means[1]}
+    row |= {"difference": means[0] - means[1], "low": np.nan, "high": np.nan, "p": np.nan}
     if len(ids) < 2:
-        return found
+        return row
     sums = sums_by_session(values[:, :1] - values[:, 1:], codes)
     low, high = bootstrap(sums, np.bincount(codes), config)[:, 0]
-    return found | {"low": low, "high": high, "p": permutation(sums, config)[0]}
+    return row | {"low": low, "high": high, "p": permutation(sums, config)[0]}

@@ -1,9 +1,9 @@
-"""Several runs as one table: both tasks, with intervals, and by how much was clicked before.
+"""Tables of several runs: both tasks, with intervals, and by number of clicks before the target.
 
-Runs are handed in by name; runs of one name differ only in their seeds and count as one, by
-the mean of each target's value over the seeds. Intervals come from drawing sessions with
-replacement (see :mod:`proxysr.analysis.significance`): they tell what another draw of test
-sessions could have given, not what training again would.
+Runs are passed by name. Runs of one name differ only in their seeds and count as one, by the
+mean of each target's value over the seeds. Intervals come from drawing sessions with
+replacement (see :mod:`proxysr.analysis.significance`): they show the variation over test
+sessions, not over trainings.
 """
 
 from __future__ import annotations
@@ -33,16 +33,12 @@ BEFORE = (1, 2, 3, 5, 9)
 
 
 def runs_for(runs: Sequence[RunDir], task: Task) -> list[RunDir]:
-    """Of runs that count as one, those that stand for them under a task.
-
-    These are the ones whose epoch was chosen by it; where there are none, what was chosen by
-    another task has to serve.
-    """
+    """The runs whose epoch was chosen by this task; all runs if there are none."""
     return [run for run in runs if run.train_config.valid_task == task] or list(runs)
 
 
 def runs_table(groups: Groups) -> pd.DataFrame:
-    """What was trained, and whether it was long enough: a row a run.
+    """Trained runs, one row each, to see whether training was long enough.
 
     Returns
     -------
@@ -84,7 +80,7 @@ def comparison_table(
     groups : mapping
         Name to evaluated runs; under each task, those of :func:`runs_for` count.
     reference : str
-        The name that the others are held against.
+        The name that the others are compared with.
     tasks : sequence of {"unseen", "repeat"}
     part : {"train", "valid", "test"}
     config : CompareConfig, optional
@@ -99,7 +95,7 @@ def comparison_table(
     Raises
     ------
     ConfigError
-        If there is no run of the name ``reference``, or nothing to hold against it.
+        If there is no run of the name ``reference``, or no other one.
     ValueError
         If the runs did not rank the same targets; the message tells what to do.
     """
@@ -108,8 +104,8 @@ def comparison_table(
         contenders, _ = contenders_of(
             [(name, runs_for(runs, task)) for name, runs in groups.items()], part, task
         )
-        found = compare(contenders, config, reference=reference).assign(task=task)
-        tables.append(found.sort_values("run", key=_place(groups), kind="stable"))
+        table_of_task = compare(contenders, config, reference=reference).assign(task=task)
+        tables.append(table_of_task.sort_values("run", key=_place(groups), kind="stable"))
     table = pd.concat(tables, ignore_index=True)
     first = {name: runs[0] for name, runs in groups.items()}
     table["model"] = table["run"].map({name: run.model_name for name, run in first.items()})
@@ -124,16 +120,16 @@ def compare_by(
     reference: str,
     config: CompareConfig | None = None,
 ) -> pd.DataFrame:
-    """Differences to one of the contenders on several kinds of targets.
+    """Differences to one contender on several kinds of targets.
 
     Parameters
     ----------
     kind : str
-        Name of the column that tells the kinds apart, such as "task".
+        Name of the column of kinds, such as "task".
     contenders : mapping
         Value of that column to contenders that ranked targets of that kind.
     reference : str
-        Name of the one that the others are held against.
+        Name of the one that the others are compared with.
     config : CompareConfig, optional
 
     Returns
@@ -202,36 +198,36 @@ def by_clicks(
         bool(bounds) and bounds[0] >= 1 and bounds == sorted(set(bounds)),
         f"Slices begin at numbers of clicks that ascend from 1 on; received {bounds}.",
     )
-    trained = [(name, runs_for(runs, task)) for name, runs in groups.items()]
-    contenders, _ = contenders_of(trained, part, task)
+    selected = [(name, runs_for(runs, task)) for name, runs in groups.items()]
+    contenders, _ = contenders_of(selected, part, task)
     all_values, session = values_by_target(contenders, [metric])
     values = all_values[:, :, 0]
     names = list(groups)
     if reference is not None:
         require(reference in groups, unknown(reference, groups, "run of this comparison"))
-        require(len(groups) >= 2, f"There is no other run to hold against {reference!r}; add one.")
-        own = names.index(reference)
-        values = np.delete(values - values[:, [own]], own, axis=1)
+        require(len(groups) >= 2, f"There is no other run to compare with {reference!r}; add one.")
+        column = names.index(reference)
+        values = np.delete(values - values[:, [column]], column, axis=1)
         names.remove(reference)
     position = contenders[0].ranks[0]["position"].to_numpy()
     rows: list[dict[str, Any]] = []
-    for first, after in zip(bounds, [*bounds[1:], np.inf], strict=True):
-        inside = (position >= first) & (position < after)
-        if not inside.any():
+    for first, end in zip(bounds, [*bounds[1:], np.inf], strict=True):
+        in_slice = (position >= first) & (position < end)
+        if not in_slice.any():
             continue
-        codes, _ = pd.factorize(session[inside])
-        sums, counts = sums_by_session(values[inside], codes), np.bincount(codes)
+        codes, _ = pd.factorize(session[in_slice])
+        sums, counts = sums_by_session(values[in_slice], codes), np.bincount(codes)
         low, high = (
             bootstrap(sums, counts, config) if len(counts) > 1 else np.full((2, len(names)), np.nan)
         )
-        facts = {
-            "clicks": _words(first, after),
-            "n_targets": int(inside.sum()),
+        counts_of_slice = {
+            "clicks": _words(first, end),
+            "n_targets": int(in_slice.sum()),
             "n_sessions": len(counts),
         }
-        means = values[inside].mean(axis=0)
+        means = values[in_slice].mean(axis=0)
         rows += [
-            {"run": name} | facts | {"value": v, "low": lo, "high": hi}
+            {"run": name} | counts_of_slice | {"value": v, "low": lo, "high": hi}
             for name, v, lo, hi in zip(names, means, low, high, strict=True)
         ]
     return pd.DataFrame(rows).sort_values(
@@ -291,11 +287,11 @@ def _spelt(rows: pd.DataFrame, form: str, digits: int) -> pd.Series:
     return pd.Series(["" if "nan" in text else text for text in texts], index=rows.index)
 
 
-def _words(first: int, after: float) -> str:
+def _words(first: int, end: float) -> str:
     """A slice of numbers of clicks as text: "2", "3–4", "9 and more"."""
-    if after == np.inf:
+    if end == np.inf:
         return f"{first} and more"
-    last = int(after) - 1
+    last = int(end) - 1
     return str(first) if first == last else f"{first}–{last}"
 
 

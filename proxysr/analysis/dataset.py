@@ -1,4 +1,4 @@
-"""What is known of prepared data and of their sessions, beside the paper's data sets."""
+"""Tables of prepared data and their sessions; the paper's data sets for comparison."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from proxysr.data.sources import SOURCES
 
 
 def beside_table1(split: SessionSplit, name: str = "these sessions") -> pd.DataFrame:
-    """Counts of a split in the first row, of the paper's data sets (its Table 1) below.
+    """Counts of a split in the first row, and of the paper's data sets (Table 1) below.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def beside_table1(split: SessionSplit, name: str = "these sessions") -> pd.DataF
 
 
 def parts_table(split: SessionSplit, min_prefix: int = 1) -> pd.DataFrame:
-    """What each part holds, and how many targets each task finds in it.
+    """Sizes of each part, and its number of targets by task.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def dates_of(started_at: npt.NDArray[np.float64]) -> pd.Series:
 
 
 OWN = ("user", "started_at")
-"""Names that are kept for what the data say, known or not."""
+"""Reserved names of columns."""
 
 
 def with_known_columns(
@@ -82,12 +82,12 @@ def with_known_columns(
 ) -> tuple[pd.DataFrame, list[str]]:
     """The table with users, dates and other columns where known, and sentences on what is not."""
     notes = []
-    known = sessions.user_index >= 0
-    if known.any():
+    has_user = sessions.user_index >= 0
+    if has_user.any():
         ids = split.users["user_id"].astype(str).to_numpy(object)
-        table["user"] = np.where(known, ids[np.where(known, sessions.user_index, 0)], "")
-        if not known.all():
-            notes.append(f"The user of {(~known).sum():,} of {len(known):,} sessions is unknown.")
+        table["user"] = np.where(has_user, ids[np.where(has_user, sessions.user_index, 0)], "")
+        if not has_user.all():
+            notes.append(f"{(~has_user).sum():,} of {len(has_user):,} sessions have no known user.")
     else:
         notes.append("No session has a known user.")
     if np.isfinite(sessions.started_at).any():
@@ -103,8 +103,8 @@ def with_known_columns(
         for name in info:  # lists and the like cannot be counted
             if info[name].dtype.kind == "O" and not info[name].map(pd.api.types.is_hashable).all():
                 info[name] = info[name].astype(str)
-        facts = info.reindex(table["session_id"].astype(str))
-        table = pd.concat([table, facts.reset_index(drop=True)], axis=1)
+        described = info.reindex(table["session_id"].astype(str))
+        table = pd.concat([table, described.reset_index(drop=True)], axis=1)
     return table, notes
 
 

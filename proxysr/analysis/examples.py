@@ -1,4 +1,4 @@
-"""A few sessions to read: what was clicked, what is recommended, what came next."""
+"""Example sessions: clicks, recommendations, and the next click."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def example_recommendations(
     names = recommender.items[_shown(recommender.items)].astype(str).to_numpy()
     table = []
     for row in picked:
-        *before, target = sessions[row] - 1
-        found = recommender.recommend([ids[item] for item in before], k).items
-        place = np.flatnonzero(found["item_id"].astype(str).to_numpy() == ids[target])
+        *prefix, target = sessions[row] - 1
+        recommended = recommender.recommend([ids[item] for item in prefix], k).items
+        place = np.flatnonzero(recommended["item_id"].astype(str).to_numpy() == ids[target])
         table.append(
             {
                 "session_id": sessions.session_ids[row],
-                "clicks": " → ".join(names[item] for item in before),
-                "recommended": " · ".join(found[_shown(found)].astype(str)),
+                "clicks": " → ".join(names[item] for item in prefix),
+                "recommended": " · ".join(recommended[_shown(recommended)].astype(str)),
                 "next": f"{names[target]} ({place[0] + 1 if len(place) else '–'})",
             }
         )

@@ -1,7 +1,7 @@
-"""From half-way to the best epoch: which proxies came, went and merged, and who moved.
+"""Changes of proxies from half-way to the best epoch: born, died, merged; sessions that moved.
 
-A proxy keeps its number through training, so that sessions that stay are those of the
-same number. How much of the grouping lasted, whatever the numbers, is their agreement.
+A proxy keeps its number through training, so sessions with the same number stayed. The agreement
+(AMI) compares the groupings whatever the numbers.
 
 >>> fates([0, 0, 1, 1, 2], [0, 0, 0, 0, 3], n_proxies=4)[["n_half", "n_full", "goes_to", "fate"]]
        n_half  n_full  goes_to   fate
@@ -62,8 +62,8 @@ def flow_table(half: Labels, full: Labels) -> pd.DataFrame:
         ``half``, ``full`` (proxies), ``n_sessions``, and that number as a share of each side's:
         ``share_of_half``, ``share_of_full``.
     """
-    one, two = _checked(half, full)
-    pairs = pd.DataFrame({"half": one, "full": two})
+    half_codes, full_codes = _checked(half, full)
+    pairs = pd.DataFrame({"half": half_codes, "full": full_codes})
     table = pairs.value_counts(sort=False).rename("n_sessions").reset_index()
     table["share_of_half"] = table["n_sessions"] / table["half"].map(pairs["half"].value_counts())
     table["share_of_full"] = table["n_sessions"] / table["full"].map(pairs["full"].value_counts())
@@ -72,7 +72,7 @@ def flow_table(half: Labels, full: Labels) -> pd.DataFrame:
 
 
 def fates(half: Labels, full: Labels, *, n_proxies: int) -> pd.DataFrame:
-    """What became of each proxy 0..K-1.
+    """Fate of each proxy 0..K-1.
 
     Parameters
     ----------
@@ -98,15 +98,15 @@ def fates(half: Labels, full: Labels, *, n_proxies: int) -> pd.DataFrame:
     ConfigError
         If the two have not equally many sessions, or a proxy is none of 0..K-1.
     """
-    one, two = _checked(half, full)
-    for name, proxies in (("half", one), ("full", two)):
+    half_codes, full_codes = _checked(half, full)
+    for name, proxies in (("half", half_codes), ("full", full_codes)):
         require(
             len(proxies) == 0 or (proxies.min() >= 0 and proxies.max() < n_proxies),
             f"Proxies are 0 to {n_proxies - 1}; {name} has {proxies.min(initial=0)} to "
             f"{proxies.max(initial=0)}.",
         )
     counts = np.zeros((n_proxies, n_proxies), np.int64)
-    np.add.at(counts, (one, two), 1)
+    np.add.at(counts, (half_codes, full_codes), 1)
     n_half, n_full = counts.sum(axis=1), counts.sum(axis=0)
     goes_to = np.where(n_half > 0, counts.argmax(axis=1), -1)
     share = counts.max(axis=1) / np.maximum(n_half, 1)
@@ -133,29 +133,29 @@ def flow_agreement(
     half: Labels, full: Labels, *, n_resamples: int = 200, seed: int = 0
 ) -> FlowAgreement:
     """Agreement of the groupings by proxies half-way and later, with its interval."""
-    one, two = _checked(half, full)
-    n = len(one)
+    half_codes, full_codes = _checked(half, full)
+    n = len(half_codes)
     require(n >= 2, f"Agreement needs at least two sessions; received {n}.")
     require(n_resamples >= 2, f"n_resamples is at least 2; received {n_resamples}.")
     random = np.random.default_rng(seed)
     draws = np.empty(n_resamples)
     for trial in range(n_resamples):
         drawn = random.integers(n, size=n)
-        draws[trial] = _ami(one[drawn], two[drawn])
-    ami, error = _ami(one, two), 1.96 * float(draws.std(ddof=1))
-    moved = float((one != two).mean())
+        draws[trial] = _ami(half_codes[drawn], full_codes[drawn])
+    ami, error = _ami(half_codes, full_codes), 1.96 * float(draws.std(ddof=1))
+    moved = float((half_codes != full_codes).mean())
     return FlowAgreement(ami, max(ami - error, -1.0), min(ami + error, 1.0), moved, n)
 
 
-def _ami(one: Ints, two: Ints) -> float:
-    one, two = codes_of(one, "half"), codes_of(two, "full")
-    return Scale.of(one, two).adjusted(one, two)
+def _ami(half_codes: Ints, full_codes: Ints) -> float:
+    half_codes, full_codes = codes_of(half_codes, "half"), codes_of(full_codes, "full")
+    return Scale.of(half_codes, full_codes).adjusted(half_codes, full_codes)
 
 
 def _checked(half: Labels, full: Labels) -> tuple[Ints, Ints]:
-    one, two = np.asarray(half, np.int64), np.asarray(full, np.int64)
+    half_codes, full_codes = np.asarray(half, np.int64), np.asarray(full, np.int64)
     require(
-        len(one) == len(two),
-        f"Both snapshots have the same sessions; received {len(one)} and {len(two)}.",
+        len(half_codes) == len(full_codes),
+        f"Both snapshots have the same sessions; received {len(half_codes)} and {len(full_codes)}.",
     )
-    return one, two
+    return half_codes, full_codes

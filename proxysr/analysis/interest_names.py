@@ -1,9 +1,9 @@
-"""Names of a model's proxies, as interests: from the items that set them apart, or by hand.
+"""Names of a model's proxies as interests: from their typical items, or given by hand.
 
 An item gives a name only if more of the interest's sessions have it than chance allows, corrected
-for the number of items, and at least five have it: names by the highest lift alone are mostly luck.
-What is named by hand is kept in the run's folder, beside the weights that it was given to: another
-training numbers its proxies anew, so that its interests never go by these names.
+for the number of items, and at least five have it: the highest lifts alone are mostly chance.
+Names given by hand are stored in the run's folder with a hash of the weights, because another
+training numbers its proxies differently.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ FILE = "interest_names.json"
 FORMAT = "proxysr-interest-names"
 VERSION = 1
 SIGNIFICANT = 0.01
-"""An item that names an interest has a corrected p-value below this."""
+"""Largest corrected p-value of an item that names an interest."""
 FEWEST = 5
-"""And is in at least so many of its sessions."""
+"""Fewest sessions of the interest with such an item."""
 N_ITEMS = 2
-"""Items that a name is made of, at most."""
+"""Most items in a name."""
 LENGTH = 24
 """Characters of an item in a name."""
 LONGEST = 80
@@ -36,7 +36,7 @@ By = Literal["items", "mixed", "empty", "hand"]
 
 
 class InterestName(NamedTuple):
-    """A name, and what it is made by: items, hand, or none of these as no item stands out."""
+    """A name, and its origin: typical items, given by hand, or neither (mixed, empty)."""
 
     name: str
     by: By
@@ -81,7 +81,7 @@ class HandNames:
     names : dict
         By proxy.
     note : str or None
-        Why names that lie there are not shown.
+        Why stored names are not shown.
     """
 
     def __init__(self, run: RunDir) -> None:
@@ -90,26 +90,26 @@ class HandNames:
         self.names: dict[int, str] = {}
         self.note: str | None = None
         try:
-            kept = self._read()
+            saved = self._read()
         except (ValueError, OSError) as error:
             self.note = f"Names of interests are not shown: {error}"
             return
-        self.names = {int(proxy): str(name) for proxy, name in kept.get(self.weights, {}).items()}
-        if kept and self.weights not in kept:
+        self.names = {int(proxy): str(name) for proxy, name in saved.get(self.weights, {}).items()}
+        if saved and self.weights not in saved:
             self.note = (
-                f"{self.path} holds names of interests that were given to another training of this "
+                f"{self.path} has names of interests that were given to another training of this "
                 "run; they are not shown."
             )
 
     def give(self, proxy: int, name: str) -> None:
-        """Name a proxy; an empty name takes the given one back. Kept at once.
+        """Name a proxy and store the name; an empty name removes it.
 
         Raises
         ------
         ConfigError
             If the name is too long.
         ValueError, OSError
-            If the file is damaged, no file of names, or cannot be written: it stays as it is.
+            If the file is damaged, not a file of names, or cannot be written; it is not changed.
         """
         name = " ".join("".join(c if c.isprintable() else " " for c in name).split())
         require(
@@ -118,38 +118,40 @@ class HandNames:
         )
         busy = f"{self.path} is written by another process. Try again."
         with locked(self.path.with_name(f".{FILE}.lock"), busy, wait=5.0):
-            kept = self._read()
-            own = {key: text for key, text in kept.get(self.weights, {}).items()}
-            own.pop(str(proxy), None)
+            saved = self._read()
+            names = {key: text for key, text in saved.get(self.weights, {}).items()}
+            names.pop(str(proxy), None)
             if name:
-                own[str(proxy)] = name
-            kept[self.weights] = own
-            head = {"format": FORMAT, "version": VERSION}
-            write_json(self.path, head | {"names": {key: of for key, of in kept.items() if of}})
-        self.names = {int(key): text for key, text in own.items()}
+                names[str(proxy)] = name
+            saved[self.weights] = names
+            header = {"format": FORMAT, "version": VERSION}
+            write_json(
+                self.path, header | {"names": {key: given for key, given in saved.items() if given}}
+            )
+        self.names = {int(key): text for key, text in names.items()}
 
     def _read(self) -> dict[str, dict[str, str]]:
         """Names by weights and proxy; none if there is no file."""
         if not self.path.is_file():
             return {}
-        found = read_object(self.path, {})
-        if found.get("format") != FORMAT:
+        content = read_object(self.path, {})
+        if content.get("format") != FORMAT:
             raise ValueError(
                 f"{self.path} was not written by proxysr; it was left as it is. Move it away."
             )
-        if found.get("version") != VERSION:
+        if content.get("version") != VERSION:
             raise ValueError(
-                f"{self.path} is of version {found.get('version')}; this proxysr reads version "
+                f"{self.path} is of version {content.get('version')}; this proxysr reads version "
                 f"{VERSION}. It was left as it is."
             )
-        names: Mapping[str, Any] = checked(found, {"names": dict}, self.path)["names"]
-        for of in names.values():
-            fits = isinstance(of, dict) and all(
-                key.isdecimal() and isinstance(text, str) for key, text in of.items()
+        names: Mapping[str, Any] = checked(content, {"names": dict}, self.path)["names"]
+        for given in names.values():
+            fits = isinstance(given, dict) and all(
+                key.isdecimal() and isinstance(text, str) for key, text in given.items()
             )
             if not fits:
                 raise ValueError(f"{self.path} is damaged: names are texts, by number of proxy.")
-        return {key: dict(of) for key, of in names.items()}
+        return {key: dict(given) for key, given in names.items()}
 
 
 def _short(text: str) -> str:

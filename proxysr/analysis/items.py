@@ -1,4 +1,4 @@
-"""Which items set a selection of sessions apart from all of them.
+"""The typical items of a selection of sessions.
 
 Counted are the sessions that an item was clicked in, not clicks: one session that comes back to
 an item ten times says no more about a selection than another. If n of N sessions are selected, and
@@ -34,14 +34,14 @@ Floats = npt.NDArray[np.float64]
 NORMAL_97_5 = 1.959963984540054
 """97.5 % quantile of the normal distribution, for intervals of 95 %."""
 SIGNIFICANT = 0.05
-"""Corrected p-values up to here are taken for more than luck."""
+"""Largest corrected p-value of a typical item."""
 
 
 @dataclass(frozen=True, eq=False)
 class ItemCounts:
     """Which items are in which sessions, each once, and in how many sessions an item is.
 
-    Made once for some sessions, it makes every later selection of them quick.
+    Computed once for sessions, it makes every later selection of them fast.
 
     Attributes
     ----------
@@ -115,7 +115,7 @@ def top_items(
     k: int = 20,
     counts: ItemCounts | None = None,
 ) -> pd.DataFrame:
-    """The items that sessions of a selection have more often than all sessions have.
+    """The items that are more frequent in a selection than in all sessions.
 
     Parameters
     ----------
@@ -155,14 +155,14 @@ def top_items(
     counts = ItemCounts.of(sessions, len(items)) if counts is None else counts
     n, n_all = len(rows), counts.n_sessions
     within = counts.within(rows)
-    found = np.flatnonzero(within)
-    count, total = within[found], counts.total[found]
+    present = np.flatnonzero(within)
+    count, total = within[present], counts.total[present]
     share_of_all = total / max(n_all, 1)
     share = count / max(n, 1)
     p_value = at_least(count, n_all, total, n)
     table = pd.DataFrame(
         {
-            "item": found,
+            "item": present,
             "count": count,
             "share": share,
             "lift": share / share_of_all,
@@ -173,7 +173,7 @@ def top_items(
         }
     )
     may_be_luck = table["p_adjusted"] > SIGNIFICANT
-    order = np.lexsort((found, -table["lift_low"], may_be_luck))[:k]
+    order = np.lexsort((present, -table["lift_low"], may_be_luck))[:k]
     table = table.iloc[order].reset_index(drop=True)
     for place, name in enumerate(name for name in ("item_id", "title") if name in items):
         described = items[name].iloc[table["item"] - 1].reset_index(drop=True)
@@ -197,7 +197,7 @@ def at_least(
     from scipy.stats import hypergeom
 
     # many items share both numbers
-    (count, total), same = np.unique(np.stack([count, total]), axis=1, return_inverse=True)
+    (count, total), inverse = np.unique(np.stack([count, total]), axis=1, return_inverse=True)
     mean = n * total / max(n_all, 1)
     # By Bernstein's inequality, less than exp(-49) of the sum comes later: the standard
     # deviation is at most the root of the mean.
@@ -208,7 +208,7 @@ def at_least(
     value = count[pair] + np.arange(len(pair)) - np.repeat(np.cumsum(n_terms) - n_terms, n_terms)
     terms = np.exp(hypergeom.logpmf(value, n_all, total[pair], n))
     sums = np.bincount(pair, terms, minlength=len(count))
-    return np.asarray(sums[same].clip(max=1), np.float64)
+    return np.asarray(sums[inverse].clip(max=1), np.float64)
 
 
 def adjusted(p_values: Floats, n_tests: int) -> Floats:
@@ -217,9 +217,9 @@ def adjusted(p_values: Floats, n_tests: int) -> Floats:
 
     if len(p_values) == 0:
         return p_values
-    others = np.ones(n_tests - len(p_values))
-    every = np.concatenate([p_values, others])
-    return np.asarray(false_discovery_control(every), np.float64)[: len(p_values)]
+    untested = np.ones(n_tests - len(p_values))
+    all_p_values = np.concatenate([p_values, untested])
+    return np.asarray(false_discovery_control(all_p_values), np.float64)[: len(p_values)]
 
 
 def wilson_low(count: npt.NDArray[np.int64], n: int) -> Floats:

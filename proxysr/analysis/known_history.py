@@ -1,9 +1,9 @@
-"""Does it help to know what a person did before? Earlier sessions as a prior, nothing retrained.
+"""Does a user's history help? Earlier sessions as a prior, without retraining.
 
 A model that ``uses_history`` reads the earlier sessions of a session's user as weights of the
-proxies before the first click (:mod:`proxysr.priors`). Asked are the sessions of users who were
-seen before, and their first clicks apart from the later ones: of the first one, nothing else is
-known. If the history of another user helped as much, it would say nothing of the user.
+proxies before the first click (:mod:`proxysr.priors`). The targets are those of users who were
+seen before, separately for first and for later clicks. If the history of another user helped as
+much, the effect would not be due to the user.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def history_ranks(
         Of a model that ``uses_history`` and ``starts_sessions``, such as ``latent_proxy``; they
         differ only in their seeds.
     part : {"valid", "test"}
-        Whose sessions to ask; all that came before them, and earlier ones among them, are history.
+        Part of the sessions; all earlier sessions are history.
     task : {"unseen", "repeat"}
     seed : int
         Seed of the shuffled users.
@@ -60,7 +60,7 @@ def history_ranks(
     Raises
     ------
     ConfigError
-        If fewer than two sessions are of users seen before, or the model makes nothing of history.
+        If fewer than two sessions are of users seen before, or the model does not use history.
     """
     require(len(runs) > 0, "At least one run is needed; received none.")
     frames: dict[str, list[pd.DataFrame]] = {NOBODY: [], OWN: [], ANOTHER: []}
@@ -68,27 +68,27 @@ def history_ranks(
         model, split = run.model("best", device), run.split()
         earlier = [split.part(name) for name in PARTS[: PARTS.index(part)]]
         sessions = split.part(part)
-        inside = seen_before(sessions, earlier)
+        has_history = seen_before(sessions, earlier)
         require(
-            inside.sum() >= 2,
-            f"{inside.sum()} of {len(sessions)} sessions of {part} are of a user who was seen "
+            has_history.sum() >= 2,
+            f"{has_history.sum()} of {len(sessions)} sessions of {part} are of a user who was seen "
             "before; at least two are needed to tell what history gives.",
         )
         users = np.array(sessions.user_index)
-        users[inside] = dealt_out(users[inside], seed)
+        users[has_history] = dealt_out(users[has_history], seed)
         readings: dict[str, tuple[Sessions, Sequence[Sessions]]] = {
             NOBODY: (sessions, ()),
             OWN: (sessions, earlier),
             ANOTHER: (replace(sessions, user_index=users), earlier),
         }
-        for name, (some, history) in readings.items():
-            ranks = evaluate(model, some, task=task, min_prefix=0, history=history).ranks
-            of_them = ranks["session_id"].isin(sessions.session_ids[inside])
-            frames[name].append(ranks[of_them])
+        for name, (read_sessions, history) in readings.items():
+            ranks = evaluate(model, read_sessions, task=task, min_prefix=0, history=history).ranks
+            is_asked = ranks["session_id"].isin(sessions.session_ids[has_history])
+            frames[name].append(ranks[is_asked])
     return {
         kind: [
-            Contender(name, [_at(ranks, kind == FIRST) for ranks in some])
-            for name, some in frames.items()
+            Contender(name, [_at(ranks, kind == FIRST) for ranks in read_sessions])
+            for name, read_sessions in frames.items()
         ]
         for kind in (FIRST, LATER)
     }
@@ -96,10 +96,10 @@ def history_ranks(
 
 def seen_before(sessions: Sessions, earlier: Sequence[Sessions]) -> npt.NDArray[np.bool_]:
     """Whether the user of each session (S,) has an earlier one, there or among ``sessions``."""
-    before = np.concatenate([np.empty(0, np.int64), *(part.user_index for part in earlier)])
+    earlier_users = np.concatenate([np.empty(0, np.int64), *(part.user_index for part in earlier)])
     users = pd.Series(np.asarray(sessions.user_index))
-    again = users.duplicated().to_numpy() | users.isin(before).to_numpy()
-    return np.asarray((users >= 0).to_numpy() & again)
+    repeated = users.duplicated().to_numpy() | users.isin(earlier_users).to_numpy()
+    return np.asarray((users >= 0).to_numpy() & repeated)
 
 
 def _at(ranks: pd.DataFrame, first: bool) -> pd.DataFrame:
@@ -115,7 +115,7 @@ def helps(table: pd.DataFrame, against: pd.DataFrame, kind: str) -> bool:
     Parameters
     ----------
     table, against : DataFrame
-        Of :func:`compare_by`, by ``clicks``: held against no history, and against another
+        Of :func:`compare_by`, by ``clicks``: compared with no history and with another
         user's.
     kind : {"first click", "later clicks"}
     """
@@ -126,7 +126,7 @@ def history_sentences(table: pd.DataFrame, against: pd.DataFrame) -> list[str]:
     """A sentence for first and one for later clicks; parameters are those of :func:`helps`."""
     sentences = []
     for kind in (FIRST, LATER):
-        none, own, beyond = (
+        without, with_own, beyond_other = (
             _row(table, kind, NOBODY),
             _row(table, kind, OWN),
             _row(against, kind, OWN),
@@ -134,8 +134,9 @@ def history_sentences(table: pd.DataFrame, against: pd.DataFrame) -> list[str]:
         verb = "helps" if helps(table, against, kind) else "does not help"
         sentences.append(
             f"At the {kind}, a user's own history {verb} beyond another user's: {METRIC} "
-            f"{none['value']:.4f} → {own['value']:.4f}, {_change(own)} to no history and "
-            f"{_change(beyond)} to another user's ({int(own['n_sessions']):,} sessions)."
+            f"{without['value']:.4f} → {with_own['value']:.4f}, "
+            f"{_change(with_own)} to no history and "
+            f"{_change(beyond_other)} to another user's ({int(with_own['n_sessions']):,} sessions)."
         )
     return sentences
 

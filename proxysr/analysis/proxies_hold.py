@@ -1,8 +1,8 @@
-"""What the proxies of runs hold, and how still they hold.
+"""What the proxies of runs stand for, and how stable the choice of proxies is.
 
-Beside each other stand how far proxies agree with the user of a session, with its season, and with
-k-means of item vectors, which needs no proxies. The first would be what the paper has them stand
-for, the second the assortment of the day, the third nothing that items don't tell by themselves.
+The agreement of proxies is measured with the users of sessions, with the season, and with k-means
+of item vectors, which needs no proxies. The paper has proxies stand for users; agreement with the
+season would show the assortment, and agreement with k-means what the items show by themselves.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from proxysr.run import RunDir
 
 PROXIES, USER, ITEMS = "proxies", "user", "k-means of items"
 SHORTEST = 90
-"""Days of a log from which on a season is a month; of a shorter one it is a week."""
+"""Shortest log, in days, whose seasons are months; those of shorter logs are weeks."""
 
 Ints = npt.NDArray[np.integer[Any]]
 
@@ -38,15 +38,15 @@ def decisions_of(
     for run in runs:
         model, split = run.model("best", device), run.split()
         for part in parts:
-            found = decisions(model, split.part(part))
-            found.insert(0, "seed", run.train_config.seed)
-            found.insert(1, "part", part)
-            tables.append(found)
+            table = decisions(model, split.part(part))
+            table.insert(0, "seed", run.train_config.seed)
+            table.insert(1, "part", part)
+            tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
 def use_by_part(choices: pd.DataFrame) -> pd.DataFrame:
-    """How many proxies are in use, and how still sessions hold.
+    """How many proxies are in use, and how stable the sessions' choices are.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def agreement_by_truth(
     n_permutations: int = 200,
     seed: int = 0,
 ) -> tuple[pd.DataFrame, list[str]]:
-    """How far proxies agree with user, season and k-means of item vectors, side by side.
+    """Agreement of proxies with user, season and k-means of item vectors.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def agreement_by_truth(
     DataFrame
         One row for each seed, labels ("proxies", and beside them "k-means of items": of the
         mean item vectors of the sessions, as many clusters as proxies in use) and what they are
-        held against (``truth``: "user", "month" or "week", "k-means of items"): ``seed``,
+        compared with (``truth``: "user", "month" or "week", "k-means of items"): ``seed``,
         ``labels``, ``truth``, ``ami`` (0 by chance, 1 at best), ``null_low`` and ``null_high`` of
         chance, ``p_value``, ``n_sessions``, ``n_labels``, ``n_truths``. Chance exchanges users
         among sessions of about the same length and time, the others among those of about the same
@@ -119,37 +119,41 @@ def agreement_by_truth(
     notes: dict[str, None] = {}
     for run in runs:
         split, run_seed = run.split(), run.train_config.seed
-        whole = split.part(part)
-        sessions = whole.select(whole.lengths > 0)
-        own = choices[(choices["seed"] == run_seed) & (choices["part"] == part)]
+        all_sessions = split.part(part)
+        sessions = all_sessions.select(all_sessions.lengths > 0)
+        own_choices = choices[(choices["seed"] == run_seed) & (choices["part"] == part)]
         require(
-            np.array_equal(own["session_id"], sessions.session_ids),
+            np.array_equal(own_choices["session_id"], sessions.session_ids),
             f"The choices are not those of the sessions of {part}, one by one.",
         )
-        proxies = own["proxy"].to_numpy()
+        proxies = own_choices["proxy"].to_numpy()
         clusters = baseline_labels(sessions, proxies, item_vectors(run.model()), seed=seed)[ITEMS]
         truths, left_out = truths_of(sessions, min_sessions)
         notes |= dict.fromkeys(left_out)
-        both = {PROXIES: proxies, ITEMS: clusters}
-        pairs = [(name, truth, *found) for truth, found in truths.items() for name in both]
-        every = np.arange(len(sessions))
-        pairs.append((PROXIES, ITEMS, every, clusters, strata_of(sessions.lengths)))
+        labellings = {PROXIES: proxies, ITEMS: clusters}
+        pairs = [(name, truth, *result) for truth, result in truths.items() for name in labellings]
+        all_rows = np.arange(len(sessions))
+        pairs.append((PROXIES, ITEMS, all_rows, clusters, strata_of(sessions.lengths)))
         for name, truth, inside, labels, strata in pairs:
-            found = agreement(
-                both[name][inside], labels, strata=strata, n_permutations=n_permutations, seed=seed
+            result = agreement(
+                labellings[name][inside],
+                labels,
+                strata=strata,
+                n_permutations=n_permutations,
+                seed=seed,
             )
             rows.append(
                 {
                     "seed": run_seed,
                     "labels": name,
                     "truth": truth,
-                    "ami": found.ami,
-                    "null_low": found.null_low,
-                    "null_high": found.null_high,
-                    "p_value": found.p_value,
-                    "n_sessions": found.n_sessions,
-                    "n_labels": found.n_proxies,
-                    "n_truths": found.n_truths,
+                    "ami": result.ami,
+                    "null_low": result.null_low,
+                    "null_high": result.null_high,
+                    "p_value": result.p_value,
+                    "n_sessions": result.n_sessions,
+                    "n_labels": result.n_proxies,
+                    "n_truths": result.n_truths,
                 }
             )
     return pd.DataFrame(rows), list(notes)
@@ -158,7 +162,7 @@ def agreement_by_truth(
 def agreement_sentences(table: pd.DataFrame) -> list[str]:
     """A sentence for each truth: whether proxies agree with it beyond chance.
 
-    The table is that of :func:`agreement_by_truth`; means over the seeds are held against the mean
+    The table is that of :func:`agreement_by_truth`; means over the seeds are compared with the mean
     of what chance seldom exceeds.
     """
     means = table.groupby(["labels", "truth"], sort=False)[["ami", "null_high"]].mean()
@@ -176,22 +180,22 @@ def agreement_sentences(table: pd.DataFrame) -> list[str]:
 def truths_of(
     sessions: Sessions, min_sessions: int = 2
 ) -> tuple[dict[str, tuple[Ints, Ints, Ints]], list[str]]:
-    """What is known of sessions: rows, labels and strata (n,) by name; and what is not, and why."""
-    found: dict[str, tuple[Ints, Ints, Ints]] = {}
+    """Known labels of sessions: rows, labels and strata (n,) by name; and notes on missing ones."""
+    truths: dict[str, tuple[Ints, Ints, Ints]] = {}
     notes = []
     try:
         rows = rows_of_known_users(sessions.user_index, min_sessions)
         strata = strata_of(sessions.lengths, sessions.started_at)
-        found[USER] = rows, sessions.user_index[rows], strata[rows]
+        truths[USER] = rows, sessions.user_index[rows], strata[rows]
     except ConfigError as error:
-        notes.append(f"Nothing is said of users. {error}")
+        notes.append(f"No agreement with users. {error}")
     try:
         unit, season = season_of(sessions.started_at)
         rows = np.flatnonzero(season >= 0)
-        found[unit] = rows, season[rows], strata_of(sessions.lengths)[rows]
+        truths[unit] = rows, season[rows], strata_of(sessions.lengths)[rows]
     except ConfigError as error:
-        notes.append(f"Nothing is said of the season. {error}")
-    return found, notes
+        notes.append(f"No agreement with the season. {error}")
+    return truths, notes
 
 
 def season_of(started_at: npt.NDArray[np.float64]) -> tuple[str, npt.NDArray[np.int64]]:

@@ -1,10 +1,10 @@
-"""Do the proxies of a model matter? What it loses without them, or with others in their place.
+"""Do the proxies of a model matter? What it loses without them, or with other proxies.
 
-This is asked in two ways. *Without* them: of runs that were trained alike, but with one
-proxy. *In their place*: of the runs as they are, but with other weights of the proxies than those
-that the clicks give. These are nulls: proxies dealt out among the sessions, and what the
-clicks of another session say. A model whose proxies say something of the session at hand loses by
-them; one whose proxies are merely more parameters need not.
+This is tested in two ways. *Without* them: of runs that were trained alike, but with one
+proxy. *In their place*: the same runs, but with other weights of the proxies than those from the
+clicks. These are nulls: proxies permuted among the sessions, and weights from the clicks of another
+session. If proxies carry information on their session, the model loses by them; if they are merely
+more parameters, it need not.
 
 The rule, set before anything was trained: proxies matter on a log if R@20 without them is lower by
 at least 1 % of what it is with them, and the interval of the difference excludes 0.
@@ -35,7 +35,7 @@ from proxysr.run import RunDir
 WITH, WITHOUT = "proxies", "no proxies"
 LEADING, RANDOM, OTHER = "leading proxy alone", "random proxy", "another session's clicks"
 METRIC, LEAST = "R@20", 0.01
-"""What the rule looks at, and the share of it that proxies have to be worth."""
+"""The metric of the rule, and the least relative difference that matters."""
 
 Ints = npt.NDArray[np.integer[Any]]
 
@@ -78,19 +78,19 @@ def sides(
     seeds = [[run.train_config.seed for run in runs] for runs in (proxies, without)]
     require(
         seeds[0] == seeds[1] and bool(seeds[0]),
-        "Runs with proxies and without are held against each other seed by seed; received the "
+        "Runs with proxies and without are compared seed by seed; received the "
         f"seeds {seeds[0]} and {seeds[1]}.",
     )
-    found: dict[Task, list[Contender]] = {}
+    contenders: dict[Task, list[Contender]] = {}
     for task in tasks:
-        known, _ = contenders_of([(WITHOUT, without), (WITH, proxies)], part, task)
+        evaluated, _ = contenders_of([(WITHOUT, without), (WITH, proxies)], part, task)
         nulls = [
             replaced_ranks(run, part=part, task=task, seed=seed, device=device) for run in proxies
         ]
-        found[task] = known + [
+        contenders[task] = evaluated + [
             Contender(name, [ranks[name] for ranks in nulls]) for name in (LEADING, RANDOM, OTHER)
         ]
-    return found
+    return contenders
 
 
 def replaced_ranks(
@@ -107,7 +107,7 @@ def replaced_ranks(
           when sessions are read to their end,
         - "another session's clicks": see :func:`weights_of_others`.
     """
-    kept, min_prefix = run.ranks(part, task), int(run.evaluation(part, task)["min_prefix"])
+    ranks, min_prefix = run.ranks(part, task), int(run.evaluation(part, task)["min_prefix"])
     model, sessions = with_proxies(run.model("best", device)), run.split().part(part)
     prefixes = sessions.prefixes(task, min_prefix)
     dealt = np.zeros(len(sessions), np.int64)
@@ -115,7 +115,7 @@ def replaced_ranks(
         assignments_from_model(model, sessions)["proxy"].to_numpy(), seed
     )
     forced = {
-        LEADING: torch.tensor(kept["proxy"].to_numpy()),
+        LEADING: torch.tensor(ranks["proxy"].to_numpy()),
         RANDOM: torch.from_numpy(dealt[prefixes.session]),
         OTHER: weights_of_others(model, sessions, prefixes, others(sessions, seed)),
     }
@@ -130,16 +130,16 @@ def replaced_ranks(
 def others(sessions: Sessions, seed: int = 0) -> npt.NDArray[np.int64]:
     """Another session (S,) for each, of the same length or the next one to it, at random."""
     order = np.lexsort((np.random.default_rng(seed).random(len(sessions)), sessions.lengths))
-    found = np.empty(len(sessions), np.int64)
-    found[order] = np.roll(order, 1)
-    return found
+    partner = np.empty(len(sessions), np.int64)
+    partner[order] = np.roll(order, 1)
+    return partner
 
 
 @torch.inference_mode()
 def weights_of_others(
     model: SessionModel, sessions: Sessions, prefixes: Prefixes, other: Ints
 ) -> Tensor:
-    """What the clicks of another session say, after as many of them.
+    """Weights of the proxies after as many clicks of another session.
 
     Parameters
     ----------
@@ -166,16 +166,16 @@ def weights_of_others(
     other_rows = np.asarray(other)[prefixes.session]
     n = np.minimum(prefixes.length, np.minimum(sessions.lengths, model.max_length)[other_rows])
     require(bool((n > 0).all()), "Clicks are read of each session, so each needs one at least.")
-    found = torch.empty(len(other_rows), model.n_proxies, device=model.temperature.device)
+    weights = torch.empty(len(other_rows), model.n_proxies, device=model.temperature.device)
     for rows, batch in whole_sessions(model, sessions):
         path = model.path(batch)
         first = path.shape[1] - batch.lengths.cpu().numpy()  # column of the first click
         row = np.full(len(sessions), -1)
         row[rows] = np.arange(len(rows))
         row = row[other_rows]
-        here = np.flatnonzero(row >= 0)
-        found[here] = path[row[here], first[row[here]] + n[here] - 1]
-    return found
+        matched = np.flatnonzero(row >= 0)
+        weights[matched] = path[row[matched], first[row[matched]] + n[matched] - 1]
+    return weights
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ class Verdict:
 
     @classmethod
     def of(cls, table: pd.DataFrame, task: str) -> Verdict:
-        """The verdict that a table of :func:`compare_by`, held against "no proxies", gives."""
+        """The verdict that a table of :func:`compare_by`, compared with "no proxies", gives."""
         rows = table[(table["task"] == task) & (table["run"] == WITH) & (table["metric"] == METRIC)]
         require(len(rows) == 1, f"The table has no row of {METRIC} with {WITH} under {task!r}.")
         (row,) = rows.to_dict("records")
@@ -213,19 +213,19 @@ class Verdict:
 
     @property
     def matters(self) -> bool:
-        """What the rule says."""
+        """Whether proxies matter by the rule."""
         return self.cost >= LEAST and self.low > 0
 
     def __str__(self) -> str:
-        found = (
+        effect = (
             f"without them, {METRIC} ({self.task}) changes by {-self.cost:+.1%} "
             f"[{-self.high:+.1%}, {-self.low:+.1%}] over {self.n_sessions:,} sessions and "
             f"{self.seeds} seed{'s' * (self.seeds != 1)}"
         )
         rule = f"the rule asks for {-LEAST:.0%} or lower, and an interval below 0"
         if self.matters:
-            return f"Proxies matter on this log: {found} ({rule})."
-        return f"Proxies do not matter on this log: {found} ({rule})."
+            return f"Proxies matter on this log: {effect} ({rule})."
+        return f"Proxies do not matter on this log: {effect} ({rule})."
 
 
 def null_sentences(table: pd.DataFrame, task: str) -> list[str]:
@@ -234,15 +234,15 @@ def null_sentences(table: pd.DataFrame, task: str) -> list[str]:
     Parameters
     ----------
     table : DataFrame
-        Of :func:`compare_by`, held against "proxies".
+        Of :func:`compare_by`, compared with "proxies".
     task : {"unseen", "repeat"}
     """
     rows = table[(table["task"] == task) & (table["metric"] == METRIC)].set_index("run")
-    found: dict[Any, dict[Any, float]] = rows.to_dict("index")
-    base, sentences = found[WITH]["value"] or 1.0, []
+    by_run: dict[Any, dict[Any, float]] = rows.to_dict("index")
+    base, sentences = by_run[WITH]["value"] or 1.0, []
     for name in (RANDOM, OTHER):
         columns = ("difference", "difference_low", "difference_high")
-        change, low, high = (found[name][column] / base for column in columns)
+        change, low, high = (by_run[name][column] / base for column in columns)
         better = "better" if high < 0 else "no better"
         sentences.append(
             f"The clicks choose proxies {better} than “{name}”: with these, {METRIC} ({task}) "

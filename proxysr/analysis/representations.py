@@ -1,4 +1,4 @@
-"""What a model makes of sessions: their vectors, and whether they choose proxies at all."""
+"""Vectors of sessions, items and proxies, and batches for a model."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def representations(
     sessions : Sessions
         Each with at least one click.
     general : bool
-        Take what stands for general interest, as in Figure 4 of the ProxySR paper:
+        Take the general interest, as in Figure 4 of the ProxySR paper:
         :meth:`SessionModel.general_interest`.
     batch_size : int
-        Sessions looked at together.
+        Sessions of a batch.
     progress : bool
         Show a progress bar.
 
@@ -64,18 +64,18 @@ def representations(
     require(len(sessions) > 0, "There is no session to represent.")
     empty = int((sessions.lengths == 0).sum())
     require(empty == 0, f"{empty} of {len(sessions)} sessions have no click. Leave them out.")
-    found: npt.NDArray[Any] | None = None
+    table: npt.NDArray[Any] | None = None
     feature = model.general_interest if general else model.represent
     with tqdm(
         total=len(sessions), desc="vectors", unit="session", leave=False, disable=not progress
     ) as bar:
         for rows, batch in whole_sessions(model, sessions, batch_size):
             vectors = feature(batch).float().cpu().numpy()
-            if found is None:
-                found = np.empty((len(sessions), vectors.shape[1]), np.float32)
-            found[rows] = vectors
+            if table is None:
+                table = np.empty((len(sessions), vectors.shape[1]), np.float32)
+            table[rows] = vectors
             bar.update(len(rows))
-    return np.asarray(found)
+    return np.asarray(table)
 
 
 def item_vectors(model: SessionModel) -> npt.NDArray[np.float32]:

@@ -1,8 +1,7 @@
-"""One object with all that a reader of a trained run wants to look at.
+"""A view of a trained run, for the explorer, the report and the notebooks.
 
-The explorer, the report and the notebooks read a run through it: which proxy every session
-chose, what is known of the sessions, and where they lie on a map. Choices are computed when
-it is made; maps, which take longer, when they are first asked for, and then kept in the run.
+It has the proxy of every session, what is known of the sessions, and their map. Choices are
+computed at once; maps, which take longer, when they are first used, and then cached in the run.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from proxysr.models import ProxyModel
 from proxysr.run import RunDir
 
 N_ITEMS = 12
-"""Items that are listed of an interest."""
+"""Items listed for an interest."""
 
 Positions = npt.NDArray[np.float32]
 
@@ -68,7 +67,7 @@ class RunView:
     settings : MapConfig
         How maps are laid out.
     cache : Path or None
-        Where maps are kept.
+        Where maps are cached.
     """
 
     run: RunDir
@@ -113,7 +112,7 @@ class RunView:
         settings : MapConfig, optional
             How maps are laid out; its seed also draws the sample.
         cache : str or Path, optional
-            Where maps are kept; by default in the run's folder ``cache``.
+            Where maps are cached; by default in the run's folder ``cache``.
         device : {"auto", "cpu", "cuda"}
             Where the model reads the sessions.
         progress : bool
@@ -130,9 +129,10 @@ class RunView:
         settings = MapConfig() if settings is None else settings
         run = run if isinstance(run, RunDir) else RunDir(run)
         split = run.split(data_dir)
-        whole = split.part(part)
-        sessions = whole if (whole.lengths > 0).all() else whole.select(whole.lengths > 0)
-        require(len(sessions) > 0, f"No session of {part} has a click: there is nothing to see.")
+        all_sessions = split.part(part)
+        clicked = all_sessions.lengths > 0
+        sessions = all_sessions if clicked.all() else all_sessions.select(clicked)
+        require(len(sessions) > 0, f"No session of {part} has a click: there is nothing to show.")
         model = with_proxies(run.model("best", device))
         table = assignments_from_model(model, sessions)
         notes = [*run.findings, collapse(table)]
@@ -144,11 +144,11 @@ class RunView:
         table, missing = with_known_columns(table, sessions, split)
         planted = planted_found(table)
         notes.append(f"{planted}." if planted is not None else None)
-        n_told = model.n_known_users
-        if n_told > 0:
+        n_known_users = model.n_known_users
+        if n_known_users > 0:
             missing.append(
-                f"The model was told {n_told:,} users when it was trained: that its "
-                "proxies agree with users is no surprise."
+                f"The model has parameters for {n_known_users:,} users, so its proxies are expected to "
+                "agree with users."
             )
         drawn = stratified(table["proxy"].to_numpy(), max_drawn, settings.seed)
         if len(drawn) < len(table):
@@ -230,16 +230,16 @@ class RunView:
         return self._proxy_positions(self.half_projection, self.half_table)
 
     def _proxy_positions(self, projection: Projection, table: pd.DataFrame) -> Positions:
-        own = projection.positions[len(self.drawn) :]
-        if len(own):
-            return own
+        positions = projection.positions[len(self.drawn) :]
+        if len(positions):
+            return positions
         shown = pd.DataFrame(projection.positions)
         middle = shown.groupby(table["proxy"].to_numpy()[self.drawn]).median()
         return middle.reindex(range(self.n_proxies)).to_numpy(np.float32)
 
     @property
     def projection_quality(self) -> str:
-        """How far the maps can be trusted, in a line or more."""
+        """Lines on the quality of the maps."""
         parts = [f"{self.name_of_epoch('best')}: {self.projection.quality}"]
         if isinstance(self.layout, ProjectionPair):
             half = f"{self.name_of_epoch('half')}: {self.layout.half.quality}"
@@ -260,15 +260,15 @@ class RunView:
 
     @cached_property
     def half_proxy_sizes(self) -> npt.NDArray[np.int64] | None:
-        """The same half-way."""
+        """Number of sessions (K,) of each proxy half-way."""
         if self.half_table is None:
             return None
         return np.bincount(self.half_table["proxy"], minlength=self.n_proxies)
 
     @property
     def notes(self) -> list[str]:
-        """Sentences on what came of the training, and on what is missing, sampled, or odd."""
-        layout = self.__dict__.get("layout")  # asking for notes makes no map
+        """Sentences on the result of training, and on missing or sampled data."""
+        layout = self.__dict__.get("layout")  # notes do not compute a map
         maps = [layout.half, layout.full] if isinstance(layout, ProjectionPair) else [layout]
         names = [self.hand_names.note] if self.hand_names.note else []
         return [*self._notes, *(m.note for m in maps if m is not None and m.note), *names]
@@ -280,7 +280,7 @@ class RunView:
 
     @cached_property
     def item_counts(self) -> ItemCounts:
-        """In which sessions the items are; made once for all selections."""
+        """Which items are in which sessions; computed once for all selections."""
         return ItemCounts.of(self.sessions, len(self.items))
 
     @cached_property
@@ -306,14 +306,14 @@ class RunView:
         return np.flatnonzero(self.table["proxy"].to_numpy() == proxy)
 
     def items_of(self, proxy: int) -> pd.DataFrame:
-        """The items that set a proxy's sessions apart; see :func:`top_items`."""
-        found = self._items_of
-        if proxy not in found:
+        """The typical items of a proxy's sessions; see :func:`top_items`."""
+        cached = self._items_of
+        if proxy not in cached:
             n = self.n_proxies
             require(0 <= proxy < n, f"Proxies are 0 to {n - 1}; received {proxy}.")
             rows, counts = self.rows_of(proxy), self.item_counts
-            found[proxy] = top_items(self.sessions, rows, self.items, k=N_ITEMS, counts=counts)
-        return found[proxy]
+            cached[proxy] = top_items(self.sessions, rows, self.items, k=N_ITEMS, counts=counts)
+        return cached[proxy]
 
     def interest(self, proxy: int) -> InterestName:
         """The name of a proxy, given by hand or else made of its items.
@@ -331,7 +331,7 @@ class RunView:
         return InterestName(by_hand[proxy], "hand") if proxy in by_hand else names[proxy]
 
     def rename(self, proxy: int, name: str) -> InterestName:
-        """Name a proxy by hand, for good; an empty name goes back to the one made of its items.
+        """Name a proxy by hand and store the name; an empty name restores the one from its items.
 
         Raises
         ------

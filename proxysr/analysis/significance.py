@@ -1,9 +1,9 @@
-"""Is a difference between runs more than luck? Intervals and p-values, paired by session.
+"""Is a difference between runs more than chance? Intervals and p-values, paired by session.
 
 All runs ranked the same targets, so each target is its own control. Targets of a session are not
 independent: sessions, not targets, are drawn with replacement for the intervals (paired bootstrap,
-percentiles), and whole sessions change sides for the p-values (paired permutation test,
-two-sided). With several comparisons, some p-value is small by chance; Holm's
+percentiles), and the values of a session are exchanged for the p-values (paired permutation
+test, two-sided). With several comparisons, some p-value is small by chance; Holm's
 correction keeps the chance of any false alarm among all of them at the level of one.
 
 B. Efron, R. Tibshirani: An introduction to the bootstrap. 1993.
@@ -34,14 +34,14 @@ TARGET = ["session_id", "position", "target"]
 
 
 class CompareConfig(Settings):
-    """What to compare and how closely to look."""
+    """Metrics, resamples and confidence of a comparison."""
 
     metrics: tuple[str, ...] = ("R@20", "MRR@20")
     """Metrics to compare, recall or reciprocal rank at any length of the list."""
     resamples: Count = 10_000
     """Draws of sessions for the intervals, and permutations for the p-values."""
     confidence: float = 0.95
-    """How often the interval of a difference holds the true one."""
+    """Confidence level of the intervals."""
     seed: Whole = 0
     """Seed of draws and permutations."""
 
@@ -74,7 +74,7 @@ def compare(
         Ranks are frames as in :attr:`proxysr.evaluation.EvalResult.ranks`.
     config : CompareConfig, optional
     reference : str, optional
-        The name that the others are held against; the first one if left out.
+        The name that the others are compared with; the first one if left out.
 
     Returns
     -------
@@ -101,10 +101,10 @@ def compare(
         require(reference in names, unknown(reference, names, "run of this comparison"))
     require(
         len(names) >= 2,
-        f"A comparison needs at least two runs; received {len(names)}. Add one to hold against "
+        f"A comparison needs at least two runs; received {len(names)}. Add one to compare with "
         f"{reference!r}.",
     )
-    contenders = sorted(contenders, key=lambda one: one.name != reference)
+    contenders = sorted(contenders, key=lambda contender: contender.name != reference)
     by_target, session = values_by_target(contenders, config.metrics)
     counts = np.bincount(session)
     require(len(counts) >= 2, f"A comparison needs at least two sessions; received {len(counts)}.")
@@ -124,15 +124,16 @@ def compare(
     p_values = permutation(sums, config)
     n = len(config.metrics)
 
-    def of_others(found: Floats) -> Floats:
-        return np.concatenate([np.full(n, np.nan), found])
+    def of_others(values: Floats) -> Floats:
+        return np.concatenate([np.full(n, np.nan), values])
 
     rows["value"] = values.mean(axis=0)
     rows["low"], rows["high"] = bootstrap(sums_by_session(values, session), counts, config)
     rows["difference"] = of_others(changes.mean(axis=0))
     low, high = bootstrap(sums, counts, config)
     rows["difference_low"], rows["difference_high"] = of_others(low), of_others(high)
-    ranges = [_range_of_seeds(contenders[0], one, config.metrics) for one in contenders[1:]]
+    first, *others = contenders
+    ranges = [_range_of_seeds(first, other, config.metrics) for other in others]
     least, most = np.hstack(ranges)
     rows["least"], rows["most"] = of_others(least), of_others(most)
     rows["p_value"], rows["p_holm"] = of_others(p_values), of_others(holm(p_values))
@@ -148,7 +149,10 @@ COLUMNS = [
 def _means(ranks: Sequence[pd.DataFrame], metrics: Sequence[str]) -> Floats:
     """Metrics (seeds, M) of each seed."""
     return np.array(
-        [[values_of(one["rank"].to_numpy(), metric).mean() for metric in metrics] for one in ranks]
+        [
+            [values_of(frame["rank"].to_numpy(), metric).mean() for metric in metrics]
+            for frame in ranks
+        ]
     )
 
 
@@ -159,12 +163,12 @@ def _over_seeds(ranks: Sequence[pd.DataFrame], metrics: Sequence[str]) -> Floats
     return np.asarray(_means(ranks, metrics).std(axis=0, ddof=1))
 
 
-def _range_of_seeds(before: Contender, after: Contender, metrics: Sequence[str]) -> Floats:
+def _range_of_seeds(a: Contender, b: Contender, metrics: Sequence[str]) -> Floats:
     """The smallest and the largest difference (2, M) of two runs of one seed.
 
     A side with one run, such as a model that counts, stands against every seed of the other.
     """
-    sides = [_means(side.ranks, metrics) for side in (before, after)]
+    sides = [_means(side.ranks, metrics) for side in (a, b)]
     if 1 not in map(len, sides) and len(sides[0]) != len(sides[1]):
         return np.full((2, len(metrics)), np.nan)
     differences = sides[1] - sides[0]
@@ -235,7 +239,7 @@ def bootstrap(sums: Floats, counts: npt.NDArray[np.int64], config: CompareConfig
 
 
 def permutation(sums: Floats, config: CompareConfig) -> Floats:
-    """Two-sided p-values (C,) of differences that, by chance alone, could have either sign.
+    """Two-sided p-values (C,) of differences, under random signs of the sessions' sums.
 
     Parameters
     ----------
@@ -262,7 +266,7 @@ def holm(p_values: Floats) -> Floats:
 
 
 def _portions(n: int, width: int) -> list[int]:
-    """Rows of ``width`` numbers that fit into memory together; they add up to ``n``."""
+    """Numbers of rows of ``width`` values that fit into memory; they sum to ``n``."""
     rows = max(1, MEMORY // width)
     return [min(rows, n - start) for start in range(0, n, rows)]
 
@@ -301,7 +305,7 @@ def compare_runs(
     Raises
     ------
     ValueError
-        If runs differ in their data or evaluation; the message names a command that mends it.
+        If runs differ in their data or evaluation; the message names a command that fixes it.
     """
     runs = [RunDir(path) for path in run_dirs]
     require(len(runs) >= 2, f"A comparison needs at least two runs; received {len(runs)}.")
@@ -312,7 +316,7 @@ def compare_runs(
         for members in groups
     ]
     contenders, min_prefix = contenders_of(list(zip(names, groups, strict=True)), part, task)
-    about = [
+    described = [
         {
             "name": name,
             "run_dirs": [str(run.path) for run in members],
@@ -322,7 +326,7 @@ def compare_runs(
         for name, members in zip(names, groups, strict=True)
     ]
     table = compare(contenders, config)
-    return table, {"part": part, "task": task, "min_prefix": min_prefix, "runs": about}
+    return table, {"part": part, "task": task, "min_prefix": min_prefix, "runs": described}
 
 
 def contenders_of(
@@ -347,10 +351,10 @@ def contenders_of(
 
 
 def _agreed(runs: Sequence[RunDir], part: str, task: Task) -> int:
-    """The ``min_prefix`` that all evaluations have; else, and for other data, an error."""
+    """The common ``min_prefix`` of the evaluations; an error if it or the data differ."""
     first = runs[0]
     entries = [run.evaluation(part, task) for run in runs]
-    wanted = entries[0]["min_prefix"]
+    expected = entries[0]["min_prefix"]
     for run, entry in zip(runs, entries, strict=True):
         again = f"`proxysr evaluate {run.path} --split {part} --task {task}"
         if sessions_of(run) != sessions_of(first):
@@ -359,17 +363,17 @@ def _agreed(runs: Sequence[RunDir], part: str, task: Task) -> int:
                 f"({first.data['data_dir']}). Train it there: `proxysr train "
                 f"{first.data['data_dir']} NEW_RUN_DIR --model {run.model_name}`."
             )
-        if entry["min_prefix"] != wanted:
+        if entry["min_prefix"] != expected:
             raise ValueError(
                 f"{run.path} was evaluated after at least {entry['min_prefix']} click(s), "
-                f"{first.path} after at least {wanted}. Evaluate it again: "
-                f"{again} --min-prefix {wanted}`."
+                f"{first.path} after at least {expected}. Evaluate it again: "
+                f"{again} --min-prefix {expected}`."
             )
-    return int(wanted)
+    return int(expected)
 
 
 def sessions_of(run: RunDir) -> str:
-    """Fingerprint of a run's data; that of the original data if these were only grouped anew."""
+    """Fingerprint of a run's data; that of the original data if these were only regrouped."""
     grouped = run.data.get("provenance", {}).get("grouped", {})
     return str(grouped.get("fingerprint", run.data["fingerprint"]))
 

@@ -1,9 +1,8 @@
-"""Whether sessions of one user choose the same proxies, though the model is not told its name.
+"""Do sessions of one user choose the same proxies, though the model does not know the users?
 
-Held against the known users are the labels that sessions get (their proxies, and simple
-baselines), and the neighbours that they have among a model's vectors. Chance is what comes out
-if users are exchanged among sessions of about the same length and time: sessions of one user
-may be alike in both, and that is no credit to a model.
+Known users are compared with labels of sessions (proxies, and simple baselines), and with
+neighbours by a model's vectors. For the distribution by chance, users are exchanged among sessions
+of about the same length and time, because sessions of one user may be similar in both.
 
 A. Rosenberg, J. Hirschberg: V-Measure, a conditional entropy-based external cluster evaluation
 measure. EMNLP-CoNLL 2007.
@@ -63,7 +62,7 @@ def user_agreement(
     n_permutations: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """How well labels of sessions agree with their users, each beside chance.
+    """Agreement of labels of sessions with their users, with a permutation test.
 
     Parameters
     ----------
@@ -88,13 +87,13 @@ def user_agreement(
     ConfigError
         If labels, users and strata differ in length, or one is missing.
     """
-    who = _users(users, {**labels, "strata": strata})
-    kinds = {name: codes_of(one, name) for name, one in labels.items()}
-    statistics = {name: _agreements(codes, who) for name, codes in kinds.items()}
+    user_codes = _users(users, {**labels, "strata": strata})
+    codes_by_name = {name: codes_of(values, name) for name, values in labels.items()}
+    statistics = {name: _agreements(codes, user_codes) for name, codes in codes_by_name.items()}
     table = _beside_chance(
-        statistics, who, ["AMI", "V-measure", "pair lift"], strata, n_permutations, seed
+        statistics, user_codes, ["AMI", "V-measure", "pair lift"], strata, n_permutations, seed
     )
-    sizes = {name: int(codes.max()) + 1 for name, codes in kinds.items()}
+    sizes = {name: int(codes.max()) + 1 for name, codes in codes_by_name.items()}
     table.insert(0, "labels", table.pop("of"))
     table.insert(1, "n_labels", table["labels"].map(sizes))
     return table
@@ -111,7 +110,7 @@ def neighbour_purity(
 ) -> pd.DataFrame:
     """Share of the k nearest sessions that are of the same user, for several kinds of vectors.
 
-    Of sessions whose vectors are equal, it is left to (seeded) chance which ones count as nearest.
+    Among equal vectors, the nearest are drawn at random (seeded).
 
     Parameters
     ----------
@@ -129,15 +128,15 @@ def neighbour_purity(
     """
     from sklearn.neighbors import NearestNeighbors
 
-    who = _users(users, {**vectors, "strata": strata})
+    user_codes = _users(users, {**vectors, "strata": strata})
     require(k >= 1, f"k is at least 1; received {k}.")
-    k_near = min(k, len(who) - 1)
+    k_near = min(k, len(user_codes) - 1)
     statistics: dict[str, Statistics] = {}
-    for name, one in vectors.items():
+    for name, values in vectors.items():
         search = NearestNeighbors(n_neighbors=k_near, algorithm="brute")
-        near = search.fit(jittered(one, seed)).kneighbors(return_distance=False)
-        statistics[name] = _purity(near)
-    table = _beside_chance(statistics, who, [f"purity@{k}"], strata, n_permutations, seed)
+        neighbours = search.fit(jittered(values, seed)).kneighbors(return_distance=False)
+        statistics[name] = _purity(neighbours)
+    table = _beside_chance(statistics, user_codes, [f"purity@{k}"], strata, n_permutations, seed)
     table.insert(0, "vectors", table.pop("of"))
     return table
 
@@ -145,7 +144,7 @@ def neighbour_purity(
 def agreement_of(
     view: RunView, *, min_sessions: int = 2, n_permutations: int = 1000, seed: int = 0
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """How well a run's proxies, beside baselines, agree with all known users of its sessions.
+    """Agreement of a run's proxies, and of baselines, with all known users of its sessions.
 
     Parameters
     ----------
@@ -185,10 +184,10 @@ def agreement_of(
     return user_agreement(labels, users, **options), neighbour_purity(vectors, users, **options)
 
 
-def _users(users: Labels, others: Mapping[str, Any]) -> Ints:
-    """Users as whole numbers, if all others have one entry for each."""
-    for name, one in others.items():
-        n = len(users) if one is None else len(one)
+def _users(users: Labels, arrays: Mapping[str, Any]) -> Ints:
+    """Users as integers, after checking that all arrays have one entry for each."""
+    for name, values in arrays.items():
+        n = len(users) if values is None else len(values)
         require(
             n == len(users),
             f"Users are one a session; received {len(users)}, and {n} for {name}.",
@@ -197,13 +196,13 @@ def _users(users: Labels, others: Mapping[str, Any]) -> Ints:
     return codes_of(users, "users")
 
 
-def _purity(near: npt.NDArray[np.int64]) -> Statistics:
+def _purity(neighbours: npt.NDArray[np.int64]) -> Statistics:
     """Statistic of users, given the neighbours (n, k) of each session."""
-    return lambda users: [float((users[near] == users[:, None]).mean())]
+    return lambda users: [float((users[neighbours] == users[:, None]).mean())]
 
 
 def _agreements(codes: Ints, users: Ints) -> Statistics:
-    """AMI, V-measure and pair lift of labels with users; what exchange leaves alone comes first."""
+    """Statistic: AMI, V-measure and pair lift of labels with users."""
     scale = Scale.of(codes, users)
     width = int(users.max()) + 1
     n = len(codes)
@@ -211,11 +210,11 @@ def _agreements(codes: Ints, users: Ints) -> Statistics:
 
     def statistics(exchanged: Ints) -> list[float]:
         mutual = mutual_information(codes, exchanged)
-        together = _pairs(codes * width + exchanged)
+        same_pairs = _pairs(codes * width + exchanged)
         return [
             scale.adjusted(codes, exchanged),
             mutual / scale.largest if scale.largest > 0 else 0.0,
-            together / by_chance if by_chance > 0 else 0.0,
+            same_pairs / by_chance if by_chance > 0 else 0.0,
         ]
 
     return statistics
@@ -235,10 +234,10 @@ def _beside_chance(
     n_permutations: int,
     seed: int,
 ) -> pd.DataFrame:
-    """A row for each statistic and metric, beside what the same exchanges of users give."""
+    """One row for each statistic and metric, with its distribution by chance."""
     rows = []
-    found = beside_chance(statistics, users, strata, n_permutations, seed)
-    for name, (values, null) in found.items():
+    results = beside_chance(statistics, users, strata, n_permutations, seed)
+    for name, (values, null) in results.items():
         for metric, value, chance in zip(metrics, values, null.T, strict=True):
             low, high = np.quantile(chance, [0.025, 0.975])
             rows.append(
@@ -281,9 +280,9 @@ class UserMaps:
     def panels(self) -> dict[Panel, npt.NDArray[np.float32]]:
         """Model and time to positions (n, 2)."""
         return {
-            (name, when): one.positions
+            (name, snapshot): projection.positions
             for name, pair in self.pairs.items()
-            for when, one in zip(SNAPSHOTS, (pair.half, pair.full), strict=True)
+            for snapshot, projection in zip(SNAPSHOTS, (pair.half, pair.full), strict=True)
         }
 
     @property
@@ -305,7 +304,7 @@ def user_maps(
     n_permutations: int = 1000,
     seed: int = 0,
 ) -> UserMaps:
-    """Lay out sessions by what each model takes for general interest, and count neighbours.
+    """Maps of sessions by the general interest of each model, and purity of neighbours.
 
     Parameters
     ----------
@@ -319,13 +318,15 @@ def user_maps(
     n_permutations, seed : int
     """
     vectors = {
-        (name, when): representations(run.model(which), sessions, general=True)
+        (name, snapshot): representations(run.model(which), sessions, general=True)
         for name, run in runs.items()
-        for when, which in SNAPSHOTS.items()
+        for snapshot, which in SNAPSHOTS.items()
     }
     pairs = {
         name: project_pair(
-            *(vectors[name, when] for when in SNAPSHOTS), config=settings, cache=run.path / "cache"
+            *(vectors[name, snapshot] for snapshot in SNAPSHOTS),
+            config=settings,
+            cache=run.path / "cache",
         )
         for name, run in runs.items()
     }

@@ -75,7 +75,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     runs.add_argument("--jobs", metavar="N", type=int, default=1, help="processes [1]")
     runs.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="[auto]")
     page = parser.add_argument_group("tables")
-    page.add_argument("--reference", metavar="MODEL", help="what others are held against [proxysr]")
+    page.add_argument(
+        "--reference", metavar="MODEL", help="what others are compared with [proxysr]"
+    )
     page.add_argument("--metrics", metavar="NAMES", help="between commas [R@20,MRR@20]")
     page.add_argument("--resamples", metavar="N", help="for intervals and p-values [10000]")
 

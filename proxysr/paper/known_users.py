@@ -69,7 +69,7 @@ def data_of_shares(
     """
     require(
         0 in shares and len(set(shares)) > 1,
-        "Shares are held against 0 %, so 0 and at least one more are needed; received "
+        "Shares are compared with 0 %, so 0 and at least one more are needed; received "
         f"{', '.join(map(str, shares)) or 'none'}.",
     )
     split = SessionSplit.load(data_dir)
@@ -155,14 +155,14 @@ def effects(
         For each share, kind of ``sessions`` ("all", "known users": known at this share, "others")
         and metric: ``share``, ``sessions``, ``n_users`` (known, with one of these sessions), and
         what :func:`proxysr.analysis.significance.compare` says of the run "10 % known" and so on,
-        held against "0 % known". The
+        compared with "0 % known". The
         first rows are those of 0 % itself. P-values are corrected for all rows. Kinds with fewer
         than two sessions have no row.
 
     Raises
     ------
     ConfigError
-        If there is nothing to hold against 0 %, or seeds differ between the shares.
+        If there is nothing to compare with 0 %, or seeds differ between the shares.
     ValueError
         If runs were not evaluated, or not on the same targets.
     """
@@ -359,7 +359,7 @@ def _by_run(choices: pd.DataFrame) -> list[tuple[int, int, dict[str, pd.DataFram
 def _check(runs: Shares) -> None:
     require(
         0 in runs and len(runs) > 1,
-        "Shares of known users are held against 0 %: runs of 0 and of at least one more are "
+        "Shares of known users are compared with 0 %: runs of 0 and of at least one more are "
         f"needed; received {', '.join(f'{share} %' for share in runs) or 'none'}.",
     )
     seeds = {share: [run.train_config.seed for run in runs[share]] for share in runs}

@@ -51,7 +51,7 @@ def results_page(
     folders : sequence of path
         Where runs lie; all below are found.
     reference : str
-        The model of Tables 2 and 3 that the others are held against; the best one if it is not
+        The model of Tables 2 and 3 that the others are compared with; the best one if it is not
         there.
     command : str
         What makes the page, to be shown on it.

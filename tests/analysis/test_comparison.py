@@ -171,7 +171,7 @@ def test_each_task_counts_the_runs_trained_for_it(
 def test_what_cannot_be_compared(groups: Groups) -> None:
     with pytest.raises(ConfigError, match="'pears' is not a known run of this .*mean 'pairs'"):
         comparison_table(groups, reference="pears")
-    with pytest.raises(ConfigError, match="no other run to hold against 'pairs'"):
+    with pytest.raises(ConfigError, match="no other run to compare with 'pairs'"):
         by_clicks({"pairs": groups["pairs"]}, reference="pairs")
     with pytest.raises(ConfigError, match=r"ascend from 1 on; received \[3, 2\]"):
         by_clicks(groups, before=(3, 2))

@@ -76,7 +76,7 @@ def test_rows_are_those_of_the_sessions(run: RunDir) -> None:
         assert view.table["proxy"][row] == int(weights.argmax())
     assert run.findings
     assert view.notes[: len(run.findings)] == run.findings
-    assert "The user of 2 of 5 sessions is unknown." in view.notes
+    assert "2 of 5 sessions have no known user." in view.notes
     assert view.drawn.tolist() == [0, 1, 2, 3, 4]
 
 

@@ -76,7 +76,7 @@ def test_what_cannot_be_reported_is_one_line(
         ),
         (
             [str(hostile_dir), page, "--compare", str(counting)],
-            "has no ranks for test under 'unseen'",
+            "has no ranks for test, task 'unseen'",
         ),
     ):
         assert main(["report", *words]) == 2

@@ -142,7 +142,7 @@ def test_a_page_saves_and_loads(scene: Scene) -> None:
     text = base64.b64encode(b"session_id\nzzz\n").decode()
     for args, message in (
         ({"name": "a.csv", "base64": text}, "None of the 1 sessions of the selection is in part"),
-        ({"name": "a.csv", "base64": "%"}, "did not arrive whole: it is no base64"),
+        ({"name": "a.csv", "base64": "%"}, "arrived damaged: it is not base64"),
         ({"name": "a.exe", "base64": text}, "'.exe' is not a known kind of file"),
         ({"name": "a.json", "base64": base64.b64encode(b"[" * 99_999).decode()}, "not valid JSON"),
         ({"name": "a.parquet", "base64": text}, "cannot be read as a table"),
