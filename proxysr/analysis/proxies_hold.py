@@ -188,13 +188,13 @@ def truths_of(
         strata = strata_of(sessions.lengths, sessions.started_at)
         truths[USER] = rows, sessions.user_index[rows], strata[rows]
     except ConfigError as error:
-        notes.append(f"No agreement with users. {error}")
+        notes.append(f"Users are left out. {error}")
     try:
         unit, season = season_of(sessions.started_at)
         rows = np.flatnonzero(season >= 0)
         truths[unit] = rows, season[rows], strata_of(sessions.lengths)[rows]
     except ConfigError as error:
-        notes.append(f"No agreement with the season. {error}")
+        notes.append(f"The season is left out. {error}")
     return truths, notes
 
 

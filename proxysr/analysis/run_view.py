@@ -147,8 +147,8 @@ class RunView:
         n_known_users = model.n_known_users
         if n_known_users > 0:
             missing.append(
-                f"The model has parameters for {n_known_users:,} users, so its proxies are expected to "
-                "agree with users."
+                f"The model has parameters for {n_known_users:,} users, so that its proxies agree "
+                "with users is no surprise."
             )
         drawn = stratified(table["proxy"].to_numpy(), max_drawn, settings.seed)
         if len(drawn) < len(table):

@@ -1,4 +1,4 @@
-"""Do sessions of one user choose the same proxies, though the model does not know the users?
+"""Agreement of the proxies with users, which the model does not know, and user maps.
 
 Known users are compared with labels of sessions (proxies, and simple baselines), and with
 neighbours by a model's vectors. For the distribution by chance, users are exchanged among sessions

@@ -40,8 +40,8 @@ def test_what_is_not_known_is_said() -> None:
     found, notes = ph.truths_of(Sessions.from_lists([[1, 2], [3, 4], [5]]))
     assert found == {}
     assert len(notes) == 2
-    assert notes[0].startswith("Nothing is said of users. Agreement needs at least two known users")
-    assert notes[1] == "Nothing is said of the season. It is not known when these sessions began."
+    assert notes[0].startswith("Users are left out. Agreement needs at least two known users")
+    assert notes[1] == "The season is left out. It is not known when these sessions began."
     sessions = Sessions.from_lists(
         [[1], [2], [3], [4], [5]],
         user_index=[1, 0, 1, 2, 0],

@@ -210,8 +210,8 @@ def test_a_session_has_all_its_clicks_though_the_model_reads_only_the_latest(
 
 def test_a_model_that_was_told_users_says_so(train: Train) -> None:
     told = RunView.of(train(n_users=2), part="train").notes
-    assert [note for note in told if note.startswith("The model was told 2 users")]
-    assert not any("was told" in note for note in RunView.of(train(), part="train").notes)
+    assert [note for note in told if note.startswith("The model has parameters for 2 users")]
+    assert not any("has parameters for" in note for note in RunView.of(train(), part="train").notes)
 
 
 def test_names_of_items_and_proxies(run: RunDir) -> None:
