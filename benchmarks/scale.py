@@ -1,6 +1,6 @@
 """How long, and in how much memory, a catalogue of a million items is prepared and learnt.
 
-    OMP_NUM_THREADS=1 python -m tests.benchmarks.scale FOLDER [--items N] [--sessions S]
+    OMP_NUM_THREADS=1 python -m benchmarks.scale FOLDER [--items N] [--sessions S]
         [--proxies K] [--dim D] [--sampled M] [--batch-size B] [--steps N] [--ranked N]
         [--answers N] [--parts prepare,train-proxysr,train-gru4rec,rank,answer]
 
@@ -143,6 +143,7 @@ PARTS = {
 
 
 def main() -> None:
+    """Measure all parts, and keep what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--parts", default=",".join(PARTS))
@@ -168,7 +169,7 @@ def main() -> None:
     for part in args.parts.split(","):
         if part == "prepare" and (args.folder / "split").exists():
             continue
-        command = [sys.executable, "-m", "tests.benchmarks.scale", *sys.argv[1:], "--part", part]
+        command = [sys.executable, "-m", "benchmarks.scale", *sys.argv[1:], "--part", part]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         result[part] = json.loads(done.stdout.splitlines()[-1])
         print(part, result[part], file=sys.stderr)

@@ -21,6 +21,7 @@ def timed_turn(step: Callable[[Any], None], batches: Iterable[Any]) -> dict[str,
 
 
 def main() -> None:
+    """Make the toolkit's model, then a turn for each line that is read."""
     # here, since the other side has no such packages
     import numpy as np
     import torch
