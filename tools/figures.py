@@ -43,7 +43,7 @@ def recipes(folder: Path) -> dict[str, list[Path]]:
     """
     commands: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("*/**/*.json")):
-        if path.parent.name == BENCHMARKS:
+        if BENCHMARKS in path.relative_to(folder).parts:
             continue
         commands.setdefault(read_object(path, KEYS)["command"], []).append(path)
     return commands
