@@ -76,8 +76,10 @@ def record(
         save_figure(figure, name, folder=out, table=table)
         about |= read_json(path)
     about |= {
-        "settings": {key: _plain(value) for key, value in settings.items()},
-        "command": shlex.join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]]),
+        "settings": {key: _without_folders(value) for key, value in settings.items()},
+        "command": shlex.join(
+            ["python", "-m", f"benchmarks.{name}", *map(_without_folders, sys.argv[1:])]
+        ),
         "date": time.strftime("%Y-%m-%d"),
         "machine": machine(),
         "versions": versions(),
@@ -117,5 +119,8 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
-def _plain(value: Any) -> Any:
+def _without_folders(value: Any) -> Any:
+    """A setting; of an absolute path only its last part, since the folders above are the user's."""
+    if isinstance(value, str | Path) and Path(value).is_absolute():
+        return Path(value).name
     return str(value) if isinstance(value, Path) else value

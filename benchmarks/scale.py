@@ -1,24 +1,25 @@
-"""How long, and in how much memory, a catalogue of a million items is prepared and learnt.
+"""How time and memory grow with a catalogue: preparation, training, ranking, answers.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.scale FOLDER [--items N] [--sessions S]
-        [--proxies K] [--dim D] [--sampled M] [--batch-size B] [--steps N] [--ranked N]
-        [--answers N] [--parts prepare,train-proxysr,train-gru4rec,rank,answer]
+    OMP_NUM_THREADS=1 python -m benchmarks.scale FOLDER [--items 2000,8000,32000]
+        [--sessions-per-item 10] [--proxies K] [--dim D] [--sampled M] [--batch-size B] [--steps N]
+        [--ranked N] [--answers N] [--parts prepare,...] [--out FOLDER]
 
-writes a log of S made-up sessions (10 million) over N items (a million) to FOLDER, in parts; the
-clicks of a session are near each other, and some items are far more popular than others. Then,
-each in a process of its own whose peak memory is told: the log becomes a split; ProxySR and
-GRU4Rec make training steps with M drawn items, M = 0 for all of them; an untrained ProxySR
-ranks the targets of some sessions among all items, and answers sessions one by one.
+For each number of items N, FOLDER/N gets a log of made-up sessions, ten an item; the clicks of a
+session are near each other, and some items are far more popular than others. Then, each in a
+process of its own whose peak memory is told: the log becomes a split; latent_proxy makes training
+steps with all items, ProxySR and GRU4Rec with M drawn ones (M = 0 for all of them); an untrained
+latent_proxy ranks the targets of some sessions among all items, and answers sessions one by one.
+``--items 10000,100000,1000000`` ends at a million items and ten million sessions.
 
-What is in FOLDER already is used again. Prints one JSON object. With one thread, times are of the
-processor. No epoch is trained to its end: how well models rank is not asked.
+What is in FOLDER already is used again. Time is taken to grow as a power of the items; the exponent
+is fitted to all sizes. With one thread, times are of the processor. No epoch is trained to its end:
+how well models rank is not asked.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
@@ -27,17 +28,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
-import torch
 from pyarrow.parquet import ParquetWriter
 
+from benchmarks.record import add_out, record
 from proxysr.bench import peak_memory_gb
 from proxysr.costs import clock
 from proxysr.data import SessionSplit, open_events, prepare
 from proxysr.data.batches import TrainingBatches
 from proxysr.evaluation import evaluate
+from proxysr.experiments.spec import names_in, numbers_in
+from proxysr.files import read_json, write_json
 from proxysr.models import LearnedModel, create
 from proxysr.optimizer import RowAdam
+from proxysr.plots.costs import growth_lines
 from proxysr.recommender import Recommender
 
 TOGETHER = 500_000
@@ -67,9 +72,11 @@ def write_log(path: Path, n_sessions: int, n_items: int) -> None:
 
 def time_prepare(args: argparse.Namespace) -> dict[str, Any]:
     """Make the split of the log."""
+    begun = time.perf_counter()
     split = prepare(open_events(args.folder / "log.parquet"))
     split.save(args.folder / "split")
     return {
+        "ms": 1e3 * (time.perf_counter() - begun),
         "clicks": split.train.n_clicks + split.valid.n_clicks + split.test.n_clicks,
         "sessions": len(split.train) + len(split.valid) + len(split.test),
         "items": split.n_items,
@@ -95,21 +102,22 @@ def time_training(args: argparse.Namespace) -> dict[str, Any]:
         optimizer.step()
         model.after_step()
         durations.append(1e3 * (clock() - begun))
-    return found | {"step_ms": float(np.median(durations[WARM_UP:]))}
+    return found | {"ms": float(np.median(durations[WARM_UP:]))}
 
 
 def time_ranking(args: argparse.Namespace) -> dict[str, Any]:
-    """Targets among all items."""
-    split, model = built(args, "proxysr")
-    some = split.test.select(np.arange(min(args.ranked, len(split.test))))
+    """Milliseconds to rank so many targets among all items."""
+    split, model = built(args, "latent_proxy")
+    n_targets = np.cumsum(np.maximum(split.test.lengths - 1, 0))  # without repeats there are fewer
+    some = split.test.select(np.arange(int(np.searchsorted(n_targets, args.ranked)) + 1))
     begun = clock()
-    n_targets = evaluate(model, some).n_targets
-    return {"targets": n_targets, "ms_a_target": 1e3 * (clock() - begun) / n_targets}
+    n = evaluate(model, some).n_targets
+    return {"targets": n, "ms": 1e3 * (clock() - begun) * args.ranked / n}
 
 
 def time_answers(args: argparse.Namespace) -> dict[str, Any]:
     """Sessions that are answered one by one."""
-    split, model = built(args, "proxysr")
+    split, model = built(args, "latent_proxy")
     recommender = Recommender(model, split.items)
     ids = split.items["item_id"].to_numpy()
     waits = []
@@ -119,14 +127,18 @@ def time_answers(args: argparse.Namespace) -> dict[str, Any]:
         recommender.recommend(clicks)
         waits.append(1e3 * (clock() - begun))
     p50, p95 = np.percentile(waits[WARM_UP:], [50, 95])
-    return {"p50_ms": float(p50), "p95_ms": float(p95)}
+    return {"ms": float(p50), "p95_ms": float(p95)}
 
 
 def built(args: argparse.Namespace, name: str) -> tuple[SessionSplit, LearnedModel]:
     """The split, and a new model for it."""
-    settings: dict[str, Any] = {"embedding_dim": args.dim, "sampled_negatives": args.sampled}
+    settings: dict[str, Any] = {"embedding_dim": args.dim}
+    if name != "latent_proxy":
+        settings["sampled_negatives"] = args.sampled
+    if name != "gru4rec":
+        settings["n_proxies"] = args.proxies
     if name == "proxysr":
-        settings |= {"n_proxies": args.proxies, "n_negatives": 100}
+        settings["n_negatives"] = 100
     split = SessionSplit.load(args.folder / "split")
     model = create(name, split.n_items, settings)
     assert isinstance(model, LearnedModel)
@@ -135,45 +147,79 @@ def built(args: argparse.Namespace, name: str) -> tuple[SessionSplit, LearnedMod
 
 PARTS = {
     "prepare": time_prepare,
+    "train-latent_proxy": time_training,
     "train-proxysr": time_training,
     "train-gru4rec": time_training,
     "rank": time_ranking,
     "answer": time_answers,
 }
+NUMBERS = {
+    "sessions-per-item": 10, "proxies": 64, "dim": 64, "sampled": 1000, "batch-size": 32,
+    "steps": 20, "ranked": 1000, "answers": 100,
+}  # fmt: skip
+"""Options and their defaults."""
 
 
 def main() -> None:
-    """Measure all parts, and keep what came of it."""
+    """Measure all parts at all sizes, and keep what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--items", default="2000,8000,32000")
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--part", choices=PARTS, help="do this one in this process")
-    for name, default in {
-        "items": 1_000_000, "sessions": 10_000_000, "proxies": 3000, "dim": 128, "sampled": 8192,
-        "batch-size": 64, "steps": 100, "ranked": 50, "answers": 100,
-    }.items():  # fmt: skip
+    for name, default in NUMBERS.items():
         parser.add_argument(f"--{name}", type=int, default=default)
+    add_out(parser)
     args = parser.parse_args()
     if args.part:
-        begun = time.perf_counter()
-        found = PARTS[args.part](args)
-        found |= {"seconds": time.perf_counter() - begun, "peak_gb": peak_memory_gb()}
-        found |= {"cpu_seconds": time.process_time(), "load_average": os.getloadavg()[0]}
-        print(json.dumps({k: round(v, 3) for k, v in found.items()}))
+        measured = PARTS[args.part](args) | {"peak_gb": peak_memory_gb()}
+        print(json.dumps({k: round(v, 3) for k, v in measured.items()}))
         return
-    log = args.folder / "log.parquet"
-    if not log.exists():
-        write_log(log, args.sessions, args.items)
-    result: dict[str, Any] = {"settings": {k: v for k, v in vars(args).items() if k != "part"}}
-    result["settings"] |= {"folder": str(args.folder), "threads": torch.get_num_threads()}
-    for part in args.parts.split(","):
-        if part == "prepare" and (args.folder / "split").exists():
-            continue
-        command = [sys.executable, "-m", "benchmarks.scale", *sys.argv[1:], "--part", part]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        result[part] = json.loads(done.stdout.splitlines()[-1])
-        print(part, result[part], file=sys.stderr)
-    print(json.dumps(result, indent=2))
+    rows = []
+    for n_items in numbers_in(args.items):
+        folder = args.folder / str(n_items)
+        if not (folder / "log.parquet").exists():
+            write_log(folder / "log.parquet", args.sessions_per_item * n_items, n_items)
+        for part in names_in(args.parts):
+            rows.append({"n_items": n_items, "part": part, **run(part, folder, args)})
+            print(rows[-1], file=sys.stderr)
+    table = pd.DataFrame(rows)
+    exponents = growth_exponents(table)
+    ratios = {f"exponent of {part} in the number of items": e for part, e in exponents.items()}
+    record(
+        "scale", args.out, settings={k: v for k, v in vars(args).items() if k != "part"},
+        result=rows, ratios=ratios, figure=growth_lines(table, exponents), table=table,
+    )  # fmt: skip
+
+
+def run(part: str, folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """Measure a part in a process of its own; preparation that was done is not done again."""
+    kept = folder / "prepare.json"
+    if part == "prepare" and kept.is_file():
+        return dict(read_json(kept))
+    command = [sys.executable, "-m", "benchmarks.scale", str(folder), "--part", part]
+    command += [f"--{name}={getattr(args, name.replace('-', '_'))}" for name in NUMBERS]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    if part == "prepare":
+        write_json(kept, measured)
+    return measured
+
+
+def growth_exponents(table: pd.DataFrame) -> dict[str, float | None]:
+    """By part, the power of the items that its time grows with; None of a single size.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``part``, ``n_items`` and ``ms``.
+    """
+    return {
+        str(part): float(np.polyfit(np.log(rows["n_items"]), np.log(rows["ms"]), 1)[0])
+        if rows["n_items"].nunique() > 1
+        else None
+        for part, rows in table.groupby("part", sort=False)
+    }
 
 
 if __name__ == "__main__":

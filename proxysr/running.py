@@ -34,6 +34,7 @@ from proxysr.training import (
     Checkpoint,
     TrainConfig,
     TrainState,
+    check_memory,
     check_shares,
     check_validation,
     fit,
@@ -106,6 +107,7 @@ def train_run(
         check_writable(path)
         identity = _identity(name, settings, config, split)
     check_validation(split, config)
+    check_memory(model_class(name), split, settings, config, snapshots=1)
     network = create(name, split.n_items, settings, seed=config.seed)
     check_shares(network)
     if weights:

@@ -32,6 +32,7 @@ from proxysr.config import (
     require,
     unknown,
 )
+from proxysr.costs import check_training_memory, sizes_of
 from proxysr.data.batches import TrainingBatches
 from proxysr.data.sessions import SessionSplit, Task
 from proxysr.evaluation import evaluate
@@ -124,14 +125,16 @@ def fit(
     FloatingPointError
         If the loss stops being finite; epoch, batch and parts are named.
     ConfigError
-        If there is nothing to train on or to choose the epoch on, the device is not there, or
-        several processes cannot share the model's batches.
+        If there is nothing to train on or to choose the epoch on, the device is not there, it
+        takes more memory than there is, or several processes cannot share the model's batches.
     """
     config = TrainConfig() if config is None else config
     check_validation(split, config)
     check_shares(model)
     progress = progress and distributed.is_first()
     device = resolve_device(config.device)
+    if snapshots is None:  # else it was checked before the model was made
+        check_memory(model, split, model.config, config, snapshots=2)
     model.to(device)
     started = time.perf_counter()
     model.prepare(split.train)
@@ -318,6 +321,29 @@ def check_validation(split: SessionSplit, config: TrainConfig) -> None:
         f"at least {config.valid_min_prefix} click(s); training chooses its epoch on them. Lower "
         "valid_min_prefix (--valid-min-prefix), or name another valid_task (--valid-task).",
     )
+
+
+def check_memory(
+    model: type[SessionModel] | SessionModel,
+    split: SessionSplit,
+    settings: Settings,
+    config: TrainConfig,
+    *,
+    snapshots: int,
+) -> None:
+    """Raise ``ConfigError`` if training on the CPU takes more memory than there is.
+
+    ``snapshots`` is the number of copies of the weights that are in memory at the same time.
+    """
+    if config.device != "cpu" and torch.cuda.is_available():
+        return
+    check_training_memory(
+        type(model) if isinstance(model, SessionModel) else model, split.n_items, settings,
+        batch_size=config.batch_size,
+        longest=int(split.train.lengths.max(initial=1)),
+        snapshots=snapshots,
+        tables=sizes_of(model) if isinstance(model, SessionModel) else None,
+    )  # fmt: skip
 
 
 def check_shares(model: SessionModel) -> None:

@@ -151,6 +151,7 @@ def quality_over_minutes(
             annotation={"text": f"{plain(name)} {value:.3f}", "font": {"color": GREY, "size": 11}},
             annotation_position="bottom right",
         )
-    fig.update_xaxes(title_text="minutes of training", type="log")
+    ticks = [unit * step for unit in (0.01, 0.1, 1, 10, 100) for step in (1, 2, 5)]
+    fig.update_xaxes(title_text="minutes of training", type="log", tickvals=ticks)
     fig.update_yaxes(title_text=f"{metric} on validation", rangemode="tozero")
     return finish(fig, "How soon is a model good?", width=900, height=520)
