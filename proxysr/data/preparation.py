@@ -193,7 +193,7 @@ class _Preparation:
         session_info: pd.DataFrame | None,
         connection: Any,
     ) -> None:
-        self.known_items = splitting.known(items, "item_id", "items", own=["count"])
+        self.known_items = splitting.known(items, "item_id", "items", reserved=["count"])
         self.session_info = splitting.known(session_info, "session_id", "session_info")
         self.tables: list[EventTable] = []
         for log in logs:
@@ -232,11 +232,11 @@ class _Preparation:
 
     def replace(self, table: Any, expression: Any, step: str | None = None) -> Any:
         """The table of an expression of ``table``, which is freed; ``step`` is counted."""
-        kept = self.engine.keep(expression, "clicks")
+        result = self.engine.keep(expression, "clicks")
         self.engine.discard(table)
         if step:
-            self.counts.after(step, kept)
-        return kept
+            self.counts.after(step, result)
+        return result
 
     def sessionise(self) -> Any:
         """Clicks of all tables in their sessions."""
@@ -365,19 +365,19 @@ class _Preparation:
         self.counts.note("sessions of one click dropped", **fetched.counts())
         dated = [table.time_unit != "order" for table in self.tables]
         users = fetched.users()
-        wanted = (1, self.config.valid_fraction, self.config.test_fraction)
+        fractions = (1, self.config.valid_fraction, self.config.test_fraction)
         parts = []
         for part, name in enumerate(PARTS):
             parts.append(fetched.part(part, self.how, users, dated[min(part, len(dated) - 1)]))
             self.counts.note(name, **fetched.counts(part))
-            splitting.check_part(name, len(parts[part]), wanted[part])
+            splitting.check_part(name, len(parts[part]), fractions[part])
         titles = [table.table for table in self.tables if table.has_title]
         items = fetch(ex.item_table(vocabulary, titles)).to_pandas()
         items = splitting.described(items, self.known_items, "item_id")
         self.remarks += splitting.remarks_on_items(items["item_id"].tolist(), self.known_items)
-        for kept in (clicks, sessions, vocabulary, self.items, self.users, self.sessions):
-            if kept is not None:
-                self.engine.discard(kept)
+        for temporary in (clicks, sessions, vocabulary, self.items, self.users, self.sessions):
+            if temporary is not None:
+                self.engine.discard(temporary)
         train, valid, test = parts
         return SessionSplit(
             train, valid, test,

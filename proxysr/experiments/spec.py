@@ -1,4 +1,4 @@
-"""What an experiment trains: data × models × settings × seeds.
+"""Spec: the runs of an experiment, data × models × settings × seeds.
 
 As a YAML file, for :func:`read_spec` and ``proxysr paper run``::
 
@@ -60,8 +60,8 @@ class Variant:
     @classmethod
     def of_preset(cls, name: str, preset_name: str) -> Variant:
         """A model at the settings of a preset."""
-        found = preset(preset_name)
-        return cls(name, found.model, found.model_config, found.train)
+        chosen = preset(preset_name)
+        return cls(name, chosen.model, chosen.model_config, chosen.train)
 
     def changed(self, name: str, **model_config: Any) -> Variant:
         """The same with other settings of the model, under another name."""
