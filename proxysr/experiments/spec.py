@@ -158,7 +158,7 @@ def model_variants(models: str | Sequence[str], presets: str = "") -> list[Varia
     """
     names = names_in(models) if isinstance(models, str) else list(models)
     if names == ["all"]:
-        names = [name for name, model in MODELS.items() if not model.knows_users]
+        names = [name for name, model in MODELS.items() if not model.needs_users]
     require(bool(names), f"No model is named in {models!r}.")
     variants = []
     for name in names:
