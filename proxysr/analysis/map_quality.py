@@ -84,7 +84,7 @@ def map_quality(vectors: Floats, positions: Floats, *, seed: int = 0) -> MapQual
     constant = np.ptp(high_some) == 0 or np.ptp(low_some) == 0
     cpd = float("nan") if constant else float(spearmanr(high_some, low_some).statistic)
     return MapQuality(
-        recall=kept / (len(chosen) * k),
+        recall=n_kept / (len(chosen) * k),
         trustworthiness=1 - penalty / worst,
         cpd=cpd,
         n_compared=len(chosen),
@@ -92,7 +92,7 @@ def map_quality(vectors: Floats, positions: Floats, *, seed: int = 0) -> MapQual
 
 
 def neighbour_overlap(first: Floats, second: Floats) -> float:
-    """Share of each point's 10 neighbours on one map (n, 2) that are also its neighbours on the other."""
+    """Share of each point's 10 neighbours on one map (n, 2) that are so on the other."""
     from sklearn.neighbors import NearestNeighbors
 
     k = min(NEIGHBOURS, len(first) - 1)

@@ -105,10 +105,8 @@ class Sessions:
         )
         require(bool((np.diff(self.offsets) >= 0).all()), "Sessions.offsets must not decrease.")
         for name in ("session_ids", "user_index", "started_at"):
-            size = len(getattr(self, name))
-            require(
-                size == n, f"Sessions.{name} needs {n} entries, one a session; received {size}."
-            )
+            got = len(getattr(self, name))
+            require(got == n, f"Sessions.{name} needs {n} entries, one a session; received {got}.")
         smallest = int(self.items.min(initial=PAD + 1))
         require(smallest > PAD, "Item indices start at 1; 0 is the padding.")
 
