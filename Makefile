@@ -56,7 +56,7 @@ pytest: $(READY)  ## unit tests, examples in docstrings, and the notebooks
 	$(BIN)/pytest -n $(JOBS) --dist loadfile
 
 facts: $(READY)  ## sizes of the code, each beside its target
-	@$(BIN)/python -m tests.benchmarks.facts
+	@$(BIN)/python -m benchmarks.facts
 
 format: $(READY)  ## put the code in its standard form
 	$(BIN)/ruff check --fix .

@@ -11,6 +11,9 @@ operations that PyTorch is asked for, however small. The counts are read off the
 how they are computed (:mod:`proxysr.kernels.hyperplane`, :mod:`proxysr.kernels.hinge`), not fitted
 to measurements; that arrays which fit into the cache are read faster is left out.
 
+The memory that training takes is counted for any model (:func:`training_bytes`), so that what does
+not fit is refused before it begins.
+
 The floor is what no implementation of the distances can do without: the products with the
 item table, at the machine's rate.
 """
@@ -23,9 +26,11 @@ from dataclasses import dataclass
 
 import torch
 
-from proxysr.config import AtLeastOne, Count, Settings
+from proxysr.config import AtLeastOne, ConfigError, Count, Settings
 from proxysr.kernels.hyperplane import largest
-from proxysr.kernels.sizes import BLOCK, TILE
+from proxysr.kernels.sizes import BLOCK, KEPT, TILE
+from proxysr.memory_limit import available_memory, require_memory
+from proxysr.models.base import LearnedModel, SessionModel
 
 FLOAT = 4
 """Bytes of a number."""
@@ -192,6 +197,124 @@ def _encoder_flops(s: Sizes) -> float:
     each_session = s.sessions * d * 3 * s.n_proxies
     each_target = s.targets * 2 * d * d
     return 2 * (each_click + each_session + each_target)
+
+
+# -- memory ----------------------------------------------------------------------------------------
+
+
+def table_bytes(model: type[SessionModel], n_items: int, settings: Settings) -> tuple[float, float]:
+    """Bytes of a model's parameters, and of its buffers, without making it.
+
+    Both grow evenly with the items, so two small models tell.
+    """
+    with torch.random.fork_rng(devices=[]):
+        (a, b), (c, d) = (sizes_of(model(n, settings)) for n in (2, 3))
+    return a + (n_items - 2) * (c - a), b + (n_items - 2) * (d - b)
+
+
+def sizes_of(model: SessionModel) -> tuple[float, float]:
+    """Bytes of the parameters and of the buffers of a model."""
+    parameters, buffers = (
+        sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        for tensors in (model.parameters(), model.buffers())
+    )
+    return parameters, buffers
+
+
+def training_bytes(
+    tables: tuple[float, float],
+    n_items: int,
+    settings: Settings,
+    *,
+    batch_size: int,
+    longest: int,
+    snapshots: int = 1,
+) -> float:
+    """Bytes that training takes at least.
+
+    Counted are weights, their gradient (but for a table of which a step touches a few rows), the
+    two moments of Adam and the snapshots of weights; and of the largest batch, what is kept of its
+    clicks until the gradients are there, and a tile of scores.
+
+    Parameters
+    ----------
+    tables : (float, float)
+        What :func:`table_bytes` gives.
+    n_items : int
+    settings : Settings
+        Of the model.
+    batch_size : int
+        Sessions of a step.
+    longest : int
+        Clicks of the longest training session.
+    snapshots : int
+        Copies of the weights that are kept in memory.
+    """
+    drawn = getattr(settings, "sampled_negatives", 0)
+    length = min(longest, getattr(settings, "max_length", longest))
+    d, k = getattr(settings, "embedding_dim", 1), getattr(settings, "n_proxies", 0) or 0
+    clicks = batch_size * length
+    copies = 3 if drawn else 4  # weights, two moments, gradient
+    return (
+        copies * tables[0]
+        + tables[1]
+        + snapshots * sum(tables)
+        + FLOAT * clicks * (4 * (d + k) + length)
+        + min(KEPT, FLOAT * clicks * min(n_items, drawn or n_items))
+    )
+
+
+def check_training_memory(
+    model: type[SessionModel],
+    n_items: int,
+    settings: Settings,
+    *,
+    batch_size: int,
+    longest: int,
+    snapshots: int = 1,
+    tables: tuple[float, float] | None = None,
+) -> None:
+    """Raise ``ConfigError`` if training takes more than there is, and name settings that fit.
+
+    Parameters are those of :func:`training_bytes`.
+    """
+    left = available_memory()
+    if left is None or not issubclass(model, LearnedModel):
+        return
+
+    def needed(
+        settings: Settings, batch_size: int, tables: tuple[float, float] | None = None
+    ) -> float:
+        tables = tables or table_bytes(model, n_items, settings)
+        sizes = {"batch_size": batch_size, "longest": longest, "snapshots": snapshots}
+        return training_bytes(tables, n_items, settings, **sizes)
+
+    def fits(name: str, value: int) -> bool:
+        try:
+            if name == "batch_size":
+                return needed(settings, value) <= left
+            return needed(settings.replace(**{name: value}), batch_size) <= left
+        except ConfigError:  # the model refuses such a value
+            return False
+
+    total = needed(settings, batch_size, tables)
+    if total <= left:
+        return
+    known = settings.to_dict() | {"batch_size": batch_size}
+    options = []
+    for name in ("embedding_dim", "n_proxies", "max_length", "batch_size"):
+        smaller = (value for n in range(1, 20) if (value := (known.get(name) or 0) >> n))
+        options += [f"{name}={value}" for value in smaller if fits(name, value)][:1]
+    drawn = min(8192, n_items // 2)
+    if known.get("sampled_negatives") == 0 and fits("sampled_negatives", drawn):
+        options.append(f"sampled_negatives={drawn}")
+    advice = f"What would fit: {' or '.join(options)}."
+    if not options:
+        advice = (
+            "No smaller embedding_dim, n_proxies, max_length or batch_size alone would fit: make "
+            "several of them smaller, or prepare the data without rare items."
+        )
+    require_memory(f"Training {model.__name__} on {n_items:,} items", total, advice, left)
 
 
 # -- what a machine can do -------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from proxysr.data.prefix_batches import PrefixBatches
 from proxysr.data.sessions import Sessions, Task
 from proxysr.distributed import gathered, rank, world_size
 from proxysr.kernels.tiles import Ties, all_finite, count_ranks, leave_out
+from proxysr.memory_limit import require_memory
 from proxysr.models.base import SessionModel
 from proxysr.models.proxy_model import ProxyModel
 from proxysr.priors import priors
@@ -192,6 +193,13 @@ def rank_prefixes(
     if memory is None:
         memory = CUDA_MEMORY if device.type == "cuda" else CPU_MEMORY
     n_rows = max(FEWEST_ROWS, memory // (4 * (model.n_items + 1)))
+    if device.type == "cpu":
+        require_memory(
+            f"Ranking prefixes among {model.n_items:,} items",
+            8 * min(n_rows, len(prefixes)) * (model.n_items + 1),  # scores, and a copy to compare
+            f"No fewer than {FEWEST_ROWS} are ranked at a time: prepare the data without rare "
+            "items, or give evaluate() a smaller memory.",
+        )
     finite = torch.ones((), dtype=torch.bool, device=device)
     columns: dict[str, list[Tensor]] = {}
     rows: list[npt.NDArray[np.int64]] = []

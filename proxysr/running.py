@@ -34,6 +34,7 @@ from proxysr.training import (
     Checkpoint,
     TrainConfig,
     TrainState,
+    check_memory,
     check_shares,
     check_validation,
     fit,
@@ -101,12 +102,13 @@ def train_run(
         split = SessionSplit.load(data_dir)
         _check_new(path)
         name = model or DEFAULT
-        config = (train or TrainConfig()).resolved(model_class(name))
         settings = _settings(name, model_config, split)
+        config = (train or TrainConfig()).resolved(model_class(name), settings)
         check_users(split, getattr(settings, "n_users", 0))
         check_writable(path)
         identity = _identity(name, settings, config, split)
     check_validation(split, config)
+    check_memory(model_class(name), split, settings, config, snapshots=1)
     network = create(name, split.n_items, settings, seed=config.seed)
     check_shares(network)
     if weights:
@@ -319,7 +321,7 @@ def _settings_to_resume(
         given = model_config.to_dict() if isinstance(model_config, Settings) else model_config
         requested |= _settings(name, {**settings.to_dict(), **given}, split).to_dict()
     if train is not None:
-        train = train.resolved(model_class(name))
+        train = train.resolved(model_class(name), settings)
         requested |= {k: v for k, v in train.to_dict().items() if k not in MAY_CHANGE_ON_RESUME}
         config = config.replace(**{k: getattr(train, k) for k in MAY_CHANGE_ON_RESUME})
     current = {"model": name, **settings.to_dict(), **config.to_dict()}

@@ -32,6 +32,7 @@ from proxysr.config import (
     require,
     unknown,
 )
+from proxysr.costs import check_training_memory, sizes_of
 from proxysr.data.batches import TrainingBatches
 from proxysr.data.sessions import SessionSplit, Task
 from proxysr.evaluation import evaluate
@@ -55,7 +56,8 @@ class TrainConfig(Settings):
     batch_size: Count = 32
     """Sessions of a step, over all processes."""
     learning_rate: Positive | None = None
-    """Step size of Adam; by default the model's own: 0.002, or 0.005 for proxysr."""
+    """Step size of Adam; by default the model's own: 0.002, or a twentieth of ``init_std`` for
+    proxysr (0.005, or 0.0005 on catalogues of more than 10,000 items)."""
     weight_decay: NotNegative = 0.0
     """L2 penalty of Adam; with sampled negatives, only on the rows that a step touches."""
     task: Task = "repeat"
@@ -78,11 +80,11 @@ class TrainConfig(Settings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto takes a GPU if there is one."""
 
-    def resolved(self, model: type[SessionModel]) -> TrainConfig:
-        """The settings, with an open learning rate filled in by the model's class."""
+    def resolved(self, model: type[SessionModel], settings: Settings) -> TrainConfig:
+        """The settings, with an open learning rate filled in by the model."""
         if self.learning_rate is not None or not issubclass(model, LearnedModel):
             return self
-        return self.replace(learning_rate=model.learning_rate)
+        return self.replace(learning_rate=model.default_learning_rate(settings))
 
 
 FOR_COUNTING = ("valid_task", "valid_min_prefix", "device")
@@ -125,14 +127,17 @@ def fit(
     FloatingPointError
         If the loss stops being finite; the message names epoch, batch and parts.
     ConfigError
-        If no session has a target to train on or to choose the epoch on, the device is missing, or
-        several processes cannot share the model's batches.
+        If no session has a target to train on or to choose the epoch on, the device is missing,
+        training takes more memory than there is, or several processes cannot share the model's
+        batches.
     """
     config = TrainConfig() if config is None else config
     check_validation(split, config)
     check_shares(model)
     progress = progress and distributed.is_first()
     device = resolve_device(config.device)
+    if snapshots is None:  # else it was checked before the model was made
+        check_memory(model, split, model.config, config, snapshots=2)
     model.to(device)
     started = time.perf_counter()
     model.prepare(split.train)
@@ -169,7 +174,7 @@ def fit(
         f"of task {config.task!r} after at least {config.min_prefix} click(s).",
     )
     optimizer = RowAdam(
-        by_step_size(model, config.learning_rate or model.learning_rate),
+        by_step_size(model, config.learning_rate or model.default_learning_rate(model.config)),
         weight_decay=config.weight_decay,
         fused=True,  # one pass over each table
     )
@@ -316,6 +321,29 @@ def check_validation(split: SessionSplit, config: TrainConfig) -> None:
         f"at least {config.valid_min_prefix} click(s); training chooses its epoch on them. Lower "
         "valid_min_prefix (--valid-min-prefix), or name another valid_task (--valid-task).",
     )
+
+
+def check_memory(
+    model: type[SessionModel] | SessionModel,
+    split: SessionSplit,
+    settings: Settings,
+    config: TrainConfig,
+    *,
+    snapshots: int,
+) -> None:
+    """Raise ``ConfigError`` if training on the CPU takes more memory than there is.
+
+    ``snapshots`` is the number of copies of the weights that are in memory at the same time.
+    """
+    if config.device != "cpu" and torch.cuda.is_available():
+        return
+    check_training_memory(
+        type(model) if isinstance(model, SessionModel) else model, split.n_items, settings,
+        batch_size=config.batch_size,
+        longest=int(split.train.lengths.max(initial=1)),
+        snapshots=snapshots,
+        tables=sizes_of(model) if isinstance(model, SessionModel) else None,
+    )  # fmt: skip
 
 
 def check_shares(model: SessionModel) -> None:

@@ -67,7 +67,7 @@ def _third(
         source="Chosen here when trained on unseen targets after at least three clicks, on "
         "validation R@20 of the same, as the best of three tries of at most 15 epochs: two "
         f"learning rates, and the better one with weight_decay 1e-5; {scores} "
-        "(tests/benchmarks/try_settings.py).",
+        "(benchmarks/try_settings.py).",
         model_config={"embedding_dim": 64} | model_config,
         train=train | {"epochs": 15, "patience": 3, "valid_min_prefix": 3},
     )

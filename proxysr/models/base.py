@@ -154,8 +154,6 @@ class LearnedModel(SessionModel):
     the losses of the shares must equal the loss of the batch; see :meth:`loss`."""
     batches: ClassVar[type[TrainingBatches]] = TrainingBatches
     """Makes the training batches of an epoch."""
-    learning_rate: ClassVar[float] = 2e-3
-    """Default step size of Adam."""
     step_sizes: Mapping[str, float] = MappingProxyType({})
     """Parameter names to factors of the learning rate; 1 for parameters not named."""
     training_length: int | None = None
@@ -172,6 +170,11 @@ class LearnedModel(SessionModel):
         of a larger batch, and these numbers differ from a count in the share
         (:class:`TrainingBatches`).
         """
+
+    @classmethod
+    def default_learning_rate(cls, config: Settings) -> float:
+        """Learning rate of Adam for a training that names none."""
+        return 2e-3
 
     def start_epoch(self, epoch: int) -> None:
         """Called before epoch 0, 1, …; keep annealed values in buffers."""

@@ -25,12 +25,11 @@ Differences from the paper
 --------------------------
 The paper leaves points open, and states some differently from the program that its numbers come
 from. Each is an option of :class:`ProxySRConfig`; its default follows the program unless that
-collapses on other logs (see there). With the defaults, the loss uses the 1,000 closest items of
-each position and means instead of sums; positions count from the end in the selector and from the
-start in the encoder; a training session chooses its proxy without its last click. The norms in
-equations 2, 6 and 9 are kept above 1e-12. With ``sampled_negatives``, the closest items are
-searched among those drawn for the batch (:mod:`proxysr.kernels.sampling`), which neither the paper
-nor the program does.
+collapses on other logs (see there). With the defaults, the loss uses means instead of sums, over
+the closest items of each target; positions count from the end in the selector and from the start
+in the encoder; a training session chooses its proxy without its last click. Norms in equations 2,
+6 and 9 are kept above 1e-12. With ``sampled_negatives``, the closest items are searched among those
+drawn for the batch (:mod:`proxysr.kernels.sampling`), which is in neither.
 
 Differences from the authors' program
 -------------------------------------
@@ -50,7 +49,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, leaky_relu, normalize, relu, softmax
 
-from proxysr.config import require
+from proxysr.config import Settings, require
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.kernels.hinge import Candidates, Hinge, hinge_over_hardest
@@ -150,7 +149,6 @@ class ProxySR(ProxyModel):
 
     Config = ProxySRConfig
     config: ProxySRConfig
-    learning_rate = 5e-3
     user_bias: nn.Parameter | None
 
     def __init__(self, n_items: int, config: ProxySRConfig | None = None) -> None:
@@ -314,6 +312,18 @@ class ProxySR(ProxyModel):
         self.normals.copy_(normalize(self.normals, dim=1))
 
     # -- the rest of the interface ---------------------------------------------------------
+
+    @classmethod
+    def default_learning_rate(cls, config: Settings) -> float:
+        """A twentieth of the initial scale of embeddings."""
+        return float(getattr(config, "init_std", 0.1)) / 20
+
+    @classmethod
+    def resolved(cls, config: Settings, train: Sessions) -> Settings:
+        """The settings, with defaults that fit the catalogue and the number of sessions."""
+        if isinstance(config, ProxySRConfig):
+            config = config.for_catalogue(int(train.items.max(initial=0)))
+        return super().resolved(config, train)
 
     def prepare(self, train: Sessions) -> None:
         """Count the clicks of items, if negatives are sampled."""

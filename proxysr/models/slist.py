@@ -38,6 +38,7 @@ Differences from the authors' program
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isqrt
 from typing import Any, Literal
 
 import numpy as np
@@ -48,6 +49,7 @@ from proxysr.config import Part, Positive, Whole
 from proxysr.data.batches import ages
 from proxysr.data.sessions import Sessions
 from proxysr.kernels.least_squares import largest_of_solution
+from proxysr.memory_limit import GIB, available_memory, require_memory
 from proxysr.models.counting import CountingConfig, PairModel, portions
 
 
@@ -83,8 +85,8 @@ class SLIST(PairModel):
 
         Raises
         ------
-        ValueError
-            If it takes more memory than is allowed.
+        ConfigError
+            If it takes more memory than is allowed, or than there is.
         """
         c, n = self.config, self.n_items
         self.check_memory()
@@ -105,14 +107,18 @@ class SLIST(PairModel):
         return np.dtype(str(self.counts.dtype).removeprefix("torch."))
 
     def check_memory(self) -> None:
-        """Raise ``ValueError`` if the matrix is too large."""
-        size = 2 * self.n_items**2 * self.dtype.itemsize / 2**30
-        if size > self.config.memory_gb:
-            raise ValueError(
-                f"SLIST inverts a matrix of {self.n_items:,} x {self.n_items:,} items and needs "
-                f"{size:,.1f} GiB for it; memory_gb allows {self.config.memory_gb:g}. Raise "
-                "memory_gb, prepare the data without rare items, or count pairs with cooccurrence."
-            )
+        """Raise ``ConfigError`` if the matrix is larger than ``memory_gb``, or than there is."""
+        needed, allowed = 2 * self.n_items**2 * self.dtype.itemsize, self.config.memory_gb * GIB
+        left = available_memory()
+        most = allowed if left is None else min(allowed, left)
+        require_memory(
+            f"SLIST inverts a matrix of {self.n_items:,} x {self.n_items:,} items, which",
+            needed,
+            f"memory_gb allows {self.config.memory_gb:g}. Prepare the data without rare items "
+            f"({isqrt(int(most / (2 * self.dtype.itemsize))):,} would fit), raise memory_gb where "
+            "the machine has more, or count pairs with cooccurrence.",
+            most,
+        )
 
     def equations(self, train: Sessions) -> Iterator[tuple[Any, Any, Any]]:
         """Yields inputs and outputs (sparse, one column an item) and weights of some rows."""

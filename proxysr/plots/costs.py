@@ -104,6 +104,36 @@ def step_bars(table: pd.DataFrame) -> go.Figure:
     return fig.update_layout(barmode="stack", legend={"y": -0.16, "yanchor": "top"})
 
 
+def growth_lines(table: pd.DataFrame, exponents: Mapping[str, float | None]) -> go.Figure:
+    """Time over the number of items, a line a part, on logarithmic axes.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``part`` (at most seven), ``n_items`` and ``ms``, both positive.
+    exponents : mapping
+        Part to the power of the items that its time grows with, if known.
+    """
+    fig = go.Figure()
+    for part, colour, symbol in zip(_parts(table), COLOURS, SYMBOLS, strict=False):
+        rows, power = table[table["part"] == part].sort_values("n_items"), exponents.get(part)
+        fig.add_scatter(
+            x=rows["n_items"],
+            y=rows["ms"],
+            mode="lines+markers",
+            name=plain(part) + ("" if power is None else f", N^{power:.2f}"),
+            line_color=colour,
+            marker={"size": 8, "symbol": symbol},
+            hovertemplate=f"{plain(part)} with %{{x:,}} items: %{{y:.3~r}} ms<extra></extra>",
+        )
+    fig.update_xaxes(title_text="items N", type="log", dtick=1)
+    fig.update_yaxes(title_text="ms", type="log", dtick=1)
+    fig = finish(fig, "How does time grow with the catalogue?", width=900, height=560)
+    return fig.update_layout(
+        legend={"orientation": "v", "x": 1.02, "xanchor": "left", "y": 1, "yanchor": "top"}
+    )
+
+
 def _parts(table: pd.DataFrame) -> list[str]:
     parts = list(dict.fromkeys(table["part"]))
     require(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from proxysr.config import require
-from proxysr.plots.theme import COLOURS, GREY, finish
+from proxysr.plots.comparison import SYMBOLS
+from proxysr.plots.theme import COLOURS, GREY, finish, plain
 
 
 @dataclass(frozen=True)
@@ -110,3 +111,47 @@ def _present(columns: Sequence[str], history: pd.DataFrame) -> list[str]:
         for name in columns
         if name in history and history[name].notna().any() and (history[name] != 0).any()
     ]
+
+
+def quality_over_minutes(
+    epochs: pd.DataFrame, lines: Mapping[str, float], metric: str
+) -> go.Figure:
+    """A line a model over the minutes that it was trained, and what it should pass.
+
+    Parameters
+    ----------
+    epochs : DataFrame
+        ``model`` (at most seven), ``minutes`` and the metric: one row an epoch.
+    lines : mapping
+        Name to a value that a model should pass: horizontal lines.
+    metric : str
+        Column of the values, and the axis.
+    """
+    models = list(dict.fromkeys(epochs["model"])) if len(epochs) else []
+    require(
+        0 < len(models) <= len(COLOURS),
+        f"Lines of 1 to {len(COLOURS)} models can be told apart; received {len(models)}.",
+    )
+    fig = go.Figure()
+    for model, colour, symbol in zip(models, COLOURS, SYMBOLS, strict=False):
+        rows, name = epochs[epochs["model"] == model], plain(model)
+        fig.add_scatter(
+            x=rows["minutes"],
+            y=rows[metric],
+            mode="lines+markers",
+            name=name,
+            line_color=colour,
+            marker={"size": 7, "symbol": symbol},
+            hovertemplate=f"{name} after %{{x:.3~r}} min: {metric} %{{y:.4f}}<extra></extra>",
+        )
+    for name, value in lines.items():
+        fig.add_hline(
+            y=value,
+            line={"color": GREY, "dash": "dash", "width": 1.5},
+            annotation={"text": f"{plain(name)} {value:.3f}", "font": {"color": GREY, "size": 11}},
+            annotation_position="bottom right",
+        )
+    ticks = [unit * step for unit in (0.01, 0.1, 1, 10, 100) for step in (1, 2, 5)]
+    fig.update_xaxes(title_text="minutes of training", type="log", tickvals=ticks)
+    fig.update_yaxes(title_text=f"{metric} on validation", rangemode="tozero")
+    return finish(fig, "How soon is a model good?", width=900, height=520)

@@ -50,7 +50,9 @@ def one_batch_is_overfitted(case: Case) -> None:
     """Within 150 steps on one batch the loss halves (without the order: falls to 60 %)."""
     model, batch = case.learner()
     model.start_epoch(100)
-    optimizer = RowAdam(model.parameters(), lr=case.train.learning_rate or model.learning_rate)
+    optimizer = RowAdam(
+        model.parameters(), lr=case.train.learning_rate or model.default_learning_rate(model.config)
+    )
     share = 0.6 if case.finds == "cycle" else 0.5
     first = loss = model.loss(batch).total
     for _ in range(150):

@@ -55,7 +55,7 @@ def around(view: RunView) -> RunView:
         noise = np.random.default_rng(seed).normal(scale=1.2, size=(len(proxy), 2))
         own = centres if view.model.represents_by_proxies else centres[:0]
         positions = np.concatenate([centres[proxy] + noise, own]).astype(np.float32)
-        quality = MapQuality(*(0.5 for _ in MapQuality.__dataclass_fields__))
+        quality = MapQuality(0.5, 0.5, 0.5, 10)
         return Projection(positions, quality, MapConfig(), positions)
 
     assert view.half_table is not None

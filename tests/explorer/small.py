@@ -73,7 +73,7 @@ def made_up_layout(view: RunView) -> RunView:
 
     def made_up() -> Projection:
         positions = random.normal(size=(n, 2)).astype(np.float32)
-        quality = MapQuality(*(0.5 for _ in MapQuality.__dataclass_fields__))
+        quality = MapQuality(0.5, 0.5, 0.5, 10)
         return Projection(positions, quality, MapConfig(), positions)
 
     pair = ProjectionPair(made_up(), made_up(), 0.1, 0.5, 0.2)

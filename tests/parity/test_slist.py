@@ -112,9 +112,10 @@ def test_the_largest_entries_of_each_row_are_kept() -> None:
 def test_too_many_items_are_told_with_the_memory_they_take() -> None:
     model = SLIST(500_000)
     message = (
-        "inverts a matrix of 500,000 x 500,000 items and needs 3,725.3 GiB for it; "
-        r"memory_gb allows 10\. Raise memory_gb, prepare the data without rare items, or count "
-        "pairs with cooccurrence"
+        "inverts a matrix of 500,000 x 500,000 items, which needs at least 3,725.29 GiB of "
+        r"memory, and .* GiB are there\. memory_gb allows 10\. Prepare the data without rare items "
+        r"\([0-9,]+ would fit\), raise memory_gb where the machine has more, or count pairs with "
+        "cooccurrence"
     )
     with pytest.raises(ValueError, match=message):
         model.prepare(Sessions.from_lists(TRAIN))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.benchmarks import facts
+from benchmarks import facts
 from tests.conftest import ROOT
 
 

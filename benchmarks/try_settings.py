@@ -1,6 +1,6 @@
 """The search behind the presets of real data: every model that learns gets the same tries.
 
-    PROXYSR_RUNS=RUNS python tests/benchmarks/try_settings.py DATA_DIR TRIES.csv
+    PROXYSR_RUNS=RUNS python -m benchmarks.try_settings DATA_DIR [--out FOLDER]
         [--models NAME,...] [--task unseen|repeat] [--min-prefix N]
 
 Three tries a model: two learning rates, and the better of the two with an L2 penalty. The rates
@@ -15,11 +15,9 @@ the chosen ones when it is run with the presets made of them. Runs that are ther
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
+from benchmarks.record import add_out, record
 from proxysr import paths
 from proxysr.experiments import Spec, Variant, run_spec
 from proxysr.experiments.presets import PROGRAM
@@ -45,23 +43,28 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
+    """Try, and keep what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data_dir")
-    parser.add_argument("tries", type=Path)
     parser.add_argument("--models", default=",".join(SETTINGS))
     parser.add_argument("--task", default="unseen")
     parser.add_argument("--min-prefix", type=int, default=1)
+    add_out(parser)
     args = parser.parse_args()
+    rows: list[dict[str, Any]] = []
     for name in args.models.split(","):
         tries = [try_out(name, rate, 0.0, args) for rate in RATES_OF.get(name, RATES)]
         best = max(tries, key=lambda row: row["validation R@20"])
-        tries.append(try_out(name, best["learning_rate"], PENALTY, args))
+        rows += [*tries, try_out(name, best["learning_rate"], PENALTY, args)]
+    most = max(row["validation R@20"] for row in rows)
+    ratios = {f"{row['model']}, R@20 to the best": row["validation R@20"] / most for row in rows}
+    record("try_settings", args.out, settings=vars(args), result=rows, ratios=ratios)
 
 
 def try_out(
     name: str, learning_rate: float, weight_decay: float, args: argparse.Namespace
 ) -> dict[str, Any]:
-    """Train a model, or find the run, and add a row to the table of tries."""
+    """Train a model, or find the run: a row of the table of tries."""
     settings = {"embedding_dim": DIM} | SETTINGS[name]
     train = {"batch_size": BATCH_SIZE, "learning_rate": learning_rate, "patience": PATIENCE}
     if weight_decay:
@@ -76,7 +79,7 @@ def try_out(
     found = run_spec(spec, paths.runs() / "02_compare", device="cpu", progress=False)
     (run,) = found.groups()[name]
     history = run.history()
-    row = {
+    return {
         "task": args.task,
         "model": name,
         "learning_rate": learning_rate,
@@ -88,10 +91,6 @@ def try_out(
         "seconds": round(history[["train_seconds", "eval_seconds"]].sum().sum()),
         "run": run.path.name,
     }
-    known = pd.read_csv(args.tries) if args.tries.is_file() else pd.DataFrame()
-    table = pd.concat([known, pd.DataFrame([row])]).drop_duplicates("run", keep="last")
-    table.to_csv(args.tries, index=False)
-    return row
 
 
 if __name__ == "__main__":

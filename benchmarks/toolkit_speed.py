@@ -1,13 +1,13 @@
-"""How fast our models and those of RecBole train, in turns and on the very same targets.
+r"""How fast our models and those of RecBole train, in turns and on the very same targets.
 
-    OMP_NUM_THREADS=1 python tests/benchmarks/toolkit_speed.py TOOLKIT_PYTHON DATA_DIR
-        [--models NAME,...] [--embedding-dim 64] [--batch-size 32] [--json TABLE.json]
+    OMP_NUM_THREADS=1 python -m benchmarks.toolkit_speed TOOLKIT_PYTHON DATA_DIR
+        [--models NAME,...] [--embedding-dim 64] [--batch-size 32] [--out FOLDER]
 
 TOOLKIT_PYTHON is the interpreter of an environment of its own, as RecBole asks for packages that
 new ones have left behind. Of these, training steps need none:
 
     python3 -m venv toolkit
-    toolkit/bin/pip install torch==2.13.0 numpy pandas scipy scikit-learn tqdm pyyaml colorlog \\
+    toolkit/bin/pip install torch==2.13.0 numpy pandas scipy scikit-learn tqdm pyyaml colorlog \
         colorama texttable tensorboard
     toolkit/bin/pip install --no-deps recbole==1.2.1
 
@@ -39,8 +39,9 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from toolkit_worker import timed_turn  # beside this file
 
+from benchmarks.record import add_out, record
+from benchmarks.toolkit_worker import timed_turn
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, SessionSplit
 from proxysr.models import LearnedModel, create
@@ -87,6 +88,7 @@ def models(d: int) -> dict[str, tuple[str, dict[str, Any], dict[str, Any]]]:
 
 
 def main() -> None:
+    """Time all models, and keep what came of it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("toolkit_python")
     parser.add_argument("data_dir")
@@ -96,7 +98,7 @@ def main() -> None:
     parser.add_argument("--max-length", type=int, default=50, help="clicks of a prefix")
     parser.add_argument("--steps", type=int, default=20, help="steps a turn")
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--json", type=Path)
+    add_out(parser)
     args = parser.parse_args()
     torch.set_num_threads(1)
     split = SessionSplit.load(args.data_dir)
@@ -106,10 +108,13 @@ def main() -> None:
         if len(rows) == 1:
             print(heading(split.n_items, rows[name]["targets_a_step"], args))
         print(line(name, rows[name]), flush=True)
-    if args.json:
-        given = {key: str(value) for key, value in vars(args).items()}
-        versions = {"n_items": split.n_items, "torch": torch.__version__}
-        args.json.write_text(json.dumps({"settings": given | versions, "models": rows}, indent=1))
+    ratios = {
+        f"{name}, {who} to ours": row["cpu"][who] / row["cpu"]["ours"]
+        for name, row in rows.items()
+        for who in CONTESTANTS[1:]
+    }
+    settings = vars(args) | {"n_items": split.n_items}
+    record("toolkit_speed", args.out, settings=settings, result=rows, ratios=ratios)
 
 
 def compare(name: str, split: SessionSplit, args: argparse.Namespace) -> dict[str, Any]:
@@ -130,7 +135,8 @@ def compare(name: str, split: SessionSplit, args: argparse.Namespace) -> dict[st
     }  # fmt: skip
     with ExitStack() as stack:
         shared = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "prefixes.npz"
-        np.savez(shared, **dict(pair for i, b in enumerate(steps) for pair in arrays_of(i, b)))
+        arrays: dict[str, Any] = dict(pair for i, b in enumerate(steps) for pair in arrays_of(i, b))
+        np.savez(shared, **arrays)
         as_it_comes, helped = (
             stack.enter_context(worker(args.toolkit_python, shared, job | {"helped": helped}))
             for helped in (False, True)
@@ -209,6 +215,7 @@ def arrays_of(step: int, batch: SessionBatch) -> Iterator[tuple[str, np.ndarray]
 
 
 def heading(n_items: int, targets: float, args: argparse.Namespace) -> str:
+    """What the table is of, and its columns."""
     return (
         f"N = {n_items:,} items, d = {args.embedding_dim}, {targets:.0f} targets a step, prefixes "
         f"of at most {args.max_length} clicks, one thread, torch {torch.__version__}\n"
@@ -219,6 +226,7 @@ def heading(n_items: int, targets: float, args: argparse.Namespace) -> str:
 
 
 def line(name: str, row: dict[str, Any]) -> str:
+    """The row of a model."""
     ours, toolkit, helped = (row["cpu"][who] for who in CONTESTANTS)
     return (
         f"{name:10}{ours:8.0f}{toolkit:10.0f}{toolkit / ours:7.2f}"

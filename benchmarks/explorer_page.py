@@ -1,9 +1,9 @@
 """How fast the explorer's page is in a browser.
 
-    python -m tests.benchmarks.explorer_page REPORT.html [ADDRESS …] [--throttle 1 4]
+    python -m benchmarks.explorer_page REPORT.html [ADDRESS …] [--throttle 1 4] [--out FOLDER]
 
 Takes reports, and addresses that ``proxysr explore`` printed; each is opened afresh in a browser
-without a window. Two times are printed: milliseconds until the picture that follows is drawn, with
+without a window. Two times are measured: milliseconds until the picture that follows is drawn, with
 all that changes on the page (medians of several rounds), and those that the page's own thread
 worked for it, which do not depend on what else the machine does.
 """
@@ -18,6 +18,7 @@ from typing import Any
 
 from playwright.sync_api import CDPSession, Page, sync_playwright
 
+from benchmarks.record import add_out, record
 from tests.browser.conftest import BROWSERS, FLAGS
 
 ROUNDS = 9
@@ -99,8 +100,8 @@ def spills(page: Page) -> bool:
     return bool(page.evaluate(wide))
 
 
-def measure(page: Page, address: str, throttle: float) -> None:
-    """Print the figures of one page."""
+def measure(page: Page, address: str, throttle: float) -> dict[str, Any]:
+    """Print the figures of one page, and return them."""
     session = page.context.new_cdp_session(page)
     session.send("Emulation.setCPUThrottlingRate", {"rate": throttle})
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
@@ -113,27 +114,36 @@ def measure(page: Page, address: str, throttle: float) -> None:
     print(
         f"  {'usable after its data are there':34}{drawn:8.0f} ms {worked(session):8.0f} ms of work"
     )
+    figures: dict[str, Any] = {"sessions": n, "proxies": k, "throttle": throttle, "usable": drawn}
     for name, action in ACTIONS.items():
         until, work = timed(page, session, action)
+        figures[name] = {"drawn_ms": until, "work_ms": work}
         print(f"  {name:34}{until:8.0f} ms {work:8.0f} ms of work")
     page.evaluate(f"{APP}.set({{ view: 'map', progress: 100, tab: 'sessions' }}); {APP}.reset()")
-    print(f"  {'quick lassos that arrive':34}{quick_lassos(page):5} of {LASSOS}")
+    figures["lassos_that_arrive"] = quick_lassos(page) / LASSOS
+    print(f"  {'quick lassos that arrive':34}{figures['lassos_that_arrive']:8.0%} of {LASSOS}")
     page.evaluate(f"{APP}.reset()")
-    answered = what_if(page)
+    figures["what_if_ms"] = answered = what_if(page)
     print(
         f"  {'what if':34}" + ("   not in this file" if answered is None else f"{answered:8.0f} ms")
     )
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
-        print(f"  {f'{width} px wide':34}" + ("    spills over" if spills(page) else "   fits"))
+        fits = not spills(page)
+        figures[f"fits {width} px"] = fits
+        print(f"  {f'{width} px wide':34}" + ("   fits" if fits else "    spills over"))
     page.set_viewport_size({"width": 1280, "height": 800})
+    return figures
 
 
 def main() -> None:
+    """Measure all pages, and keep what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pages", nargs="+", metavar="PAGE")
     parser.add_argument("--throttle", type=float, nargs="+", default=[1.0])
+    add_out(parser)
     args = parser.parse_args()
+    result: dict[str, dict[str, Any]] = {}
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
@@ -141,9 +151,15 @@ def main() -> None:
             address = name if "://" in name else Path(name).resolve().as_uri()
             for throttle in args.throttle:
                 page = browser.new_page(viewport={"width": 1280, "height": 800})
-                measure(page, address, throttle)
+                key = f"{Path(name).name}, slowed {throttle:g} times"
+                result[key] = measure(page, address, throttle)
                 page.close()
         browser.close()
+    lasso = "lasso around half of the map"
+    ratios = {
+        f"{key}: lasso to 100 ms": page[lasso]["drawn_ms"] / 100 for key, page in result.items()
+    }
+    record("explorer_page", args.out, settings=vars(args), result=result, ratios=ratios)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The figures of the house, each beside its target: what is true today, over target or not.
 
-    python -m tests.benchmarks.facts
+    python -m benchmarks.facts
 
 The *main road* is what a log takes: it is read, prepared, saved and loaded as a split; proxysr and
 latent_proxy are trained on it for an epoch and evaluated. Its lines are those of functions that are
