@@ -5,17 +5,17 @@ same four units (:class:`Work`), and nothing overlaps:
 
     seconds = flops / gemm + bytes / memory + picked / selection + calls * overhead
 
-``flops`` are those of matrix products; the other passes over arrays are counted by the bytes that
-they read and write, the search for the largest numbers by those that it looks at, and ``calls`` are
-operations that PyTorch is asked for, however small. The counts are read off the equations and off
-how they are computed (:mod:`proxysr.kernels.hyperplane`, :mod:`proxysr.kernels.hinge`), not fitted
-to measurements; that arrays which fit into the cache are read faster is left out.
+``flops`` are those of matrix products; other passes over arrays are counted by the bytes that they
+read and write, searches for the largest numbers by the numbers that they read, and ``calls`` are
+PyTorch operations of any size. The counts follow from the equations and their implementation
+(:mod:`proxysr.kernels.hyperplane`, :mod:`proxysr.kernels.hinge`); they are not fitted to
+measurements, and the cache is ignored.
 
 The memory of training is estimated for any model (:func:`training_bytes`), so that a training that
 does not fit is refused before it starts.
 
-The floor is what no implementation of the distances can do without: the products with the
-item table, at the machine's rate.
+The floor is the time of the matrix products with the item table, which every implementation of the
+distances needs.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ FORWARD_CALLS, BACKWARD_CALLS, UPDATE_CALLS, TILE_CALLS = 150, 250, 30, 10
 
 
 class Sizes(Settings):
-    """Sizes that the costs of a step depend on; defaults are those of Diginetica and the authors."""
+    """Sizes that the costs of a step depend on; defaults: Diginetica and the authors' settings."""
 
     n_items: Count = 34_000
     """Items N."""
