@@ -1,4 +1,4 @@
-"""The steps of preparation, each one Ibis expression that any of its backends can run.
+"""The steps of preparation, each an Ibis expression for any backend.
 
 A *clicks* table has ``session``, ``user`` (null where unknown) and ``item`` (int64
 codes), ``time`` (int64 microseconds) and ``row`` (int64). Times may be equal, so

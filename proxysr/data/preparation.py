@@ -27,7 +27,7 @@ from proxysr.data.events import EventTable, open_events
 from proxysr.data.sessions import PARTS, SessionSplit
 
 Events = pd.DataFrame | EventTable | Any
-"""What can be prepared: an events frame, an opened log, or an Ibis table of events."""
+"""An events frame, an opened log, or an Ibis table of events."""
 
 
 class PrepareConfig(Settings):
@@ -82,8 +82,8 @@ class PrepareConfig(Settings):
             0 < self.recent_fraction <= 1,
             f"recent_fraction is above 0 and at most 1; received {self.recent_fraction}.",
         )
-        both = self.valid_fraction + self.test_fraction
-        require(both < 1, f"valid_fraction + test_fraction is below 1; received {both}.")
+        total = self.valid_fraction + self.test_fraction
+        require(total < 1, f"valid_fraction + test_fraction is below 1; received {total}.")
 
 
 @interruptible()
@@ -96,7 +96,7 @@ def prepare(
     connection: Any = None,
     source: dict[str, Any] | None = None,
 ) -> SessionSplit:
-    """Prepare events: sessionise, filter, split by the time of a session's first click.
+    """Make sessions from events, filter them, and split them by the time of their first clicks.
 
     Clicks of a session are in the order of their times, and of the rows of the source
     where times are equal; sessions are in the order of their first clicks. A table of a
@@ -183,7 +183,7 @@ def provenance_table(split: SessionSplit) -> pd.DataFrame:
 
 
 class _Preparation:
-    """The tables of one preparation in a database, and what was counted after each step."""
+    """The tables of one preparation in a database, and the counts after each step."""
 
     def __init__(
         self,
@@ -347,7 +347,7 @@ class _Preparation:
         return sessions
 
     def split(self, clicks: Any, sessions: Any, source: dict[str, Any] | None) -> SessionSplit:
-        """Fetch the prepared sessions, without what cannot be predicted."""
+        """Fetch the prepared sessions, without items and sessions that cannot be predicted."""
         fetch = self.engine.fetch
         for part, name in enumerate(PARTS):
             inside = clicks.semi_join(sessions.filter(sessions.part == part), "session")
@@ -388,7 +388,7 @@ class _Preparation:
         )  # fmt: skip
 
     def provenance(self, source: dict[str, Any] | None) -> dict[str, Any]:
-        """What was read, with which options, and the counts after the steps."""
+        """Source, options and the counts after the steps."""
         origins = [table.source for table in self.tables]
         origin = dict(origins[0]) if len(origins) == 1 else {"parts": origins}
         return {
