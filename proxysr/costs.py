@@ -1,21 +1,21 @@
-"""What ProxySR costs, from its sizes alone: operations, bytes, and the time they take a machine.
+"""A cost model of ProxySR: operations, bytes and time, from the sizes of a problem.
 
-A machine is four rates (:class:`Machine`), measured by :func:`measure`; a piece of work is counted
-in the same four units (:class:`Work`), and nothing overlaps:
+A machine has four rates (:class:`Machine`), measured by :func:`measure`; work is counted in the
+same four units (:class:`Work`), and nothing overlaps:
 
     seconds = flops / gemm + bytes / memory + picked / selection + calls * overhead
 
-``flops`` are those of matrix products; the other passes over arrays are counted by the bytes that
-they read and write, the search for the largest numbers by those that it looks at, and ``calls`` are
-operations that PyTorch is asked for, however small. The counts are read off the equations and off
-how they are computed (:mod:`proxysr.kernels.hyperplane`, :mod:`proxysr.kernels.hinge`), not fitted
-to measurements; that arrays which fit into the cache are read faster is left out.
+``flops`` are those of matrix products; other passes over arrays are counted by the bytes that they
+read and write, searches for the largest numbers by the numbers that they read, and ``calls`` are
+PyTorch operations of any size. The counts follow from the equations and their implementation
+(:mod:`proxysr.kernels.hyperplane`, :mod:`proxysr.kernels.hinge`); they are not fitted to
+measurements, and the cache is ignored.
 
-The memory that training takes is counted for any model (:func:`training_bytes`), so that what does
-not fit is refused before it begins.
+The memory of training is estimated for any model (:func:`training_bytes`), so that a training that
+does not fit is refused before it starts.
 
-The floor is what no implementation of the distances can do without: the products with the
-item table, at the machine's rate.
+The floor is the time of the matrix products with the item table, which every implementation of the
+distances needs.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from proxysr.models.base import LearnedModel, SessionModel
 FLOAT = 4
 """Bytes of a number."""
 ADAM = 7
-"""Numbers that a step of Adam moves a parameter: 4 are read and 3 written."""
+"""Numbers that Adam reads (4) and writes (3) for a parameter."""
 BACKWARD = 2
-"""Products that the gradient of a product takes."""
+"""Matrix products for the gradient of a product."""
 FORWARD_CALLS, BACKWARD_CALLS, UPDATE_CALLS, TILE_CALLS = 150, 250, 30, 10
-"""Operations asked for: once a step or batch, and once a tile of items."""
+"""PyTorch operations: of a step or batch, and of a tile of items."""
 
 
 class Sizes(Settings):
-    """What the costs of a step depend on; defaults are those of Diginetica and the authors."""
+    """Sizes that the costs of a step depend on; defaults: Diginetica and the authors' settings."""
 
     n_items: Count = 34_000
     """Items N."""
@@ -52,7 +52,7 @@ class Sizes(Settings):
     n_proxies: Count = 300
     """Proxies K."""
     sessions: Count = 64
-    """Sessions B of a batch; in evaluation, the prefixes that are ranked together."""
+    """Sessions B of a batch; in evaluation, prefixes of a batch."""
     targets: AtLeastOne = 256
     """Targets R of a batch in training."""
     length: AtLeastOne = 7
@@ -96,7 +96,7 @@ class Machine:
     selection : float
         Numbers among which the largest are searched, 1/s.
     overhead : float
-        Seconds of an operation that has next to nothing to do.
+        Seconds of a tiny operation.
     """
 
     gemm: float
@@ -113,7 +113,7 @@ class Machine:
         return sum(self.by_unit(work).values())
 
     def by_unit(self, work: Work) -> dict[str, float]:
-        """The same seconds, by what they go to.
+        """The same seconds by unit.
 
         >>> Machine(1e9, 1e9, 1e8, 1e-6).by_unit(Work(flops=2e9, bytes=1e9, calls=1000))
         {'products': 2.0, 'memory': 1.0, 'search': 0.0, 'calls': 0.001}
@@ -126,7 +126,7 @@ class Machine:
         }
 
 
-# -- what there is to do ---------------------------------------------------------------------------
+# -- work of ProxySR ------------------------------------------------------------------------------
 
 
 def products(rows: float, s: Sizes) -> Work:
@@ -135,7 +135,7 @@ def products(rows: float, s: Sizes) -> Work:
 
 
 def training_step(s: Sizes) -> dict[str, Work]:
-    """Work of the parts of a step, by the names that ``proxysr bench`` measures them under."""
+    """Work of the parts of a step, by their names in ``proxysr bench``."""
     d, k, n = s.embedding_dim, s.n_negatives + 1, s.n_items + 1
     scores, table = s.targets * n * FLOAT, n * d * FLOAT
     parameters = table + 3 * s.n_proxies * d * FLOAT
@@ -179,7 +179,7 @@ def ranking(s: Sizes) -> Work:
 
 
 def one_session(s: Sizes) -> Work:
-    """Work of recommending to one session: the items are read, for their lengths and products."""
+    """Work of a recommendation for one session."""
     n = s.n_items + 1
     alone = s.replace(sessions=1, targets=1)
     return Work(
@@ -203,9 +203,9 @@ def _encoder_flops(s: Sizes) -> float:
 
 
 def table_bytes(model: type[SessionModel], n_items: int, settings: Settings) -> tuple[float, float]:
-    """Bytes of a model's parameters, and of its buffers, without making it.
+    """Bytes of a model's parameters and of its buffers, without building it.
 
-    Both grow evenly with the items, so two small models tell.
+    Both are linear in the number of items, so two small models are enough.
     """
     with torch.random.fork_rng(devices=[]):
         (a, b), (c, d) = (sizes_of(model(n, settings)) for n in (2, 3))
@@ -230,16 +230,16 @@ def training_bytes(
     longest: int,
     snapshots: int = 1,
 ) -> float:
-    """Bytes that training takes at least.
+    """A lower bound of the bytes that training needs.
 
-    Counted are weights, their gradient (but for a table of which a step touches a few rows), the
-    two moments of Adam and the snapshots of weights; and of the largest batch, what is kept of its
-    clicks until the gradients are there, and a tile of scores.
+    It counts the weights, their gradient (except sparse ones), the two moments of Adam and the
+    snapshots of weights; and for the largest batch, activations kept for the backward pass and a
+    tile of scores.
 
     Parameters
     ----------
     tables : (float, float)
-        What :func:`table_bytes` gives.
+        Result of :func:`table_bytes`.
     n_items : int
     settings : Settings
         Of the model.
@@ -248,7 +248,7 @@ def training_bytes(
     longest : int
         Clicks of the longest training session.
     snapshots : int
-        Copies of the weights that are kept in memory.
+        Copies of the weights in memory.
     """
     drawn = getattr(settings, "sampled_negatives", 0)
     length = min(longest, getattr(settings, "max_length", longest))
@@ -274,12 +274,12 @@ def check_training_memory(
     snapshots: int = 1,
     tables: tuple[float, float] | None = None,
 ) -> None:
-    """Raise ``ConfigError`` if training takes more than there is, and name settings that fit.
+    """Raise ``ConfigError`` if training needs more memory than available; names settings that fit.
 
     Parameters are those of :func:`training_bytes`.
     """
-    left = available_memory()
-    if left is None or not issubclass(model, LearnedModel):
+    available = available_memory()
+    if available is None or not issubclass(model, LearnedModel):
         return
 
     def needed(
@@ -292,21 +292,21 @@ def check_training_memory(
     def fits(name: str, value: int) -> bool:
         try:
             if name == "batch_size":
-                return needed(settings, value) <= left
-            return needed(settings.replace(**{name: value}), batch_size) <= left
+                return needed(settings, value) <= available
+            return needed(settings.replace(**{name: value}), batch_size) <= available
         except ConfigError:  # the model refuses such a value
             return False
 
     total = needed(settings, batch_size, tables)
-    if total <= left:
+    if total <= available:
         return
-    known = settings.to_dict() | {"batch_size": batch_size}
+    values = settings.to_dict() | {"batch_size": batch_size}
     options = []
     for name in ("embedding_dim", "n_proxies", "max_length", "batch_size"):
-        smaller = (value for n in range(1, 20) if (value := (known.get(name) or 0) >> n))
+        smaller = (value for n in range(1, 20) if (value := (values.get(name) or 0) >> n))
         options += [f"{name}={value}" for value in smaller if fits(name, value)][:1]
     drawn = min(8192, n_items // 2)
-    if known.get("sampled_negatives") == 0 and fits("sampled_negatives", drawn):
+    if values.get("sampled_negatives") == 0 and fits("sampled_negatives", drawn):
         options.append(f"sampled_negatives={drawn}")
     advice = f"What would fit: {' or '.join(options)}."
     if not options:
@@ -314,24 +314,24 @@ def check_training_memory(
             "No smaller embedding_dim, n_proxies, max_length or batch_size alone would fit: make "
             "several of them smaller, or prepare the data without rare items."
         )
-    require_memory(f"Training {model.__name__} on {n_items:,} items", total, advice, left)
+    require_memory(f"Training {model.__name__} on {n_items:,} items", total, advice, available)
 
 
-# -- what a machine can do -------------------------------------------------------------------------
+# -- rates of a machine ----------------------------------------------------------------------------
 
 
 def clock() -> float:
-    """Seconds since some moment: of the processor if PyTorch has one thread, else of the wall.
+    """Seconds of CPU time if PyTorch has one thread, else of wall time.
 
-    With one thread, time in which other programs had the processor is thereby left out.
+    CPU time excludes other programs.
     """
     return time.process_time() if torch.get_num_threads() == 1 else time.perf_counter()
 
 
 def measure(*, embedding_dim: int = 128, rows: int = 320, seconds: float = 0.3) -> Machine:
-    """The rates of the machine that this runs on, with as many threads as PyTorch has.
+    """Measure the rates of this machine with PyTorch's number of threads.
 
-    Products have the inner size ``embedding_dim``, since their rate depends on it.
+    The rate of products depends on their inner size, which is ``embedding_dim``.
 
     Parameters
     ----------
@@ -357,7 +357,7 @@ def measure(*, embedding_dim: int = 128, rows: int = 320, seconds: float = 0.3) 
 
 
 def _rate(do: Callable[[], object], seconds: float) -> float:
-    """How often a second ``do`` can be done: by the quickest quarter of its durations."""
+    """Calls of ``do`` a second, from the 25 % quantile of their durations."""
     do()
     durations: list[float] = []
     end = clock() + seconds

@@ -1,7 +1,7 @@
-"""How much memory there is, so that work that needs more is refused before it begins.
+"""Available memory, so that work that needs more is refused before it starts.
 
-Linux tells it in /proc/meminfo, and containers have limits of their own (control groups, versions
-1 and 2). Where nothing is told, nothing is refused.
+It is read from /proc/meminfo and from the limits of control groups (versions 1 and 2), which
+containers use. On systems without these, nothing is refused.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ GROUPS = Path("/sys/fs/cgroup")
 
 
 def available_memory() -> int | None:
-    """Bytes that this process may still take; None if the system does not tell."""
+    """Bytes that this process may still allocate; None if the system does not say."""
     amounts = [*_of_machine(), *_of_groups()]
     return max(0, min(amounts)) if amounts else None
 
 
 def require_memory(what: str, needed: float, advice: str, available: float | None = None) -> None:
-    """Raise if more memory is needed than there is.
+    """Raise ``ConfigError`` if more memory is needed than is available.
 
     Parameters
     ----------
     what : str
-        The work, such as "Training latent_proxy": the beginning of the message.
+        The work, such as "Training latent_proxy", for the message.
     needed : float
-        Bytes that it takes at least.
+        Bytes that it needs at least.
     advice : str
-        Whole sentences that name a setting that would fit.
+        Sentences that name settings that would fit.
     available : float, optional
-        Bytes there are; :func:`available_memory` if left out.
+        Available bytes; :func:`available_memory` if left out.
 
     Raises
     ------
     ConfigError
-        With the estimate, what is there, and the advice.
+        With the estimate, the available memory and the advice.
     """
     available = available_memory() if available is None else available
     if available is not None and needed > available:
@@ -57,7 +57,7 @@ def _of_machine() -> Iterator[int]:
 
 
 def _of_groups() -> Iterator[int]:
-    """What is left of the limits of this process's control groups and those above them."""
+    """Remaining bytes of the limits of this process's control groups and their parents."""
     for line in _text(OWN_GROUP).splitlines():
         _, controllers, name = line.split(":", 2)
         if controllers not in ("", "memory"):
@@ -69,10 +69,10 @@ def _of_groups() -> Iterator[int]:
         limit, usage, reclaimable = names
         group = top / name.lstrip("/")
         while group.is_relative_to(top):
-            most, used = _text(group / limit).strip(), _text(group / usage).strip()
-            if most.isdecimal() and used.isdecimal():
+            maximum, used = _text(group / limit).strip(), _text(group / usage).strip()
+            if maximum.isdecimal() and used.isdecimal():
                 files = dict(line.split() for line in _text(group / "memory.stat").splitlines())
-                yield int(most) - int(used) + int(files.get(reclaimable, 0))
+                yield int(maximum) - int(used) + int(files.get(reclaimable, 0))
             group = group.parent
 
 

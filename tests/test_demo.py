@@ -160,7 +160,7 @@ def test_a_demo_that_lost_its_page_says_so(
 ) -> None:
     (tmp_path / "demo.json").write_text('{"format": "proxysr demo", "finding": "all is well"}')
     assert main(["demo", str(tmp_path)]) == 2
-    assert "holds a demo without its report.html. Name a new" in capsys.readouterr().err
+    assert "has a demo without its report.html. Name a new" in capsys.readouterr().err
 
 
 def test_agreement_with_planted_interests() -> None:

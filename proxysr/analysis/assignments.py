@@ -155,8 +155,8 @@ def decisions(model: SessionModel, sessions: Sessions, *, batch_size: int = 1024
         is_new = ordered.diff(dim=1, prepend=ordered.new_full((len(best), 1), -1)) != 0
         # clicks that follow the latest one after which another proxy led
         unbroken = ((best == last[:, None]) & is_click).flip(1).long().cumprod(dim=1).sum(dim=1)
-        values = (n, last, is_new.sum(dim=1), n - unbroken + 1)
-        for name, column in zip(names, values, strict=True):
+        results = (n, last, is_new.sum(dim=1), n - unbroken + 1)
+        for name, column in zip(names, results, strict=True):
             columns[name][rows] = column.cpu()
     table = {"session_id": sessions.session_ids, **columns}
     return pd.DataFrame({name: column[clicked] for name, column in table.items()})

@@ -60,19 +60,19 @@ def map_quality(vectors: Floats, positions: Floats, *, seed: int = 0) -> MapQual
     k = min(NEIGHBOURS, (n - 1) // 2)
     chosen = np.sort(np.random.default_rng(seed).permutation(n)[:MOST])
     slack = 2 * FINEST * spread_of(vectors)
-    kept = penalty = 0.0
+    n_kept = penalty = 0.0
     high_pairs, low_pairs = [], []
     for start in range(0, len(chosen), ROWS):
         rows = chosen[start : start + ROWS]
         high, low = _distances(vectors, rows), _distances(positions, rows)
         high_pairs.append(high[:, chosen])
         low_pairs.append(low[:, chosen])
-        own = (np.arange(len(rows)), rows)
-        high[own] = low[own] = np.inf
-        far = np.partition(high, k - 1, axis=1)[:, k - 1]
-        near = np.argpartition(low, k - 1, axis=1)[:, :k]
-        reached = np.take_along_axis(high, near, axis=1)
-        kept += float((reached <= far[:, None] + slack).sum())
+        diagonal = (np.arange(len(rows)), rows)
+        high[diagonal] = low[diagonal] = np.inf
+        limit = np.partition(high, k - 1, axis=1)[:, k - 1]
+        neighbours = np.argpartition(low, k - 1, axis=1)[:, :k]
+        reached = np.take_along_axis(high, neighbours, axis=1)
+        n_kept += float((reached <= limit[:, None] + slack).sum())
         for column in reached.T:  # how many vectors are clearly closer than this neighbour's
             closer = (high < column[:, None] - slack).sum(axis=1)
             penalty += float(np.maximum(closer + 1 - k, 0).sum())
@@ -84,29 +84,29 @@ def map_quality(vectors: Floats, positions: Floats, *, seed: int = 0) -> MapQual
     constant = np.ptp(high_some) == 0 or np.ptp(low_some) == 0
     cpd = float("nan") if constant else float(spearmanr(high_some, low_some).statistic)
     return MapQuality(
-        recall=kept / (len(chosen) * k),
+        recall=n_kept / (len(chosen) * k),
         trustworthiness=1 - penalty / worst,
         cpd=cpd,
         n_compared=len(chosen),
     )
 
 
-def neighbour_overlap(one: Floats, two: Floats) -> float:
+def neighbour_overlap(first: Floats, second: Floats) -> float:
     """Share of each point's 10 neighbours on one map (n, 2) that are so on the other."""
     from sklearn.neighbors import NearestNeighbors
 
-    k = min(NEIGHBOURS, len(one) - 1)
+    k = min(NEIGHBOURS, len(first) - 1)
     near = [
         NearestNeighbors(n_neighbors=k).fit(points).kneighbors(return_distance=False)
-        for points in (one, two)
+        for points in (first, second)
     ]
     return float((near[0][:, :, None] == near[1][:, None, :]).any(axis=2).mean())
 
 
-def median_movement(one: Floats, two: Floats) -> float:
+def median_movement(first: Floats, second: Floats) -> float:
     """Median distance of points between two maps (n, 2), in radii of the first."""
-    radius = spread_of(one)
-    moved = np.linalg.norm(np.asarray(two, np.float64) - one, axis=1)
+    radius = spread_of(first)
+    moved = np.linalg.norm(np.asarray(second, np.float64) - first, axis=1)
     return float(np.median(moved) / (radius or 1.0))
 
 

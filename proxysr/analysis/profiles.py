@@ -126,10 +126,10 @@ def collapse(assignments: pd.DataFrame) -> str | None:
     proxy, most = sizes.index[0], int(sizes.iloc[0])
     if most < COLLAPSED * n:
         return None
-    whose = f"All {n:,}" if most == n else f"{most:,} of {n:,} ({most / n:.1%})"
+    share = f"All {n:,}" if most == n else f"{most:,} of {n:,} ({most / n:.1%})"
     return (
-        f"{whose} sessions choose proxy {proxy}: the proxies have collapsed, and tell "
-        "next to nothing of what sets sessions apart."
+        f"{share} sessions choose proxy {proxy}: the proxies have collapsed, and hardly "
+        "distinguish sessions."
     )
 
 
@@ -152,10 +152,10 @@ def _doubles(
 
 
 def _over(sums: npt.NDArray[Any], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Means; NaN of nothing."""
-    out = np.full(len(counts), np.nan)
-    np.divide(sums, counts, out=out, where=counts > 0)
-    return out
+    """Means; NaN if a count is 0."""
+    means = np.full(len(counts), np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    return means
 
 
 def _n_users(
@@ -167,6 +167,6 @@ def _n_users(
         f"Users are one a session; received {len(users)} for {len(chosen)} sessions.",
     )
     width = max(int(np.max(users, initial=-1)) + 1, 1)
-    known = users >= 0
-    pairs = np.unique(chosen[known] * width + users[known].astype(np.int64))
+    has_user = users >= 0
+    pairs = np.unique(chosen[has_user] * width + users[has_user].astype(np.int64))
     return np.bincount(pairs // width, minlength=n_proxies)

@@ -1,16 +1,14 @@
-"""Maps of sessions: t-SNE, with how far each map can be trusted.
+"""Maps of sessions by t-SNE, with measures of their quality.
 
-Once its temperature is low, a model gives many sessions the same vector: that of the proxy
-they all chose. Three choices keep a map of them readable. Proxies are laid out together with
-the sessions (the caller stacks them), so that each sits among those that chose it. All vectors
-are moved by a thousandth of their spread, at random but seeded: equal points then have
-neighbours of their own and become a disc whose area is their number, where exact ties would
-make rings. And two maps of a model at two times are not laid out apart: the later one starts
-from the positions of the earlier one, without early exaggeration, so that a point that moved
-was moved by the model.
+At a low temperature, a model gives many sessions the same vector: that of their proxy. Three
+measures keep such a map readable. Proxies are laid out together with the sessions (the caller
+stacks them), so that each is among its sessions. Seeded noise of a thousandth of the spread is
+added to all vectors: equal points become a disc whose area shows their number, where exact ties
+would make rings. And the map of a later epoch starts from the positions of the earlier map, without
+early exaggeration, so that points move only if the model changed.
 
-Within a disc, positions mean nothing. What a map keeps of the distances is measured beside it,
-and there, distances that differ by less than the random move count as equal.
+Positions within a disc have no meaning. The quality of a map is measured; distances that differ by
+less than the noise count as equal.
 
 L. van der Maaten, G. Hinton: Visualizing Data using t-SNE. JMLR 9, 2008. P. G. Poličar,
 M. Stražar, B. Zupan: openTSNE, a modular Python library for t-SNE. J. Stat. Softw. 109, 2024.
@@ -207,33 +205,33 @@ def project_pair(
         f"Both snapshots have the same points; received {len(half)} and {len(full)}.",
     )
     options = {"config": config, "cache": cache, "progress": progress}
-    one = project_sessions(half, **options)  # type: ignore[arg-type]
-    two = project_sessions(full, start=one.positions, **options)  # type: ignore[arg-type]
+    first = project_sessions(half, **options)  # type: ignore[arg-type]
+    second = project_sessions(full, start=first.positions, **options)  # type: ignore[arg-type]
     return ProjectionPair(
-        one,
-        two,
-        disparity=float(procrustes(one.positions, two.positions)[2]),
-        neighbour_overlap=neighbour_overlap(one.positions, two.positions),
-        movement=median_movement(one.positions, two.positions),
+        first,
+        second,
+        disparity=float(procrustes(first.positions, second.positions)[2]),
+        neighbour_overlap=neighbour_overlap(first.positions, second.positions),
+        movement=median_movement(first.positions, second.positions),
     )
 
 
 def place(vectors: Floats, projection: Projection) -> npt.NDArray[np.float32]:
-    """Where new sessions (m, D) would be on a map, (m, 2); the map stays as it is.
+    """Positions (m, 2) of new sessions (m, D) on a map, which does not change.
 
-    Each is put at the median position of the 25 closest vectors of the map. That is where
-    openTSNE's ``prepare_partial`` starts; optimising from there would take seconds.
+    Each is at the median position of the 25 closest vectors of the map, where openTSNE's
+    ``prepare_partial`` starts; optimising from there would take seconds.
     """
     from sklearn.neighbors import NearestNeighbors
 
-    known = projection.vectors
+    on_map = projection.vectors
     require(
-        vectors.ndim == 2 and vectors.shape[1] == known.shape[1],
-        f"Vectors to place are (m, {known.shape[1]}); received {vectors.shape}.",
+        vectors.ndim == 2 and vectors.shape[1] == on_map.shape[1],
+        f"Vectors to place are (m, {on_map.shape[1]}); received {vectors.shape}.",
     )
-    search = NearestNeighbors(n_neighbors=min(NEAR, len(known)), algorithm="brute").fit(known)
-    near = search.kneighbors(np.asarray(vectors, np.float32), return_distance=False)
-    return np.asarray(np.median(projection.positions[near], axis=1), np.float32)
+    search = NearestNeighbors(n_neighbors=min(NEAR, len(on_map)), algorithm="brute").fit(on_map)
+    neighbours = search.kneighbors(np.asarray(vectors, np.float32), return_distance=False)
+    return np.asarray(np.median(projection.positions[neighbours], axis=1), np.float32)
 
 
 def _tsne(
@@ -273,7 +271,7 @@ EVERY = 25
 
 
 def _key(vectors: Floats, start: Floats | None, config: MapConfig) -> str:
-    """What a map depends on, as SHA-256."""
+    """SHA-256 of everything that a map depends on."""
     from importlib.metadata import version
 
     inputs = [VERSION, version("openTSNE"), vectors.shape, config.to_dict(), start is not None]
@@ -285,10 +283,10 @@ def _key(vectors: Floats, start: Floats | None, config: MapConfig) -> str:
 
 
 def _read(path: Path, key: str, n: int) -> tuple[npt.NDArray[np.float32], MapQuality]:
-    """A kept map, if it is whole and the one that is asked for."""
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-        positions, figures = kept["positions"], kept["quality"]
-        if str(kept["key"]) != key or positions.shape != (n, 2) or len(figures) != 4:
+    """Read a cached map; an error if it is damaged or another map."""
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        positions, figures = arrays["positions"], arrays["quality"]
+        if str(arrays["key"]) != key or positions.shape != (n, 2) or len(figures) != 4:
             raise ValueError("another map")
         recall, trustworthiness, cpd, n_compared = (float(figure) for figure in figures)
     return positions, MapQuality(recall, trustworthiness, cpd, int(n_compared))

@@ -1,4 +1,4 @@
-"""What was wrong with the rows of a log: counted by reason, the first ones named."""
+"""Malformed rows of a log: counted by reason, with the first ones listed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 OnBadRows = Literal["error", "drop"]
 NAMED = 5
-"""How many malformed rows are named."""
+"""How many malformed rows are listed."""
 WRONG_NUMBER = "wrong number of fields"
 
 
@@ -30,7 +30,7 @@ class BadRows:
     Attributes
     ----------
     source : str
-        File name, or what else the rows came from.
+        File name, or other name of the source.
     n_rows : int
         Rows read, good and bad.
     reasons : dict
@@ -38,7 +38,7 @@ class BadRows:
     first : tuple of BadRow
         The first bad rows, at most ``NAMED``.
     hint : str
-        What may be the matter with many of them.
+        A likely cause, if there is one.
     """
 
     source: str

@@ -1,4 +1,4 @@
-"""Batches that live on the device: gathered from flat arrays, never collated in Python.
+"""Batches on the device, gathered from flat arrays without collation in Python.
 
 A batch of two sessions, ``[5, 2, 7]`` and ``[4, 9]``, to train on::
 
@@ -33,13 +33,13 @@ class SessionBatch(NamedTuple):
     targets : int64 (B, L)
         The click after each click; ``PAD`` where there is no target.
     users : int64 (B,), optional
-        Row of the user, -1 where unknown.
+        User index, -1 if unknown.
     last_items : int64 (B,), optional
         In training, the click after the last column, target or not.
     prior : (B, K), optional
-        Weights of a model's proxies before the first click, from the person's earlier sessions.
+        Weights of a model's proxies before the first click, from the user's earlier sessions.
     counts : (float, float), optional
-        ``n_targets`` and ``n_sessions``, if they are not those of the rows: see
+        ``n_targets`` and ``n_sessions``, if they differ from those of the rows: see
         :class:`TrainingBatches`.
     """
 
@@ -53,23 +53,23 @@ class SessionBatch(NamedTuple):
 
     @property
     def n_targets(self) -> float | Tensor:
-        """Number of targets: what a sum over them is divided by for a mean."""
+        """Number of targets, the divisor of means over targets."""
         return (self.targets != PAD).sum() if self.counts is None else self.counts[0]
 
     @property
     def n_sessions(self) -> float:
-        """Number of sessions."""
+        """Number of sessions, the divisor of means over sessions."""
         return len(self.items) if self.counts is None else self.counts[1]
 
     def rows(self, rows: Tensor) -> SessionBatch:
-        """Some of the sessions, as a batch by themselves."""
+        """A batch of the sessions at ``rows``."""
         return SessionBatch(
             *(None if x is None else x[rows] for x in self._replace(counts=None))  # type: ignore[arg-type]
         )
 
 
 class DeviceSessions:
-    """The arrays of some sessions on a device, and left-padded windows gathered from them."""
+    """The arrays of sessions on a device, and left-padded windows of them."""
 
     def __init__(self, sessions: Sessions, device: torch.device | str) -> None:
         # memory-mapped arrays are read-only; torch wants its own copy
@@ -85,21 +85,21 @@ class DeviceSessions:
 
 
 class TrainingBatches:
-    """Sessions with at least one target, in a seeded order of their own in every epoch.
+    """Sessions with at least one target, in a new seeded order in every epoch.
 
-    An epoch's batches depend on ``(seed, epoch)`` alone, so a resumed run sees
-    exactly those of an uninterrupted one. Sessions are shuffled, then sorted by
+    An epoch's batches depend on ``(seed, epoch)`` only, so a resumed run sees the
+    same batches as an uninterrupted one. Sessions are shuffled, then sorted by
     length within windows of ``bucket_batches`` batches to save padding, and the
-    batches are shuffled again. A session longer than ``max_length + 1`` clicks
-    keeps its latest ones.
+    batches are shuffled again. Of a session longer than ``max_length + 1`` clicks,
+    the latest are used.
 
-    With a ``half_life``, an epoch takes a session with probability ``0.5 ** (age / half_life)``:
-    see :func:`ages`. With 0, it takes them all.
+    With a ``half_life``, an epoch draws a session with probability ``0.5 ** (age / half_life)``:
+    see :func:`ages`. With 0, it uses all.
 
-    Of ``share = (i, n)``, :meth:`epoch` yields the i-th of n shares of each batch, about equal in
+    With ``share = (i, n)``, :meth:`epoch` yields the i-th of n shares of each batch, about equal in
     number and length of sessions. A share's ``n_targets`` and ``n_sessions`` are those of the whole
     batch over n, so that the mean over the shares of ``terms.sum() / batch.n_targets`` is the mean
-    over all targets. A batch of fewer than n sessions is not shared: each share is all of it.
+    over all targets. A batch of fewer than n sessions is not split: each process gets all of it.
     """
 
     def __init__(
@@ -119,9 +119,11 @@ class TrainingBatches:
         is_target = sessions.is_target(task, min_prefix)
         clicks = np.minimum(sessions.lengths, max_length + 1)
         first = sessions.offsets[1:] - clicks
-        before = np.zeros(len(is_target) + 1, dtype=np.int64)
-        np.cumsum(is_target, out=before[1:])
-        n_targets = before[sessions.offsets[1:]] - before[np.minimum(first + 1, len(is_target))]
+        cumulative = np.zeros(len(is_target) + 1, dtype=np.int64)
+        np.cumsum(is_target, out=cumulative[1:])
+        n_targets = (
+            cumulative[sessions.offsets[1:]] - cumulative[np.minimum(first + 1, len(is_target))]
+        )
         self.rows = np.flatnonzero((n_targets > 0) & (clicks > 1))
         self.lengths = (clicks - 1)[self.rows]
         self.n_targets, self.share = n_targets[self.rows], share
@@ -143,7 +145,7 @@ class TrainingBatches:
         return len(self.rows)
 
     def order(self, epoch: int) -> list[npt.NDArray[np.int64]]:
-        """Which entries of ``rows`` make up each batch of ``epoch``."""
+        """Entries of ``rows`` of each batch of ``epoch``."""
         rng = np.random.default_rng([self.seed, epoch])
         order = self._taken(rng.permutation(len(self.rows)), rng)
         window = self.batch_size * self.bucket_batches
@@ -159,7 +161,7 @@ class TrainingBatches:
     def _taken(
         self, entries: npt.NDArray[np.int64], rng: np.random.Generator
     ) -> npt.NDArray[np.int64]:
-        """Those entries of ``rows`` that an epoch takes."""
+        """The entries of ``rows`` that an epoch uses."""
         if self.chances is None:
             return entries
         return entries[rng.random(len(entries)) < self.chances[entries]]
@@ -168,14 +170,14 @@ class TrainingBatches:
         """The batches of one epoch, or the shares of them."""
         device = self.first.device
         share, n_shares = self.share
-        for picked in self.order(epoch):
-            n_targets, n_sessions = float(self.n_targets[picked].sum()), float(len(picked))
-            if n_shares <= len(picked):
+        for entries in self.order(epoch):
+            n_targets, n_sessions = float(self.n_targets[entries].sum()), float(len(entries))
+            if n_shares <= len(entries):
                 n_targets, n_sessions = n_targets / n_shares, n_sessions / n_shares
-                picked = picked[share::n_shares]
-            width = int(self.lengths[picked].max())
-            lengths = torch.from_numpy(self.lengths[picked]).to(device, non_blocking=True)
-            rows = torch.from_numpy(self.rows[picked]).to(device, non_blocking=True)
+                entries = entries[share::n_shares]
+            width = int(self.lengths[entries].max())
+            lengths = torch.from_numpy(self.lengths[entries]).to(device, non_blocking=True)
+            rows = torch.from_numpy(self.rows[entries]).to(device, non_blocking=True)
             first = self.first[rows]
             yield SessionBatch(
                 items=self.data.window(self.data.items, first, lengths, width),
@@ -190,7 +192,7 @@ class TrainingBatches:
 def ages(started_at: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Age of each session, from 0 of the newest to 1 of the oldest: shares of the time they span.
 
-    Where the start of one is not known, their order stands for time.
+    If a start is unknown, the order of the sessions is used instead of time.
 
     >>> ages(np.array([10.0, 40.0, 50.0])).tolist()
     [1.0, 0.25, 0.0]
@@ -204,24 +206,24 @@ def ages(started_at: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 class GroupBatches(TrainingBatches):
-    """Batches for models that carry something from one session of a group to the next.
+    """Batches for models that remember earlier sessions of a group (such as a user).
 
-    The groups are those of ``Sessions.user_index``; a session of unknown group is one by itself.
+    The groups are those of ``Sessions.user_index``; a session of unknown group is its own group.
     Each group's sessions come in time order, and never two of them in one batch. Groups are
     shuffled in every epoch and laid one after the other along lanes; where a lane is full, the
-    rest of its last group goes to the start of the next one (McNaughton's rule). Thus there are
-    as few batches as can be, all of about the same size: that is ``batch_size`` sessions, or
-    fewer if the largest group has more sessions than there would be batches.
+    rest of its last group goes to the start of the next one (McNaughton's rule). So the number of
+    batches is minimal, and all are of about the same size: ``batch_size`` sessions, or fewer if the
+    largest group has more sessions than there would be batches.
 
-    Parameters are those of :class:`TrainingBatches`; ``bucket_batches`` has nothing to act on.
+    Parameters are those of :class:`TrainingBatches`; ``bucket_batches`` has no effect.
     """
 
     def __init__(self, sessions: Sessions, **options: Any) -> None:
         super().__init__(sessions, **options)
         users = sessions.user_index[self.rows].astype(np.int64)
-        alone = users.max(initial=-1) + 1 + np.arange(len(users))
+        own_group = users.max(initial=-1) + 1 + np.arange(len(users))
         _, self.group, sizes = np.unique(
-            np.where(users < 0, alone, users), return_inverse=True, return_counts=True
+            np.where(users < 0, own_group, users), return_inverse=True, return_counts=True
         )
         self.sizes = sizes
 
@@ -255,8 +257,8 @@ def whole_sessions(
     """Yield (rows of ``sessions``, their batch), shortest first.
 
     Sessions without a click are left out; of long ones, the latest ``max_length`` clicks are read.
-    A batch has at most ``rows`` sessions, and fewer where their clicks, with padding, would make
-    more than ``pairs`` pairs within sessions: what attention takes.
+    A batch has at most ``rows`` sessions, and fewer if these, with padding, would have more than
+    ``pairs`` pairs of clicks (the memory of attention).
     """
     data = DeviceSessions(sessions, device)
     lengths = np.minimum(sessions.lengths, max_length)
@@ -264,15 +266,15 @@ def whole_sessions(
     order = order[lengths[order] > 0]
     start = 0
     while start < len(order):
-        picked = order[start : start + rows]
-        size = np.arange(1, len(picked) + 1) * lengths[picked] ** 2
-        picked = picked[: max(1, int(np.searchsorted(size, pairs, side="right")))]
-        start += len(picked)
-        length = torch.from_numpy(lengths[picked]).to(device)
-        first = torch.from_numpy(sessions.offsets[picked + 1]).to(device) - length
-        items = data.window(data.items, first, length, int(lengths[picked].max()))
-        users = data.users[torch.from_numpy(picked).to(device)]
-        yield picked, SessionBatch(items, length, torch.zeros_like(items), users)
+        entries = order[start : start + rows]
+        size = np.arange(1, len(entries) + 1) * lengths[entries] ** 2
+        entries = entries[: max(1, int(np.searchsorted(size, pairs, side="right")))]
+        start += len(entries)
+        length = torch.from_numpy(lengths[entries]).to(device)
+        first = torch.from_numpy(sessions.offsets[entries + 1]).to(device) - length
+        items = data.window(data.items, first, length, int(lengths[entries].max()))
+        users = data.users[torch.from_numpy(entries).to(device)]
+        yield entries, SessionBatch(items, length, torch.zeros_like(items), users)
 
 
 def batch_of(
@@ -286,6 +288,6 @@ def batch_of(
     width = max(map(len, clicks))
     items = torch.tensor([[PAD] * (width - len(row)) + list(row) for row in clicks])
     lengths = torch.tensor([len(row) for row in clicks])
-    who = torch.tensor([-1] * len(clicks) if users is None else users)
+    user_index = torch.tensor([-1] * len(clicks) if users is None else users)
     items = items.to(device)
-    return SessionBatch(items, lengths.to(device), torch.zeros_like(items), who.to(device))
+    return SessionBatch(items, lengths.to(device), torch.zeros_like(items), user_index.to(device))

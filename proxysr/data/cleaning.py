@@ -1,4 +1,4 @@
-"""Raw columns of a log as clean events: written once, as Ibis expressions.
+"""Cleaning: raw columns of a log to events, as Ibis expressions.
 
 The table of events has ``item_id``, ``session_id``, ``user_id``, ``title`` (text or
 null), ``time`` (int64 microseconds), and for malformed rows ``fault`` (a kind of
@@ -18,17 +18,17 @@ from proxysr.data.engines import Engine
 from proxysr.data.ids import EDGES_PATTERN
 
 PER_UNIT = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3, "order": 1e6, "date": 1.0}
-"""Microseconds of one unit; running numbers with fractions are kept as if they were seconds."""
+"""Microseconds of one unit; running numbers with fractions are stored like seconds."""
 SAMPLE = 10_000
-"""Rows that decide whether times are numbers or dates, and of which unit."""
+"""Rows of the sample that decides whether times are numbers or dates, and their unit."""
 SMALLEST = {"ns": 1e17, "us": 1e14, "ms": 1e11, "s": 1e8}
 """Times of 1973 and later in each unit; smaller numbers are running numbers."""
 YEARS = (1900, 2199)
-"""Times outside are taken for mistakes."""
+"""Times outside of these years are malformed."""
 EARLIEST, LATEST = -2_208_988_800_000_000, 7_258_118_400_000_000
 """Microseconds from 1970 to the beginning of the first, and the end of the last, of these years."""
 LARGEST = 9e18
-"""Microseconds that an int64 holds."""
+"""Largest microseconds in an int64."""
 TEXTS = ("item_id", "session_id", "user_id", "title")
 
 NO_ITEM, NO_TIME = "no item", "no time"
@@ -54,12 +54,12 @@ _COMPACT = r"(19|20|21)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(([01]\d|2[0-3])
 _EDGES = rf"^[{EDGES_PATTERN}]|[{EDGES_PATTERN}]\z"
 _UNSEEN = EDGES_PATTERN.replace(r"\x{0}-\x{20}", r"\x00-\x08\x0e-\x1f")
 _STRANGE = rf"^[\s\x0b]*[{_UNSEEN}]|[{_UNSEEN}][\s\x0b]*\z"
-"""Edges that are not just blanks, tabs and line ends."""
+"""Invisible characters at the edges, other than blanks, tabs and line ends."""
 EXAMPLE = "such as 2026-03-01T10:00:58Z"
 
 
 class TimeKind(NamedTuple):
-    """What the times of a log are.
+    """The kind of a log's times.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class TimeKind(NamedTuple):
 
 
 def clean(raw: Any, kind: TimeKind, words: Sequence[str], engine: Engine) -> Any:
-    """The events of ``raw``, with its ``row`` and ``wanted`` where it has them.
+    """Clean events from ``raw``, with ``row`` and ``wanted`` if it has them.
 
     Besides the columns above: ``strange``, the first id of a row with invisible characters at
     its edges; of unit "ns" ``sub``, nanoseconds beyond ``time``; of "order" ``fraction``, the time
@@ -99,8 +99,8 @@ def clean(raw: Any, kind: TimeKind, words: Sequence[str], engine: Engine) -> Any
     import ibis
 
     none = ibis.null("string")
-    given = {name: raw[name] for name in TEXTS if name in raw.columns}
-    clean = {name: as_text(column, words, engine) for name, column in given.items()}
+    texts = {name: raw[name] for name in TEXTS if name in raw.columns}
+    clean = {name: as_text(column, words, engine) for name, column in texts.items()}
     time = raw["timestamp"]
     if time.type().is_timestamp():  # in UTC, as databases write zones in different ways
         time = time.cast("timestamp")
@@ -113,7 +113,7 @@ def clean(raw: Any, kind: TimeKind, words: Sequence[str], engine: Engine) -> Any
         (table[name] != table[f"clean_{name}"]).ifelse(
             table[name].re_search(_STRANGE).ifelse(table[name], none), none
         )
-        for name, column in given.items()
+        for name, column in texts.items()
         if column.type().is_string() and name != "title"
     ]
     table = table.mutate(
@@ -150,16 +150,16 @@ def _other(table: Any) -> Any:
 
 
 def time_kind(raw: Any, unit: str, words: Sequence[str], engine: Engine) -> TimeKind:
-    """What the times of ``raw`` are.
+    """Detect the kind of times of ``raw``.
 
-    Numbers of unit "auto" are judged by the median size of the first rows; text is
-    what most of the first rows can be read as.
+    With unit "auto", the unit of numbers follows from the median of the first rows; text is read
+    as the kind that most of the first rows have.
 
     Raises
     ------
     ConfigError
-        If a unit of numbers was given for a column of dates, or numbers are of no size that
-        times have.
+        If a unit of numbers was given for a column of dates, or the numbers are too large for
+        times in any unit.
     """
     column = raw["timestamp"]
     kind = column.type()
@@ -211,24 +211,24 @@ def fault_text(kind_of_fault: str, received: str | None, kind: TimeKind) -> str:
         return f"{WRONG_NUMBER}: {short(received)}"
     received = received if len(received) <= 80 else received[:79] + "…"
     if kind_of_fault == UNLIKELY and kind.judged:
-        wanted = (
+        problem = (
             f"not from 1973 to {YEARS[1]}, read in {kind.unit} as most are. Mixed units, or no "
             f"time? Where it is right, say time_unit={kind.unit!r} (--time-unit {kind.unit})"
         )
     elif kind_of_fault == UNLIKELY:
         unit = "" if kind.unit == "date" else f" (unit: {kind.unit})"
-        wanted = f"not from {YEARS[0]} to {YEARS[1]}{unit}"
+        problem = f"not from {YEARS[0]} to {YEARS[1]}{unit}"
     elif kind.compact:
-        wanted = "not YYYYMMDD, YYYYMMDDhhmm or YYYYMMDDhhmmss, as most times are"
+        problem = "not YYYYMMDD, YYYYMMDDhhmm or YYYYMMDDhhmmss, as most times are"
     elif kind.unit == "date":
-        wanted = f"not an ISO 8601 date, {EXAMPLE}"
+        problem = f"not an ISO 8601 date, {EXAMPLE}"
     elif re.fullmatch(_NUMBER, received):
-        wanted = f"too large a number (unit: {kind.unit})"
+        problem = f"too large a number (unit: {kind.unit})"
     elif kind.unit == "order" and not re.fullmatch(_DATE, received):
-        wanted = f"neither a number nor an ISO 8601 date, {EXAMPLE}"
+        problem = f"neither a number nor an ISO 8601 date, {EXAMPLE}"
     else:
-        wanted = f"not a number (unit: {kind.unit})"
-    return f"time {received!r} is {wanted}"
+        problem = f"not a number (unit: {kind.unit})"
+    return f"time {received!r} is {problem}"
 
 
 def as_text(column: Any, words: Sequence[str], engine: Engine) -> Any:

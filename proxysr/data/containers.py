@@ -1,4 +1,4 @@
-"""What a file is, by its content: Parquet or text, its compression, and its encoding."""
+"""Detects from a file's content: Parquet or text, compression, and encoding."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COMPRESSED = {
     rb"BZh[1-9]1AY&SY": "bz2",
     rb"\xfd7zXZ\x00": "xz",
 }
-"""How compressed files begin."""
+"""First bytes of compressed files."""
 OTHERS = {
     rb"PK\x03\x04": "a zip archive or a workbook. Unpack it, or save the sheet as CSV UTF-8",
     rb"\xd0\xcf\x11\xe0": "an old workbook. Save the sheet as CSV UTF-8",
@@ -34,7 +34,7 @@ OTHERS = {
     rb"SQLite format 3": "a SQLite database. Write the table as CSV",
     rb"%PDF": "a PDF",
 }
-"""Beginnings of files that are no table that can be read."""
+"""First bytes of files of unsupported kinds, with advice."""
 BOMS = {
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -50,28 +50,28 @@ SCRIPTS = {
     "cp1251": "[\u0430-\u044f]",
     "cp1253": "[\u03ac-\u03ce]",
 }
-"""Letters that the text of an encoding is mostly made of, where they are not ASCII."""
+"""Typical non-ASCII letters of texts in an encoding."""
 SAMPLE = 2**16
 
 
 def kind_of(path: Path) -> Literal["parquet", "text"]:
-    """Whether a file is Parquet or text, by how it begins.
+    """Whether a file is Parquet or text, by its first bytes.
 
     Raises
     ------
     ValueError
-        If it is none, or no file.
+        If it is neither, or not a file.
     """
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else "is not a file"
-        raise ValueError(f"{path} {what}. Name a CSV, TSV or Parquet file.")
+        problem = "is a folder" if path.is_dir() else "is not a file"
+        raise ValueError(f"{path} {problem}. Name a CSV, TSV or Parquet file.")
     with path.open("rb") as file:
         if file.read(4) == b"PAR1":
             return "parquet"
     head = beginning(path).lstrip(b"\xef\xbb\xbf").lstrip()
-    for mark, what in OTHERS.items():
+    for mark, kind in OTHERS.items():
         if re.match(mark, head):
-            ending = f"its name ends in {path.suffix!r}, and it is {what}"
+            ending = f"its name ends in {path.suffix!r}, and it is {kind}"
             raise ValueError(f"{path} is of no kind that can be read: {ending}.")
     return "text"
 

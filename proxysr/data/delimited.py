@@ -1,14 +1,14 @@
-"""Delimited text files (CSV, TSV, ``;`` …) as tables of text, by one rule.
+"""Delimited text files (CSV, TSV, ``;`` …) as tables of text, by one grammar.
 
 A file is a sequence of records, each a line. Fields are separated by the delimiter. A field that
 begins with a quote ends with one and may hold delimiters, line breaks, and quotes written twice;
-blanks around it do not count. A quote within another field is a letter. Blank lines do not count,
-and neither do empty fields beyond the columns. A record is malformed if its quotes are broken, if
-it has not one field for each column, or if its bytes are no text in the encoding; then its first
-line is named, and the next line is read.
+blanks around it are ignored. A quote within another field is a letter. Blank lines are ignored,
+and so are empty fields beyond the columns. A record is malformed if its quotes are broken, if
+it has not one field for each column, or if its bytes are invalid in the encoding; then its first
+line is reported, and reading continues with the next line.
 
-:func:`records` is this rule. DuckDB reads well-formed files by the same one and much faster, so it
-reads what it does not refuse, unless :func:`is_odd` finds what it reads otherwise.
+:func:`records` implements this grammar. DuckDB reads well-formed files by the same grammar and much
+faster; it is used unless it refuses a file or :func:`is_odd` finds text that it reads differently.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from proxysr.data.ids import trimmed
 
 DELIMITERS = (",", "\t", ";", "|")
 LONGEST_FIELD = 2**24
-"""Letters of a quoted field; a quote left open for longer is broken."""
+"""Most characters of a quoted field; a longer one has a broken quote."""
 BLOCK = 100_000
 CHUNK = 2**22
 BOM = "\ufeff"
 SEPARATOR_LINE = re.compile("sep=(.)", re.IGNORECASE)
-"""What Excel writes and reads before the names of columns."""
+"""A line that Excel writes before the header."""
 
 Record = list[str | None] | tuple[str, str]
-"""The fields of a record, or the kind of fault and what is wrong."""
+"""The fields of a record, or a kind of fault and its description."""
 
 
 class Dialect(NamedTuple):
-    """How a file is written.
+    """The format of a delimited file.
 
     Attributes
     ----------

@@ -1,7 +1,7 @@
 """The databases that preparation runs on: DuckDB, embedded and out of core, Spark, or any of Ibis.
 
-The expressions are the same everywhere; an engine says how a table of one is kept for the next
-stage, how rows are numbered, and how a result is fetched.
+The expressions are the same everywhere. An engine stores the table of an expression for the next
+stage, numbers rows, and fetches results.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from proxysr.disk import no_room
 from proxysr.processes import remove, scratch_folder
 
 MEMORY_LIMIT = "2GB"
-"""What DuckDB may hold in memory; beyond it, intermediate tables go to a temporary folder."""
+"""DuckDB's limit of memory; larger intermediate tables go to a temporary folder."""
 ROW = "proxysr_row"
 """Column of :meth:`Engine.of_arrow`: the number of a row."""
 JAVA = "Java 17 or newer (on Debian and Ubuntu: apt install openjdk-17-jre-headless)"
@@ -203,8 +203,8 @@ def _no_body(value):  # type: ignore[no-untyped-def]  # a function of the databa
 
 def engine_of(connection: Any) -> Engine:
     """The engine behind an Ibis connection."""
-    known: dict[str, type[Engine]] = {"duckdb": DuckDB, "pyspark": Spark}
-    return known.get(connection.name, Engine)(connection)
+    engines: dict[str, type[Engine]] = {"duckdb": DuckDB, "pyspark": Spark}
+    return engines.get(connection.name, Engine)(connection)
 
 
 def embedded(memory_limit: str = MEMORY_LIMIT) -> Any:
@@ -228,9 +228,9 @@ def embedded(memory_limit: str = MEMORY_LIMIT) -> Any:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Errors of the database are those that they are elsewhere.
+    """Translate errors of the database.
 
-    An interrupt (Ctrl-C) of a query is a ``KeyboardInterrupt``, a full disk a ``WriteError``.
+    An interrupted query (Ctrl-C) raises ``KeyboardInterrupt``, a full disk ``WriteError``.
     """
     try:
         yield

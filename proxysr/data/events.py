@@ -1,4 +1,4 @@
-"""Session logs as they come: any CSV, TSV, Parquet or frame, with the caller's column names.
+"""Reads session logs: any CSV, TSV, Parquet or frame, with the caller's column names.
 
 >>> import pandas as pd
 >>> log = pd.DataFrame({"what": ["a", "b"], "when": [10, 20], "visit": [1, 1]})
@@ -63,7 +63,7 @@ class EventTable:
     whole : bool
         Whether no running number has a fraction.
     remarks : tuple of str
-        What was noticed and may matter, in sentences.
+        Sentences on what was noticed.
     """
 
     connection: Any
@@ -149,8 +149,8 @@ def open_events(
     Parameters
     ----------
     source : path, frame or table
-        A file: Parquet, or text such as CSV, also compressed (gzip, zstd, bz2, xz); what it is
-        is told by its content, and its path is no pattern. Or a frame of pandas, polars or
+        A file: Parquet, or text such as CSV, also compressed (gzip, zstd, bz2, xz); its kind is
+        detected from its content. Or a frame of pandas, polars or
         Arrow, a DuckDB relation, or a table of any Ibis backend (with its ``connection``).
     item, time : str or int
         The caller's names of the item and time columns.
@@ -259,7 +259,7 @@ def _readable(path: Path) -> Iterator[None]:
 def _well_formed(
     connection: Any, rows: raw.RawRows, time_unit: str, words: Sequence[str], on_bad_rows: str
 ) -> EventTable:
-    """The well-formed events of raw rows; the malformed ones are counted, the first ones named."""
+    """The well-formed events of raw rows; malformed ones are counted, and the first ones listed."""
     engine, source = engine_of(connection), rows.origin["name"]
     kind = time_kind(rows.table, time_unit, words, engine)
     table = engine.keep(clean(rows.table, kind, words, engine), "events")
@@ -342,9 +342,9 @@ def _report(
 
 
 def _contents(row: Mapping[str, Any]) -> str:
-    """Where a row of a table is, which has no place but its contents."""
-    known = ", ".join(f"{name} {row[name]!r}" for name in TEXTS if row[name] is not None)
-    return f"row with {known or 'nothing'}"
+    """A row of a database table, described by its contents."""
+    values = ", ".join(f"{name} {row[name]!r}" for name in TEXTS if row[name] is not None)
+    return f"row with {values or 'nothing'}"
 
 
 def _remarks(faults: list[dict[str, Any]], kind: TimeKind, name: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The steps of preparation, each one Ibis expression that any of its backends can run.
+"""The steps of preparation, each an Ibis expression for any backend.
 
 A *clicks* table has ``session``, ``user`` (null where unknown) and ``item`` (int64
 codes), ``time`` (int64 microseconds) and ``row`` (int64). Times may be equal, so
@@ -31,7 +31,7 @@ ORDER = ("part", "start", "first", "session")
 
 
 def what_sessions_are(tables: Sequence[EventTable], how: str) -> str:
-    """What a session is: "given", "day" or "gap"; ConfigError if the logs lack what it needs."""
+    """The kind of sessions: "given", "day" or "gap"; ConfigError if the logs lack a column."""
     if how == "auto":
         how = "given" if all(table.has_session for table in tables) else "day"
     if how == "given":

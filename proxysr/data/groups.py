@@ -1,7 +1,6 @@
-"""The same sessions under other groups: what stands in for the users is exchanged.
+"""Regrouped sessions: other groups in place of users.
 
-Groups take the place of ``Sessions.user_index``, for models that carry something from one
-session of a user to the next.
+Groups replace ``Sessions.user_index``, for models that remember a user's earlier sessions.
 
 >>> dealt_out(np.array([3, 3, 5, -1]), seed=0)
 array([ 5,  3,  3, -1])
@@ -24,7 +23,7 @@ Ints = npt.NDArray[np.integer[Any]]
 
 
 def grouped(split: SessionSplit, groups: Mapping[str, Ints] | None, by: str) -> SessionSplit:
-    """A split whose sessions belong to other groups.
+    """A copy of the split with other groups.
 
     Parameters
     ----------
@@ -56,11 +55,11 @@ def grouped(split: SessionSplit, groups: Mapping[str, Ints] | None, by: str) -> 
         parts[name] = replace(part, user_index=codes.astype(np.int32))
     n_groups = max(int(part.user_index.max(initial=-1)) for part in parts.values()) + 1
     users = pd.DataFrame({"user_id": [f"{by} {number}" for number in range(n_groups)]})
-    about = {"by": by, "fingerprint": split.fingerprint()}
-    provenance = {**split.provenance, "grouped": about}
+    description = {"by": by, "fingerprint": split.fingerprint()}
+    provenance = {**split.provenance, "grouped": description}
     return replace(split, **parts, users=users, provenance=provenance)
 
 
 def dealt_out(groups: Ints, seed: int) -> Ints:
-    """The groups (S,) in random order: as many of each size, and none that means anything."""
+    """The groups (S,) in random order: the same sizes without meaning."""
     return np.asarray(np.random.default_rng(seed).permutation(groups))

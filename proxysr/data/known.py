@@ -1,9 +1,8 @@
 """Splits in which only some users are known, as in Table 4 of the ProxySR paper.
 
-There, a share of the users with at least 10 sessions is known by name, and all other sessions
-are anonymous. Which users is a matter of chance. Here, one seeded order of these users is made, and
-a share takes its first ones: who is known at 10 % is known at 30 %, too, so that what differs
-between two shares is what the further users add.
+There, a share of the users with at least 10 sessions is known, and all other sessions are
+anonymous. Here, these users are put in one seeded order, and a share takes the first ones: users
+known at 10 % are also known at 30 %, so that two shares differ only by the further users.
 
 >>> import pandas as pd
 >>> train = Sessions.from_lists([[1, 2]] * 5, user_index=[0, 1, 1, 2, 2])
@@ -52,25 +51,25 @@ def with_known_users(
     Raises
     ------
     ConfigError
-        If an argument is out of range, or the share is above 0 and there is nobody to be known.
+        If an argument is out of range, or the share is above 0 and no user has enough sessions.
     """
     require(0 <= share <= 1, f"share is from 0 to 1; received {share}.")
     order = order_of_users(split, min_sessions=min_sessions, seed=seed)
-    known = order[: round(share * len(order))]
+    known_users = order[: round(share * len(order))]
     require(
-        share == 0 or len(known) > 0,
+        share == 0 or len(known_users) > 0,
         f"{share:.0%} of the {len(order)} users with at least {min_sessions} training sessions is "
         f"nobody; no user has more than {_sessions_of_users(split).max(initial=0)} of them. Take "
         "a larger share, or lower min_sessions.",
     )
     code = np.full(split.n_users + 1, -1, np.int32)  # the last is for those unknown before: -1
-    code[known] = np.arange(len(known))
-    about = {
+    code[known_users] = np.arange(len(known_users))
+    description = {
         "share": share,
         "min_sessions": min_sessions,
         "seed": seed,
         "of_users": len(order),
-        "known": len(known),
+        "known": len(known_users),
         "of_data": split.fingerprint(),
     }
     return replace(
@@ -78,8 +77,8 @@ def with_known_users(
         train=replace(split.train, user_index=code[split.train.user_index]),
         valid=replace(split.valid, user_index=code[split.valid.user_index]),
         test=replace(split.test, user_index=code[split.test.user_index]),
-        users=split.users.iloc[known].reset_index(drop=True),
-        provenance={**split.provenance, "known_users": about},
+        users=split.users.iloc[known_users].reset_index(drop=True),
+        provenance={**split.provenance, "known_users": description},
     )
 
 
@@ -94,14 +93,14 @@ def order_of_users(
 
 
 def anonymous(sessions: Sessions) -> Sessions:
-    """The same sessions, none of them of a known user."""
+    """The same sessions without users."""
     return replace(sessions, user_index=np.full(len(sessions), -1, np.int32))
 
 
 def check_users(split: SessionSplit, n_users: int) -> None:
-    """Raise ``ConfigError`` if ``n_users`` cannot be learnt of by name: there are none, or fewer.
+    """Raise ``ConfigError`` if the training sessions do not have the first ``n_users`` users.
 
-    The first ``n_users`` of the split are meant, as in ``ProxySRConfig.n_users``.
+    For ``ProxySRConfig.n_users``.
     """
     n_known = split.n_users
     require(
@@ -113,7 +112,7 @@ def check_users(split: SessionSplit, n_users: int) -> None:
     require(
         n_users == 0 or bool(((users >= 0) & (users < n_users)).any()),
         f"n_users is {n_users}, but no training session is of one of the first {n_users} of the "
-        f"data's {n_known} users: there is nothing to learn of them. Leave it out.",
+        f"data's {n_known} users: nothing can be learnt of them. Leave it out.",
     )
 
 

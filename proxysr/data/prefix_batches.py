@@ -1,4 +1,4 @@
-"""Batches for evaluation: every prefix of some sessions that precedes a target."""
+"""Batches for evaluation: every prefix that precedes a target."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from proxysr.data.sessions import PAD, Sessions, Task
 
 
 class Prefixes(NamedTuple):
-    """R prefixes that are evaluated together.
+    """A batch of R prefixes.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Prefixes(NamedTuple):
         Row and column of ``batch`` of each prefix's last click; its last column if None.
     target : int64 (R,)
     seen : int64 (R, n), optional
-        What to leave out: the whole prefix under *unseen*.
+        Items not to rank: all clicked ones with task *unseen*, including those before ``batch``.
     """
 
     picked: npt.NDArray[np.int64]
@@ -37,10 +37,10 @@ class Prefixes(NamedTuple):
 
 
 class PrefixBatches:
-    """Every prefix of some sessions that precedes a target.
+    """Every prefix of sessions that precedes a target, in batches.
 
-    ``prefixes`` says which, and ``order`` in which order of its rows: shortest first. Prefixes
-    longer than ``max_length`` keep their latest clicks.
+    ``prefixes`` are all of them; ``order`` is the order of their rows: shortest first. Of
+    prefixes longer than ``max_length``, the latest clicks are read.
 
     Parameters
     ----------
@@ -68,26 +68,25 @@ class PrefixBatches:
         return len(self.order)
 
     def batches(self, rows: int, cells: int) -> Iterator[Prefixes]:
-        """Batches of prefixes, each a row by itself.
+        """Batches with one row for each prefix.
 
-        A batch has at most ``rows`` prefixes, and fewer where these are so long that the whole of
-        them would take more than ``cells`` clicks with padding.
+        A batch has at most ``rows`` prefixes, and fewer if these would take more than ``cells``
+        clicks with padding.
         """
         return self._one_by_one(self.order, rows, cells)
 
     def by_session(self, rows: int, cells: int) -> Iterator[Prefixes]:
-        """Batches of whole sessions, each for all of its prefixes.
+        """Batches with one row for each session, which serves all of its prefixes.
 
-        A batch has at most ``rows`` prefixes, and fewer where the clicks of its sessions, with
-        padding, would make more than ``cells`` pairs of clicks within sessions. Prefixes of more
-        than ``max_length`` clicks do not begin where their session does: they come last, each by
-        itself.
+        A batch has at most ``rows`` prefixes, and fewer if its sessions, with padding, would have
+        more than ``cells`` pairs of clicks. Prefixes of more than ``max_length`` clicks start
+        later than their session: they come last, one row each.
         """
         length = self.prefixes.length
         picked = np.sort(self.order)
         picked = picked[length[picked] <= self.max_length]
         session = self.prefixes.session[picked]
-        # pieces of at most ``rows`` prefixes of a session, and the longest prefix of each
+        # chunks of at most ``rows`` prefixes of a session, and the longest prefix of each
         place = np.arange(len(picked)) - np.searchsorted(session, session)
         starts = np.flatnonzero(place % rows == 0)
         sizes = np.diff(starts, append=len(picked))
@@ -98,8 +97,8 @@ class PrefixBatches:
             n_rows = np.cumsum(sizes[by_width[first:]])
             n_cells = np.arange(1, len(n_rows) + 1) * (widths[by_width[first:]] + 1) ** 2
             n = max(1, int(((n_rows <= rows) & (n_cells <= cells)).sum()))
-            pieces, first = by_width[first : first + n], first + n
-            yield self._whole(picked, starts[pieces], sizes[pieces], widths[pieces])
+            chunks, first = by_width[first : first + n], first + n
+            yield self._whole(picked, starts[chunks], sizes[chunks], widths[chunks])
         yield from self._one_by_one(self.order[length[self.order] > self.max_length], rows, cells)
 
     def _one_by_one(
@@ -143,20 +142,20 @@ class PrefixBatches:
         session, length, target = self._on_device(picked)
         rows = torch.from_numpy(row).to(length.device)
         lengths = torch.from_numpy(widths).to(length.device)
-        own = session[torch.from_numpy(np.cumsum(sizes) - 1).to(length.device)]
-        width = int(widths.max()) + 1  # a column before the longest: there nothing is clicked yet
-        items = self.data.window(self.data.items, self.data.starts[own], lengths, width)
+        last_session = session[torch.from_numpy(np.cumsum(sizes) - 1).to(length.device)]
+        width = int(widths.max()) + 1  # one column before the longest session, for the empty prefix
+        items = self.data.window(self.data.items, self.data.starts[last_session], lengths, width)
         column = width - 1 - lengths[rows] + length
-        batch = SessionBatch(items, lengths, torch.zeros_like(items), self.data.users[own])
+        batch = SessionBatch(items, lengths, torch.zeros_like(items), self.data.users[last_session])
         seen = None
         if self.task == "unseen":
             seen = items[rows].masked_fill(
                 torch.arange(width, device=items.device) > column[:, None], PAD
             )
-        return Prefixes(picked, self._with_prior(batch, own), (rows, column), target, seen)
+        return Prefixes(picked, self._with_prior(batch, last_session), (rows, column), target, seen)
 
     def _on_device(self, picked: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
-        """Session, length and target of some prefixes."""
+        """Session, length and target of prefixes, on the device."""
         columns = (torch.from_numpy(column[picked]) for column in self.prefixes)
         session, length, target = (x.to(self.data.starts.device).long() for x in columns)
         return session, length, target

@@ -27,7 +27,7 @@ from proxysr.data.events import EventTable, open_events
 from proxysr.data.sessions import PARTS, SessionSplit
 
 Events = pd.DataFrame | EventTable | Any
-"""What can be prepared: an events frame, an opened log, or an Ibis table of events."""
+"""An events frame, an opened log, or an Ibis table of events."""
 
 
 class PrepareConfig(Settings):
@@ -82,8 +82,8 @@ class PrepareConfig(Settings):
             0 < self.recent_fraction <= 1,
             f"recent_fraction is above 0 and at most 1; received {self.recent_fraction}.",
         )
-        both = self.valid_fraction + self.test_fraction
-        require(both < 1, f"valid_fraction + test_fraction is below 1; received {both}.")
+        total = self.valid_fraction + self.test_fraction
+        require(total < 1, f"valid_fraction + test_fraction is below 1; received {total}.")
 
 
 @interruptible()
@@ -96,7 +96,7 @@ def prepare(
     connection: Any = None,
     source: dict[str, Any] | None = None,
 ) -> SessionSplit:
-    """Prepare events: sessionise, filter, split by the time of a session's first click.
+    """Make sessions from events, filter them, and split them by the time of their first clicks.
 
     Clicks of a session are in the order of their times, and of the rows of the source
     where times are equal; sessions are in the order of their first clicks. A table of a
@@ -183,7 +183,7 @@ def provenance_table(split: SessionSplit) -> pd.DataFrame:
 
 
 class _Preparation:
-    """The tables of one preparation in a database, and what was counted after each step."""
+    """The tables of one preparation in a database, and the counts after each step."""
 
     def __init__(
         self,
@@ -193,7 +193,7 @@ class _Preparation:
         session_info: pd.DataFrame | None,
         connection: Any,
     ) -> None:
-        self.known_items = splitting.known(items, "item_id", "items", own=["count"])
+        self.known_items = splitting.known(items, "item_id", "items", reserved=["count"])
         self.session_info = splitting.known(session_info, "session_id", "session_info")
         self.tables: list[EventTable] = []
         for log in logs:
@@ -232,11 +232,11 @@ class _Preparation:
 
     def replace(self, table: Any, expression: Any, step: str | None = None) -> Any:
         """The table of an expression of ``table``, which is freed; ``step`` is counted."""
-        kept = self.engine.keep(expression, "clicks")
+        result = self.engine.keep(expression, "clicks")
         self.engine.discard(table)
         if step:
-            self.counts.after(step, kept)
-        return kept
+            self.counts.after(step, result)
+        return result
 
     def sessionise(self) -> Any:
         """Clicks of all tables in their sessions."""
@@ -347,7 +347,7 @@ class _Preparation:
         return sessions
 
     def split(self, clicks: Any, sessions: Any, source: dict[str, Any] | None) -> SessionSplit:
-        """Fetch the prepared sessions, without what cannot be predicted."""
+        """Fetch the prepared sessions, without items and sessions that cannot be predicted."""
         fetch = self.engine.fetch
         for part, name in enumerate(PARTS):
             inside = clicks.semi_join(sessions.filter(sessions.part == part), "session")
@@ -365,19 +365,19 @@ class _Preparation:
         self.counts.note("sessions of one click dropped", **fetched.counts())
         dated = [table.time_unit != "order" for table in self.tables]
         users = fetched.users()
-        wanted = (1, self.config.valid_fraction, self.config.test_fraction)
+        fractions = (1, self.config.valid_fraction, self.config.test_fraction)
         parts = []
         for part, name in enumerate(PARTS):
             parts.append(fetched.part(part, self.how, users, dated[min(part, len(dated) - 1)]))
             self.counts.note(name, **fetched.counts(part))
-            splitting.check_part(name, len(parts[part]), wanted[part])
+            splitting.check_part(name, len(parts[part]), fractions[part])
         titles = [table.table for table in self.tables if table.has_title]
         items = fetch(ex.item_table(vocabulary, titles)).to_pandas()
         items = splitting.described(items, self.known_items, "item_id")
         self.remarks += splitting.remarks_on_items(items["item_id"].tolist(), self.known_items)
-        for kept in (clicks, sessions, vocabulary, self.items, self.users, self.sessions):
-            if kept is not None:
-                self.engine.discard(kept)
+        for temporary in (clicks, sessions, vocabulary, self.items, self.users, self.sessions):
+            if temporary is not None:
+                self.engine.discard(temporary)
         train, valid, test = parts
         return SessionSplit(
             train, valid, test,
@@ -388,7 +388,7 @@ class _Preparation:
         )  # fmt: skip
 
     def provenance(self, source: dict[str, Any] | None) -> dict[str, Any]:
-        """What was read, with which options, and the counts after the steps."""
+        """Source, options and the counts after the steps."""
         origins = [table.source for table in self.tables]
         origin = dict(origins[0]) if len(origins) == 1 else {"parts": origins}
         return {

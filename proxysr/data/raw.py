@@ -1,4 +1,4 @@
-"""The rows of a log as its source has them: of a file, a frame or a table of a database."""
+"""Raw rows of a log, from a file, a frame or a table of a database."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TAKEN = "Taken are: a path, a pandas, polars or Arrow table, a DuckDB relation, 
 
 
 class RawRows(NamedTuple):
-    """Rows as the source has them, under canonical names.
+    """Rows of a source under canonical column names.
 
     Attributes
     ----------
@@ -64,15 +64,15 @@ class Columns:
     def among(self, columns: Sequence[str], where: str) -> dict[str, str]:
         """{our name: the caller's} of what ``columns`` has; ConfigError if it lacks a column."""
         chosen = {
-            name: given or name
-            for name, given in self.names.items()
-            if given is not None or name in columns
+            name: named or name
+            for name, named in self.names.items()
+            if named is not None or name in columns
         }
-        for given in chosen.values():
-            require(given in columns, unknown(given, columns, f"column of {where}"))
+        for named in chosen.values():
+            require(named in columns, unknown(named, columns, f"column of {where}"))
             require(
-                list(columns).count(given) == 1,
-                f"{where} has two columns {given!r}. Rename or drop one of them.",
+                list(columns).count(named) == 1,
+                f"{where} has two columns {named!r}. Rename or drop one of them.",
             )
         require(
             "session_id" in chosen or "user_id" in chosen,
@@ -83,26 +83,26 @@ class Columns:
         return chosen
 
     def select(
-        self, table: Any, where: str, shown: Mapping[str, str] | None = None, **ours: str
+        self, table: Any, where: str, shown: Mapping[str, str] | None = None, **own_columns: str
     ) -> Any:
         """``table`` under our names, with ``wanted`` if only some rows are asked for.
 
         ``shown`` is the caller's name of each column, where the database has another; ``ours``
         are columns that the caller does not have, such as ``row="proxysr_line"``.
         """
-        before = list(table.columns)
+        original = list(table.columns)
         if self.derive:
             table = self.derive(table)
         if shown is None:
-            shown = {name: name for name in before if name not in ours.values()}
-        shown = dict(shown) | {name: name for name in table.columns if name not in before}
+            shown = {name: name for name in original if name not in own_columns.values()}
+        shown = dict(shown) | {name: name for name in table.columns if name not in original}
         chosen = self.among(list(shown.values()), where)
         column = {given: name for name, given in shown.items()}
-        more = {name: table[ours[name]] for name in ours}
+        extra = {name: table[own_columns[name]] for name in own_columns}
         if self.only:
-            more["wanted"] = self.only(table).fill_null(False)
+            extra["wanted"] = self.only(table).fill_null(False)
         return table.select(
-            **{name: table[column[given]] for name, given in chosen.items()}, **more
+            **{name: table[column[given]] for name, given in chosen.items()}, **extra
         )
 
 
@@ -169,7 +169,7 @@ def frame_rows(engine: Engine, source: Any, name: str, columns: Columns) -> RawR
 
 
 def kind_of_frame(source: Any) -> str | None:
-    """What a source is called if it is a frame: "DataFrame", "polars.DataFrame"; else None."""
+    """The name of a frame's kind ("DataFrame", "polars.DataFrame"); None for other sources."""
     if isinstance(source, pd.DataFrame):
         return "DataFrame"
     if any(hasattr(source, name) for name in ("__arrow_c_stream__", "collect", "to_arrow_table")):
@@ -206,12 +206,12 @@ def _column(frame: Any, place: int) -> Any:
         return column.cast(pa.float32())
     if types.is_timestamp(kind) and kind.tz is not None:
         return column.cast(pa.timestamp(kind.unit))
-    known = (
+    supported = (
         types.is_integer, types.is_floating, types.is_string, types.is_large_string,
         types.is_binary, types.is_large_binary, types.is_boolean, types.is_temporal,
         types.is_decimal128,
     )  # fmt: skip
-    if any(is_kind(kind) for is_kind in known) and not types.is_interval(kind):
+    if any(is_kind(kind) for is_kind in supported) and not types.is_interval(kind):
         return column
     return pa.chunked_array([pa.array(map(id_text, column.to_pylist()), pa.string())])
 

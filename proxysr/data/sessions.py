@@ -4,7 +4,7 @@
 >>> sessions.items, sessions.offsets
 (array([3, 1, 3, 2, 2, 1], dtype=int32), array([0, 4, 6]))
 
-Which positions count as targets is decided here and nowhere else. In the first
+Only this module decides which clicks are targets. In the first
 session, the click on item 3 at position 2 is a repeat, so the *unseen* task
 leaves it out:
 
@@ -40,7 +40,7 @@ PARTS = ("train", "valid", "test")
 TABLES = ("items", "users", "session_info")
 KEYS = {"items": ("item_id",), "users": ("user_id",)}
 CLICKS_TOGETHER = 2**22
-"""Clicks that are looked at together, to mark targets."""
+"""Clicks of a chunk when targets are marked."""
 
 Ints = npt.NDArray[np.integer[Any]]
 
@@ -51,7 +51,7 @@ def check_task(task: str) -> None:
 
 
 class Prefixes(NamedTuple):
-    """The targets of some sessions: the first ``length`` clicks of ``session`` precede ``target``.
+    """The targets of sessions: the first ``length`` clicks of ``session`` precede ``target``.
 
     All three are one-dimensional and of equal length; ``session`` is a row of
     the :class:`Sessions` they came from, and ``length`` is also the target's
@@ -107,8 +107,8 @@ class Sessions:
         for name in ("session_ids", "user_index", "started_at"):
             got = len(getattr(self, name))
             require(got == n, f"Sessions.{name} needs {n} entries, one a session; received {got}.")
-        least = int(self.items.min(initial=PAD + 1))
-        require(least > PAD, "Item indices start at 1; 0 is the padding.")
+        smallest = int(self.items.min(initial=PAD + 1))
+        require(smallest > PAD, "Item indices start at 1; 0 is the padding.")
 
     @classmethod
     def from_lists(
@@ -166,13 +166,13 @@ class Sessions:
         """Which clicks are targets, (n_clicks,).
 
         A click is a target if at least ``min_prefix`` clicks precede it in its
-        session and, under the *unseen* task, none of them was on the same item
+        session and, with task *unseen*, none of them was on the same item
         (ProxySR section 4.2). With ``min_prefix=0``, a session's first click is one, too.
         """
         check_task(task)
         require(min_prefix >= 0, f"min_prefix is not negative; received {min_prefix}.")
         is_target = np.empty(self.n_clicks, dtype=bool)
-        # so many sessions at a time: sorting takes several whole numbers of 64 bits a click
+        # in chunks: sorting takes several 64-bit integers a click
         cuts = np.searchsorted(self.offsets, np.arange(0, self.n_clicks, CLICKS_TOGETHER))
         for first, last in pairwise([*np.unique(cuts), len(self)]):
             bounds = self.offsets[first : last + 1]
@@ -206,7 +206,7 @@ class Sessions:
 
     @classmethod
     def load(cls, folder: Path) -> Sessions:
-        """Memory-map what :meth:`save` wrote."""
+        """Memory-map the arrays that :meth:`save` wrote."""
         arrays: dict[str, npt.NDArray[Any]] = {}
         for name in cls.__dataclass_fields__:
             path = folder / f"{name}.npy"
@@ -217,7 +217,7 @@ class Sessions:
                     arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
                 else:
                     arrays[name] = pd.read_parquet(path)[name].to_numpy(dtype=object)
-            except Exception as error:  # of a damaged header, numpy raises errors of all kinds
+            except Exception as error:  # numpy raises all kinds of errors for a damaged header
                 reason = " ".join(str(error).split())
                 raise ValueError(f"{path} is missing or damaged ({reason}).") from None
         try:
@@ -248,7 +248,7 @@ def _first_occurrence(items: Ints, lengths: Ints) -> npt.NDArray[np.bool_]:
 
 @dataclass(frozen=True, eq=False)
 class SessionSplit:
-    """Prepared data: three parts in time order, what the indices mean, and where it came from.
+    """Prepared data: three parts in time order, tables of items and users, and provenance.
 
     Attributes
     ----------
@@ -302,7 +302,7 @@ class SessionSplit:
         return {"train": self.train, "valid": self.valid, "test": self.test}[name]
 
     def fingerprint(self) -> str:
-        """SHA-256 over clicks, session bounds, users and ids: which data a run was trained on."""
+        """SHA-256 of clicks, session bounds, users and ids; it identifies the data of a run."""
         digest = hashlib.sha256()
         for part in map(self.part, PARTS):
             for array in (part.items, part.offsets, part.user_index):
@@ -362,7 +362,7 @@ class SessionSplit:
 
     @classmethod
     def load(cls, folder: str | Path) -> SessionSplit:
-        """Read what :meth:`save` wrote.
+        """Read a split that :meth:`save` wrote.
 
         Raises
         ------
@@ -371,25 +371,25 @@ class SessionSplit:
         """
         folder = Path(folder)
         put_back(folder)
-        about = folder / "split.json"
-        if not about.is_file():
+        header_file = folder / "split.json"
+        if not header_file.is_file():
             raise ValueError(
                 f"{folder} is not a proxysr split: it has no split.json. "
                 "Make one with `proxysr prepare SOURCE DATA_DIR`."
             )
-        header = files.read_object(about, {})
+        header = files.read_object(header_file, {})
         if header.get("format") != FORMAT:
-            raise ValueError(f"{about} was not written by proxysr.")
+            raise ValueError(f"{header_file} was not written by proxysr.")
         if header.get("version") != FORMAT_VERSION:
             raise ValueError(
                 f"{folder} is a split of version {header.get('version')}; "
                 f"this proxysr reads version {FORMAT_VERSION}. Prepare the data again."
             )
-        files.checked({"files": {}} | header, {"provenance": dict, "files": dict}, about)
+        files.checked({"files": {}} | header, {"provenance": dict, "files": dict}, header_file)
         parts = {name: Sessions.load(folder / name) for name in PARTS}
         tables = {n: files.read_parquet(folder / f"{n}.parquet", *KEYS.get(n, ())) for n in TABLES}
-        for name, known in header.get("files", {}).items():  # none in splits of older versions
-            if name in FILES and files.hash_of_file(folder / name) != known:
+        for name, expected in header.get("files", {}).items():  # none in splits of older versions
+            if name in FILES and files.hash_of_file(folder / name) != expected:
                 raise ValueError(
                     f"{folder / name} is damaged: it is not the file that was written with "
                     "split.json. Prepare the data again."

@@ -95,12 +95,12 @@ class FetchedClicks:
 
     def users(self) -> Users:
         """The users of sessions that are left, in the order of their ids."""
-        known = np.flatnonzero((self.lengths > 0) & (self.user >= 0))
+        has_user = np.flatnonzero((self.lengths > 0) & (self.user >= 0))
         # codes are in the order of the ids, and np.unique sorts
-        _, first, number = np.unique(self.user[known], return_index=True, return_inverse=True)
+        _, first, number = np.unique(self.user[has_user], return_index=True, return_inverse=True)
         index = np.full(len(self.sessions), -1, np.int32)
-        index[known] = number
-        return Users(self.sessions["user_id"].take(pa.array(known[first])).to_pylist(), index)
+        index[has_user] = number
+        return Users(self.sessions["user_id"].take(pa.array(has_user[first])).to_pylist(), index)
 
     def part(self, part: int, how: str, users: Users, dated: bool) -> Sessions:
         """The sessions of one part; without dates their starts are unknown."""
@@ -133,9 +133,9 @@ def _ints(column: pa.ChunkedArray) -> Int64s:
     return np.asarray(column.to_numpy(), dtype=np.int64)
 
 
-def check_part(name: str, n: int, wanted: float) -> None:
+def check_part(name: str, n: int, expected: float) -> None:
     """Raise ``ValueError`` if a part is empty that should not be."""
-    if n == 0 and wanted:
+    if n == 0 and expected:
         raise ValueError(
             f"The {name} part is empty: none of its sessions has two clicks on items that "
             "training has. Give more events, or loosen the filters (min_item_count, "
@@ -144,7 +144,7 @@ def check_part(name: str, n: int, wanted: float) -> None:
 
 
 def known(
-    table: pd.DataFrame | None, key: str, name: str, own: Sequence[str] = ()
+    table: pd.DataFrame | None, key: str, name: str, reserved: Sequence[str] = ()
 ) -> pd.DataFrame | None:
     """What a caller knows of items or sessions, checked; ids become the text they are in events.
 
@@ -152,7 +152,7 @@ def known(
     ------
     ValueError
         If ``table`` lacks ``key`` or has a value of it twice, has a column twice, or has
-        one of ``own``, which are counted here.
+        one of ``reserved``, which are computed here.
     """
     if table is None:
         return None
@@ -163,7 +163,7 @@ def known(
         )
     if key not in table.columns:
         raise ValueError(f"The {name} frame: {unknown(key, map(str, table.columns), 'column')}")
-    for column in own:
+    for column in reserved:
         if column in table.columns:
             raise ValueError(
                 f"The {name} frame has a column {column!r}, which is what the clicks in training "
@@ -175,10 +175,10 @@ def known(
         raise ValueError(
             f"The {name} frame has {ids.isna().sum():,} rows without {key}. Leave them out."
         )
-    again = ids[ids.duplicated()]
-    if len(again):
+    repeated = ids[ids.duplicated()]
+    if len(repeated):
         raise ValueError(
-            f"The {name} frame has {key} {again.iloc[0]!r} more than once. Keep one row of each."
+            f"The {name} frame has {key} {repeated.iloc[0]!r} more than once. Keep one row of each."
         )
     return table
 
@@ -190,13 +190,13 @@ def described(table: pd.DataFrame, known: pd.DataFrame | None, key: str) -> pd.D
     """
     if known is None:
         return table
-    more = known.set_index(key).reindex(table[key]).reset_index(drop=True)
+    extra = known.set_index(key).reindex(table[key]).reset_index(drop=True)
     table = table.reset_index(drop=True)
-    for column in more.columns:
+    for column in extra.columns:
         if column in table.columns:
-            table[column] = more[column].where(more[column].notna(), table[column])
+            table[column] = extra[column].where(extra[column].notna(), table[column])
         else:
-            table[column] = more[column]
+            table[column] = extra[column]
     return table
 
 

@@ -1,4 +1,4 @@
-"""Work in parallel processes: one for each piece, so that one that dies takes no other along."""
+"""Parallel processes, one for each task, so that a crash does not affect other tasks."""
 
 from __future__ import annotations
 
@@ -17,44 +17,44 @@ PATIENCE = 20.0
 
 
 def reason(error: BaseException) -> str:
-    """An error in one line; one that was not foreseen says of which kind it is."""
+    """An error in one line; unexpected kinds of errors are named."""
     kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
     return kind + " ".join(str(error).split())
 
 
 def in_processes(
-    function: Callable[..., None], pieces: Sequence[tuple[Any, ...]], jobs: int
+    function: Callable[..., None], tasks: Sequence[tuple[Any, ...]], jobs: int
 ) -> Iterator[tuple[int, str]]:
-    """Call ``function`` with each of ``pieces``, at most ``jobs`` at a time.
+    """Call ``function`` with the arguments of each task, at most ``jobs`` at a time.
 
-    The processor's threads are shared out. If the caller stops listening or is interrupted,
-    processes are asked to end, and what they leave can be continued.
+    Threads are divided among the processes. If the caller stops iterating or is interrupted,
+    processes are terminated.
 
     Yields
     ------
     int, str
-        The number of a piece that ended, and why it failed: empty if it did not.
+        The number of a finished task, and the reason if it failed, else "".
     """
     context = multiprocessing.get_context("spawn")
     threads = max(1, torch.get_num_threads() // jobs)
-    waiting = list(enumerate(pieces))[::-1]
-    running: dict[Any, tuple[int, Any, Connection]] = {}  # by what tells that a process ended
+    waiting = list(enumerate(tasks))[::-1]
+    running: dict[Any, tuple[int, Any, Connection]] = {}  # by the sentinel of the process
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
                 number, arguments = waiting.pop()
-                ours, theirs = context.Pipe(duplex=False)
+                receiver, sender = context.Pipe(duplex=False)
                 process = context.Process(
-                    target=_child, args=(function, arguments, threads, theirs), daemon=True
+                    target=_child, args=(function, arguments, threads, sender), daemon=True
                 )
                 process.start()
-                theirs.close()
-                running[process.sentinel] = number, process, ours
+                sender.close()
+                running[process.sentinel] = number, process, receiver
             for sentinel in wait(list(running)):
-                number, process, ours = running.pop(sentinel)
+                number, process, receiver = running.pop(sentinel)
                 process.join()
                 try:
-                    yield number, ours.recv()
+                    yield number, receiver.recv()
                 except EOFError:
                     yield number, f"Its process ended early (exit code {process.exitcode})."
     finally:
@@ -69,7 +69,7 @@ def in_processes(
 def _child(
     function: Callable[..., None], arguments: tuple[Any, ...], threads: int, answer: Connection
 ) -> None:
-    """One of the processes: nothing on stdout, errors as text for the one that started it."""
+    """Run in a child process: nothing on stdout; errors are sent to the parent as text."""
     sys.stdout = sys.stderr
     torch.set_num_threads(threads)
     end_with_parent()

@@ -1,7 +1,7 @@
-"""Make the runs of a spec: what is there is kept, what was interrupted goes on, a failure is named.
+"""Make the runs of a spec: finished runs are kept, interrupted ones continued, failures reported.
 
-A run's folder is ``run-HASH`` below the one that is named, the hash being that of data, model and
-settings. So equal settings have one run, under whatever name and in whatever spec.
+A run's folder is ``run-HASH``, by a hash of data, model and settings. So equal settings share one
+run, under any name and in any spec.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ class Cell:
 
     @property
     def words(self) -> str:
-        """What it is, for messages."""
+        """Its description, for messages."""
         return f"{self.variant.name}, {self.data}, {self.trained_for}, seed {self.seed}"
 
 
 class Results:
-    """The runs of specs, in their order, with what is missing.
+    """The runs of specs, in order, with reasons for missing ones.
 
     Attributes
     ----------
@@ -97,8 +97,8 @@ class Results:
             the metrics, and ``hole``: why they are missing (empty if they are there).
         """
         rows = [row for cell in self.cells for row in _rows(cell)]
-        whole = dict.fromkeys(("best_epoch", "epochs", "n_targets"), "Int64")
-        return pd.DataFrame(rows).astype(whole | dict.fromkeys(METRICS, float))
+        integers = dict.fromkeys(("best_epoch", "epochs", "n_targets"), "Int64")
+        return pd.DataFrame(rows).astype(integers | dict.fromkeys(METRICS, float))
 
 
 def run_spec(
@@ -112,19 +112,19 @@ def run_spec(
     """Train and evaluate every run of one or several specs; a run that fails stops no other.
 
     An interrupted run is continued by the next call; evaluations are made again only if the run
-    has changed. Run it again to try once more what failed.
+    has changed. Call it again to retry failed runs.
 
     Parameters
     ----------
     specs : Spec or sequence of Spec
     folder : str or Path
-        Where the runs lie.
+        Folder of the runs.
     jobs : int
         Processes to work in; each run has one of its own if there are several.
     device : {"auto", "cpu", "cuda"}
     progress : bool
-        Show one bar for all runs, and tell of failures on stderr as they come. Bars for the
-        epochs of each would send a front end thousands of messages.
+        Show one bar for all runs, and failures on stderr. (Bars for epochs would send a notebook
+        thousands of messages.)
     """
     require(jobs >= 1, f"jobs is at least 1; received {jobs}.")
     specs = [specs] if isinstance(specs, Spec) else list(specs)
@@ -132,19 +132,19 @@ def run_spec(
     one_of: dict[Path, Cell] = {}  # equal settings have one run
     for cell in cells:
         if not cell.hole:
-            same = one_of.setdefault(cell.path, cell)
-            same.tasks = tuple(dict.fromkeys((*same.tasks, *cell.tasks)))
+            first = one_of.setdefault(cell.path, cell)
+            first.tasks = tuple(dict.fromkeys((*first.tasks, *cell.tasks)))
     work = list(one_of.values())
     with tqdm(total=len(work), desc="runs", disable=not progress) as bar:
         if progress:
             for hole in dict.fromkeys(Results(cells).holes):
                 sys.stderr.write(f"{hole}\n")
-        done = _here(work, device, bar) if jobs == 1 else _apart(work, device, jobs)
-        for cell, failure in done:
+        outcomes = _here(work, device, bar) if jobs == 1 else _apart(work, device, jobs)
+        for cell, failure in outcomes:
             bar.update()
-            for same in cells:
-                if same.path == cell.path:
-                    same.hole = same.hole or failure
+            for other in cells:
+                if other.path == cell.path:
+                    other.hole = other.hole or failure
             if failure and progress:
                 bar.write(f"{cell.words}: {failure}", file=sys.stderr)
     return Results(cells)
@@ -175,10 +175,10 @@ def _settle(cell: Cell, spec: Spec, fingerprint: str, folder: Path, device: str)
         options = {name: options[name] for name in FOR_COUNTING if name in options}
     cell.train = TrainConfig.from_dict({**options, "device": device})
     cell.settings = model_class(variant.model).Config.from_dict(dict(variant.model_config))
-    # where it is trained does not matter
-    facts = [fingerprint, variant.model, cell.settings.to_dict(),
+    # the device does not matter
+    key = [fingerprint, variant.model, cell.settings.to_dict(),
              {**cell.train.to_dict(), "device": None}]  # fmt: skip
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
     cell.path = folder / f"run-{digest[:8]}"
 
 
@@ -199,9 +199,9 @@ def _apart(work: list[Cell], device: str, jobs: int) -> Iterator[tuple[Cell, str
 
 
 def make(cell: Cell, device: str) -> None:
-    """Train a run, or what is left of it, and evaluate it where that was not done."""
+    """Train a run, or continue it, and make the missing evaluations."""
     if not learns(cell.variant.model) and (cell.path / "history.csv").is_file():
-        run = RunDir(cell.path)  # it counted already, and would count again
+        run = RunDir(cell.path)  # it has counted already
     else:
         run = train_run(
             cell.data_dir,
@@ -224,7 +224,7 @@ def make(cell: Cell, device: str) -> None:
 def _is_evaluated(run: RunDir, part: str, task: Task) -> bool:
     try:
         return bool(run.evaluation(part, task)["min_prefix"] == run.train_config.valid_min_prefix)
-    except ValueError:  # not made yet, or of an epoch that is the best no more
+    except ValueError:  # missing, or out of date
         return False
 
 
@@ -235,14 +235,14 @@ def _rows(cell: Cell) -> Iterator[dict[str, Any]]:
         "run": str(cell.path) if cell.settings else "", "best_epoch": None, "epochs": None,
     }  # fmt: skip
     for task in cell.tasks:
-        found: dict[str, Any] = {"task": task, "n_targets": None} | dict.fromkeys(METRICS, np.nan)
+        columns: dict[str, Any] = {"task": task, "n_targets": None} | dict.fromkeys(METRICS, np.nan)
         hole = cell.hole
         try:
             if not hole:
                 run = RunDir(cell.path)
                 entry = run.evaluation(cell.part, task)
                 row |= {"best_epoch": run.best_epoch, "epochs": len(run.history())}
-                found |= {"n_targets": entry["n_targets"]} | entry["metrics"]
+                columns |= {"n_targets": entry["n_targets"]} | entry["metrics"]
         except ValueError as error:
             hole = reason(error)
-        yield row | found | {"hole": hole}
+        yield row | columns | {"hole": hole}

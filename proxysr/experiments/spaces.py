@@ -1,4 +1,4 @@
-"""What a sweep tries: the grids of the paper by default, or those of a file.
+"""Search spaces: the grids of the paper by default, or those of a file.
 
 A space is plain data, ``{name: [values]}`` or ``{name: {"low": …, "high": …, "log": …}}``. Names
 are fields of the model's ``Config`` or of :class:`~proxysr.training.TrainConfig`.
@@ -21,7 +21,7 @@ from proxysr.training import FOR_COUNTING, TrainConfig
 Space = dict[str, Any]
 
 NOT_TUNED = ("valid_task", "valid_min_prefix", "seed", "device")
-"""They say what is measured, by which luck, or where; none of it is better than another."""
+"""Settings that define the measurement; their values cannot be better or worse."""
 
 DROPOUT = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
 LAMBDA = [0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5]
@@ -31,7 +31,7 @@ OF_ALL: Space = {
     "weight_decay": [0.0, 0.0001, 0.001, 0.01, 0.1],
     "embedding_dim": [16, 32, 64, 128],
 }
-"""What the paper tunes of every model, but for dropout, which models name in their own ways."""
+"""The grid of the paper for every model, except dropout, which has different names."""
 
 OF_STAN: Space = {
     "n_neighbours": [50, 100, 200, 500, 1000],
@@ -149,12 +149,12 @@ def default_space(model: str) -> Space:
 def read_space(path: str | Path) -> Space:
     """A space from a JSON or YAML file; :func:`checked_space` checks its names and values."""
     path = Path(path)
-    found = read_json(path) if path.suffix == ".json" else read_yaml(path)
+    space = read_json(path) if path.suffix == ".json" else read_yaml(path)
     require(
-        isinstance(found, dict) and len(found) > 0,
-        f"{path} holds no search space: lines such as 'margin: [0.1, 0.5]' are expected.",
+        isinstance(space, dict) and len(space) > 0,
+        f"{path} has no search space: lines such as 'margin: [0.1, 0.5]' are expected.",
     )
-    return {str(name): values for name, values in found.items()}
+    return {str(name): values for name, values in space.items()}
 
 
 def split_settings(model: str, values: Mapping[str, Any]) -> tuple[Settings, TrainConfig]:
@@ -198,19 +198,19 @@ def checked_space(model: str, space: Mapping[str, Any], fixed: Mapping[str, Any]
             "than others, or not comparable. Fix it with --set.",
         )
     fields = TrainConfig.model_fields | type(config).model_fields
-    found = {name: _typed(name, values, fields[name]) for name, values in space.items()}
-    first = {name: _values(values)[0] for name, values in found.items()}
-    for name, values in found.items():
+    typed = {name: _typed(name, values, fields[name]) for name, values in space.items()}
+    first = {name: _values(values)[0] for name, values in typed.items()}
+    for name, values in typed.items():
         for value in _values(values):
             try:
                 split_settings(model, {**fixed, **first, name: value})
             except ConfigError as error:
                 raise ConfigError(f"Search space, {name} = {value}: {error}") from None
-    return found
+    return typed
 
 
 def distributions(space: Space) -> dict[str, Any]:
-    """What Optuna draws from."""
+    """The space as Optuna's distributions."""
     from optuna.distributions import (
         BaseDistribution,
         CategoricalDistribution,

@@ -1,4 +1,4 @@
-"""What an experiment trains: data × models × settings × seeds.
+"""Spec: the runs of an experiment, data × models × settings × seeds.
 
 As a YAML file, for :func:`read_spec` and ``proxysr paper run``::
 
@@ -60,8 +60,8 @@ class Variant:
     @classmethod
     def of_preset(cls, name: str, preset_name: str) -> Variant:
         """A model at the settings of a preset."""
-        found = preset(preset_name)
-        return cls(name, found.model, found.model_config, found.train)
+        chosen = preset(preset_name)
+        return cls(name, chosen.model, chosen.model_config, chosen.train)
 
     def changed(self, name: str, **model_config: Any) -> Variant:
         """The same with other settings of the model, under another name."""
@@ -158,7 +158,7 @@ def model_variants(models: str | Sequence[str], presets: str = "") -> list[Varia
     """
     names = names_in(models) if isinstance(models, str) else list(models)
     if names == ["all"]:
-        names = [name for name, model in MODELS.items() if not model.knows_users]
+        names = [name for name, model in MODELS.items() if not model.needs_users]
     require(bool(names), f"No model is named in {models!r}.")
     variants = []
     for name in names:

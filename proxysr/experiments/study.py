@@ -1,4 +1,4 @@
-"""A study's folder, which processes and machines share: what was tried, and whose turn it is.
+"""The folder of a study, shared by processes and machines: its trials, and locks to claim them.
 
 A study is a folder::
 
@@ -6,12 +6,11 @@ A study is a folder::
     journal.log               the record, one line of JSON an event; or a database holds it
     runs/trial-0000           the run of a trial
     trials.csv                one row a trial, as of the latest claim
-    .locks/                   held by who claims trials, and by who works on a trial
+    .locks/                   held while claiming trials, and while working on a trial
 
-Machines that join see the same folder. A trial is claimed under one lock, so there are as many as
-were asked for. Who works on a trial holds a lock that ends with the process; a trial that
-is recorded as running and whose lock is free was left, and is queued again with its settings and
-its run, which goes on where it stopped.
+All machines need access to the folder. Trials are claimed under one lock, so their number is exact.
+A process that works on a trial holds a lock, which ends with the process. A trial that is recorded
+as running while its lock is free was abandoned: it is queued again, and its run is continued.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ QUEUED_AGAIN = "queued again"
 RUN = "run"
 STOPPED = "stopped"
 WAIT = 300.0
-"""Most seconds to wait for others that claim a trial, or write to the journal."""
+"""Most seconds to wait for another process to claim a trial or write to the journal."""
 
 
 class StudyDir:
@@ -50,7 +49,7 @@ class StudyDir:
     ----------
     path : str or Path
     storage : str, optional
-        URL of a database; the journal, or what the study was begun with, if left out.
+        URL of a database; if left out, the journal or the study's own storage.
     create : bool
         Begin a study if there is none.
 
@@ -64,44 +63,44 @@ class StudyDir:
         self, path: str | Path, storage: str | None = None, *, create: bool = False
     ) -> None:
         self.path = Path(path)
-        about = self.path / "study.json"
-        if create and not about.is_file():
-            self._begin(about, storage)
-        if not about.is_file():
+        file = self.path / "study.json"
+        if create and not file.is_file():
+            self._begin(file, storage)
+        if not file.is_file():
             raise ValueError(
                 f"{self.path} is not a study: it has no study.json. "
                 "Make one with `proxysr tune DATA_DIR STUDY_DIR`."
             )
-        known = read_object(about, {"study": str, "storage": str})
-        asked = known["storage"] if storage is None else _without_password(storage)
-        if asked != known["storage"]:
+        recorded = read_object(file, {"study": str, "storage": str})
+        requested = recorded["storage"] if storage is None else _without_password(storage)
+        if requested != recorded["storage"]:
             raise ValueError(
-                f"{self.path} records its trials in {known['storage']}; received storage {asked}. "
-                "Name that one, or a new folder."
+                f"{self.path} records its trials in {recorded['storage']}; received storage "
+                f"{requested}. Name that one, or a new folder."
             )
-        if ":***@" in asked and storage is None:
+        if ":***@" in requested and storage is None:
             raise ValueError(
-                f"{self.path} records its trials in {asked}, and a password is not kept. "
+                f"{self.path} records its trials in {requested}, and a password is not kept. "
                 "Name it again with --storage."
             )
-        self.name = known["study"]
-        self.storage = self._open(storage or asked)
+        self.name = recorded["study"]
+        self.storage = self._open(storage or requested)
 
-    def _begin(self, about: Path, storage: str | None) -> None:
-        check_writable(about)
+    def _begin(self, file: Path, storage: str | None) -> None:
+        check_writable(file)
         self.path.mkdir(parents=True, exist_ok=True)
         with self.lock():
-            if about.is_file():
+            if file.is_file():
                 return
             if foreign := [p.name for p in self.path.iterdir() if p.name != ".locks"]:
                 raise ValueError(
                     f"{self.path} holds {foreign[0]!r} and no study; nothing was overwritten. "
                     "Name a new folder."
                 )
-            where = JOURNAL if storage is None else _without_password(storage)
+            location = JOURNAL if storage is None else _without_password(storage)
             if storage is not None:
                 self._open(storage)
-            write_json(about, {"study": f"proxysr-{uuid.uuid4().hex}", "storage": where})
+            write_json(file, {"study": f"proxysr-{uuid.uuid4().hex}", "storage": location})
 
     def _open(self, storage: str) -> BaseStorage:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -121,8 +120,8 @@ class StudyDir:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """One process at a time claims, and writes the table."""
-        busy = f"{self.path} is held by another process that does not end."
+        """The lock to claim trials and write the table."""
+        busy = f"{self.path} is locked by another process, which does not end."
         with self._locked("claim", busy, WAIT):
             yield
 
@@ -137,7 +136,7 @@ class StudyDir:
         """Where the run of a trial lies."""
         return self.path / "runs" / str(trial.user_attrs.get(RUN, f"trial-{trial.number:04d}"))
 
-    def join(self, facts: dict[str, Any]) -> None:
+    def join(self, plan: dict[str, Any]) -> None:
         """Begin the study, or check that it is the one asked for.
 
         Raises
@@ -151,13 +150,15 @@ class StudyDir:
                 load_if_exists=True,
             )  # fmt: skip
             if not study.user_attrs:
-                for key, value in facts.items():
+                for key, value in plan.items():
                     study.set_user_attr(key, value)
-            known = study.user_attrs
-        if differing := [key for key in facts if known.get(key) != facts[key]]:
-            told = "; ".join(f"{k} is {known.get(k)!r}, not {facts[k]!r}" for k in differing)
+            recorded = study.user_attrs
+        if differing := [key for key in plan if recorded.get(key) != plan[key]]:
+            differences = "; ".join(
+                f"{k} is {recorded.get(k)!r}, not {plan[k]!r}" for k in differing
+            )
             raise ValueError(
-                f"{self.path} is another study: {told}. "
+                f"{self.path} is another study: {differences}. "
                 "Run the command it was begun with, or name a new folder."
             )
 
@@ -169,22 +170,22 @@ class StudyDir:
             raise ValueError(f"{self.path} has no trials: its study was never begun.") from None
 
     def claim(self, study: optuna.Study, n_trials: int, space: Space, seed: int) -> Claim | None:
-        """The next trial to work on, or None if as many as asked for were begun."""
+        """The next trial to work on, or None if enough trials were started."""
         with self.lock():
-            self._queue_again_what_was_left(study)
-            kept = _kept(study)
+            self._queue_abandoned_trials(study)
+            existing = _kept(study)
             self.write_table()
-            waiting = any(trial.state == TrialState.WAITING for trial in kept)
-            if not waiting and len(kept) >= n_trials:
+            waiting = any(trial.state == TrialState.WAITING for trial in existing)
+            if not waiting and len(existing) >= n_trials:
                 return None
-            # what is tried depends on the seed and the trials before, not on who asks
-            study.sampler = optuna.samplers.TPESampler(seed=seed * 1_000_003 + len(kept))
+            # settings depend on the seed and the earlier trials, not on the process
+            study.sampler = optuna.samplers.TPESampler(seed=seed * 1_000_003 + len(existing))
             trial = study.ask(distributions(space))
-            held = ExitStack()
-            held.enter_context(self._locked(self.run_dir(trial).name, "claimed twice"))
-        return Claim(trial, self.run_dir(trial), held)
+            stack = ExitStack()
+            stack.enter_context(self._locked(self.run_dir(trial).name, "claimed twice"))
+        return Claim(trial, self.run_dir(trial), stack)
 
-    def _queue_again_what_was_left(self, study: optuna.Study) -> None:
+    def _queue_abandoned_trials(self, study: optuna.Study) -> None:
         for trial in study.get_trials(states=(TrialState.RUNNING,)):
             run_dir = self.run_dir(trial)
             try:
@@ -231,18 +232,18 @@ class StudyDir:
 
 
 class Claim:
-    """A trial and the lock on it; to be left with :meth:`release` once the trial is told."""
+    """A trial and its lock; call :meth:`release` when the trial is finished."""
 
-    def __init__(self, trial: optuna.Trial, run_dir: Path, held: ExitStack) -> None:
-        self.trial, self.run_dir, self._held = trial, run_dir, held
+    def __init__(self, trial: optuna.Trial, run_dir: Path, stack: ExitStack) -> None:
+        self.trial, self.run_dir, self._held = trial, run_dir, stack
 
     def release(self) -> None:
-        """Let others see that nobody works on it."""
+        """Release the lock."""
         self._held.close()
 
 
 def trials(study_dir: str | Path, storage: str | None = None) -> pd.DataFrame:
-    """The trials of a study, also of one that goes on.
+    """The trials of a study, finished or running.
 
     Parameters
     ----------
@@ -262,7 +263,7 @@ def trials(study_dir: str | Path, storage: str | None = None) -> pd.DataFrame:
 
 
 def _kept(study: optuna.Study) -> list[FrozenTrial]:
-    """All trials but those that go on under another number."""
+    """All trials except those that were queued again under another number."""
     return [t for t in study.get_trials(deepcopy=False) if QUEUED_AGAIN not in t.user_attrs]
 
 

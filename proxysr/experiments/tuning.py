@@ -1,15 +1,15 @@
-"""The sweep: claim a trial, train it as a run, stop it early if it is worse than most, go on.
+"""The search: claim a trial, train it as a run, stop it early if it is worse than most.
 
-A trial is judged by its best recall@20 on the validation sessions; test sessions are not looked at.
-In a notebook, ``tried_settings(trials("studies/shop"))`` of :mod:`proxysr.plots.tuning` shows what
-came of it, also while the study goes on.
+A trial is judged by its best recall@20 on the validation sessions; test sessions are not used.
+In a notebook, ``tried_settings(trials("studies/shop"))`` of :mod:`proxysr.plots.tuning` shows the
+trials, also of a running study.
 
 When a trial is stopped early
 -----------------------------
 By the median rule: after five trials were completed, one whose best recall so far is below the
 median of theirs, as of the same epoch, is pruned. Recall of ProxySR rises, falls while the
-temperature does, and rises again, so its trials are left alone until the temperature has come
-to its end, and recalls are compared as the best so far, which a dip does not change.
+temperature does, and rises again, so its trials are not pruned before the end of annealing, and
+the best recall so far is compared.
 """
 
 from __future__ import annotations
@@ -111,9 +111,9 @@ def tune(
         _work(data_dir, folder, plan, config.trials, progress, bars=progress)
     else:
         worker = (data_dir, study_dir, storage, plan, config.trials, progress)
-        failures = [why for _, why in in_processes(_work_in, [worker] * jobs, jobs) if why]
+        failures = [reason for _, reason in in_processes(_work_in, [worker] * jobs, jobs) if reason]
         if failures:
-            raise ValueError(f"{failures[0]} What was left is kept; the same command continues it.")
+            raise ValueError(f"{failures[0]} The same command continues the study.")
     return folder.table()
 
 
@@ -126,18 +126,18 @@ def best_of(table: pd.DataFrame) -> pd.Series | None:
 def _plan(
     data_dir: str | Path, model: str, space: Space, fixed: dict[str, Any], config: TuneConfig
 ) -> dict[str, Any]:
-    """What a study is, and what who joins must agree on."""
+    """The definition of a study, which must be equal for all processes that join."""
     settings, train = split_settings(model, fixed)
-    both = settings.to_dict() | train.to_dict()
+    settings_and_train = settings.to_dict() | train.to_dict()
     warmup = config.warmup
     if warmup is None:
-        longest = space.get("anneal_epochs", [both.get("anneal_epochs", 1)])
-        warmup = longest["high"] if isinstance(longest, dict) else max(longest)
+        anneal_epochs = space.get("anneal_epochs", [settings_and_train.get("anneal_epochs", 1)])
+        warmup = anneal_epochs["high"] if isinstance(anneal_epochs, dict) else max(anneal_epochs)
     return {
         "model": model,
         "data": SessionSplit.load(data_dir).fingerprint(),
         "space": space,
-        "fixed": {name: both[name] for name in sorted(fixed)},
+        "fixed": {name: settings_and_train[name] for name in sorted(fixed)},
         "seed": config.seed,
         "warmup": warmup if config.prune else None,
     }
@@ -147,7 +147,7 @@ def _work_in(
     data_dir: str | Path, study_dir: str | Path, storage: str | None, plan: dict[str, Any],
     n_trials: int, progress: bool,
 ) -> None:  # fmt: skip
-    """What one of several processes does."""
+    """The work of one of several processes."""
     _work(data_dir, StudyDir(study_dir, storage), plan, n_trials, progress, bars=False)
 
 
@@ -188,8 +188,8 @@ def _train(
         if trial.should_prune():
             raise optuna.TrialPruned
 
-    def stopped(why: str) -> None:
-        trial.set_user_attr(STOPPED, why)
+    def stopped(reason: str) -> None:
+        trial.set_user_attr(STOPPED, reason)
         study.tell(trial, state=optuna.trial.TrialState.PRUNED)
 
     try:

@@ -72,7 +72,7 @@ class SessionModel(nn.Module, ABC):
     """The model reads at most this many clicks of a session: the latest ones."""
     peeks_in_training: bool = False
     """Whether the training loss at a position may depend on later clicks (scores never do)."""
-    knows_users: ClassVar[bool] = False
+    needs_users: ClassVar[bool] = False
     """Whether the model needs to know users; it is not compared with models that do not."""
     shares_prefixes: ClassVar[bool] = False
     """Whether :meth:`answer` reads a session once for all of its prefixes."""

@@ -134,7 +134,7 @@ class HRNN(MemoryModel):
     Config = HRNNConfig
     config: HRNNConfig
     batches = GroupBatches
-    knows_users = True
+    needs_users = True
     sized_by_data = ("latest_session", "user_before", "has_session")
     latest_session: Tensor
     user_before: Tensor

@@ -170,7 +170,7 @@ class LatentProxy(ProxyModel):
     shares_prefixes = True
     starts_sessions = True
     uses_history = True
-    most_proxies = 64
+    max_proxies = 64
 
     def __init__(self, n_items: int, config: LatentProxyConfig | None = None) -> None:
         super().__init__(n_items, config)

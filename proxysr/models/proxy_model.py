@@ -92,7 +92,7 @@ class ProxyModel(LearnedModel):
     items: Tensor
     proxies: Tensor
     temperature: Tensor
-    most_proxies: ClassVar[int] = 100
+    max_proxies: ClassVar[int] = 100
     """Default number K of proxies; less on small logs."""
 
     # -- to implement in a model -----------------------------------------------------------
@@ -133,7 +133,7 @@ class ProxyModel(LearnedModel):
     def n_proxies(self) -> int:
         """Number K of proxies."""
         n_proxies: int | None = getattr(self.config, "n_proxies", None)
-        return n_proxies or self.most_proxies
+        return n_proxies or self.max_proxies
 
     def proxy_vectors(self) -> Tensor:
         """The vectors (K, D) of the proxies."""
@@ -249,8 +249,8 @@ class ProxyModel(LearnedModel):
 
     @classmethod
     def proxies_for(cls, n_sessions: int) -> int:
-        """Default number of proxies: one for 20 training sessions, from 2 to ``most_proxies``."""
-        return min(cls.most_proxies, max(2, n_sessions // SESSIONS_EACH), max(1, n_sessions))
+        """Default number of proxies: one for 20 training sessions, from 2 to ``max_proxies``."""
+        return min(cls.max_proxies, max(2, n_sessions // SESSIONS_EACH), max(1, n_sessions))
 
     def prepare(self, train: Sessions) -> None:
         """Raise ``ConfigError`` if there are fewer training sessions than proxies."""

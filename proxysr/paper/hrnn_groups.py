@@ -63,8 +63,8 @@ def groupings(proxysr: RunDir, data_dir: str | Path, *, seed: int = 0) -> dict[s
     for name in PARTS:
         part = split.part(name)
         chosen[name] = np.full(len(part), -1)
-        found = assignments_from_model(model, part)["proxy"].to_numpy()
-        chosen[name][part.lengths > 0] = found
+        assigned = assignments_from_model(model, part)["proxy"].to_numpy()
+        chosen[name][part.lengths > 0] = assigned
     dealt = {name: dealt_out(codes, seed + i) for i, (name, codes) in enumerate(chosen.items())}
     by_proxy = grouped(split, chosen, "proxy")
     return {
@@ -77,14 +77,14 @@ def groupings(proxysr: RunDir, data_dir: str | Path, *, seed: int = 0) -> dict[s
 
 
 def grouping_specs(
-    found: Mapping[str, Grouping], hrnn: Variant, proxysr: RunDir, folder: str | Path, **fields: Any
+    named: Mapping[str, Grouping], hrnn: Variant, proxysr: RunDir, folder: str | Path, **fields: Any
 ) -> list[Spec]:
     """HRNN on each grouping.
 
     Parameters
     ----------
-    found : mapping
-        Name to grouping, as of :func:`groupings`.
+    named : mapping
+        Name to grouping, from :func:`groupings`.
     hrnn : Variant
         Settings of the HRNN.
     proxysr : RunDir
@@ -98,7 +98,7 @@ def grouping_specs(
     state = proxysr.model().state_dict()
     weights = {f"grouping.{name}": tensor for name, tensor in state.items()}
     specs = []
-    for name, grouping in found.items():
+    for name, grouping in named.items():
         variant = replace(hrnn, name=name)
         if grouping.by_prefix:
             variant = replace(variant.changed(name, proxysr=settings), weights=weights)
@@ -108,13 +108,13 @@ def grouping_specs(
 
 
 def groups_table(
-    found: Mapping[str, Grouping], users: Sessions, *, n_permutations: int = 200, seed: int = 0
+    named: Mapping[str, Grouping], users: Sessions, *, n_permutations: int = 200, seed: int = 0
 ) -> pd.DataFrame:
     """What the groups of the training sessions look like.
 
     Parameters
     ----------
-    found : mapping
+    named : mapping
     users : Sessions
         The training sessions with their true users.
     n_permutations, seed : int
@@ -128,14 +128,14 @@ def groups_table(
         that have both, and ``chance``, what it is at most (97.5 %) if users are exchanged.
     """
     rows = []
-    for name, grouping in found.items():
+    for name, grouping in named.items():
         codes = grouping.split.train.user_index
         sizes = np.unique(codes[codes >= 0], return_counts=True)[1]
         row: dict[str, Any] = {"grouping": name, "groups": len(sizes), "grouped": sizes.sum()}
         if len(sizes):
-            both = (codes >= 0) & (users.user_index >= 0)
+            in_both = (codes >= 0) & (users.user_index >= 0)
             agreed = agreement(
-                codes[both], users.user_index[both], n_permutations=n_permutations, seed=seed
+                codes[in_both], users.user_index[in_both], n_permutations=n_permutations, seed=seed
             )
             row |= {"largest": sizes.max(), "median": np.median(sizes)}
             row |= {"AMI": agreed.ami, "chance": agreed.null_high}

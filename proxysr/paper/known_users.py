@@ -1,9 +1,8 @@
-"""Table 4: what changes if more users are known, taken apart.
+"""Table 4: the effect of knowing more users.
 
-A share (percent) of the frequent users is known by name (see :mod:`proxysr.data.known`), 0 is among
-the shares. Each share is a data folder of its own with the same sessions, so what it gives is held
-against 0 % target by target: over all sessions, over those of the users that are known at this
-share, and over the others, who stay anonymous.
+A share (percent) of the frequent users is known (see :mod:`proxysr.data.known`); 0 is among the
+shares. Each share has a data folder with the same sessions, so it is compared with 0 % target by
+target: over all sessions, over those of users known at this share, and over the others.
 """
 
 from __future__ import annotations
@@ -75,8 +74,8 @@ def data_of_shares(
     split = SessionSplit.load(data_dir)
     folders: dict[int, Path] = {}
     for share in sorted(set(shares)):
-        known = with_known_users(split, share / 100, min_sessions=min_sessions, seed=seed)
-        folders[share] = known.save(Path(folder) / f"data-{known.fingerprint()[:8]}")
+        prepared = with_known_users(split, share / 100, min_sessions=min_sessions, seed=seed)
+        folders[share] = prepared.save(Path(folder) / f"data-{prepared.fingerprint()[:8]}")
     return folders
 
 
@@ -95,8 +94,8 @@ def known_table(data: Mapping[int, Path]) -> pd.DataFrame:
         row = {"share": share, "known_users": split.n_users}
         row["of_users"] = split.provenance["known_users"]["of_users"]
         for part in ("train", "test"):
-            known = np.asarray(split.part(part).user_index) >= 0
-            row |= {f"{part}_sessions": known.sum(), f"of_{part}": known.mean()}
+            has_user = np.asarray(split.part(part).user_index) >= 0
+            row |= {f"{part}_sessions": has_user.sum(), f"of_{part}": has_user.mean()}
         rows.append(row)
     return pd.DataFrame(rows).set_index("share")
 
@@ -175,15 +174,20 @@ def effects(
         is_known = np.asarray(sessions.user_index) >= 0
         n_users = len(np.unique(sessions.user_index[is_known]))
         for kind, members in [(ALL, ids), (KNOWN, ids[is_known]), (OTHERS, ids[~is_known])]:
-            both = [
-                Contender(f"{one} % known", _of_sessions(ranks[one], members)) for one in (0, share)
+            pair = [
+                Contender(f"{percent} % known", _of_sessions(ranks[percent], members))
+                for percent in (0, share)
             ]
-            if both[0].ranks[0]["session_id"].nunique() < 2:
+            if pair[0].ranks[0]["session_id"].nunique() < 2:
                 continue
-            found = compare(both, config).assign(share=share, sessions=kind, n_users=n_users)
+            table_of_kind = compare(pair, config).assign(
+                share=share, sessions=kind, n_users=n_users
+            )
             if not tables:
-                tables.append(found[found["run"] == NOBODY].assign(share=0, n_users=0))
-            tables.append(found[found["run"] != NOBODY])
+                tables.append(
+                    table_of_kind[table_of_kind["run"] == NOBODY].assign(share=0, n_users=0)
+                )
+            tables.append(table_of_kind[table_of_kind["run"] != NOBODY])
     table = pd.concat(tables, ignore_index=True)
     tested = table["p_value"].notna()
     table.loc[tested, "p_holm"] = holm(table.loc[tested, "p_value"].to_numpy())
@@ -201,7 +205,7 @@ def effects_as_read(table: pd.DataFrame, *, digits: int = 4) -> pd.DataFrame:
 def choices_of_shares(runs: Shares, *, part: str = "test", device: str = "cpu") -> pd.DataFrame:
     """The proxy that each session chooses at each share, with its user's bias and without.
 
-    Without means: the same weights, but the model is not told the user.
+    Without means: the same weights, with an anonymous session.
 
     Returns
     -------
@@ -218,20 +222,20 @@ def choices_of_shares(runs: Shares, *, part: str = "test", device: str = "cpu") 
             sessions = run.split().part(part)
             known = np.asarray(sessions.user_index)[sessions.lengths > 0] >= 0
             readings = {WITH: sessions} if share else {}
-            for choice, read in (readings | {WITHOUT: anonymous(sessions)}).items():
-                found = assignments_from_model(model, read)
+            for choice, read_sessions in (readings | {WITHOUT: anonymous(sessions)}).items():
+                assignments = assignments_from_model(model, read_sessions)
                 columns: dict[str, Any] = {
                     "share": share,
                     "seed": run.train_config.seed,
                     "choice": choice,
                 }
-                found = found[["session_id", "proxy", "probability", "entropy"]]
-                tables.append(found.assign(known=known, **columns))
+                assignments = assignments[["session_id", "proxy", "probability", "entropy"]]
+                tables.append(assignments.assign(known=known, **columns))
     return pd.concat(tables, ignore_index=True)
 
 
 def sharpness(choices: pd.DataFrame) -> pd.DataFrame:
-    """How decided sessions of known users are, with their bias, without it, and if none is known.
+    """How peaked the choices of sessions of known users are: with bias, without it, at 0 %.
 
     Parameters
     ----------
@@ -249,20 +253,22 @@ def sharpness(choices: pd.DataFrame) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     for share, seed, frames in _by_run(choices):
-        inside = frames[WITH]["known"].to_numpy()
+        is_known = frames[WITH]["known"].to_numpy()
         for choice in (WITH, WITHOUT, NOBODY):
-            own, plain = frames[choice][inside], frames[WITHOUT][inside]
-            if not len(own):
+            of_choice, without_bias = frames[choice][is_known], frames[WITHOUT][is_known]
+            if not len(of_choice):
                 continue
-            moved = float((own["proxy"].to_numpy() != plain["proxy"].to_numpy()).mean())
+            moved = float(
+                (of_choice["proxy"].to_numpy() != without_bias["proxy"].to_numpy()).mean()
+            )
             rows.append(
                 {
                     "share": share,
                     "seed": seed,
                     "choice": choice,
-                    "n_sessions": len(own),
-                    "mean_max_pi": own["probability"].mean(),
-                    "entropy": own["entropy"].mean(),
+                    "n_sessions": len(of_choice),
+                    "mean_max_pi": of_choice["probability"].mean(),
+                    "entropy": of_choice["entropy"].mean(),
                     "moved": np.nan if choice == NOBODY else moved,
                 }
             )
@@ -341,7 +347,7 @@ def _rows_of_users(users: npt.NDArray[np.integer[Any]], n: int) -> npt.NDArray[n
 
 def _by_run(choices: pd.DataFrame) -> list[tuple[int, int, dict[str, pd.DataFrame]]]:
     """Share above 0, seed, and name of a choice to its rows, all in the order of the sessions."""
-    found: dict[Any, pd.DataFrame] = {
+    by_key: dict[Any, pd.DataFrame] = {
         key: rows.reset_index(drop=True)
         for key, rows in choices.groupby(["share", "seed", "choice"], sort=False)
     }
@@ -349,9 +355,9 @@ def _by_run(choices: pd.DataFrame) -> list[tuple[int, int, dict[str, pd.DataFram
         (
             share,
             seed,
-            {WITH: rows, WITHOUT: found[share, seed, WITHOUT], NOBODY: found[0, seed, WITHOUT]},
+            {WITH: rows, WITHOUT: by_key[share, seed, WITHOUT], NOBODY: by_key[0, seed, WITHOUT]},
         )
-        for (share, seed, choice), rows in found.items()
+        for (share, seed, choice), rows in by_key.items()
         if choice == WITH
     ]
 
@@ -364,7 +370,7 @@ def _check(runs: Shares) -> None:
     )
     seeds = {share: [run.train_config.seed for run in runs[share]] for share in runs}
     require(
-        all(some == seeds[0] and some for some in seeds.values()),
+        all(listed == seeds[0] and listed for listed in seeds.values()),
         f"Every share needs runs with the same seeds, in the same order; received {seeds}.",
     )
 

@@ -1,7 +1,6 @@
-"""A page of results from the runs that lie in some folders: ours beside the paper's.
+"""A page of results from all runs in some folders, compared with the paper's.
 
-Nothing is entered by hand: values are those of the runs' metrics files, differences those of their
-kept ranks.
+Values are from the runs' metrics files, and differences from their ranks.
 """
 
 from __future__ import annotations
@@ -98,8 +97,10 @@ def _main_tables(data: DataRuns, reference: str, config: CompareConfig) -> list[
         rows = main_rows(data, task)
         printed = _printed(task, data.dataset)
         for members in _by_targets(rows.models, task):
-            own = [row.label for row in members if row.runs[0].model_name == reference]
-            lines += _table(title, members, task, printed, own[0] if own else None, config)
+            references = [row.label for row in members if row.runs[0].model_name == reference]
+            lines += _table(
+                title, members, task, printed, references[0] if references else None, config
+            )
             if any(row.label.endswith("†") for row in members):
                 lines += ["", "† The epoch was chosen by the other task."]
         if rows.ablations and task == "unseen":
@@ -112,11 +113,11 @@ def _main_tables(data: DataRuns, reference: str, config: CompareConfig) -> list[
 
 
 def _by_targets(rows: Sequence[Row], task: Task) -> list[list[Row]]:
-    """Rows that were judged on the same targets; others stand in a table of their own."""
-    found: dict[int, list[Row]] = defaultdict(list)
+    """Rows grouped by their targets; each group gets its own table."""
+    by_prefix: dict[int, list[Row]] = defaultdict(list)
     for row in rows:
-        found[row.runs[0].evaluation("test", task)["min_prefix"]].append(row)
-    return [found[min_prefix] for min_prefix in sorted(found)]
+        by_prefix[row.runs[0].evaluation("test", task)["min_prefix"]].append(row)
+    return [by_prefix[min_prefix] for min_prefix in sorted(by_prefix)]
 
 
 def _table4(data: DataRuns, config: CompareConfig) -> list[str]:
@@ -143,8 +144,8 @@ def _table4(data: DataRuns, config: CompareConfig) -> list[str]:
             metric = row["metric"]
             cells[metric] = _value(row["value"], row["sd"])
             cells[f"Δ {metric}"] = _difference(row)
-            theirs = printed.get((share, metric)) if share and kind == "all" else None
-            paper = DASH if theirs is None else f"{theirs:+.4f}"
+            printed_value = printed.get((share, metric)) if share and kind == "all" else None
+            paper = DASH if printed_value is None else f"{printed_value:+.4f}"
             cells[f"Δ {metric}, paper (LastFM)"] = paper
         frame.append(cells)
     return [*lines, *_markdown(pd.DataFrame(frame))]
@@ -157,14 +158,14 @@ def _table6(data: DataRuns, config: CompareConfig) -> list[str]:
 
 
 def _printed(table: str | int, dataset: str) -> dict[tuple[str, str], float]:
-    """What the paper has of a data set: row and metric to value."""
+    """The paper's values for a data set: row and metric to value."""
     if isinstance(table, str):
-        found = published_results().rename(columns={"printed": "variant"})
-        found = found[found["task"] == table]
+        rows = published_results().rename(columns={"printed": "variant"})
+        rows = rows[rows["task"] == table]
     else:
-        found = published_variants(table)
-    found = found[found["dataset"] == dataset]
-    return {(row["variant"], row["metric"]): row["value"] for _, row in found.iterrows()}
+        rows = published_variants(table)
+    rows = rows[rows["dataset"] == dataset]
+    return {(row["variant"], row["metric"]): row["value"] for _, row in rows.iterrows()}
 
 
 def _table(
@@ -199,8 +200,10 @@ def _table(
             sd = float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
             cells[metric] = _value(float(np.mean(values)), sd)
             if printed:
-                theirs = printed.get((row.printed, metric))
-                cells[f"{metric}, paper"] = DASH if theirs is None else f"{theirs:.4f}"
+                printed_value = printed.get((row.printed, metric))
+                cells[f"{metric}, paper"] = (
+                    DASH if printed_value is None else f"{printed_value:.4f}"
+                )
             if differences:
                 cells[f"Δ {metric}"] = _difference(differences[row.label, metric])
         frame.append(cells)
@@ -223,9 +226,9 @@ def _table(
 
 
 def _metric(run: RunDir, task: Task, metric: str) -> float:
-    known = run.evaluation("test", task)["metrics"]
-    if metric in known:
-        return float(known[metric])
+    metrics = run.evaluation("test", task)["metrics"]
+    if metric in metrics:
+        return float(metrics[metric])
     return float(values_of(run.ranks("test", task)["rank"].to_numpy(), metric).mean())
 
 

@@ -1,4 +1,4 @@
-"""What the paper printed, to stand beside ours.
+"""The numbers printed in the paper.
 
 J. Cho, S. Kang, D. Hyun, H. Yu: Unsupervised Proxy Selection for Session-based Recommender
 Systems. SIGIR 2021. https://doi.org/10.1145/3404835.3462958. Means of five runs; Tables 2 and 3
@@ -104,8 +104,8 @@ def with_published(table: pd.DataFrame, dataset: str) -> pd.DataFrame:
     variants = pd.concat([published_variants(5), published_variants(6)])
     variants = variants.rename(columns={"variant": "run"}).assign(task="unseen")
     variants = variants[variants["run"] != "ProxySR"]  # Table 2 has it as a model
-    known = pd.concat([models, variants])
-    known = known[known["dataset"] == dataset]
-    found = known.set_index(["run", "task", "metric"])["value"]
+    all_published = pd.concat([models, variants])
+    all_published = all_published[all_published["dataset"] == dataset]
+    values = all_published.set_index(["run", "task", "metric"])["value"]
     keys = pd.MultiIndex.from_frame(table[["run", "task", "metric"]])
-    return table.assign(published=found.reindex(keys).to_numpy(dtype="float64"))
+    return table.assign(published=values.reindex(keys).to_numpy(dtype="float64"))

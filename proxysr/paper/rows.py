@@ -1,4 +1,4 @@
-"""Which row of which table the runs below some folders are, by their settings and data.
+"""Assigns runs to rows of the paper's tables, by their settings and data.
 
 ProxySR's runs that differ from others in nothing but an ablation of Table 5, or in the number of
 proxies, are rows of Table 5 or of Figure 3. Runs on data in which some users were made known, or
@@ -32,17 +32,17 @@ DATASET_OF = {
 
 @dataclass
 class Row:
-    """What one row of a table stands for: runs that differ in nothing but their seeds."""
+    """A row of a table: runs that differ only in their seeds."""
 
     label: str
     runs: list[RunDir]
     printed: str = ""
-    """What it is called in the paper; empty if it is not there."""
+    """Its name in the paper; "" if the paper lacks it."""
 
 
 @dataclass
 class DataRuns:
-    """The runs on one log, and what is missing."""
+    """The runs on one log."""
 
     name: str
     dataset: str
@@ -62,7 +62,7 @@ def find_runs(folders: Iterable[str | Path]) -> tuple[list[RunDir], list[str]]:
     """
     runs: list[RunDir] = []
     holes: list[str] = []
-    known: dict[str, RunDir] = {}
+    first_runs: dict[str, RunDir] = {}
     for folder in map(Path, folders):
         if not folder.is_dir():
             raise ValueError(f"{folder} is not there. Name a folder with runs.")
@@ -73,8 +73,8 @@ def find_runs(folders: Iterable[str | Path]) -> tuple[list[RunDir], list[str]]:
                     holes.append(
                         f"{run.path} has no evaluation. Make one: `proxysr evaluate {run.path}`."
                     )
-                elif (same := known.setdefault(_key(run), run)) is not run:
-                    holes.append(f"{run.path} is the run {same.path} once more.")
+                elif (first := first_runs.setdefault(_key(run), run)) is not run:
+                    holes.append(f"{run.path} repeats the run {first.path}.")
                 else:
                     runs.append(run)
             except ValueError as error:
@@ -83,23 +83,23 @@ def find_runs(folders: Iterable[str | Path]) -> tuple[list[RunDir], list[str]]:
 
 
 def _key(run: RunDir) -> str:
-    """What tells a run from others: data, model and settings, wherever it was trained."""
+    """A key of a run: data, model and settings without the device."""
     train = {**run.train_config.to_dict(), "device": ""}
     return str((run.data["fingerprint"], run.model_name, run.model_config, train))
 
 
 def runs_by_data(runs: Sequence[RunDir]) -> list[DataRuns]:
     """Runs by the log that they are of, also where some users were made known or grouped."""
-    found: dict[str, DataRuns] = {}
+    by_log: dict[str, DataRuns] = {}
     for run in sorted(runs, key=lambda run: len(_changes(run))):  # the log itself first
         provenance = run.data.get("provenance", {})
         key = str(provenance.get("known_users", {}).get("of_data", sessions_of(run)))
-        if key not in found:
-            found[key] = _described(run)
-        kind = "known" if "known_users" in provenance else "plain"
-        kind = "grouped" if "grouped" in provenance else kind
-        getattr(found[key], kind).append(run)
-    return sorted(found.values(), key=lambda data: data.name)
+        if key not in by_log:
+            by_log[key] = _described(run)
+        attribute = "known" if "known_users" in provenance else "plain"
+        attribute = "grouped" if "grouped" in provenance else attribute
+        getattr(by_log[key], attribute).append(run)
+    return sorted(by_log.values(), key=lambda data: data.name)
 
 
 def _changes(run: RunDir) -> set[str]:
@@ -112,18 +112,20 @@ def _described(run: RunDir) -> DataRuns:
     name = folder.name if folder.name != "data" else f"{folder.parent.name}/data"
     dataset = DATASET_OF.get(provenance.get("source", {}).get("format", ""), "")
     if not dataset:  # a preparation by others, in a folder that says of what
-        dataset = next((one for one in DATASETS if one in name), "")
-    about = f"{run.data['n_items']:,} items"
+        dataset = next((candidate for candidate in DATASETS if candidate in name), "")
+    description = f"{run.data['n_items']:,} items"
     recent = provenance.get("options", {}).get("recent_fraction", 1.0)
     if recent < 1:
-        about += f"; trained on the most recent {recent:.0%} of the training sessions"
-    beside = f"the paper's numbers are those of {dataset}" if dataset else "no data of the paper"
-    return DataRuns(name, dataset, f"{about}; {beside}.")
+        description += f"; trained on the most recent {recent:.0%} of the training sessions"
+    comparison = (
+        f"the paper's numbers are those of {dataset}" if dataset else "no data of the paper"
+    )
+    return DataRuns(name, dataset, f"{description}; {comparison}.")
 
 
 @dataclass
 class MainRows:
-    """Runs on one log, for one task: models side by side, and what ProxySR was taken apart into."""
+    """Runs on one log for one task: rows of models, of ablations and of numbers of proxies."""
 
     models: list[Row]
     ablations: list[Row]
@@ -136,22 +138,22 @@ def main_rows(data: DataRuns, task: Task) -> MainRows:
     Where no run of a model had its epoch chosen by the task, those chosen by the other one serve.
     """
     groups = by_settings([run for run in data.plain if f"test-{task}" in run.evaluations()])
-    own = [group for group in groups if group[0].train_config.valid_task == task]
-    trained = {group[0].model_name for group in own}
-    others = [group for group in groups if group[0].model_name not in trained]
-    shown = [*own, *others]
+    of_task = [group for group in groups if group[0].train_config.valid_task == task]
+    trained = {group[0].model_name for group in of_task}
+    of_other_task = [group for group in groups if group[0].model_name not in trained]
+    shown = [*of_task, *of_other_task]
     base, parts, sizes = _relatives([g for g in shown if g[0].model_name == "proxysr"])
-    apart = [id(group) for group in (*parts.values(), *sizes.values())]
+    separate = [id(group) for group in (*parts.values(), *sizes.values())]
     if data.grouped:  # then HRNN has a table of its own
-        apart += [id(group) for group in groups if group[0].model_name == "hrnn"]
-    found = MainRows(_named([one for one in shown if id(one) not in apart], task), [], [])
+        separate += [id(group) for group in groups if group[0].model_name == "hrnn"]
+    rows = MainRows(_named([group for group in shown if id(group) not in separate], task), [], [])
     if parts:
-        whole = Row("ProxySR", base, "ProxySR")
-        found.ablations = [whole, *(Row(n, parts[n], n) for n in ABLATIONS if n in parts)]
+        base_row = Row("ProxySR", base, "ProxySR")
+        rows.ablations = [base_row, *(Row(n, parts[n], n) for n in ABLATIONS if n in parts)]
     if sizes:
         counts = sizes | {base[0].model_config.to_dict()["n_proxies"]: base}
-        found.sizes = [Row(f"K = {k}", counts[k]) for k in sorted(counts)]
-    return found
+        rows.sizes = [Row(f"K = {k}", counts[k]) for k in sorted(counts)]
+    return rows
 
 
 def _relatives(
@@ -159,23 +161,23 @@ def _relatives(
 ) -> tuple[list[RunDir], dict[str, list[RunDir]], dict[int, list[RunDir]]]:
     """The settings that most others are ablations or other sizes of, and these."""
     best: tuple[Any, ...] = (-1,)
-    found: tuple[list[RunDir], dict[str, Any], dict[int, Any]] = ([], {}, {})
+    best_relatives: tuple[list[RunDir], dict[str, Any], dict[int, Any]] = ([], {}, {})
     settings = [group[0].model_config.to_dict() for group in groups]
     trains = [{**g[0].train_config.to_dict(), "seed": 0, "device": ""} for g in groups]
     for i, group in enumerate(groups):
-        parts, sizes = {}, {}
+        ablations, sizes = {}, {}
         for j, other in enumerate(groups):
             if i == j or trains[i] != trains[j]:
                 continue
             for name, changes in ABLATIONS.items():
                 if settings[j] == settings[i] | changes:
-                    parts[name] = other
+                    ablations[name] = other
             if settings[j] == settings[i] | {"n_proxies": settings[j]["n_proxies"]}:
                 sizes[settings[j]["n_proxies"]] = other
-        score = (len(parts), len(group), len(sizes))
+        score = (len(ablations), len(group), len(sizes))
         if score > best:
-            best, found = score, (group, parts, sizes)
-    return found
+            best, best_relatives = score, (group, ablations, sizes)
+    return best_relatives
 
 
 def _named(groups: Sequence[list[RunDir]], task: Task) -> list[Row]:
@@ -186,10 +188,16 @@ def _named(groups: Sequence[list[RunDir]], task: Task) -> list[Row]:
         by_model[group[0].model_name].append(group)
     rows = []
     for model, members in by_model.items():
-        every = [{**g[0].model_config.to_dict(), **g[0].train_config.to_dict()} for g in members]
-        differing = [k for k in every[0] if len({str(one.get(k)) for one in every}) > 1]
+        all_settings = [
+            {**g[0].model_config.to_dict(), **g[0].train_config.to_dict()} for g in members
+        ]
+        differing = [
+            k
+            for k in all_settings[0]
+            if len({str(settings.get(k)) for settings in all_settings}) > 1
+        ]
         differing = [k for k in differing if k not in ("seed", "device", "valid_task")]
-        for group, values in zip(members, every, strict=True):
+        for group, values in zip(members, all_settings, strict=True):
             label = printed.get(model, model)
             if len(members) > 1:
                 label += f" ({', '.join(f'{k} {values[k]}' for k in differing)})"

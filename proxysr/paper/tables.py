@@ -64,7 +64,7 @@ class Request:
                 for variant in model_variants(models)
             ]
         epochs = self.train.get("epochs")
-        return variants if epochs is None else [one.annealed(epochs) for one in variants]
+        return variants if epochs is None else [variant.annealed(epochs) for variant in variants]
 
     @property
     def proxysr(self) -> Variant:
@@ -99,9 +99,9 @@ def _table4(request: Request) -> Results:
 
 def _table5(request: Request) -> Results:
     """ProxySR without one idea at a time."""
-    whole = request.proxysr
-    parts = [whole.changed(name, **changes) for name, changes in ABLATIONS.items()]
-    return request.run(request.spec([whole, *parts]))
+    base = request.proxysr
+    ablations = [base.changed(name, **changes) for name, changes in ABLATIONS.items()]
+    return request.run(request.spec([base, *ablations]))
 
 
 def _table6(request: Request) -> Results:
@@ -110,10 +110,10 @@ def _table6(request: Request) -> Results:
     if chooser.holes:
         return chooser
     (proxysr,) = chooser.groups()["proxysr"]
-    found = groupings(proxysr, request.data_dir)
+    by_name = groupings(proxysr, request.data_dir)
     (hrnn,) = request.variants("hrnn")
     options: dict[str, Any] = {"train": request.train, "seeds": request.seeds}
-    specs = grouping_specs(found, hrnn, proxysr, request.out, **options)
+    specs = grouping_specs(by_name, hrnn, proxysr, request.out, **options)
     return Results([*chooser.cells, *request.run(specs).cells])
 
 
@@ -137,7 +137,7 @@ TABLES: dict[str, Callable[[Request], Results]] = {
     "figure3": _figure3,
     "figure4": _figure4,
 }
-"""Name to what makes the runs; the first line of its docstring says what they are."""
+"""Name to function; the first line of its docstring describes the runs."""
 
 
 def run_table(name: str, request: Request) -> Results:
@@ -156,5 +156,5 @@ def run_table(name: str, request: Request) -> Results:
         request.models == "all" or name in ("table2", "table3"),
         f"{name} has models of its own; models are chosen for table2 and table3.",
     )
-    SessionSplit.load(request.data_dir)  # missing data are told at once
+    SessionSplit.load(request.data_dir)  # fail early if data are missing
     return TABLES[name](request)

@@ -1,4 +1,4 @@
-"""A model and its settings, as all checks take it."""
+"""A model with its settings: the input of all checks."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Case:
 
     @property
     def n_candidates(self) -> int:
-        """Among how many recommended items it should find the target; a cycle has ten."""
+        """Length of the list in which the target should be; a cycle has ten items."""
         return 10 if self.finds == "cycle" else 5
 
     def build(self, seed: int = 0) -> SessionModel:
-        """The model as it starts, in training mode; the caller's random state stays."""
+        """The new model in training mode; the caller's random state is kept."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return self.model(N_ITEMS, self.config)
@@ -61,11 +61,11 @@ class Case:
 
 
 Check = Callable[[Case], None]
-"""Raises where a model breaks the promise that its docstring makes."""
+"""Raises if a model breaks the rule in the check's docstring."""
 
 
 def expect(ok: object, received: str) -> None:
-    """Raise ``AssertionError`` that says what was received, unless ``ok``."""
+    """Raise ``AssertionError`` with what was received, unless ``ok``."""
     if not ok:
         raise AssertionError(received)
 
@@ -73,7 +73,7 @@ def expect(ok: object, received: str) -> None:
 def same(
     received: Tensor, expected: Tensor, what: str, *, rtol: float = 1e-5, atol: float = 1e-6
 ) -> None:
-    """Raise ``AssertionError`` unless two tensors are the same but for rounding."""
+    """Raise ``AssertionError`` unless two tensors are equal up to rounding."""
     torch.testing.assert_close(
         received, expected, rtol=rtol, atol=atol, msg=lambda m: f"{what}: {' '.join(m.split())}"
     )

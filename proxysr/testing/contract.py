@@ -1,4 +1,4 @@
-"""Which checks a model has to pass, and what is said of those it does not."""
+"""The checks that a model must pass, and the error that lists failed ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from proxysr.training import TrainConfig
 
 
 class ContractError(AssertionError):
-    """A model breaks promises that the rest of the program relies on.
+    """A model breaks parts of the contract that the program relies on.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ def check_model(
     train: TrainConfig = TRAIN,
     quick: bool = False,
 ) -> list[str]:
-    """Hold a model to the contract; return the names of the checks it passed.
+    """Check a model against the contract; returns the names of the passed checks.
 
     Parameters
     ----------
@@ -56,21 +56,21 @@ def check_model(
     min_recall : float
         Share of the planted targets among its first five ("cycle": ten) that it has to reach.
     train : TrainConfig
-        How it is trained for that.
+        How to train it for that.
     quick : bool
         Leave out the checks that train on planted and on shuffled sessions.
 
     Raises
     ------
     ContractError
-        If a check fails; it tells of all that do.
+        If checks fail; the message lists all of them.
     """
     if not (isinstance(model, type) and issubclass(model, SessionModel)):
         raise TypeError(f"check_model takes a subclass of SessionModel; received {model!r}.")
     if isinstance(config, Mapping):
         config = model.Config.from_dict(config)
     case = Case(model, config, finds, min_recall, train)
-    case.prepared()  # if it cannot even be built, one error says so
+    case.prepared()  # if the model cannot be built, raise one error
     checks, failures = checks_of(case, quick=quick), {}
     for check in checks:
         try:

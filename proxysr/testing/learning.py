@@ -1,4 +1,4 @@
-"""What models that learn promise of their loss, and what they find in planted sessions."""
+"""Checks of models that learn: their loss, and what they find in planted sessions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from proxysr.testing.planted import N_ITEMS, cycles, planted_split, split_of
 from proxysr.training import Checkpoint, History, TrainConfig, TrainState, fit
 
 LEAK_EPOCHS = 2
-"""Epochs of training on shuffled sessions: a target that leaks is found at once."""
+"""Epochs of training on shuffled sessions; a leak of the target shows at once."""
 
 
 def loss_and_parts_are_scalars(case: Case) -> None:
@@ -84,10 +84,14 @@ def resumed_training_is_the_uninterrupted_one(case: Case) -> None:
         )  # fmt: skip
 
     trained(2, 0, None, History())
-    whole = saved[-1].model
+    uninterrupted = saved[-1].model
     stopped = trained(1, 0, None, History())
     trained(2, 9, saved[-1], stopped)
-    differ = [name for name in whole if not torch.equal(whole[name], saved[-1].model[name])]
+    differ = [
+        name
+        for name in uninterrupted
+        if not torch.equal(uninterrupted[name], saved[-1].model[name])
+    ]
     expect(not differ, f"other values of {', '.join(differ)}")
 
 

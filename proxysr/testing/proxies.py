@@ -1,4 +1,4 @@
-"""What models with proxies promise beside: the analyses and the explorer lean on it."""
+"""Checks of models with proxies; the analyses and the explorer rely on them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONGEST = max(map(len, SESSIONS))
 
 
 def disturbed(case: Case, seed: int = 0) -> tuple[ProxyModel, SessionBatch]:
-    """The model in double precision, with choices neither level nor certain; sessions to read."""
+    """The model in double precision with noise on its parameters, and a batch of sessions."""
     model = case.prepared()
     if not isinstance(model, ProxyModel):
         raise TypeError(f"{type(model).__name__} is not a ProxyModel.")
@@ -34,7 +34,7 @@ def disturbed(case: Case, seed: int = 0) -> tuple[ProxyModel, SessionBatch]:
 
 
 def close(received: Tensor, expected: Tensor, what: str = "received, beside expected") -> None:
-    """The same in double precision."""
+    """Raise unless two tensors are equal up to rounding in double precision."""
     expect(
         received.shape == expected.shape,
         f"{what}: {(*received.shape,)} beside {(*expected.shape,)}",

@@ -66,12 +66,12 @@ def scoring_changes_nothing(case: Case) -> None:
     model, batch = case.prepared(), batch_of(SESSIONS)
     before, random = copy.deepcopy(model.state_dict()), torch.get_rng_state()
     first = model.score(batch)
-    kept = first.clone()
+    copied = first.clone()
     for method in (model.score, model.represent, model.choices):
         method(batch_of(SESSIONS[::-1]))
-    same(first, kept, "scores after other calls, beside before", rtol=0, atol=0)
+    same(first, copied, "scores after other calls, beside before", rtol=0, atol=0)
     first.fill_(0)
-    same(model.score(batch), kept, "scores after the caller wrote into them, beside before")
+    same(model.score(batch), copied, "scores after the caller wrote into them, beside before")
     changed = [name for name, value in model.state_dict().items() if (value != before[name]).any()]
     expect(not changed, f"changed: {', '.join(changed)}")
     expect(torch.equal(torch.get_rng_state(), random), "random numbers in evaluation mode")

@@ -90,8 +90,8 @@ def test_what_does_not_fit_together_is_refused() -> None:
 
 def test_a_collapse_is_told_in_a_sentence() -> None:
     assert collapse(assigned([4] * 1200)) == (
-        "All 1,200 sessions choose proxy 4: the proxies have collapsed, and tell "
-        "next to nothing of what sets sessions apart."
+        "All 1,200 sessions choose proxy 4: the proxies have collapsed, and hardly "
+        "distinguish sessions."
     )
     text = collapse(assigned([4] * 95 + [1] * 5))
     assert text is not None

@@ -277,7 +277,9 @@ def test_stale_ranks_are_refused(runs: dict[str, Path]) -> None:
     saved = json.loads(path.read_text())
     saved["test-repeat"]["epoch"] = 7
     path.write_text(json.dumps(saved))
-    with pytest.raises(ValueError, match=r"ranks are of epoch 7, the best epoch is 0. Evaluate it again"):
+    with pytest.raises(
+        ValueError, match=r"ranks are of epoch 7, the best epoch is 0. Evaluate it again"
+    ):
         compare_runs([runs["pop"], runs["cooc"]])
 
 

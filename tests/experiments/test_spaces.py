@@ -111,10 +111,10 @@ def test_spaces_are_read_from_files(tmp_path: Path) -> None:
     ("name", "text", "message"),
     [
         ("a.yml", "margin: [", "a.yml is neither YAML nor JSON"),
-        ("a.yml", "- 3", "a.yml holds no search space: lines such as"),
+        ("a.yml", "- 3", "a.yml has no search space: lines such as"),
         ("a.yml", "!!python/object/apply:os.getcwd []", "a.yml is neither YAML nor JSON"),
         ("a.json", "{", "a.json is damaged: it is not valid JSON"),
-        ("a.json", "{}", "a.json holds no search space"),
+        ("a.json", "{}", "a.json has no search space"),
     ],
 )
 def test_files_that_hold_no_space_are_named(

@@ -54,7 +54,7 @@ def split_of(n: int = 60, *, known: bool = True) -> SessionSplit:
 def run_of(folder: Path, *, epochs: int = 4, known: bool = True, **settings: Any) -> RunDir:
     """A run trained for a moment."""
     data = split_of(known=known).save(folder / "data")
-    train = TrainConfig(epochs=epochs, batch_size=8, learning_rate=5e-3, patience=epochs)
+    train = TrainConfig(epochs=epochs, batch_size=8, learning_rate=5e-3, patience=epochs, seed=7)
     return train_run(
         data, folder / "run", model="proxysr", model_config=SETTINGS | settings, train=train,
         progress=False,

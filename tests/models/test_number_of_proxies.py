@@ -38,10 +38,10 @@ def test_a_small_log_gets_few(
 def test_a_large_log_gets_no_more_than_a_model_without_a_log(
     name: str, cls: type[ProxyModel]
 ) -> None:
-    assert cls.proxies_for(10**6) == cls.most_proxies
+    assert cls.proxies_for(10**6) == cls.max_proxies
     model = create(name, N_ITEMS)
     assert isinstance(model, ProxyModel)
-    assert model.n_proxies == len(model.proxy_vectors()) == cls.most_proxies
+    assert model.n_proxies == len(model.proxy_vectors()) == cls.max_proxies
 
 
 @pytest.mark.parametrize("name", PROXY_MODELS)

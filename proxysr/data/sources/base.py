@@ -1,4 +1,4 @@
-"""What a source of sessions is: a public data set, or a layout of files, with its preset."""
+"""Base of sources of sessions: public data sets or layouts of files, with a preset."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DOWNLOAD = "download"
 
 
 class Log(NamedTuple):
-    """What a source reads.
+    """The result of reading a source.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Log(NamedTuple):
     origin : dict, optional
         More about the source, for the provenance.
     remarks : tuple of str
-        What was noticed beside the events.
+        Sentences on what was noticed.
     """
 
     events: EventTable | pd.DataFrame | list[EventTable]
@@ -43,7 +43,7 @@ class Log(NamedTuple):
 
 
 class Source(ABC):
-    """One way in: reads its raw files and prepares them by its preset.
+    """A source: reads its raw files and prepares them by its preset.
 
     Attributes
     ----------
@@ -93,12 +93,12 @@ class Source(ABC):
             As :func:`proxysr.data.open_events` and :func:`proxysr.data.prepare`.
         """
         for name in options:
-            what = f"option of format {self.name!r}"
-            require(name in self.options, unknown(name, self.options or ("none",), what))
+            option = f"option of format {self.name!r}"
+            require(name in self.options, unknown(name, self.options or ("none",), option))
         log = self.read(path, on_bad_rows, **options)
         published = {"published": self.published} if self.published else {}
         origin = {"format": self.name, "licence": self.licence} | published | (log.origin or {})
-        known: dict[str, Any] = {
+        tables: dict[str, Any] = {
             "items": log.items,
             "session_info": log.session_info,
             "source": origin,
@@ -106,9 +106,9 @@ class Source(ABC):
         config = config or self.config
         if isinstance(log.events, list):
             train, valid, test = log.events
-            split = prepare_parts(train, valid, test, config, **known)
+            split = prepare_parts(train, valid, test, config, **tables)
         else:
-            split = prepare(log.events, config, **known)
+            split = prepare(log.events, config, **tables)
         if log.remarks:
             split.provenance.setdefault("remarks", []).extend(log.remarks)
         return split
