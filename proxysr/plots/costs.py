@@ -126,7 +126,10 @@ def growth_lines(table: pd.DataFrame, exponents: Mapping[str, float | None]) -> 
             marker={"size": 8, "symbol": symbol},
             hovertemplate=f"{plain(part)} with %{{x:,}} items: %{{y:.3~r}} ms<extra></extra>",
         )
-    fig.update_xaxes(title_text="items N", type="log", dtick=1)
+    sizes = sorted(set(table["n_items"]))
+    fig.update_xaxes(
+        title_text="items N", type="log", tickvals=sizes, ticktext=[f"{n:,}" for n in sizes]
+    )
     fig.update_yaxes(title_text="ms", type="log", dtick=1)
     fig = finish(fig, "How does time grow with the catalogue?", width=900, height=560)
     return fig.update_layout(
