@@ -98,7 +98,7 @@ def test_help_teaches(ask: Ask) -> None:
 def test_every_training_option_is_explained(ask: Ask) -> None:
     page = " ".join(ask("train", "--help").out.split())
     assert "--learning-rate X Step size of Adam; by default the model's own" in page
-    assert "n_proxies=none Number K of proxies." in page
+    assert "n_proxies=none Number K of proxies" in page
     assert "proxysr-small" in page
 
 

@@ -21,7 +21,7 @@ from tests.explorer.small import run_of
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
-    return run_of(tmp_path_factory.mktemp("names"), epochs=2)
+    return run_of(tmp_path_factory.mktemp("names"))
 
 
 @pytest.fixture
