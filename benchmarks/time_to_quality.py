@@ -14,8 +14,9 @@ came to is kept in FOLDER/time_to_quality/NAME.json, and used again if data and 
 same.
 
 With ``--toolkit-python``, an interpreter with RecBole (:mod:`benchmarks.toolkit_speed` says how to
-get one), its GRU4Rec and SASRec are trained, too: at the size, dropout, step size and number of
-targets a step of ours, each target with its prefix as a row.
+get one), its GRU4Rec and SASRec are trained, too, each target with its prefix as a row. Embedding
+size, step size, targets a step and the fused Adam are those of ours; layers and dropout are those
+of :mod:`benchmarks.toolkit_speed`, and may differ from the preset of ours.
 """
 
 from __future__ import annotations

@@ -12,24 +12,29 @@ from torch import Tensor
 
 from proxysr.data.batches import SessionBatch
 from proxysr.kernels import sizes
-from proxysr.models import LearnedModel
+from proxysr.kernels.tiles import all_finite, count_ranks, leave_out
+from proxysr.models import LearnedModel, SessionModel
 from tests.contract.small import NAMES, TRAINING, small, training_batch
 from tests.other_device import DEVICE, OtherDevice, Remote, move, there
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_loss_gradients_and_scores_are_those_of_the_cpu(name: str) -> None:
+def test_loss_gradients_scores_and_ranks_are_those_of_the_cpu(name: str) -> None:
     batch = training_batch()
     asked = batch._replace(targets=torch.zeros_like(batch.targets), last_items=None, counts=None)
     here, moved = small(name), small(name)
     here.prepare(TRAINING)
-    expected = here.eval().score(asked)
+    expected, ranks = here.eval().score(asked), ranked(here, asked)
     with OtherDevice():
         move(moved)
         moved.prepare(TRAINING)
         scores = moved.eval().score(there(asked))
         assert isinstance(scores, Remote)
         torch.testing.assert_close(scores.local, expected, atol=1e-5, rtol=1e-4)
+        # rounding may put two items of about equal scores in the other order
+        moved_ranks = local(ranked(moved, there(asked)))
+        is_ranked = (asked.items != 1).all(dim=1)
+        torch.testing.assert_close(moved_ranks[is_ranked], ranks[is_ranked], atol=1, rtol=0)
     if isinstance(here, LearnedModel) and isinstance(moved, LearnedModel):
         loss, gradients = trained(here, batch)
         with OtherDevice():
@@ -38,6 +43,14 @@ def test_loss_gradients_and_scores_are_those_of_the_cpu(name: str) -> None:
         assert moved_gradients.keys() == gradients.keys()
         for parameter, gradient in gradients.items():
             torch.testing.assert_close(moved_gradients[parameter], gradient, atol=1e-5, rtol=1e-3)
+
+
+def ranked(model: SessionModel, batch: SessionBatch) -> Tensor:
+    """The rank of item 1 among those that a session has not; of no meaning if it has it."""
+    tiles = model.answer(batch).tiles
+    assert all_finite(tiles, model.n_items)
+    leave_out(tiles, batch.items)
+    return count_ranks(tiles, torch.ones_like(batch.lengths), "mean")
 
 
 def trained(model: LearnedModel, batch: SessionBatch) -> tuple[Tensor, dict[str, Tensor]]:
