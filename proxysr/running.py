@@ -318,8 +318,9 @@ def _settings_to_resume(
     name, settings, config = run.model_name, run.model_config, run.train_config
     requested: dict[str, Any] = {} if model is None else {"model": model}
     if model_config is not None:
-        given = model_config.to_dict() if isinstance(model_config, Settings) else model_config
-        requested |= _settings(name, {**settings.to_dict(), **given}, split).to_dict()
+        if not isinstance(model_config, Settings):
+            model_config = {**settings.to_dict(), **model_config}
+        requested |= _settings(name, model_config, split).to_dict()
     if train is not None:
         train = train.resolved(model_class(name), settings)
         requested |= {k: v for k, v in train.to_dict().items() if k not in MAY_CHANGE_ON_RESUME}

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from proxysr import running
 from proxysr.__main__ import main
 from proxysr.checkpoints import save_weights
+from proxysr.models import ProxySR
 from proxysr.processes import locked
 from proxysr.run import RunDir
 from proxysr.running import evaluate_run, train_run
@@ -254,3 +255,17 @@ def test_items_without_a_title_have_none_in_json(
     assert len(shown) == 38
     assert set(shown.values()) == {None}
     assert all(isinstance(item["score"], float) for item in found["items"])
+
+
+def test_defaults_that_depend_on_the_catalogue_can_be_resumed(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxysr.models.proxysr_config.LARGE_CATALOGUE", 10)
+    for epochs, resume in ((1, False), (2, True)):
+        run = train_run(
+            data_dir, tmp_path / "run", model="proxysr",
+            model_config=ProxySR.Config(embedding_dim=4, n_proxies=2),
+            train=config(epochs=epochs), resume=resume, progress=False,
+        )  # fmt: skip
+    assert len(run.history()) == 2
+    assert run.model_config.to_dict()["margin"] == 0.1
