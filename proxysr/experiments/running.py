@@ -107,6 +107,7 @@ def run_spec(
     *,
     jobs: int = 1,
     device: str = "auto",
+    pause_after: int | None = None,
     progress: bool = True,
 ) -> Results:
     """Train and evaluate every run of one or several specs; a run that fails stops no other.
@@ -122,6 +123,8 @@ def run_spec(
     jobs : int
         Processes to work in; each run has one of its own if there are several.
     device : {"auto", "cpu", "cuda"}
+    pause_after : int, optional
+        Train no run beyond this many epochs for now: it is a hole until a later call goes on.
     progress : bool
         Show one bar for all runs, and failures on stderr. (Bars for epochs would send a notebook
         thousands of messages.)
@@ -139,7 +142,8 @@ def run_spec(
         if progress:
             for hole in dict.fromkeys(Results(cells).holes):
                 sys.stderr.write(f"{hole}\n")
-        outcomes = _here(work, device, bar) if jobs == 1 else _apart(work, device, jobs)
+        options = (device, pause_after)
+        outcomes = _here(work, options, bar) if jobs == 1 else _apart(work, options, jobs)
         for cell, failure in outcomes:
             bar.update()
             for other in cells:
@@ -182,25 +186,48 @@ def _settle(cell: Cell, spec: Spec, fingerprint: str, folder: Path, device: str)
     cell.path = folder / f"run-{digest[:8]}"
 
 
-def _here(work: list[Cell], device: str, bar: Any) -> Iterator[tuple[Cell, str]]:
+def _here(
+    work: list[Cell], options: tuple[str, int | None], bar: Any
+) -> Iterator[tuple[Cell, str]]:
     for cell in work:
         bar.set_postfix_str(cell.words)
         try:
-            make(cell, device)
+            make(cell, *options)
         except Exception as error:
             yield cell, reason(error)
         else:
             yield cell, ""
 
 
-def _apart(work: list[Cell], device: str, jobs: int) -> Iterator[tuple[Cell, str]]:
-    for number, failure in in_processes(make, [(cell, device) for cell in work], jobs):
+def _apart(
+    work: list[Cell], options: tuple[str, int | None], jobs: int
+) -> Iterator[tuple[Cell, str]]:
+    for number, failure in in_processes(make, [(cell, *options) for cell in work], jobs):
         yield work[number], failure
 
 
-def make(cell: Cell, device: str) -> None:
-    """Train a run, or continue it, and make the missing evaluations."""
-    if not learns(cell.variant.model) and (cell.path / "history.csv").is_file():
+class PausedError(Exception):
+    """Training stopped where it was asked to."""
+
+
+def make(cell: Cell, device: str, pause_after: int | None = None) -> None:
+    """Train a run, or continue it, and make the missing evaluations.
+
+    Raises
+    ------
+    PausedError
+        If it has ``pause_after`` epochs; it can be continued.
+    """
+    learned = learns(cell.variant.model)
+    has_epochs = (cell.path / "history.csv").is_file()
+
+    def pause(epochs: int) -> None:
+        if pause_after is not None and learned and epochs >= pause_after:
+            raise PausedError(f"after {epochs} epochs; it can be continued")
+
+    if has_epochs:
+        pause(len(RunDir(cell.path).history()))
+    if has_epochs and not learned:
         run = RunDir(cell.path)  # it has counted already
     else:
         run = train_run(
@@ -211,6 +238,7 @@ def make(cell: Cell, device: str) -> None:
             train=cell.train,
             weights=cell.variant.weights,
             resume=(cell.path / "config.json").is_file(),
+            on_epoch=lambda state: pause(len(state.history.rows)),
             progress=False,
         )
     for task in cell.tasks:
