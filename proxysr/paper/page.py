@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 
 from proxysr.analysis.significance import CompareConfig, Contender, compare
+from proxysr.config import Settings
 from proxysr.data.sessions import Task
-from proxysr.evaluation import values_of
 from proxysr.models import learns
 from proxysr.paper.hrnn_groups import NO_USER
 from proxysr.paper.known_users import effects
+from proxysr.paper.popularity import by_popularity
 from proxysr.paper.printed import published_results, published_shares, published_variants
 from proxysr.paper.rows import (
     DataRuns,
@@ -30,7 +31,7 @@ from proxysr.paper.rows import (
     runs_by_share,
     seed_of,
 )
-from proxysr.run import RunDir
+from proxysr.paper.verdict import Differences, Standing, leaders, standing, verdict
 
 TASKS: dict[str, Task] = {"Table 2, next unseen item": "unseen", "Table 3, with repeats": "repeat"}
 DASH = "–"
@@ -72,43 +73,62 @@ def results_page(
                 else "Make some with `proxysr paper run`."
             )
         )
-    lines = [
-        "# Results", "",
+    standings: list[Standing] = []
+    body: list[str] = []
+    for data in runs_by_data(runs):
+        body += ["", f"## {data.name}", "", data.about]
+        body += _main_tables(data, reference, config, standings)
+        body += _table4(data, config)
+        body += _table6(data, config)
+        body += _settings(data)
+    lines = ["# Results", ""]
+    if standings:
+        lines += [verdict(standings, reference), "", *_markdown(leaders(standings, reference)), ""]
+    lines += [
         f"Made by `{command or 'proxysr paper tables'}` from the files of {len(runs)} runs; "
         "do not edit.", "",
         "Values are means ± standard deviations over seeds, on the test sessions, at the epoch "
         "that is best on validation. Differences are paired by session, with "
         f"{100 * config.confidence:g} % intervals and Holm's p-values for all rows and metrics of "
         "a table. “Paper” is what was printed, means of five runs on the authors' preparation.",
+        *body,
     ]  # fmt: skip
-    for data in runs_by_data(runs):
-        lines += ["", f"## {data.name}", "", data.about]
-        lines += _main_tables(data, reference, config)
-        lines += _table4(data, config)
-        lines += _table6(data, config)
     if holes:
         lines += ["", "## Runs that are left out", ""] + [f"- {hole}" for hole in holes]
     return "\n".join(lines) + "\n"
 
 
-def _main_tables(data: DataRuns, reference: str, config: CompareConfig) -> list[str]:
+def _main_tables(
+    data: DataRuns, reference: str, config: CompareConfig, standings: list[Standing]
+) -> list[str]:
+    """Tables 2, 3 and 5 and Figure 3; who leads in the first two is added to ``standings``."""
     lines: list[str] = []
     for title, task in TASKS.items():
         rows = main_rows(data, task)
         printed = _printed(task, data.dataset)
         for members in _by_targets(rows.models, task):
-            references = [row.label for row in members if row.runs[0].model_name == reference]
-            lines += _table(
-                title, members, task, printed, references[0] if references else None, config
-            )
+            labels = [row.label for row in members if row.runs[0].model_name == reference]
+            chosen = labels[0] if labels else None
+            differences, lines_of_table = _table(title, members, task, printed, chosen, config)
+            lines += lines_of_table
+            if len(members) > 1:
+                standings.append(standing(data.name, task, members, chosen, differences))
+                lines += ["", "#### R@20 by how often the target was clicked in training", ""]
+                lines += _markdown(by_popularity(members, task, "R@20"))
             if any(row.label.endswith("†") for row in members):
                 lines += ["", "† The epoch was chosen by the other task."]
         if rows.ablations and task == "unseen":
             printed = _printed(5, data.dataset)
-            lines += _table("Table 5, ablations", rows.ablations, task, printed, "ProxySR", config)
+            _, lines_of_table = _table(
+                "Table 5, ablations", rows.ablations, task, printed, "ProxySR", config
+            )
+            lines += lines_of_table
         if rows.sizes and task == "unseen":
             first = rows.sizes[0].label
-            lines += _table("Figure 3, number of proxies", rows.sizes, task, {}, first, config)
+            _, lines_of_table = _table(
+                "Figure 3, number of proxies", rows.sizes, task, {}, first, config
+            )
+            lines += lines_of_table
     return lines
 
 
@@ -154,7 +174,32 @@ def _table4(data: DataRuns, config: CompareConfig) -> list[str]:
 def _table6(data: DataRuns, config: CompareConfig) -> list[str]:
     rows = group_rows(data)
     title, printed = "Table 6, HRNN by groups of sessions", _printed(6, data.dataset)
-    return _table(title, rows, "unseen", printed, NO_USER, config) if rows else []
+    return _table(title, rows, "unseen", printed, NO_USER, config)[1] if rows else []
+
+
+def _settings(data: DataRuns) -> list[str]:
+    """What each row was trained with, where it differs from the defaults, and how long."""
+    rows = [row for task in TASKS.values() for row in main_rows(data, task).models]
+    lines = []
+    for row in rows:
+        first = row.runs[0]
+        parts = [_differing(first.model_config)]
+        if learns(first.model_name):
+            epochs = (f"{run.best_epoch + 1} of {len(run.history())}" for run in row.runs)
+            parts += [_differing(first.train_config), f"best epoch {', '.join(epochs)}"]
+        label = row.label.removesuffix(" †")
+        lines.append(f"- {label}: {'; '.join(filter(None, parts)) or 'the defaults'}")
+    return ["", "#### Settings", "", *dict.fromkeys(lines)] if lines else []
+
+
+def _differing(settings: Settings) -> str:
+    """The settings that differ from the defaults, but for those of the measurement."""
+    default = type(settings)().to_dict()
+    return ", ".join(
+        f"{name} {value}"
+        for name, value in settings.to_dict().items()
+        if value != default[name] and name not in ("seed", "device", "valid_task")
+    )
 
 
 def _printed(table: str | int, dataset: str) -> dict[tuple[str, str], float]:
@@ -171,15 +216,16 @@ def _printed(table: str | int, dataset: str) -> dict[tuple[str, str], float]:
 def _table(
     title: str, rows: Sequence[Row], task: Task, printed: Mapping[tuple[str, str], float],
     reference: str | None, config: CompareConfig,
-) -> list[str]:  # fmt: skip
-    """One table in Markdown, with its heading and what is missing of its seeds."""
+) -> tuple[Differences, list[str]]:  # fmt: skip
+    """The differences in a table, and the table in Markdown, with what is missing of its seeds."""
     contenders = [
         Contender(row.label, [run.ranks("test", task) for run in row.runs]) for row in rows
     ]
     labels = [row.label for row in rows]
     entry = rows[0].runs[0].evaluation("test", task)
     first = contenders[0].ranks[0]
-    reference = reference if reference in labels else _best(rows, task)
+    if reference not in labels:
+        reference = max(rows, key=lambda row: row.mean(task, "R@20")).label
     lines = [
         "", f"### {title}", "",
         f"{len(first):,} targets of {first['session_id'].nunique():,} test sessions, after at "
@@ -196,7 +242,7 @@ def _table(
     for row in rows:
         cells: dict[str, Any] = {"": row.label, "seeds": len(row.runs)}
         for metric in config.metrics:
-            values = [_metric(run, task, metric) for run in row.runs]
+            values = row.values(task, metric)
             sd = float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
             cells[metric] = _value(float(np.mean(values)), sd)
             if printed:
@@ -222,19 +268,7 @@ def _table(
     for row in learned:
         if lacking := [str(seed) for seed in seeds if seed not in map(seed_of, row.runs)]:
             lines += ["", f"{row.label} has no run of seed {', '.join(lacking)}."]
-    return lines
-
-
-def _metric(run: RunDir, task: Task, metric: str) -> float:
-    metrics = run.evaluation("test", task)["metrics"]
-    if metric in metrics:
-        return float(metrics[metric])
-    return float(values_of(run.ranks("test", task)["rank"].to_numpy(), metric).mean())
-
-
-def _best(rows: Sequence[Row], task: Task) -> str:
-    values = [np.mean([_metric(run, task, "R@20") for run in row.runs]) for row in rows]
-    return rows[int(np.argmax(values))].label
+    return differences, lines
 
 
 def _value(mean: float, sd: float) -> str:

@@ -13,8 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from proxysr.analysis.significance import by_settings, sessions_of
 from proxysr.data.sessions import Task
+from proxysr.evaluation import values_of
 from proxysr.experiments.presets import ABLATIONS
 from proxysr.models import learns
 from proxysr.paper.hrnn_groups import NO_USER, PEEKING, PROXY, RANDOM, TRUE_USER
@@ -38,6 +41,14 @@ class Row:
     runs: list[RunDir]
     printed: str = ""
     """Its name in the paper; "" if the paper lacks it."""
+
+    def values(self, task: Task, metric: str) -> list[float]:
+        """A metric on the test sessions, of each run."""
+        return [_metric(run, task, metric) for run in self.runs]
+
+    def mean(self, task: Task, metric: str) -> float:
+        """The mean of :meth:`values`."""
+        return float(np.mean(self.values(task, metric)))
 
 
 @dataclass
@@ -208,8 +219,7 @@ def _named(groups: Sequence[list[RunDir]], task: Task) -> list[Row]:
 
     def place(row: Row) -> tuple[int, float]:
         """As in the paper; others come after, the best first."""
-        recalls = [run.evaluation("test", task)["metrics"]["R@20"] for run in row.runs]
-        return order.index(row.printed) if row.printed else len(order), -sum(recalls) / len(recalls)
+        return order.index(row.printed) if row.printed else len(order), -row.mean(task, "R@20")
 
     return sorted(rows, key=place)
 
@@ -233,6 +243,13 @@ def group_rows(data: DataRuns) -> list[Row]:
         groups[TRUE_USER] = [run for run in data.plain if run.model_name == "hrnn"]
     order = (NO_USER, TRUE_USER, PROXY, RANDOM, PEEKING)
     return [Row(name, groups[name], name) for name in order if groups[name]]
+
+
+def _metric(run: RunDir, task: Task, metric: str) -> float:
+    metrics = run.evaluation("test", task)["metrics"]
+    if metric in metrics:
+        return float(metrics[metric])
+    return float(values_of(run.ranks("test", task)["rank"].to_numpy(), metric).mean())
 
 
 def seed_of(run: RunDir) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,40 @@ def test_every_table_has_its_rows_and_names_what_is_missing(page: str) -> None:
     assert [name for name in cells(page, "Table 6") if name in hrnn] == list(hrnn)
     assert "0.1941" in cells(page, "Table 6")["HRNN proxy"]
     assert "retailrocket" in page
+
+
+def test_the_first_lines_say_who_leads(out: Path, page: str) -> None:
+    first = page.splitlines()[2]
+    assert re.match(r"\*\*proxysr has the highest R@20 in \d of 2 tables of models; in \d ", first)
+    recalls = {
+        RunDir(path.parent).model_name: RunDir(path.parent).evaluation("test", "unseen")["metrics"]
+        for path in out.glob("run-*/config.json")
+        if "known_users" not in RunDir(path.parent).data["provenance"]
+    }
+    (leader,) = [line for line in page.splitlines() if line.startswith("| retailrocket-small | un")]
+    assert "best that only counts" in page
+    assert f"cooccurrence, {recalls['cooccurrence']['R@20']:.4f}" in leader
+
+
+def test_recall_by_popularity_adds_up(out: Path, page: str) -> None:
+    title = "R@20 by how often the target was clicked in training"
+    heading, *rows = [
+        line for line in page.partition(f"#### {title}")[2].partition("###")[0].splitlines()
+        if line.startswith("| ") and "---" not in line
+    ]  # fmt: skip
+    shares = [int(share) / 100 for share in re.findall(r"(\d+)% of targets", heading)]
+    assert sum(shares) == pytest.approx(1, abs=0.02)
+    (row,) = [row for row in rows if row.startswith("| cooccurrence")]
+    values = [float(cell) for cell in row[2:-2].split(" | ")[1:]]
+    column = cells(page, "Table 2")[""].index("R@20")
+    whole = float(cells(page, "Table 2")["cooccurrence"][column])
+    assert sum(s * v for s, v in zip(shares, values, strict=True)) == pytest.approx(whole, abs=0.02)
+
+
+def test_settings_stand_with_the_scores(page: str) -> None:
+    settings = page.partition("#### Settings")[2].partition("##")[0]
+    assert re.search(r"- SASRec: .*epochs \d.*; best epoch \d of \d, \d of \d", settings)
+    assert "- cooccurrence: the defaults" in settings
 
 
 def test_the_same_command_keeps_what_is_there(
