@@ -53,7 +53,7 @@ tables and figures:
 for _name, _make in TABLES.items():
     EXAMPLES += f"  {_name}: {(_make.__doc__ or '').splitlines()[0]}\n"
 
-OF_TABLES = ("data", "models", "presets")
+OF_TABLES = ("data", "models", "presets", "min_sessions")
 OF_RUNS = (*OF_TABLES, "seeds", "epochs")
 """Options that only some uses have."""
 
@@ -71,6 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     runs.add_argument("--presets", metavar="ENDING", help="settings MODEL-ENDING for all models")
     runs.add_argument("--seeds", metavar="N,N", help="[0,1,2,3,4, or those of the spec]")
     runs.add_argument("--epochs", metavar="N", help="most epochs of each run")
+    runs.add_argument(
+        "--min-sessions", metavar="N", type=int, help="of table4: fewest of a known user [10]"
+    )
     add_set(runs, "the training that all runs have")
     runs.add_argument("--jobs", metavar="N", type=int, default=1, help="processes [1]")
     runs.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="[auto]")
@@ -110,7 +113,9 @@ def _runs(args: argparse.Namespace) -> Answer:
             raise ConfigError(
                 unknown(what, TABLES, "table or figure") + " A spec is a file that ends in .yaml."
             )
-        named = [f"--{name}" for name in OF_TABLES if getattr(args, name) is not None]
+        named = [
+            f"--{name.replace('_', '-')}" for name in OF_TABLES if getattr(args, name) is not None
+        ]
         require(not named, f"{', '.join(named)}: the spec says that, so leave it out.")
         spec = read_spec(what)
         seeds = spec.seeds if args.seeds is None else numbers_in(args.seeds)
@@ -125,6 +130,15 @@ def _of_table(what: str, args: argparse.Namespace, train: dict[str, Any], out: P
     if args.models is not None:
         model_variants(args.models)  # a misspelt one is told before hours of training
         options["models"] = args.models
+    if args.min_sessions is not None:
+        require(
+            what == "table4",
+            f"{what} knows no users: --min-sessions is for table4. Leave it out, or name table4.",
+        )
+        require(
+            args.min_sessions >= 1, f"--min-sessions is at least 1; received {args.min_sessions}."
+        )
+        options["min_sessions"] = args.min_sessions
     if args.presets is not None:
         options["presets"] = args.presets
     if args.seeds is not None:
@@ -156,9 +170,7 @@ def _answer(results: Results, what: str, out: Path) -> Answer:
 
 
 def _page(args: argparse.Namespace) -> Answer:
-    named = [
-        name for name in ("data", "models", "presets", "seeds", "epochs") if getattr(args, name)
-    ]
+    named = [name.replace("_", "-") for name in OF_RUNS if getattr(args, name) is not None]
     require(not named, f"--{', --'.join(named)}: only run takes that.")
     options = {"metrics": args.metrics, "resamples": args.resamples}
     config = CompareConfig.from_dict({k: v for k, v in options.items() if v is not None})

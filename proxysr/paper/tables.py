@@ -36,6 +36,8 @@ class Request:
     presets : str
         The ending of the presets' names; empty: see the module.
     seeds : sequence of int
+    min_sessions : int
+        Fewest training sessions of a user who may be known, in Table 4.
     train : mapping
         Fields of ``TrainConfig`` that are the same for all.
     jobs, device, progress
@@ -47,6 +49,7 @@ class Request:
     models: str = "all"
     presets: str = ""
     seeds: Sequence[int] = (0, 1, 2, 3, 4)
+    min_sessions: int = 10
     train: Mapping[str, Any] = field(default_factory=dict)
     jobs: int = 1
     device: str = "auto"
@@ -93,7 +96,7 @@ def _table3(request: Request) -> Results:
 
 def _table4(request: Request) -> Results:
     """ProxySR with 0, 10, 30 and 50 % of the frequent users known."""
-    data = data_of_shares(request.data_dir, SHARES, request.out)
+    data = data_of_shares(request.data_dir, SHARES, request.out, min_sessions=request.min_sessions)
     return request.run(share_specs(request.proxysr, data, train=request.train, seeds=request.seeds))
 
 
@@ -105,15 +108,17 @@ def _table5(request: Request) -> Results:
 
 
 def _table6(request: Request) -> Results:
-    """HRNN by groups of sessions: users, proxies of one ProxySR (of the first seed), at random."""
-    chooser = request.run(request.spec([request.proxysr], seeds=request.seeds[:1]))
+    """HRNN by groups of sessions: users, proxies of a ProxySR of the same seed, at random."""
+    chooser = request.run(request.spec([request.proxysr]))
     if chooser.holes:
         return chooser
-    (proxysr,) = chooser.groups()["proxysr"]
-    by_name = groupings(proxysr, request.data_dir)
     (hrnn,) = request.variants("hrnn")
-    options: dict[str, Any] = {"train": request.train, "seeds": request.seeds}
-    specs = grouping_specs(by_name, hrnn, proxysr, request.out, **options)
+    specs = []
+    for proxysr in chooser.groups()["proxysr"]:
+        seed = proxysr.train_config.seed
+        by_name = groupings(proxysr, request.data_dir, seed=seed)
+        options: dict[str, Any] = {"train": request.train, "seeds": [seed]}
+        specs += grouping_specs(by_name, hrnn, proxysr, request.out, **options)
     return Results([*chooser.cells, *request.run(specs).cells])
 
 

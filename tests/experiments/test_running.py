@@ -81,6 +81,20 @@ def test_what_is_there_is_not_done_again(data: Path, monkeypatch: pytest.MonkeyP
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
+def test_a_pause_changes_nothing_of_the_result(data: Path, tmp_path: Path) -> None:
+    spec = Spec(data, [TINY], train=QUICK | {"epochs": 3, "patience": 3})
+    paused, whole = tmp_path / "paused", tmp_path / "whole"
+    for epochs in (1, 1, 2):  # a second call at the same epoch trains no further
+        (cell,) = run_spec(spec, paused, device="cpu", progress=False, pause_after=epochs).cells
+        assert cell.hole == f"PausedError: after {epochs} epochs; it can be continued"
+        assert len(RunDir(cell.path).history()) == epochs
+        assert RunDir(cell.path).metrics() == {}
+    ends = [run_spec(spec, folder, device="cpu", progress=False) for folder in (paused, whole)]
+    assert [end.holes for end in ends] == [[], []]
+    after, before = (end.frame.drop(columns="run") for end in ends)
+    pd.testing.assert_frame_equal(after, before)
+
+
 def test_the_folder_of_a_run_is_that_of_earlier_versions(data: Path) -> None:
     """Its name is a hash that runs of notebooks have had, so that these are found."""
     run = train(data, TINY)["tiny"][0]

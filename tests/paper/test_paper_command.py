@@ -43,8 +43,10 @@ def out(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     models = ["--models", "proxysr,sasrec,cooccurrence"]
     assert paper_run("table2", data, out, *models, "--seeds", "0,1") == 0
     assert paper_run("table3", data, out, *models, "--seeds", "0") == 0
-    for table in ("table4", "table5", "table6", "figure4"):
+    for table in ("table5", "figure4"):
         assert paper_run(table, data, out, "--seeds", "0") == 0
+    assert paper_run("table4", data, out, "--seeds", "0", "--min-sessions", "3") == 0
+    assert paper_run("table6", data, out, "--seeds", "0,1") == 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tables, "PROXIES", (3, 10))
         assert paper_run("figure3", data, out, "--seeds", "0") == 0
@@ -129,6 +131,31 @@ def test_the_first_lines_say_who_leads(out: Path, page: str) -> None:
     (leader,) = [line for line in page.splitlines() if line.startswith("| retailrocket-small | un")]
     assert "best that only counts" in page
     assert f"cooccurrence, {recalls['cooccurrence']['R@20']:.4f}" in leader
+
+
+def test_known_users_have_as_many_sessions_as_asked_for(out: Path) -> None:
+    known = [
+        RunDir(path.parent).data["provenance"]["known_users"]
+        for path in out.glob("run-*/config.json")
+        if "known_users" in RunDir(path.parent).data["provenance"]
+    ]
+    assert {found["min_sessions"] for found in known} == {3}
+
+
+def test_each_seed_of_table_6_has_groups_of_its_own_proxysr(out: Path, page: str) -> None:
+    table = cells(page, "Table 6")
+    assert {row[0] for name, row in table.items() if name.startswith("HRNN")} == {"2"}
+    data_of = {
+        seed: {
+            run.data["fingerprint"]
+            for run in map(RunDir, (path.parent for path in out.glob("run-*/config.json")))
+            if run.train_config.seed == seed
+            and run.data["provenance"].get("grouped", {}).get("by") == "proxy"
+        }
+        for seed in (0, 1)
+    }
+    assert all(data_of.values())
+    assert not data_of[0] & data_of[1]
 
 
 def test_recall_by_popularity_adds_up(out: Path, page: str) -> None:
@@ -235,6 +262,14 @@ def test_a_spec_of_one_s_own_goes_on_where_a_part_fails(
         (["run", "spec.yaml", "--out", "x"], "spec.yaml"),
         (["run", "table2", "--data", "D", "--out", "x", "--epochs", "0"], "epochs is at least 1"),
         (["run", "table2", "--data", "D", "--out", "x", "--set", "epohcs=2"], "Did you mean 'epoc"),
+        (
+            ["run", "table5", "--data", "D", "--out", "x", "--min-sessions", "3"],
+            "table5 knows no users: --min-sessions is for table4",
+        ),
+        (
+            ["run", "table4", "--data", "D", "--out", "x", "--min-sessions", "0"],
+            "--min-sessions is at least 1; received 0",
+        ),
         (["run", "spec.yaml", "--data", "D", "--out", "x"], "--data: the spec says that, so leave"),
         (["tables", "absent", "--out", "x.md"], "absent is not there. Name a folder with runs."),
         (["tables", ".", "--out", "x.md", "--seeds", "0"], "--seeds: only run takes that."),
