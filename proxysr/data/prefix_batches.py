@@ -99,7 +99,8 @@ class PrefixBatches:
             n = max(1, int(((n_rows <= rows) & (n_cells <= cells)).sum()))
             chunks, first = by_width[first : first + n], first + n
             yield self._whole(picked, starts[chunks], sizes[chunks], widths[chunks])
-        yield from self._one_by_one(self.order[length[self.order] > self.max_length], rows, cells)
+        longer = self.order[length[self.order] > self.max_length]
+        yield from self._one_by_one(longer, max(1, min(rows, cells // self.max_length**2)), cells)
 
     def _one_by_one(
         self, order: npt.NDArray[np.int64], rows: int, cells: int
