@@ -73,6 +73,7 @@ def find_runs(folders: Iterable[str | Path]) -> tuple[list[RunDir], list[str]]:
     """
     runs: list[RunDir] = []
     holes: list[str] = []
+    unevaluated: list[str] = []
     first_runs: dict[str, RunDir] = {}
     for folder in map(Path, folders):
         if not folder.is_dir():
@@ -81,15 +82,18 @@ def find_runs(folders: Iterable[str | Path]) -> tuple[list[RunDir], list[str]]:
             try:
                 run = RunDir(config.parent)
                 if not run.metrics():
-                    holes.append(
-                        f"{run.path} has no evaluation. Make one: `proxysr evaluate {run.path}`."
-                    )
+                    unevaluated.append(run.path.name)
                 elif (first := first_runs.setdefault(_key(run), run)) is not run:
-                    holes.append(f"{run.path} repeats the run {first.path}.")
+                    holes.append(f"{run.path.name} repeats the run {first.path.name}.")
                 else:
                     runs.append(run)
             except ValueError as error:
                 holes.append(" ".join(str(error).split()))
+    if unevaluated:
+        holes.append(
+            f"{len(unevaluated)} without an evaluation, which `proxysr evaluate RUN` makes: "
+            f"{', '.join(unevaluated)}."
+        )
     return runs, holes
 
 
