@@ -66,8 +66,7 @@ def _third(
         description=f"{model} for the most recent third of Diginetica's training sessions.",
         source="Chosen here when trained on unseen targets after at least three clicks, on "
         "validation R@20 of the same, as the best of three tries of at most 15 epochs: two "
-        f"learning rates, and the better one with weight_decay 1e-5; {scores} "
-        "(benchmarks/try_settings.py).",
+        f"learning rates, and the better one with weight_decay 1e-5; {scores}.",
         model_config={"embedding_dim": 64} | model_config,
         train=train | {"epochs": 15, "patience": 3, "valid_min_prefix": 3},
     )
