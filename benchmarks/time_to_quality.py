@@ -38,8 +38,7 @@ from benchmarks.toolkit_speed import arrays_of, models, worker
 from proxysr.config import Settings
 from proxysr.costs import clock
 from proxysr.data import SessionSplit
-from proxysr.data.batches import TrainingBatches
-from proxysr.data.prefix_batches import PrefixBatches
+from proxysr.data.batches import PrefixBatches, TrainingBatches
 from proxysr.data.sources import SOURCES
 from proxysr.evaluation import evaluate
 from proxysr.experiments.spec import Variant, model_variants, names_in

@@ -12,4 +12,5 @@ atexit.register(shutil.rmtree, folder, ignore_errors=True)
 os.environ["PROXYSR_RUNS"] = str(folder / "runs")
 os.environ["PROXYSR_FIGURES"] = str(folder / "figures")
 os.environ["PLOTLY_RENDERER"] = "plotly_mimetype"
+os.environ["BROWSER_PATH"] = str(folder / "none")  # tests/plots and tests/notebooks draw pictures
 os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"

@@ -22,7 +22,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from proxysr.config import ConfigError, require, unknown
-from proxysr.data.prefix_batches import PrefixBatches
+from proxysr.data.batches import PrefixBatches
 from proxysr.data.sessions import Sessions, Task
 from proxysr.distributed import gathered, rank, world_size
 from proxysr.kernels.tiles import Ties, all_finite, count_ranks, leave_out

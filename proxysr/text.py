@@ -23,7 +23,8 @@ CONTROL = "\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 """Control characters, line ends, marks of text direction, and surrogates."""
 EVERY = re.compile(f"[{CONTROL}]")
 BUT_LINES = re.compile(f"(?![\n\t])[{CONTROL}]")
-FORMULA = re.compile(r"\s*[=+\-@]|[\t\r]")
+FORMULA = re.compile(r"'*(?:\s*[=+\-@]|[\t\r])")
+"""Beginning of a cell that a spreadsheet may compute, with or without apostrophes before it."""
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -63,6 +64,16 @@ def without_formula(cell: Any) -> Any:
     if isinstance(cell, str) and FORMULA.match(cell) and not NUMBER.fullmatch(cell):
         return f"'{cell}"
     return cell
+
+
+def with_formula(cell: Any) -> Any:
+    """The cell of which :func:`without_formula` made this one.
+
+    >>> with_formula("'=1+1"), with_formula("lamp"), with_formula(without_formula("'=1"))
+    ('=1+1', 'lamp', "'=1")
+    """
+    is_marked = isinstance(cell, str) and cell.startswith("'") and FORMULA.match(cell)
+    return cell[1:] if is_marked else cell
 
 
 def write_table(frame: pd.DataFrame, path: Path, *, formulas: bool = False, **options: Any) -> None:

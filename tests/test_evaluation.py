@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from proxysr.config import ConfigError, Settings
-from proxysr.data.batches import SessionBatch, batch_of
-from proxysr.data.prefix_batches import PrefixBatches
+from proxysr.data.batches import PrefixBatches, SessionBatch, batch_of
 from proxysr.data.sessions import Sessions
 from proxysr.evaluation import EvalResult, evaluate, metrics_of, rank_of
 from proxysr.models import ProxyModel, SessionModel

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -58,9 +59,7 @@ def run_dir(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def copy(run_dir: Path, tmp_path: Path) -> Path:
     """A run to damage."""
-    target = tmp_path / "run"
-    subprocess.run(["cp", "-r", str(run_dir), str(target)], check=True)
-    return target
+    return Path(shutil.copytree(run_dir, tmp_path / "run"))
 
 
 def test_a_run_leaves_everything_behind(run_dir: Path, data_dir: Path) -> None:

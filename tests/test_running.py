@@ -21,39 +21,21 @@ from proxysr.models import ProxySR
 from proxysr.processes import locked
 from proxysr.run import RunDir
 from proxysr.running import evaluate_run, train_run
-from proxysr.training import TrainConfig
-from tests.contract.small import SMALL, cycles, split_of
-
-
-def config(**options: Any) -> TrainConfig:
-    defaults = {"epochs": 2, "learning_rate": 1e-2, "batch_size": 16, "device": "cpu"}
-    return TrainConfig(**(defaults | options))
+from tests.test_run import config
+from tests.test_run import data_dir as data_dir  # fixtures
+from tests.test_run import run_dir as run_dir
 
 
 @pytest.fixture(scope="module")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    split = split_of(cycles(60, seed=1), cycles(20, seed=2), cycles(20, seed=3))
-    return split.save(tmp_path_factory.mktemp("data") / "split")
-
-
-@pytest.fixture(scope="module")
-def made(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("runs") / "run"
-    train_run(
-        data_dir,
-        path,
-        model="proxysr",
-        model_config=SMALL["proxysr"],
-        train=config(),
-        progress=False,
-    )
-    evaluate_run(path, device="cpu", progress=False)
-    evaluate_run(path, task="repeat", min_prefix=2, device="cpu", progress=False)
-    return path
+def made(run_dir: Path) -> Path:
+    """A run with evaluations of both tasks."""
+    evaluate_run(run_dir, device="cpu", progress=False)
+    evaluate_run(run_dir, task="repeat", min_prefix=2, device="cpu", progress=False)
+    return run_dir
 
 
 @pytest.fixture
-def run_dir(made: Path, tmp_path: Path) -> Path:
+def copy(made: Path, tmp_path: Path) -> Path:
     """A run to change."""
     return Path(shutil.copytree(made, tmp_path / "run"))
 
@@ -82,12 +64,12 @@ def test_of_two_trainings_one_gets_the_folder(
 @pytest.mark.parametrize("resume", [False, True])
 def test_a_run_in_training_cannot_be_resumed(
     data_dir: Path,
-    run_dir: Path,
+    copy: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     resume: bool,
 ) -> None:
-    path, original = run_dir if resume else tmp_path / "new", running.fit
+    path, original = copy if resume else tmp_path / "new", running.fit
     refusals = []
 
     def meanwhile(*args: Any, **options: Any) -> Any:
@@ -100,17 +82,17 @@ def test_a_run_in_training_cannot_be_resumed(
         patch.setattr(running, "fit", meanwhile)
         model = None if resume else "mean"
         train_run(
-            data_dir, path, model=model, train=config(epochs=3), resume=resume, progress=False
+            data_dir, path, model=model, train=config(epochs=5), resume=resume, progress=False
         )
     assert len(refusals) == 1
-    assert RunDir(path).train_config.epochs == 3
-    train_run(data_dir, path, train=config(epochs=4), resume=True, progress=False)
+    assert RunDir(path).train_config.epochs == 5
+    train_run(data_dir, path, train=config(epochs=6), resume=True, progress=False)
 
 
 def test_evaluations_at_the_same_time_are_all_kept(
-    made: Path, run_dir: Path, monkeypatch: pytest.MonkeyPatch
+    made: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (run_dir / "metrics.json").unlink()
+    (copy / "metrics.json").unlink()
     original = RunDir._metrics_file
 
     def slowly(run: RunDir) -> dict[str, Any]:
@@ -122,7 +104,7 @@ def test_evaluations_at_the_same_time_are_all_kept(
     threads = [
         threading.Thread(
             target=evaluate_run,
-            args=(run_dir,),
+            args=(copy,),
             kwargs={"part": part, "task": "repeat", "device": "cpu", "progress": False},
         )
         for part in ("test", "valid", "train")
@@ -131,20 +113,18 @@ def test_evaluations_at_the_same_time_are_all_kept(
         thread.start()
     for thread in threads:
         thread.join()
-    assert set(RunDir(run_dir).metrics()) == {"test-repeat", "valid-repeat", "train-repeat"}
+    assert set(RunDir(copy).metrics()) == {"test-repeat", "valid-repeat", "train-repeat"}
 
 
-def test_an_evaluation_does_not_wait_for_ever(
-    run_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_evaluation_does_not_wait_for_ever(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "WAIT", 0.0)
     with (
-        locked(run_dir / ".metrics.lock", "never"),
+        locked(copy / ".metrics.lock", "never"),
         pytest.raises(
             ValueError, match="run is being evaluated by another process, which does not"
         ),
     ):
-        evaluate_run(run_dir, device="cpu", progress=False)
+        evaluate_run(copy, device="cpu", progress=False)
 
 
 # -- trained on since ----------------------------------------------------------------------
@@ -152,7 +132,7 @@ def test_an_evaluation_does_not_wait_for_ever(
 
 def train_until_another_epoch_is_the_best(data_dir: Path, path: Path) -> None:
     best = RunDir(path).best_epoch
-    for epochs in range(3, 12):
+    for epochs in range(5, 14):
         train_run(data_dir, path, train=config(epochs=epochs), resume=True, progress=False)
         if RunDir(path).best_epoch != best:
             return
@@ -160,26 +140,26 @@ def train_until_another_epoch_is_the_best(data_dir: Path, path: Path) -> None:
 
 
 def test_evaluations_of_an_epoch_that_is_best_no_more_are_refused(
-    data_dir: Path, run_dir: Path
+    data_dir: Path, copy: Path
 ) -> None:
-    old = RunDir(run_dir).best_epoch
-    before = RunDir(run_dir).metrics()
-    train_until_another_epoch_is_the_best(data_dir, run_dir)
-    run = RunDir(run_dir)
+    old = RunDir(copy).best_epoch
+    before = RunDir(copy).metrics()
+    train_until_another_epoch_is_the_best(data_dir, copy)
+    run = RunDir(copy)
     since = (
         r"trained further after its evaluation test-unseen: the ranks are of epoch "
         rf"{old}, the best epoch is "
     )
-    again = rf"{run.best_epoch}. Evaluate it again: `proxysr evaluate {re.escape(str(run_dir))} "
+    again = rf"{run.best_epoch}. Evaluate it again: `proxysr evaluate {re.escape(str(copy))} "
     for look in (run.metrics, run.ranks, run.evaluation):
         with pytest.raises(ValueError, match=since + again + "--split test --task unseen`"):
             look()
     with pytest.raises(ValueError, match="--split test --task repeat --min-prefix 2`"):
         run.ranks("test", "repeat")
-    evaluate_run(run_dir, device="cpu", progress=False)
+    evaluate_run(copy, device="cpu", progress=False)
     assert run.evaluation()["epoch"] == run.best_epoch
     assert len(run.ranks()) == before["test-unseen"]["n_targets"]
-    evaluate_run(run_dir, task="repeat", device="cpu", progress=False)
+    evaluate_run(copy, task="repeat", device="cpu", progress=False)
     assert set(run.metrics()) == set(before)
 
 
@@ -205,9 +185,9 @@ SHAPES = [
 
 @pytest.mark.parametrize(("name", "where", "value", "message"), SHAPES)
 def test_json_of_another_shape_is_named(
-    run_dir: Path, name: str, where: list[str], value: Any, message: str
+    copy: Path, name: str, where: list[str], value: Any, message: str
 ) -> None:
-    whole: Any = json.loads((run_dir / name).read_text())
+    whole: Any = json.loads((copy / name).read_text())
     if where:
         parent = whole
         for key in where[:-1]:
@@ -215,16 +195,16 @@ def test_json_of_another_shape_is_named(
         parent[where[-1]] = value
         if value is None:
             del parent[where[-1]]
-    (run_dir / name).write_text(json.dumps(whole if where else value))
+    (copy / name).write_text(json.dumps(whole if where else value))
     with pytest.raises(ValueError, match=re.escape(message)):
-        evaluate_run(run_dir, device="cpu", progress=False)
+        evaluate_run(copy, device="cpu", progress=False)
 
 
-def test_a_checkpoint_without_its_history_is_named(run_dir: Path) -> None:
-    path = run_dir / "checkpoints" / "last.safetensors"
+def test_a_checkpoint_without_its_history_is_named(copy: Path) -> None:
+    path = copy / "checkpoints" / "last.safetensors"
     save_file(load_file(path), path, metadata={"format": "proxysr-run"})
     with pytest.raises(ValueError, match=r"last.safetensors is damaged: its metadata has no 'best"):
-        RunDir(run_dir).history()
+        RunDir(copy).history()
 
 
 def test_equal_weights_are_equal_files(tmp_path: Path) -> None:
@@ -242,12 +222,12 @@ def test_equal_weights_are_equal_files(tmp_path: Path) -> None:
 
 
 def test_items_without_a_title_have_none_in_json(
-    run_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    items = RunDir(run_dir).items
+    items = RunDir(copy).items
     titles = ["Tea" if item_id == "item 3" else None for item_id in items["item_id"]]
     monkeypatch.setattr(RunDir, "items", items.assign(title=titles))
-    assert main(["recommend", str(run_dir), " item 1", "-k", "50", "--json"]) == 0
+    assert main(["recommend", str(copy), " item 1", "-k", "50", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["unknown"] == []
     shown = {item["item_id"]: item["title"] for item in found["items"]}

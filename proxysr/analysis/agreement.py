@@ -38,10 +38,8 @@ class Agreement:
     ----------
     ami : float
         Adjusted mutual information: 0 at chance, 1 for the same partition.
-    null_mean, null_sd : float
-        Mean and standard deviation of the AMI under permutation.
-    null_low, null_high : float
-        The AMI's 2.5 % and 97.5 % quantiles under permutation.
+    null_mean, null_low, null_high : float
+        Mean of the AMI under permutation, and its 2.5 % and 97.5 % quantiles.
     p_value : float
         Share of permutations that agree at least as well, the data themselves counted as one.
     n_sessions, n_proxies, n_truths, n_permutations : int
@@ -50,7 +48,6 @@ class Agreement:
 
     ami: float
     null_mean: float
-    null_sd: float
     null_low: float
     null_high: float
     p_value: float
@@ -108,15 +105,10 @@ def agreement(
     scale = Scale.of(proxies, truths)
     statistics: dict[str, Statistics] = {"ami": lambda codes: [scale.adjusted(proxies, codes)]}
     results = beside_chance(statistics, truths, strata, n_permutations, seed)
-    (ami,), null = results["ami"][0], results["ami"][1][:, 0]
-    low, high = np.quantile(null, [0.025, 0.975])
+    (ami,), null = results["ami"]
     return Agreement(
         ami=float(ami),
-        null_mean=float(null.mean()),
-        null_sd=float(null.std()),
-        null_low=float(low),
-        null_high=float(high),
-        p_value=p_value_of(ami, null),
+        **chance_of(ami, null[:, 0]),
         n_sessions=len(proxies),
         n_proxies=int(proxies.max()) + 1,
         n_truths=int(truths.max()) + 1,
@@ -157,9 +149,19 @@ def permutations(codes: Ints, groups: Ints, n: int, seed: int) -> Iterator[Ints]
         yield permuted
 
 
-def p_value_of(value: float, null: npt.NDArray[np.float64]) -> float:
-    """Share of chance results (m,) at least as high as ``value``, which is counted as one."""
-    return float(1 + (null >= value - 1e-12).sum()) / (1 + len(null))
+def chance_of(value: float, null: npt.NDArray[np.float64]) -> dict[str, float]:
+    """Mean, 2.5 % and 97.5 % quantiles of chance results (m,), and the p-value of ``value``.
+
+    The p-value is the share of results at least as high, ``value`` itself counted as one.
+    """
+    low, high = np.quantile(null, [0.025, 0.975])
+    at_least = 1 + int((null >= value - 1e-12).sum())
+    return {
+        "null_mean": float(null.mean()),
+        "null_low": float(low),
+        "null_high": float(high),
+        "p_value": at_least / (1 + len(null)),
+    }
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,11 @@ class Scale:
             return 0.0
         # rounding must not make a perfect agreement 0.9999999999999998
         return round((mutual - self.expected) / range_, 12)
+
+
+def ami_of(a: Ints, b: Ints) -> float:
+    """Adjusted mutual information of two labellings (n,), codes from 0 on."""
+    return Scale.of(a, b).adjusted(a, b)
 
 
 def mutual_information(a: Ints, b: Ints) -> float:
@@ -261,5 +268,5 @@ def planted_found(table: pd.DataFrame) -> PlantedFound | None:
     if len(labelled) < 2:
         return None
     proxies, planted = codes_of(labelled["proxy"], "proxies"), codes_of(labelled[PLANTED], PLANTED)
-    ami = Scale.of(proxies, planted).adjusted(proxies, planted)
+    ami = ami_of(proxies, planted)
     return PlantedFound(ami, int(planted.max()) + 1, int(proxies.max()) + 1, len(labelled))

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from proxysr.analysis.agreement import Ints, Labels, Scale, codes_of
+from proxysr.analysis.agreement import Ints, Labels, ami_of
 from proxysr.config import require
 
 
@@ -141,15 +141,10 @@ def flow_agreement(
     draws = np.empty(n_resamples)
     for trial in range(n_resamples):
         drawn = random.integers(n, size=n)
-        draws[trial] = _ami(half_codes[drawn], full_codes[drawn])
-    ami, error = _ami(half_codes, full_codes), 1.96 * float(draws.std(ddof=1))
+        draws[trial] = ami_of(half_codes[drawn], full_codes[drawn])
+    ami, error = ami_of(half_codes, full_codes), 1.96 * float(draws.std(ddof=1))
     moved = float((half_codes != full_codes).mean())
     return FlowAgreement(ami, max(ami - error, -1.0), min(ami + error, 1.0), moved, n)
-
-
-def _ami(half_codes: Ints, full_codes: Ints) -> float:
-    half_codes, full_codes = codes_of(half_codes, "half"), codes_of(full_codes, "full")
-    return Scale.of(half_codes, full_codes).adjusted(half_codes, full_codes)
 
 
 def _checked(half: Labels, full: Labels) -> tuple[Ints, Ints]:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from proxysr.analysis.significance import Contender
 from proxysr.config import require
-from proxysr.data.groups import dealt_out
+from proxysr.data.known import dealt_out
 from proxysr.data.sessions import PARTS, Sessions, Task
 from proxysr.evaluation import evaluate
 from proxysr.run import RunDir

@@ -26,7 +26,7 @@ from proxysr.analysis.assignments import assignments_from_model
 from proxysr.analysis.representations import whole_sessions, with_proxies
 from proxysr.analysis.significance import Contender, contenders_of
 from proxysr.config import require
-from proxysr.data.groups import dealt_out
+from proxysr.data.known import dealt_out
 from proxysr.data.sessions import Prefixes, Sessions, Task
 from proxysr.evaluation import evaluate
 from proxysr.models import SessionModel

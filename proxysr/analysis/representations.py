@@ -79,26 +79,14 @@ def representations(
 
 
 def item_vectors(model: SessionModel) -> npt.NDArray[np.float32]:
-    """Embeddings (V, D) of the items; row 0 is the padding.
-
-    Raises
-    ------
-    ConfigError
-        If the model has none.
-    """
+    """Embeddings (V, D) of the items; row 0 is the padding; ConfigError if the model has none."""
     table = getattr(model, "items", None)
     require(isinstance(table, Tensor), f"{type(model).__name__} has no vectors of items.")
     return np.asarray(table.detach().float().cpu().numpy())  # type: ignore[union-attr]
 
 
 def with_proxies(model: SessionModel) -> ProxyModel:
-    """The model, if its sessions choose proxies.
-
-    Raises
-    ------
-    ConfigError
-        If not.
-    """
+    """The model, if its sessions choose proxies; ConfigError if not."""
     if isinstance(model, ProxyModel) and model.chooses:
         return model
     raise ConfigError(

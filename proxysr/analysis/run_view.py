@@ -290,13 +290,7 @@ class RunView:
         return titles.where(titles.notna() & (titles != ""), ids).astype(str).to_numpy(object)
 
     def label(self, item: int) -> str:
-        """Title of an item index, else its id.
-
-        Raises
-        ------
-        ConfigError
-            If there is no such item.
-        """
+        """Title of an item index, else its id; ConfigError if there is no such item."""
         n = len(self.items)
         require(1 <= item <= n, f"Items are 1 to {n}; received {item}.")
         return str(self._names[item - 1])

@@ -32,9 +32,9 @@ from proxysr.analysis.agreement import (
     Scale,
     Statistics,
     beside_chance,
+    chance_of,
     codes_of,
     mutual_information,
-    p_value_of,
 )
 from proxysr.analysis.known_users import (
     baseline_labels,
@@ -239,18 +239,8 @@ def _beside_chance(
     results = beside_chance(statistics, users, strata, n_permutations, seed)
     for name, (values, null) in results.items():
         for metric, value, chance in zip(metrics, values, null.T, strict=True):
-            low, high = np.quantile(chance, [0.025, 0.975])
-            rows.append(
-                {
-                    "of": name,
-                    "metric": metric,
-                    "value": value,
-                    "null_mean": chance.mean(),
-                    "null_low": low,
-                    "null_high": high,
-                    "p_value": p_value_of(value, chance),
-                }
-            )
+            row = {"of": name, "metric": metric, "value": value}
+            rows.append(row | chance_of(value, chance))
     return pd.DataFrame(rows)
 
 

@@ -6,13 +6,14 @@ A batch of two sessions, ``[5, 2, 7]`` and ``[4, 9]``, to train on::
              0 4               0 9               1
 
 Clicks are padded on the left, so the last column is always the latest click,
-and ``targets[b, l]`` is the click that follows ``items[b, l]``.
+and ``targets[b, l]`` is the click that follows ``items[b, l]``. For evaluation, a batch has every
+prefix that precedes a target (:class:`PrefixBatches`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,8 @@ import torch
 from torch import Tensor
 
 from proxysr.data.sessions import PAD, Sessions, Task
+
+Int64s = npt.NDArray[np.int64]
 
 
 class SessionBatch(NamedTuple):
@@ -144,7 +147,7 @@ class TrainingBatches:
         """Number of sessions of an epoch; with a ``half_life``, the most it can have."""
         return len(self.rows)
 
-    def order(self, epoch: int) -> list[npt.NDArray[np.int64]]:
+    def order(self, epoch: int) -> list[Int64s]:
         """Entries of ``rows`` of each batch of ``epoch``."""
         rng = np.random.default_rng([self.seed, epoch])
         order = self._taken(rng.permutation(len(self.rows)), rng)
@@ -158,9 +161,7 @@ class TrainingBatches:
             ]
         return [batches[i] for i in rng.permutation(len(batches))]
 
-    def _taken(
-        self, entries: npt.NDArray[np.int64], rng: np.random.Generator
-    ) -> npt.NDArray[np.int64]:
+    def _taken(self, entries: Int64s, rng: np.random.Generator) -> Int64s:
         """The entries of ``rows`` that an epoch uses."""
         if self.chances is None:
             return entries
@@ -205,47 +206,6 @@ def ages(started_at: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return since / (float(since.max(initial=0.0)) or 1.0)
 
 
-class GroupBatches(TrainingBatches):
-    """Batches for models that remember earlier sessions of a group (such as a user).
-
-    The groups are those of ``Sessions.user_index``; a session of unknown group is its own group.
-    Each group's sessions come in time order, and never two of them in one batch. Groups are
-    shuffled in every epoch and laid one after the other along lanes; where a lane is full, the
-    rest of its last group goes to the start of the next one (McNaughton's rule). So the number of
-    batches is minimal, and all are of about the same size: ``batch_size`` sessions, or fewer if the
-    largest group has more sessions than there would be batches.
-
-    Parameters are those of :class:`TrainingBatches`; ``bucket_batches`` has no effect.
-    """
-
-    def __init__(self, sessions: Sessions, **options: Any) -> None:
-        super().__init__(sessions, **options)
-        users = sessions.user_index[self.rows].astype(np.int64)
-        own_group = users.max(initial=-1) + 1 + np.arange(len(users))
-        _, self.group, sizes = np.unique(
-            np.where(users < 0, own_group, users), return_inverse=True, return_counts=True
-        )
-        self.sizes = sizes
-
-    def __len__(self) -> int:
-        """Number of batches of an epoch; with a ``half_life``, the most it can have."""
-        return max(super().__len__(), int(self.sizes.max(initial=0)))
-
-    def order(self, epoch: int) -> list[npt.NDArray[np.int64]]:
-        """Which entries of ``rows`` make up each batch of ``epoch``, in the order of time."""
-        if not len(self.rows):
-            return []
-        rng = np.random.default_rng([self.seed, epoch])
-        place = rng.permutation(len(self.sizes))[self.group]
-        laid = self._taken(np.argsort(place, kind="stable"), rng)  # group by group, in time order
-        largest = int(np.bincount(place[laid]).max())
-        n_steps = max(largest, -(-len(laid) // self.batch_size))
-        step = np.arange(len(laid)) % n_steps  # along the lanes, each as long as the epoch
-        step = step[np.lexsort((step, place[laid]))]  # a group that is split starts in time, too
-        ends = np.cumsum(np.bincount(step, minlength=n_steps))
-        return np.split(laid[np.argsort(step, kind="stable")], ends[:-1])
-
-
 def whole_sessions(
     sessions: Sessions,
     *,
@@ -253,7 +213,7 @@ def whole_sessions(
     device: torch.device | str,
     rows: int = 1024,
     pairs: int = 2**21,
-) -> Iterator[tuple[npt.NDArray[np.int64], SessionBatch]]:
+) -> Iterator[tuple[Int64s, SessionBatch]]:
     """Yield (rows of ``sessions``, their batch), shortest first.
 
     Sessions without a click are left out; of long ones, the latest ``max_length`` clicks are read.
@@ -291,3 +251,148 @@ def batch_of(
     user_index = torch.tensor([-1] * len(clicks) if users is None else users)
     items = items.to(device)
     return SessionBatch(items, lengths.to(device), torch.zeros_like(items), user_index.to(device))
+
+
+class PrefixBatch(NamedTuple):
+    """A batch of R prefixes.
+
+    Attributes
+    ----------
+    picked : int64 (R,)
+        Rows of the prefixes.
+    batch : SessionBatch
+    ends : int64 (R,) twice, optional
+        Row and column of ``batch`` of each prefix's last click; its last column if None.
+    target : int64 (R,)
+    seen : int64 (R, n), optional
+        Items not to rank: all clicked ones with task *unseen*, including those before ``batch``.
+    """
+
+    picked: Int64s
+    batch: SessionBatch
+    ends: tuple[Tensor, Tensor] | None
+    target: Tensor
+    seen: Tensor | None
+
+
+class PrefixBatches:
+    """Every prefix of sessions that precedes a target, in batches.
+
+    ``prefixes`` are all of them; ``order`` is the order of their rows: shortest first. Of
+    prefixes longer than ``max_length``, the latest clicks are read.
+
+    Parameters
+    ----------
+    priors : (S, K), optional
+        :attr:`SessionBatch.prior` of each session.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        *,
+        task: Task,
+        min_prefix: int,
+        max_length: int,
+        device: torch.device | str,
+        priors: Tensor | None = None,
+    ) -> None:
+        self.prefixes = sessions.prefixes(task, min_prefix)
+        self.task, self.max_length, self.priors = task, max_length, priors
+        self.data = DeviceSessions(sessions, device)
+        self.order = np.argsort(self.prefixes.length, kind="stable")
+
+    def __len__(self) -> int:
+        """Number of prefixes."""
+        return len(self.order)
+
+    def batches(self, rows: int, cells: int) -> Iterator[PrefixBatch]:
+        """Batches with one row for each prefix.
+
+        A batch has at most ``rows`` prefixes, and fewer if these would take more than ``cells``
+        clicks with padding.
+        """
+        return self._one_by_one(self.order, rows, cells)
+
+    def by_session(self, rows: int, cells: int) -> Iterator[PrefixBatch]:
+        """Batches with one row for each session, which serves all of its prefixes.
+
+        A batch has at most ``rows`` prefixes, and fewer if its sessions, with padding, would have
+        more than ``cells`` pairs of clicks. Prefixes of more than ``max_length`` clicks start
+        later than their session: they come last, one row each.
+        """
+        length = self.prefixes.length
+        picked = np.sort(self.order)
+        picked = picked[length[picked] <= self.max_length]
+        session = self.prefixes.session[picked]
+        # chunks of at most ``rows`` prefixes of a session, and the longest prefix of each
+        place = np.arange(len(picked)) - np.searchsorted(session, session)
+        starts = np.flatnonzero(place % rows == 0)
+        sizes = np.diff(starts, append=len(picked))
+        widths = length[picked[starts + sizes - 1]].astype(np.int64)
+        by_width = np.argsort(widths, kind="stable")
+        first = 0
+        while first < len(by_width):
+            n_rows = np.cumsum(sizes[by_width[first:]])
+            n_cells = np.arange(1, len(n_rows) + 1) * (widths[by_width[first:]] + 1) ** 2
+            n = max(1, int(((n_rows <= rows) & (n_cells <= cells)).sum()))
+            chunks, first = by_width[first : first + n], first + n
+            yield self._whole(picked, starts[chunks], sizes[chunks], widths[chunks])
+        longer = self.order[length[self.order] > self.max_length]
+        yield from self._one_by_one(longer, max(1, min(rows, cells // self.max_length**2)), cells)
+
+    def _one_by_one(self, order: Int64s, rows: int, cells: int) -> Iterator[PrefixBatch]:
+        start = 0
+        while start < len(order):
+            picked = order[start : start + rows]
+            widths = self.prefixes.length[picked].astype(np.int64).clip(min=1)
+            if self.task == "repeat":
+                widths = widths.clip(max=self.max_length)
+            size = np.arange(1, len(picked) + 1) * widths  # grows, since the shortest are first
+            picked = picked[: max(1, int(np.searchsorted(size, cells, side="right")))]
+            start += len(picked)
+            longest = int(widths[len(picked) - 1])
+            width = min(longest, self.max_length)
+            session, whole, target = self._on_device(picked)
+            lengths = whole.clamp(max=width)
+            first = self.data.starts[session]
+            if self.task == "unseen":
+                seen = self.data.window(self.data.items, first, whole, longest)
+                items = seen[:, longest - width :]
+            else:
+                seen = None
+                items = self.data.window(self.data.items, first + whole - lengths, lengths, width)
+            targets = torch.full_like(items, PAD)
+            targets[:, -1] = target
+            batch = SessionBatch(items, lengths, targets, self.data.users[session])
+            yield PrefixBatch(picked, self._with_prior(batch, session), None, target, seen)
+
+    def _whole(
+        self, prefixes: Int64s, starts: Int64s, sizes: Int64s, widths: Int64s
+    ) -> PrefixBatch:
+        """Sessions whose prefixes are ``sizes`` entries from ``starts`` on."""
+        row = np.repeat(np.arange(len(starts)), sizes)
+        picked = prefixes[starts[row] + np.arange(len(row)) - (np.cumsum(sizes) - sizes)[row]]
+        session, length, target = self._on_device(picked)
+        rows = torch.from_numpy(row).to(length.device)
+        lengths = torch.from_numpy(widths).to(length.device)
+        last_session = session[torch.from_numpy(np.cumsum(sizes) - 1).to(length.device)]
+        width = int(widths.max()) + 1  # one column before the longest session, for the empty prefix
+        items = self.data.window(self.data.items, self.data.starts[last_session], lengths, width)
+        column = width - 1 - lengths[rows] + length
+        batch = SessionBatch(items, lengths, torch.zeros_like(items), self.data.users[last_session])
+        batch = self._with_prior(batch, last_session)
+        seen = None
+        if self.task == "unseen":
+            is_later = torch.arange(width, device=items.device) > column[:, None]
+            seen = items[rows].masked_fill(is_later, PAD)
+        return PrefixBatch(picked, batch, (rows, column), target, seen)
+
+    def _on_device(self, picked: Int64s) -> tuple[Tensor, Tensor, Tensor]:
+        """Session, length and target of prefixes, on the device."""
+        columns = (torch.from_numpy(column[picked]) for column in self.prefixes)
+        session, length, target = (x.to(self.data.starts.device).long() for x in columns)
+        return session, length, target
+
+    def _with_prior(self, batch: SessionBatch, session: Tensor) -> SessionBatch:
+        return batch if self.priors is None else batch._replace(prior=self.priors[session])

@@ -1,8 +1,9 @@
-"""Splits in which only some users are known, as in Table 4 of the ProxySR paper.
+"""Who the sessions of a split belong to: only some users known, or other groups in their place.
 
-There, a share of the users with at least 10 sessions is known, and all other sessions are
-anonymous. Here, these users are put in one seeded order, and a share takes the first ones: users
-known at 10 % are also known at 30 %, so that two shares differ only by the further users.
+In Table 4 of the ProxySR paper, a share of the users with at least 10 sessions is known, and all
+other sessions are anonymous. Here, these users are put in one seeded order, and a share takes the
+first ones: users known at 10 % are also known at 30 %, so that two shares differ only by the
+further users.
 
 >>> import pandas as pd
 >>> train = Sessions.from_lists([[1, 2]] * 5, user_index=[0, 1, 1, 2, 2])
@@ -12,17 +13,26 @@ known at 10 % are also known at 30 %, so that two shares differ only by the furt
 >>> split = with_known_users(SessionSplit(train, none, none, **tables), 0.5, min_sessions=2)
 >>> split.users["user_id"].tolist(), split.train.user_index
 (['bob'], array([-1,  0,  0, -1, -1], dtype=int32))
+
+In Table 6, groups of sessions replace the users, for models that remember a user's earlier
+sessions.
+
+>>> dealt_out(np.array([3, 3, 5, -1]), seed=0)
+array([ 5,  3,  3, -1])
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from proxysr.config import require
-from proxysr.data.sessions import Sessions, SessionSplit
+from proxysr.data.sessions import PARTS, Ints, Sessions, SessionSplit
 
 
 def with_known_users(
@@ -72,14 +82,60 @@ def with_known_users(
         "known": len(known_users),
         "of_data": split.fingerprint(),
     }
-    return replace(
-        split,
-        train=replace(split.train, user_index=code[split.train.user_index]),
-        valid=replace(split.valid, user_index=code[split.valid.user_index]),
-        test=replace(split.test, user_index=code[split.test.user_index]),
-        users=split.users.iloc[known_users].reset_index(drop=True),
-        provenance={**split.provenance, "known_users": description},
+    users = {name: code[split.part(name).user_index] for name in PARTS}
+    table = split.users.iloc[known_users].reset_index(drop=True)
+    return _of_users(split, users, table, known_users=description)
+
+
+def grouped(split: SessionSplit, groups: Mapping[str, Ints] | None, by: str) -> SessionSplit:
+    """A copy of the split with other groups in place of users.
+
+    Parameters
+    ----------
+    split : SessionSplit
+    groups : mapping, optional
+        Part ("train", "valid", "test") to the group (S,) of each of its sessions, a number from 0
+        on or -1 where there is none. If left out, no session belongs to any.
+    by : str
+        What the groups are: they are named ``BY 0``, ``BY 1`` and so on, and the provenance tells.
+
+    Raises
+    ------
+    ConfigError
+        If a part is missing, or its groups are not one a session.
+    """
+    if groups is None:
+        groups = {name: np.full(len(split.part(name)), -1) for name in PARTS}
+    require(
+        set(groups) == set(PARTS),
+        f"Groups are needed for {', '.join(PARTS)}; received {', '.join(groups) or 'none'}.",
     )
+    for name, codes in groups.items():
+        n = len(split.part(name))
+        require(
+            len(codes) == n,
+            f"Groups are one a session; received {len(codes)} for the {n} of {name}.",
+        )
+    n_groups = max(int(np.max(codes, initial=-1)) for codes in groups.values()) + 1
+    table = pd.DataFrame({"user_id": [f"{by} {number}" for number in range(n_groups)]})
+    description = {"by": by, "fingerprint": split.fingerprint()}
+    return _of_users(split, groups, table, grouped=description)
+
+
+def _of_users(
+    split: SessionSplit, users: Mapping[str, Ints], table: pd.DataFrame, **provenance: Any
+) -> SessionSplit:
+    """The split with other users (S,) in each part, and their table."""
+    parts: dict[str, Any] = {
+        name: replace(split.part(name), user_index=np.asarray(users[name], np.int32))
+        for name in PARTS
+    }
+    return replace(split, **parts, users=table, provenance={**split.provenance, **provenance})
+
+
+def dealt_out(groups: Ints, seed: int) -> Ints:
+    """The groups (S,) in random order: the same sizes without meaning."""
+    return np.asarray(np.random.default_rng(seed).permutation(groups))
 
 
 def order_of_users(

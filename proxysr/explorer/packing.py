@@ -38,30 +38,6 @@ def pack(tree: Any) -> tuple[Any, bytes]:
     return header, b"".join(parts)
 
 
-def unpack(header: Any, blob: bytes) -> Any:
-    """The tree from :func:`pack`'s result; arrays are read-only.
-
-    Raises
-    ------
-    ValueError
-        If an array exceeds the bytes.
-    """
-    if isinstance(header, list):
-        return [unpack(value, blob) for value in header]
-    if not isinstance(header, Mapping):
-        return header
-    if MARK not in header:
-        return {name: unpack(value, blob) for name, value in header.items()}
-    kind, shape, start = header[MARK], header["n"], header["at"]
-    size = math.prod(shape)
-    if kind not in KINDS or start + size * int(kind[1]) > len(blob):
-        raise ValueError(
-            f"An array of {size} {kind} at {start} is not in {len(blob)} bytes: the two parts "
-            "belong to different payloads."
-        )
-    return np.frombuffer(blob, f"<{kind}", size, start).reshape(shape)
-
-
 def _packed(value: Any, parts: list[bytes], end: list[int]) -> Any:
     if isinstance(value, np.ndarray):
         kind = value.dtype.kind + str(value.dtype.itemsize)

@@ -21,7 +21,7 @@ from proxysr.analysis.run_view import RunView
 from proxysr.config import require
 from proxysr.data.batches import batch_of
 from proxysr.data.sessions import PAD, Sessions
-from proxysr.evaluation import device_of, rank_of
+from proxysr.evaluation import device_of, evaluate
 from proxysr.explorer.payload_interests import (
     columns_of,
     comparison_of,
@@ -33,6 +33,7 @@ from proxysr.explorer.payload_interests import (
     shortened,
 )
 from proxysr.explorer.payload_meta import meta_of
+from proxysr.recommender import best_items
 from proxysr.run import RunDir
 
 FORMAT = "proxysr-explorer"
@@ -139,7 +140,8 @@ def payload(
     model, offline_reason = _portable(view, travels)
     if model is not None:
         items.of(np.arange(1, view.model.n_items + 1))
-    rank, top = _answers(view, drawn, shown, ranks, n_top, notes)
+    rank = _ranks_of_last(view, drawn, shown, ranks, notes)
+    top = _best(view, drawn, shown, n_top, notes) if n_top else None
     if top is not None:
         items.of(top[top > 0])
     sessions |= {"rank": rank, "top": top}
@@ -239,57 +241,53 @@ def _repeats(shown: Sessions) -> npt.NDArray[np.uint8]:
     return (np.add.reduceat(repeats.astype(np.int64), shown.offsets[:-1]) > 0).astype(np.uint8)
 
 
-def _answers(
-    view: RunView,
-    drawn: Ints,
-    shown: Sessions,
-    ranks: pd.DataFrame | None,
-    n_top: int,
-    notes: list[str],
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint32] | None]:
-    """Rank (n,) of each last click given the earlier ones, and the best items of some sessions.
+def _ranks_of_last(
+    view: RunView, drawn: Ints, shown: Sessions, ranks: pd.DataFrame | None, notes: list[str]
+) -> npt.NDArray[np.float32]:
+    """Rank (n,) of each last click given the earlier ones; NaN where it is not known.
 
     Ranks are from the evaluation; without one, they are computed for some sessions.
     """
-    n, task = len(shown), view.run.train_config.valid_task
-    rank = np.full(n, np.nan, np.float32)
-    if ranks is not None:
-        last = pd.Series(
-            np.arange(n), pd.MultiIndex.from_arrays([shown.session_ids, shown.lengths - 1])
-        )
-        rows = last.reindex(pd.MultiIndex.from_frame(ranks[["session_id", "position"]])).to_numpy()
-        matched = ~np.isnan(rows)
-        rank[rows[matched].astype(np.int64)] = ranks["rank"].to_numpy()[matched]
-    most = n_top if ranks is not None else max(n_top, ANSWERED)
-    able = np.flatnonzero(shown.lengths >= 2)
-    picked = (
-        able[stratified(view.table["proxy"].to_numpy()[drawn][able], most)] if most else able[:0]
-    )
-    if most and len(picked) < len(able):
-        what = "Recommendations" if ranks is not None else "Ranks and recommendations"
-        notes.append(f"{what} are kept for {len(picked):,} of the sessions shown.")
-    top = np.zeros((n, TOP), np.uint32)
-    model, device = view.model, device_of(view.model)
-    k = min(TOP, model.n_items)
-    for start in range(0, len(picked), BATCH):
-        chosen = picked[start : start + BATCH]
-        clicks = [shown[row].tolist() for row in chosen]
-        users = shown.user_index[chosen].tolist()
+    if ranks is None:
+        ranked = shown.select(_sample(view, drawn, shown, ANSWERED, "Ranks", notes))
+        task = view.run.train_config.valid_task
+        if ranked.is_target(task).any():
+            ranks = evaluate(view.model, ranked, task=task).ranks
+    last = pd.MultiIndex.from_arrays([shown.session_ids, shown.lengths - 1])
+    if ranks is None:
+        return np.full(len(last), np.nan, np.float32)
+    known = ranks.set_index(["session_id", "position"])["rank"]
+    return known.reindex(last).to_numpy(np.float32)
+
+
+def _best(
+    view: RunView, drawn: Ints, shown: Sessions, n_top: int, notes: list[str]
+) -> npt.NDArray[np.uint32]:
+    """The best items (n, TOP) after all clicks but the last, of ``n_top`` sessions; else 0."""
+    top = np.zeros((len(shown), TOP), np.uint32)
+    model, task = view.model, view.run.train_config.valid_task
+    picked = _sample(view, drawn, shown, n_top, "Recommendations", notes)
+    for rows in np.split(picked, range(BATCH, len(picked), BATCH)):
+        clicks = [shown[row][:-1].tolist() for row in rows]
+        users = shown.user_index[rows].tolist()
+        read = [row[-model.max_length :] for row in clicks]
         with torch.inference_mode():
-            befores = [row[-model.max_length - 1 : -1] for row in clicks]
-            scores = model.score(batch_of(befores, device=device, users=users))
-            if task == "unseen":
-                for line, row in zip(scores, clicks, strict=True):
-                    line[row[:-1]] = -torch.inf
-            target = torch.tensor([row[-1] for row in clicks], device=device)
-            if ranks is None:
-                ranked = rank_of(scores, target).cpu().numpy()
-                again = np.array([task == "unseen" and row[-1] in row[:-1] for row in clicks])
-                rank[chosen] = np.where(again, np.nan, ranked)
-            best = scores.topk(k)
-            items = torch.where(best.values.isfinite(), best.indices, 0).cpu().numpy()
-        top[chosen, :k] = items
-    return rank, top if n_top else None
+            scores = model.score(batch_of(read, device=device_of(model), users=users))
+        for row, earlier, line in zip(rows, clicks, scores, strict=True):
+            items, _ = best_items(model, line, earlier, k=TOP, task=task)
+            top[row, : len(items)] = items
+    return top
+
+
+def _sample(
+    view: RunView, drawn: Ints, shown: Sessions, n: int, what: str, notes: list[str]
+) -> Ints:
+    """Rows of ``n`` sessions of two clicks or more, by interests; a note if that is not all."""
+    able = np.flatnonzero(shown.lengths >= 2)
+    picked = able[stratified(view.table["proxy"].to_numpy()[drawn][able], n)]
+    if len(picked) < len(able):
+        notes.append(f"{what} are kept for {len(picked):,} of the sessions shown.")
+    return picked
 
 
 def _users(view: RunView, drawn: Ints, sessions: dict[str, Any]) -> dict[str, list[str]] | None:

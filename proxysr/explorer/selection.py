@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +19,11 @@ import pandas as pd
 from proxysr.config import require, unknown
 from proxysr.explorer.scene import Scene
 from proxysr.files import checked, replacing
+from proxysr.text import with_formula, without_formula
 
 FORMAT = "proxysr-selection"
 KINDS = ("csv", "json", "parquet")
 ABOUT = ("user", "started_at", "proxy", "probability")
-FORMULA = re.compile(r"'*[=+\-@\t\r]")
-"""Texts that a spreadsheet may take for a formula, with or without apostrophes before them."""
 PROVENANCE = ("run", "epoch", "data", "part")
 
 
@@ -83,7 +81,7 @@ class Selection:
             return (json.dumps(self._as_json(), indent=1, ensure_ascii=False) + "\n").encode()
         table = self.clicks.assign(**self.provenance)
         if kind == "csv":
-            return bytes(_mapped(table, _escaped).to_csv(index=False).encode())
+            return bytes(_mapped(table, without_formula).to_csv(index=False).encode())
         file = io.BytesIO()
         table.to_parquet(file, index=False)
         return file.getvalue()
@@ -237,30 +235,17 @@ def _table(data: bytes, kind: str, name: str) -> pd.DataFrame:
         )
     except (ValueError, OSError) as error:
         raise ValueError(f"{name} cannot be read as a table ({error}).") from None
-    return _mapped(table, _unescaped)
+    return _mapped(table, with_formula)
 
 
-def _mapped(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+def _mapped(table: pd.DataFrame, change: Callable[[Any], Any]) -> pd.DataFrame:
     """The table with its texts, and the names of its columns, changed."""
     texts = {
-        str(name): table[name].map(lambda x: change(x) if isinstance(x, str) else x)
+        str(name): table[name].map(change)
         for name in table
         if not pd.api.types.is_numeric_dtype(table[name])
     }
     return table.assign(**texts)
-
-
-def _escaped(text: str) -> str:
-    """A text that no spreadsheet takes for a formula; :func:`_unescaped` gives it back.
-
-    >>> _escaped("=1+1"), _escaped("lamp"), _unescaped(_escaped("'=1"))
-    ("'=1+1", 'lamp', "'=1")
-    """
-    return f"'{text}" if FORMULA.match(text) else text
-
-
-def _unescaped(text: str) -> str:
-    return text[1:] if text.startswith("'") and FORMULA.match(text) else text
 
 
 def _flat(sessions: list[Any], path: str) -> pd.DataFrame:

@@ -112,24 +112,12 @@ class ProxyExplorer(anywidget.AnyWidget):
         self.state = {**NO_SELECTION, "interest": proxy}
 
     def choose_sessions(self, session_ids: Iterable[object], why: str = "chosen in Python") -> None:
-        """List sessions by the caller's ids.
-
-        Raises
-        ------
-        ConfigError
-            If one is not shown.
-        """
+        """List sessions by the caller's ids; ConfigError if one is not shown."""
         rows = sorted({self._row(name) for name in session_ids})
         self.state = {**NO_SELECTION, "rows": rows, "why": why}
 
     def choose_session(self, session_id: object) -> None:
-        """Open one session by the caller's id.
-
-        Raises
-        ------
-        ConfigError
-            If it is not shown.
-        """
+        """Open one session by the caller's id; ConfigError if it is not shown."""
         self.state = {"session": self._row(session_id), "edit": None}
 
     def clear(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from proxysr.data.prefix_batches import PrefixBatches
+from proxysr.data.batches import PrefixBatches
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.kernels.tiles import side_by_side
 from proxysr.models.base import SessionModel

@@ -91,16 +91,9 @@ class GlobalAggregator(nn.Module):
     ) -> Tensor:
         """Global-level vectors (M, D) of M items, each within its session.
 
-        Parameters
-        ----------
-        vectors, session : (P, D)
-            Vectors of P items, and the means of their sessions' clicks.
-        own : int64 (M,)
-            Which of the P items those M are.
-        near : int64 (M, N)
-            Which their neighbours are, of the same session.
-        counts : (M, N)
-            Weights of the edges, 0 in places without a neighbour.
+        ``vectors`` and ``session`` (P, D) are those of P items, and the means of their sessions'
+        clicks. Of these P, ``own`` (M,) are the items, and ``near`` (M, N) their neighbours;
+        ``counts`` (M, N) are the weights of the edges, 0 in places without a neighbour.
         """
         is_neighbor = counts > 0
         # W1 [s * h ; count] by its columns: the product with s * h once an item, not once an edge
@@ -167,14 +160,9 @@ class GCEGNN(PrefixModel):
     def global_level(
         self, items: Tensor, row: Tensor, session: Tensor, hops: int, embed: Embed
     ) -> Tensor:
-        """Vectors (M, D) of M items after ``hops`` hops on the global graph.
+        """Vectors (M, D) of ``items`` (M,) after ``hops`` hops on the global graph.
 
-        Parameters
-        ----------
-        items, row : int64 (M,)
-            The items, and the session that each is seen in.
-        session : (B, D)
-            Means of the sessions' clicks.
+        Each is seen in the session ``row`` (M,); ``session`` (B, D) are means of the clicks.
         """
         if hops == 0:
             return embed(items)
@@ -192,12 +180,7 @@ class GCEGNN(PrefixModel):
     def session_level(self, states: Tensor, counts: Tensor) -> Tensor:
         """Vectors (B, N, D) of the nodes after attention along the edges of their session.
 
-        Parameters
-        ----------
-        states : (B, N, D)
-            Item embeddings of the nodes.
-        counts : (B, N, N)
-            Edges; see :class:`proxysr.models.session_graphs.SessionGraphs`.
+        ``states`` (B, N, D) are the nodes' embeddings; ``counts`` as in :class:`SessionGraphs`.
         """
         types = edge_types(counts)
         logits = torch.zeros_like(counts)

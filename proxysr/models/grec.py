@@ -157,12 +157,7 @@ class GRec(SoftmaxModel):
     def states(self, items: Tensor, is_gap: Tensor | None = None) -> Tensor:
         """Vector (B, L, D) at each click, to be compared with the item after it.
 
-        Parameters
-        ----------
-        items : int64 (B, L)
-            Clicks, padded on the left.
-        is_gap : bool (B, L), optional
-            Which clicks the encoder must not see.
+        ``items`` (B, L) are padded on the left; the encoder must not see those where ``is_gap``.
         """
         is_click = (items != PAD)[:, :, None].to(self.items.dtype)
         context, clicks = self.embed_twice(items)

@@ -26,11 +26,9 @@ user's network; further back, gradients are not followed. The first session of a
 zero, as in GRU4Rec; so does every session of unknown group, which leaves nothing behind. The last
 click of a training session is part of its last state, though it is only a target in it.
 
-Groups by proxies
------------------
-With ``proxysr``, the model holds a trained ProxySR that is not changed: a session to be scored
-belongs to the group of the proxy that its clicks so far choose. In training, a session's group is
-the given one; where this is the proxy of the whole session, its targets had a say in it.
+With ``proxysr``, a trained ProxySR, which is not changed, chooses the group of a session to be
+scored by its clicks so far. In training, a session's group is the given one; where this is the
+proxy of the whole session, its targets had a say in it.
 
 Differences from the paper
 --------------------------
@@ -54,16 +52,16 @@ As above, and:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
 from proxysr.config import Share, require
-from proxysr.data.batches import GroupBatches, SessionBatch
+from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import Sessions
 from proxysr.models.base import Ends, Loss
-from proxysr.models.memory import MemoryModel, with_last_click
+from proxysr.models.memory import GroupBatches, MemoryModel, with_last_click
 from proxysr.models.proxysr_config import ProxySRConfig
 from proxysr.models.proxysr_variants import ProxySR
 from proxysr.models.softmax import SoftmaxConfig, left_aligned, shifted, targets_of
@@ -107,14 +105,6 @@ class HRNNConfig(SoftmaxConfig):
 def settings_text(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """Settings as ``NAME=VALUE``, as :attr:`HRNNConfig.proxysr` lists them."""
     return tuple(f"{name}={value}" for name, value in settings.items())
-
-
-class LastStates(NamedTuple):
-    """Groups (B,) of some sessions, their last states, and the groups' before them, (B, D)."""
-
-    users: Tensor
-    session: Tensor
-    user: Tensor
 
 
 class HRNN(MemoryModel):
@@ -195,7 +185,7 @@ class HRNN(MemoryModel):
         complete = with_last_click(batch)
         states, user = self.read(complete)
         if self.training:
-            self.to_remember = _last_states(complete, states, user)
+            self.to_remember = complete, states, user
         vectors = self.dropout_session(states[shifted(batch, ends)])
         return Loss(self.cross_entropy(vectors, batch.targets[ends]) / batch.n_targets, {})
 
@@ -237,12 +227,13 @@ class HRNN(MemoryModel):
         """Forget all sessions."""
         self.has_session = torch.zeros_like(self.has_session)
 
-    def remember(self, states: LastStates) -> None:
-        """Store the last states of sessions of known groups."""
-        users, session, user = states
+    def remember(self, states: tuple[SessionBatch, Tensor, Tensor]) -> None:
+        """Store what :meth:`read` says of complete sessions, of those of known groups."""
+        batch, session, user = states
+        users = _users(batch)
         known = (users >= 0) & (users < len(self.has_session) - 1)
         row = users[known]
-        self.latest_session[row] = session[known]
+        self.latest_session[row] = session[shifted(batch, None)][known]
         self.user_before[row] = user[known]
         self.has_session[row] = True
 
@@ -253,12 +244,8 @@ class HRNN(MemoryModel):
             self.forget()
             for batch in self.history.epoch(0):
                 complete = with_last_click(batch)
-                self.remember(_last_states(complete, *self.read(complete)))
+                self.remember((complete, *self.read(complete)))
 
 
 def _users(batch: SessionBatch) -> Tensor:
     return torch.full_like(batch.lengths, -1) if batch.users is None else batch.users
-
-
-def _last_states(batch: SessionBatch, states: Tensor, user: Tensor) -> LastStates:
-    return LastStates(_users(batch), states[shifted(batch, None)].detach(), user.detach())

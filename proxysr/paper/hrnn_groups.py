@@ -14,7 +14,7 @@ from proxysr.analysis.agreement import agreement
 from proxysr.analysis.assignments import assignments_from_model
 from proxysr.analysis.items import ItemCounts, top_items
 from proxysr.config import require
-from proxysr.data.groups import dealt_out, grouped
+from proxysr.data.known import dealt_out, grouped
 from proxysr.data.sessions import PARTS, Sessions, SessionSplit
 from proxysr.experiments.spec import Spec, Variant
 from proxysr.models.hrnn import settings_text

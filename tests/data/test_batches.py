@@ -11,14 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxysr.data.batches import (
-    GroupBatches,
-    SessionBatch,
-    TrainingBatches,
-    batch_of,
-)
-from proxysr.data.prefix_batches import PrefixBatches
+from proxysr.data.batches import PrefixBatches, SessionBatch, TrainingBatches, batch_of
 from proxysr.data.sessions import PAD, Sessions, Task
+from proxysr.models.memory import GroupBatches
 
 CLICKS = st.lists(st.lists(st.integers(1, 5), max_size=9), min_size=1, max_size=12)
 TASKS: st.SearchStrategy[Task] = st.sampled_from(["unseen", "repeat"])

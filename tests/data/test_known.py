@@ -1,7 +1,8 @@
-"""A share of the frequent users is known, the same ones at a larger share; nothing else moves."""
+"""Who sessions belong to: a share of the frequent users, or other groups; nothing else moves."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxysr.config import ConfigError
-from proxysr.data.known import anonymous, check_users, order_of_users, with_known_users
+from proxysr.data.known import (
+    anonymous,
+    check_users,
+    dealt_out,
+    grouped,
+    order_of_users,
+    with_known_users,
+)
 from proxysr.data.sessions import PARTS, Sessions, SessionSplit
 
 N_USERS = 8
@@ -134,3 +142,42 @@ def test_users_to_learn_of_have_to_be_there() -> None:
     none = with_known_users(SPLIT, 0)
     with pytest.raises(ConfigError, match="the data know 0 users. .*prepare the data with their"):
         check_users(none, 1)
+
+
+# -- other groups --------------------------------------------------------------------------
+
+
+def test_only_the_groups_change(tiny_split: SessionSplit, tmp_path: Path) -> None:
+    codes = {"train": [2, 0, -1, 2, 1], "valid": [0, -1], "test": [3, 2]}
+    made = grouped(tiny_split, {name: np.array(groups) for name, groups in codes.items()}, "proxy")
+    made = SessionSplit.load(made.save(tmp_path / "grouped"))
+    for name in PARTS:
+        assert made.part(name).user_index.tolist() == codes[name]
+        assert made.part(name).items.tolist() == tiny_split.part(name).items.tolist()
+        assert made.part(name).session_ids.tolist() == tiny_split.part(name).session_ids.tolist()
+    assert made.users["user_id"].tolist() == ["proxy 0", "proxy 1", "proxy 2", "proxy 3"]
+    expected = {"by": "proxy", "fingerprint": tiny_split.fingerprint()}
+    assert made.provenance["grouped"] == expected
+    assert made.fingerprint() != tiny_split.fingerprint()
+
+
+def test_no_groups(tiny_split: SessionSplit) -> None:
+    made = grouped(tiny_split, None, "no user")
+    assert all((made.part(name).user_index == -1).all() for name in PARTS)
+    assert made.n_users == 0
+
+
+def test_groups_are_one_a_session(tiny_split: SessionSplit) -> None:
+    short = {"train": np.zeros(4, int), "valid": np.zeros(2, int), "test": np.zeros(2, int)}
+    with pytest.raises(ConfigError, match="received 4 for the 5 of train"):
+        grouped(tiny_split, short, "x")
+    with pytest.raises(ConfigError, match="needed for train, valid, test; received train"):
+        grouped(tiny_split, {"train": np.zeros(5, int)}, "x")
+
+
+def test_dealt_out_groups_keep_their_sizes() -> None:
+    groups = np.repeat([4, 0, -1, 9], [5, 40, 3, 12])
+    dealt = dealt_out(groups, seed=1)
+    assert Counter(dealt.tolist()) == Counter(groups.tolist())
+    assert not np.array_equal(dealt, groups)
+    assert np.array_equal(dealt, dealt_out(groups, seed=1))

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from proxysr.config import ConfigError
-from proxysr.explorer.packing import ALIGNED, KINDS, pack, unpack
+from proxysr.explorer.packing import ALIGNED, KINDS, pack
+from tests.explorer.unpacking import unpack
 
 arrays = st.sampled_from(KINDS).flatmap(
     lambda kind: hnp.arrays(kind, hnp.array_shapes(min_dims=1, max_dims=2, min_side=0, max_side=9))
@@ -71,9 +72,3 @@ def test_arrays_are_aligned_and_little_endian() -> None:
 def test_what_no_page_reads_is_refused(tree: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         pack(tree)
-
-
-def test_parts_that_do_not_belong_together_are_refused() -> None:
-    header, blob = pack({"a": np.arange(4, dtype=np.float32)})
-    with pytest.raises(ValueError, match="belong to different payloads"):
-        unpack(header, blob[:-1])

@@ -18,7 +18,7 @@ from proxysr.analysis.items import top_items
 from proxysr.analysis.run_view import RunView
 from proxysr.data.batches import batch_of
 from proxysr.evaluation import evaluate
-from proxysr.explorer.packing import pack, unpack
+from proxysr.explorer.packing import pack
 from proxysr.explorer.payload import FORMAT, TOP, VERSION, payload
 from proxysr.explorer.payload_interests import columns_of
 from proxysr.recommender import Recommender
@@ -27,6 +27,7 @@ from proxysr.running import evaluate_run, train_run
 from proxysr.training import TrainConfig
 from tests.explorer.large import enlarged
 from tests.explorer.small import HOSTILE, made_up_layout, run_of, split_of, view_of
+from tests.explorer.unpacking import unpack
 
 LATENT = {"embedding_dim": 8, "n_proxies": 6, "dropout": 0.0, "temperature": 1.0, "max_length": 4}
 

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 from proxysr.explorer import assets, report
-from proxysr.explorer.packing import unpack
 from proxysr.explorer.payload import payload
 from proxysr.explorer.report import check_place, embedded, page, write_report
 from proxysr.run import RunDir
 from tests.explorer.large import enlarged
 from tests.explorer.small import view_of
 from tests.explorer.standin import HOSTILE
+from tests.explorer.unpacking import unpack
 
 
 @pytest.fixture(scope="module")

@@ -22,11 +22,11 @@ import pytest
 from proxysr.__main__ import main
 from proxysr.config import ConfigError
 from proxysr.explorer import server as of_server
-from proxysr.explorer.packing import unpack
 from proxysr.explorer.scene import Scene
 from proxysr.explorer.server import POLICY, Handler, Server, check_port, serve
 from proxysr.run import RunDir
 from tests.conftest import ROOT
+from tests.explorer.unpacking import unpack
 
 
 @pytest.fixture

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 from ipywidgets import Widget
 
 from proxysr.config import ConfigError
 from proxysr.explorer import ProxyExplorer
-from proxysr.explorer.packing import unpack
 from proxysr.run import RunDir
-from tests.conftest import ROOT
 from tests.explorer.small import HOSTILE, run_of, view_of
+from tests.explorer.unpacking import unpack
 
 
 def test_its_text_is_the_same_in_every_run(view: Any) -> None:
@@ -92,32 +87,3 @@ def test_a_name_reaches_the_page(tmp_path: Path) -> None:
     again = ProxyExplorer(view_of(RunDir(explorer.scene.view.run.path)), theme="dark")
     assert again.header["proxies"][1]["name"] == "Desks"
     assert again.state["theme"] == "dark"
-
-
-def test_a_notebook_that_shows_it_passes_strict_comparison(run: RunDir, tmp_path: Path) -> None:
-    """Stored as JupyterLab does, then run again by nbval, which compares all outputs."""
-    code = [
-        "from proxysr.explorer import ProxyExplorer",
-        "from tests.explorer.small import view_of",
-        "from proxysr import RunDir",
-        f"explorer = ProxyExplorer(view_of(RunDir({str(run.path)!r})))",
-        "explorer",
-    ]
-    shown = {
-        "text/plain": "ProxyExplorer(part='train', 30 sessions)",
-        "application/vnd.jupyter.widget-view+json": {"model_id": "of another kernel"},
-    }
-    interest = {"text/plain": "0"}
-    second = 'explorer.choose_interest(0); explorer.state["interest"]'
-    cells = []
-    for n, (source, data) in enumerate((("\n".join(code), shown), (second, interest)), start=1):
-        output = nbformat.v4.new_output("execute_result", data, execution_count=n)
-        cells.append(nbformat.v4.new_code_cell(source, outputs=[output], execution_count=n))
-    path = tmp_path / "shown.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
-    words = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-o", "addopts="]
-    words += ["-p", "no:cacheprovider", "-q", str(path), "--rootdir", str(tmp_path)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
-    assert "2 passed" in done.stdout

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from proxysr.data.groups import dealt_out, grouped
+from proxysr.data.known import dealt_out, grouped
 from proxysr.data.sessions import PARTS, Sessions, SessionSplit
 from proxysr.models import create
 from proxysr.testing.learning import recall_after

@@ -11,18 +11,12 @@ import nbformat
 import pytest
 
 from proxysr.config import ConfigError
-from proxysr.notebooks import NotebookError, command_of, run_notebooks, running
+from proxysr.notebooks import NotebookError, run_notebooks, running
 from proxysr.notebooks.parameters import fitting, parameters_of
 from proxysr.notebooks.running import chosen_notebooks, stated_seconds
 from proxysr.notebooks.worker import clean
 from tests.notebooks.small import write
 from tools.refresh_notebooks import put_back
-
-FIGURE = """\
-import plotly.graph_objects as go
-fig = go.Figure(go.Bar(y=[1, k])).update_layout(title_text="Bars of <i>R&D</i>")
-fig.show()
-"""
 
 
 def outputs(path: Path) -> list[dict[str, Any]]:
@@ -69,37 +63,6 @@ def test_an_unknown_parameter_stops_everything_before_it_starts(home: Path) -> N
 def test_a_project_without_notebooks_says_so(home: Path) -> None:
     with pytest.raises(ConfigError, match="There are no notebooks in .*set PROXYSR_HOME"):
         run_notebooks(out=home / "out", progress=False)
-
-
-def test_run_side_by_side_with_pages_figures_and_index(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    command = 'from proxysr.notebooks import command_of; print(command_of("01_a"))'
-    write(home / "notebooks", "01_a", FIGURE, "print(k, share, name, loud)", command)
-    write(
-        home / "notebooks", "02_b", 'from pathlib import Path; print(Path("here").read_text())',
-        heading="# Is 1 < 2 & 3?",
-    )  # fmt: skip
-    elsewhere = home / "elsewhere"
-    elsewhere.mkdir()
-    (elsewhere / "here").write_text("the caller's folder")
-    monkeypatch.chdir(elsewhere)
-    out = home / "out"
-    left = run_notebooks(params={"k": 9, "name": "<b> c"}, out=out, jobs=2, progress=False)
-    assert [path.name for path in left] == ["01_a.html", "02_b.html", "index.html"]
-    *_, said, made_by = outputs(out / "01_a.ipynb")
-    assert "".join(said["text"]) == "9 0.5 <b> c False\n"
-    assert "".join(made_by["text"]) == "proxysr notebooks 01_a --set k=9 'name=<b> c'\n"
-    monkeypatch.delenv("PROXYSR_COMMAND", raising=False)
-    assert command_of("01_a") == "proxysr notebooks 01_a"
-    assert "the caller" in (out / "02_b.html").read_text()
-    index = (out / "index.html").read_text()
-    assert '<a href="02_b.html">Is 1 &lt; 2 &amp; 3?</a>' in index
-    page = (out / "01_a.html").read_text()
-    assert page.count("plotly.js v") >= 1
-    assert not re.search(r"<(script|link|img)[^>]+(src|href)=[\"']https?:", page)
-    assert [path.name for path in elsewhere.iterdir()] == ["here"], "nothing is left there"
-    assert outputs(home / "notebooks" / "01_a.ipynb") == [], "the source is left alone"
 
 
 def test_one_whose_kernel_dies_is_named(home: Path) -> None:

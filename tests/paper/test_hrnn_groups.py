@@ -12,7 +12,7 @@ from proxysr.analysis.comparison import comparison_table
 from proxysr.analysis.significance import CompareConfig
 from proxysr.config import ConfigError
 from proxysr.data.batches import batch_of
-from proxysr.data.groups import grouped
+from proxysr.data.known import grouped
 from proxysr.data.sessions import PARTS, SessionSplit
 from proxysr.experiments import Variant, run_spec
 from proxysr.models import HRNN

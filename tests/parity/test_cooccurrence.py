@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 
-from proxysr.config import ConfigError
 from proxysr.models import Cooccurrence, cooccurrence, counting
 from tests.parity.literal_counting import ASKED, N_ITEMS, TRAIN, differences, prepared
 
@@ -88,18 +87,3 @@ def test_memory_budgets_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counting, "ENTRIES", 3)
     model = prepared(Cooccurrence(N_ITEMS))
     assert differences(model, expected(model.config)) < 1e-9
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"window": 0}, "window is at least 1; received 0"),
-        ({"max_length": 0}, "max_length is at least 1; received 0"),
-        ({"half_life": -1}, "half_life is not negative; received -1"),
-        ({"direction": "back"}, "direction is one of 'both', 'forward'; received 'back'"),
-        ({"recency_weight": "log"}, "recency_weight is one of 'linear', 'reciprocal', 'none'"),
-    ],
-)
-def test_settings_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        Cooccurrence.Config(**options)

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from proxysr.config import ConfigError
 from proxysr.models import CORE
 from proxysr.models.core import Layer
 from tests.parity.literal_softmax import clicks_until, sessions
@@ -117,18 +116,3 @@ def test_drawn_items_are_compared_by_direction_too() -> None:
         torch.manual_seed(2)
         losses.append(one.cross_entropy(torch.ones(1, 6).double(), torch.tensor([4])))
     torch.testing.assert_close(*losses)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"temperature": 0}, "temperature is positive; received 0"),
-        ({"embedding_dim": 5}, r"embedding_dim \(5\) is a multiple of n_heads \(2\)"),
-        ({"dropout_items": 1}, r"dropout_items is in \[0, 1\); received 1"),
-        ({"n_layers": 0}, "n_layers is at least 1; received 0"),
-        ({"init_std": -1}, "init_std is not negative; received -1"),
-    ],
-)
-def test_settings_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        CORE.Config(**options)

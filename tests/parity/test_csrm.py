@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from proxysr.config import ConfigError
 from proxysr.data.batches import SessionBatch, batch_of
 from proxysr.data.sessions import Sessions
 from proxysr.models import CSRM
+from tests.parity.literal_gru import all_states
+from tests.parity.literal_softmax import assert_loss
 
 N_ITEMS = 13
 
@@ -31,28 +32,13 @@ def batch() -> SessionBatch:
     return SessionBatch(items, (items > 0).sum(1), targets)
 
 
-def gru(cell: nn.GRU, clicks: list[Tensor]) -> list[Tensor]:
-    """Hidden states after each click; torch stacks the weights of the gates r, z and n."""
-    d = cell.hidden_size
-    h, states = torch.zeros(d, dtype=torch.float64), []
-    for click in clicks:
-        x = cell.weight_ih_l0 @ click + cell.bias_ih_l0
-        y = cell.weight_hh_l0 @ h + cell.bias_hh_l0
-        r = torch.sigmoid(x[:d] + y[:d])
-        z = torch.sigmoid(x[d : 2 * d] + y[d : 2 * d])
-        n = torch.tanh(x[2 * d :] + r * y[2 * d :])
-        h = (1 - z) * n + z * h
-        states.append(h)
-    return states
-
-
 def weighed(logits: list[Tensor], vectors: list[Tensor]) -> Tensor:
     exponentials = [torch.exp(logit) for logit in logits]
     return sum(e / sum(exponentials) * v for e, v in zip(exponentials, vectors, strict=True))
 
 
 def local_vector(model: CSRM, clicks: list[int]) -> Tensor:
-    states = gru(model.local_encoder, [model.items[item] for item in clicks])
+    states = all_states(model.local_encoder, [model.items[item] for item in clicks])
     a1, a2 = model.attention_latest.weight, model.attention_each.weight
     v = model.attention_out.weight[0]
     return weighed([v @ torch.sigmoid(a1 @ states[-1] + a2 @ h) for h in states], states)
@@ -66,7 +52,7 @@ def standard(x: Tensor) -> Tensor:
 
 def vector(model: CSRM, clicks: list[int]) -> Tensor:
     local = local_vector(model, clicks)
-    global_ = gru(model.global_encoder, [model.items[item] for item in clicks])[-1]
+    global_ = all_states(model.global_encoder, [model.items[item] for item in clicks])[-1]
     outer = local
     if len(model.memory):
         cosines = [(local @ m / (local.norm() * m.norm()), m) for m in model.memory]
@@ -96,13 +82,7 @@ def literal_loss(model: CSRM) -> Tensor:
 def test_loss_and_gradient(n_in_memory: int, standardised: bool) -> None:
     model = build(standardised=standardised)
     model.memory = torch.randn(n_in_memory, 5, dtype=torch.float64)
-    expected, got = literal_loss(model), model.loss(batch()).total
-    assert abs((got - expected).item()) < 1e-9
-    wanted = torch.autograd.grad(expected, list(model.parameters()))
-    received = torch.autograd.grad(got, list(model.parameters()))
-    for (name, _), a, b in zip(model.named_parameters(), wanted, received, strict=True):
-        assert a.abs().max() > 0, f"{name}: nothing is compared"
-        assert (a - b).abs().max() < 1e-9, name
+    assert_loss(model, model.loss(batch()).total, literal_loss(model))
 
 
 def test_scores_read_the_latest_training_sessions() -> None:
@@ -184,17 +164,3 @@ def test_a_checkpoint_brings_its_memory_along() -> None:
     assert torch.equal(other.memory, model.memory)
     sessions = batch_of([[4, 2, 7], [9]])
     assert torch.equal(other.eval().score(sessions), model.score(sessions))
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"n_remembered": 0}, "n_remembered is at least 1; received 0"),
-        ({"n_neighbours": 0}, "n_neighbours is at least 1; received 0"),
-        ({"dropout": 1}, r"dropout is in \[0, 1\); received 1"),
-        ({"dropout_items": -0.1}, r"dropout_items is in \[0, 1\); received -0.1"),
-    ],
-)
-def test_settings_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        CSRM.Config(**options)

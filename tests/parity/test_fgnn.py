@@ -13,6 +13,7 @@ from torch import Tensor
 
 from proxysr.config import ConfigError
 from proxysr.models.fgnn import FGNN
+from tests.parity.literal_gru import step
 from tests.parity.literal_softmax import assert_twins
 
 CLICKS = [3, 8, 3, 5, 1, 6]
@@ -41,16 +42,6 @@ def literal_layer(
     return result
 
 
-def literal_gru(cell: torch.nn.GRUCell, x: Tensor, h: Tensor) -> Tensor:
-    """The gated recurrent unit, in PyTorch's form."""
-    n = len(h)
-    from_x, from_h = cell.weight_ih @ x + cell.bias_ih, cell.weight_hh @ h + cell.bias_hh
-    reset = torch.sigmoid(from_x[:n] + from_h[:n])
-    update = torch.sigmoid(from_x[n : 2 * n] + from_h[n : 2 * n])
-    new = torch.tanh(from_x[2 * n :] + reset * from_h[2 * n :])
-    return (1 - update) * new + update * h
-
-
 def literal_vector(model: FGNN, clicks: list[int]) -> Tensor:
     """The vector of one session."""
     c = model.config
@@ -68,7 +59,7 @@ def literal_vector(model: FGNN, clicks: list[int]) -> Tensor:
     q = torch.zeros(c.embedding_dim, dtype=torch.float64)
     both = torch.cat([q, q])
     for _ in range(c.n_questions):
-        q = literal_gru(model.next_question, both, q)
+        q = step(model.next_question, both, q)
         total = sum(torch.exp(q @ x) for x in states.values())
         answer = sum(torch.exp(q @ x) / total * x for x in states.values())
         both = torch.cat([q, answer])

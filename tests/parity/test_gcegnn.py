@@ -12,7 +12,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from proxysr.config import ConfigError
 from proxysr.data.batches import batch_of
 from proxysr.data.sessions import Sessions
 from proxysr.models.gcegnn import GCEGNN
@@ -177,18 +176,3 @@ def test_a_checkpoint_carries_the_global_graph() -> None:
     other.load_state_dict(model.state_dict())
     assert torch.equal(other.neighbors, model.neighbors)
     assert torch.equal(other.score(batch_of(SESSIONS)), model.score(batch_of(SESSIONS)))
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"window": 0}, "window is at least 1; received 0"),
-        ({"n_neighbors": 0}, "n_neighbors is at least 1; received 0"),
-        ({"n_hops": 0}, "n_hops is at least 1; received 0"),
-        ({"dropout": 1}, r"dropout is in \[0, 1\); received 1"),
-        ({"dropout_aggregator": -1}, r"dropout_aggregator is in \[0, 1\); received -1"),
-    ],
-)
-def test_settings_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        GCEGNN.Config(**options)

@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from proxysr.config import ConfigError
-from proxysr.data.batches import GroupBatches, SessionBatch, batch_of
+from proxysr.data.batches import SessionBatch, batch_of
 from proxysr.data.sessions import Sessions
 from proxysr.models import HRNN, GRU4Rec, ProxySR
 from proxysr.models.hrnn import settings_text
+from proxysr.models.memory import GroupBatches
+from tests.parity.literal_gru import step
 from tests.parity.literal_softmax import cross_entropy_at
 
 N_ITEMS, D = 13, 5
@@ -30,17 +31,6 @@ def build(**options: Any) -> HRNN:
     return model
 
 
-def gru(cell: Any, ending: str, x: Tensor, h: Tensor) -> Tensor:
-    """One step of a GRU, gate by gate."""
-    w_r, w_z, w_n = getattr(cell, f"weight_ih{ending}").chunk(3)
-    u_r, u_z, u_n = getattr(cell, f"weight_hh{ending}").chunk(3)
-    b_r, b_z, b_n = getattr(cell, f"bias_ih{ending}").chunk(3)
-    c_r, c_z, c_n = getattr(cell, f"bias_hh{ending}").chunk(3)
-    reset = torch.sigmoid(w_r @ x + b_r + u_r @ h + c_r)
-    update = torch.sigmoid(w_z @ x + b_z + u_z @ h + c_z)
-    return (1 - update) * torch.tanh(w_n @ x + b_n + reset * (u_n @ h + c_n)) + update * h
-
-
 def session_states(model: HRNN, clicks: list[int], user: Tensor | None) -> list[Tensor]:
     """``s_n`` after each click, given the state of the group, if it has one."""
     h = torch.zeros(D, dtype=torch.float64)
@@ -51,8 +41,8 @@ def session_states(model: HRNN, clicks: list[int], user: Tensor | None) -> list[
     states = []
     for click in clicks:
         x = model.items[click]
-        h = gru(model.session_gru, "_l0", torch.cat([x, c]) if model.session_gru.input_size > D
-                else x, h)  # fmt: skip
+        both = torch.cat([x, c]) if model.session_gru.input_size > D else x
+        h = step(model.session_gru, both, h, "_l0")
         states.append(h)
     return states
 
@@ -68,7 +58,7 @@ class Literal:
         if user not in self.left:
             return None
         session, before = self.left[user]
-        return gru(self.model.user_gru, "", session, before)
+        return step(self.model.user_gru, session, before)
 
     def step(self, sessions: list[tuple[int, list[int], list[int]]]) -> Tensor:
         """The loss of a batch of (user, clicks, what follows all but the last), then carried."""
@@ -235,20 +225,3 @@ def test_dropout_is_for_training_only() -> None:
         model.train()
         assert all(map(torch.equal, carried, (getattr(model, t) for t in model.sized_by_data)))
         assert not torch.equal(model.encode(sessions), model.encode(sessions)), name
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"dropout_user": 1}, r"dropout_user is in \[0, 1\); received 1"),
-        ({"dropout_init": -0.1}, r"dropout_init is in \[0, 1\); received -0.1"),
-        ({"variant": "both"}, "variant is one of 'init', 'all'; received 'both'"),
-        ({"proxysr": ("n_proxies",)}, "NAME=VALUE; received 'n_proxies'"),
-        ({"proxysr": ("n_proxis=3",)}, "Did you mean 'n_proxies'"),
-        ({"proxysr": ("expressed_by=short-term", "projection=no", "lambda_orthog=0")},
-         "chooses no proxies"),
-    ],
-)  # fmt: skip
-def test_settings_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        HRNN.Config(**options)

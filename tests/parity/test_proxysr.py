@@ -293,35 +293,3 @@ def test_unknown_users_are_untouched_by_the_bias() -> None:
 def test_an_item_needs_another_one_to_be_told_from() -> None:
     with pytest.raises(ConfigError, match="with target_is_negative=False no negative is left"):
         ProxySR(1, ProxySR.Config(target_is_negative=False))
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"n_proxies": 0}, "n_proxies is at least 1; received 0"),
-        ({"lambda_dist": -1}, "lambda_dist is not negative; received -1"),
-        ({"margin": 0}, "margin is positive; received 0"),
-        ({"dropout": 1}, r"dropout is in \[0, 1\); received 1"),
-        ({"temperature_end": 5}, r"temperature_start \(3.0\) is at least temperature_end \(5.0\)"),
-        (
-            {"expressed_by": "short-term", "proxy_by": "encoding"},
-            "proxy_by='encoding' needs a proxy, and expressed_by='short-term' leaves it out",
-        ),
-        (
-            {"projection": False, "lambda_orthog": 0.1},
-            "one of them is left out: it must be 0 then; received 0.1",
-        ),
-        (
-            {"expressed_by": "short-term", "lambda_orthog": 0.1},
-            "one of them is left out: it must be 0 then; received 0.1",
-        ),
-        (
-            {"proxy_by": "encoding", "projection": False, "n_users": 3},
-            "none are chosen: it must be 0 then; received 3",
-        ),
-        ({"negatives": "some"}, "negatives is one of 'hardest', 'all'; received 'some'"),
-    ],
-)
-def test_settings_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        ProxySR.Config(**options)

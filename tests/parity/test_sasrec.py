@@ -12,6 +12,7 @@ from torch import Tensor
 from proxysr.config import ConfigError
 from proxysr.data.batches import SessionBatch, batch_of
 from proxysr.models import SASRec
+from tests.parity.literal_softmax import assert_loss
 
 N_ITEMS = 13
 
@@ -75,19 +76,10 @@ def literal_loss(model: SASRec, negatives: dict[tuple[int, int], int] | None) ->
     return sum(terms) / len(terms)
 
 
-def compare(model: SASRec, got: Tensor, expected: Tensor) -> None:
-    assert abs((got - expected).item()) < 1e-9
-    wanted = torch.autograd.grad(expected, list(model.parameters()))
-    received = torch.autograd.grad(got, list(model.parameters()))
-    for (name, _), a, b in zip(model.named_parameters(), wanted, received, strict=True):
-        assert a.abs().max() > 0, f"{name}: nothing is compared"
-        assert (a - b).abs().max() < 1e-9, name
-
-
 @pytest.mark.parametrize("n_blocks", [1, 3])
 def test_loss_and_gradient(n_blocks: int) -> None:
     model = build(n_blocks=n_blocks)
-    compare(model, model.loss(batch()).total, literal_loss(model, None))
+    assert_loss(model, model.loss(batch()).total, literal_loss(model, None))
 
 
 def test_binary_loss_and_gradient() -> None:
@@ -97,7 +89,7 @@ def test_binary_loss_and_gradient() -> None:
     drawn = model.negatives(batch().targets[batch().targets > 0]).tolist()
     negatives = {(row, column): n for (row, column), n in zip(where, drawn, strict=True)}
     torch.manual_seed(1)
-    compare(model, model.loss(batch()).total, literal_loss(model, negatives))
+    assert_loss(model, model.loss(batch()).total, literal_loss(model, negatives))
 
 
 def test_negatives_are_all_items_but_the_target() -> None:
@@ -127,17 +119,3 @@ def test_scores() -> None:
 def test_a_negative_needs_another_item() -> None:
     with pytest.raises(ConfigError, match='with objective="binary" no negative is left'):
         SASRec(1, SASRec.Config(objective="binary"))
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"n_blocks": 0}, "n_blocks is at least 1; received 0"),
-        ({"dropout": 1}, r"dropout is in \[0, 1\); received 1"),
-        ({"objective": "bpr"}, "objective is one of 'softmax', 'binary'; received 'bpr'"),
-        ({"max_length": 0}, "max_length is at least 1; received 0"),
-    ],
-)
-def test_settings_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        SASRec.Config(**options)

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from proxysr.config import ConfigError
 from proxysr.data.batches import batch_of
 from proxysr.data.sessions import Sessions
 from proxysr.models import SLIST, counting, slist
@@ -119,18 +118,3 @@ def test_too_many_items_are_told_with_the_memory_they_take() -> None:
     )
     with pytest.raises(ValueError, match=message):
         model.prepare(Sessions.from_lists(TRAIN))
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"alpha": 1.5}, r"alpha is in \[0, 1\]; received 1.5"),
-        ({"penalty": 0}, "penalty is positive; received 0"),
-        ({"n_kept": -1}, "n_kept is not negative; received -1"),
-        ({"max_length": 0}, "max_length is at least 1; received 0"),
-        ({"past": "all"}, "past is one of 'click', 'clicks'; received 'all'"),
-    ],
-)
-def test_settings_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        SLIST.Config(**options)
