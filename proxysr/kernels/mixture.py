@@ -92,12 +92,12 @@ def log_mixture(
         Rows to add the bias to: those of empty prefixes.
     bias : (V,)
     """
-    tiles = product_tiles(queries, items)
+    tiles, first = product_tiles(queries, items), begins.nonzero()[:, 0]
     for index, tile in enumerate(tiles):
         part = slice(index * tile.shape[1], (index + 1) * tile.shape[1])
         scores = tile[:, : by_proxy[:, part].shape[1]]
         scores += (share @ by_proxy[:, part]).log_()
-        scores += begins * bias[part]
+        scores[first] += bias[part]
     return tiles
 
 
