@@ -35,7 +35,7 @@ class _UnitRows(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, table: Tensor) -> Tensor:
         length = torch.linalg.vector_norm(table, dim=1, keepdim=True).clamp_(min=1e-12)
-        rows = table / length
+        rows: Tensor = table / length
         ctx.save_for_backward(rows, length)
         return rows
 
