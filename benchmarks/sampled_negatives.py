@@ -1,11 +1,12 @@
 """What drawing negatives costs in recall, on data small enough to do without.
 
-    python -m benchmarks.sampled_negatives DATA_DIR [--models proxysr,gru4rec,mean]
-        [--presets third] [--sampled 0,2000,500] [--power 0.75] [--out FOLDER]
+    python -m benchmarks.sampled_negatives DATA_DIR [--models latent_proxy,proxysr,gru4rec,mean]
+        [--presets third] [--epochs N] [--sampled 0,2000,500] [--power 0.75] [--out FOLDER]
 
-trains each model, as its preset NAME-third says, with all items (0) and with M drawn ones, all
-else equal: the best validation R@20, its epoch, and the seconds of training an epoch. The ratios
-are those of R@20 with drawn items to R@20 with all. The test sessions are not looked at.
+trains each model, as its preset NAME-third says (but for N epochs if given), with all items (0) and
+with M drawn ones, all else equal: the best validation R@20, its epoch, and the seconds of training
+an epoch. The ratios are those of R@20 with drawn items to R@20 with all. The test sessions are not
+looked at.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ def main() -> None:
     """Train, and keep what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data_dir")
-    parser.add_argument("--models", default="proxysr,gru4rec,mean")
+    parser.add_argument("--models", default="latent_proxy,proxysr,gru4rec,mean")
     parser.add_argument("--presets", default="third")
+    parser.add_argument("--epochs", type=int, help="instead of the preset's")
     parser.add_argument("--sampled", default="0,2000,500")
     parser.add_argument("--power", type=float, default=0.75)
     add_out(parser)
@@ -35,7 +37,8 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     ratios: dict[str, float | None] = {}
     for variant in model_variants(args.models, args.presets):
-        train = TrainConfig.from_dict({**variant.train, "device": "cpu"})
+        fewer = {} if args.epochs is None else {"epochs": args.epochs}
+        train = TrainConfig.from_dict({**variant.train, "device": "cpu", **fewer})
         for sampled in numbers_in(args.sampled):
             drawn = {"sampled_negatives": sampled, "sampling_power": args.power}
             config = model_class(variant.model).Config.from_dict({**variant.model_config, **drawn})

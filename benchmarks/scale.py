@@ -7,13 +7,14 @@
 For each number of items N, FOLDER/N gets a log of made-up sessions, ten an item; the clicks of a
 session are near each other, and some items are far more popular than others. Then, each in a
 process of its own whose peak memory is told: the log becomes a split; latent_proxy makes training
-steps with all items, ProxySR and GRU4Rec with M drawn ones (M = 0 for all of them); an untrained
+steps with all items and with M drawn ones, ProxySR and GRU4Rec with M drawn ones; an untrained
 latent_proxy ranks the targets of some sessions among all items, and answers sessions one by one.
 ``--items 10000,100000,1000000`` ends at a million items and ten million sessions.
 
-What is in FOLDER already is used again. Time is taken to grow as a power of the items; the exponent
-is fitted to all sizes. With one thread, times are of the processor. No epoch is trained to its end:
-how well models rank is not asked.
+What is in FOLDER already, logs and numbers of the same settings, is used again, so that sizes can
+be measured one after the other and told together at the end. Time is taken to grow as a power of
+the items; the exponent is fitted to all sizes. With one thread, times are of the processor. No
+epoch is trained to its end: how well models rank is not asked.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from proxysr.evaluation import evaluate
 from proxysr.experiments.spec import names_in, numbers_in
 from proxysr.files import read_json, write_json
 from proxysr.models import LearnedModel, create
+from proxysr.notebooks.scaling import growth_exponents
 from proxysr.optimizer import RowAdam
 from proxysr.plots.costs import growth_lines
 from proxysr.recommender import Recommender
@@ -132,8 +134,9 @@ def time_answers(args: argparse.Namespace) -> dict[str, Any]:
 
 def built(args: argparse.Namespace, name: str) -> tuple[SessionSplit, LearnedModel]:
     """The split, and a new model for it."""
+    name, _, drawn = name.partition("-")
     settings: dict[str, Any] = {"embedding_dim": args.dim}
-    if name != "latent_proxy":
+    if drawn:
         settings["sampled_negatives"] = args.sampled
     if name != "gru4rec":
         settings["n_proxies"] = args.proxies
@@ -148,8 +151,9 @@ def built(args: argparse.Namespace, name: str) -> tuple[SessionSplit, LearnedMod
 PARTS = {
     "prepare": time_prepare,
     "train-latent_proxy": time_training,
-    "train-proxysr": time_training,
-    "train-gru4rec": time_training,
+    "train-latent_proxy-drawn": time_training,
+    "train-proxysr-drawn": time_training,
+    "train-gru4rec-drawn": time_training,
     "rank": time_ranking,
     "answer": time_answers,
 }
@@ -193,33 +197,18 @@ def main() -> None:
 
 
 def run(part: str, folder: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """Measure a part in a process of its own; preparation that was done is not done again."""
-    kept = folder / "prepare.json"
-    if part == "prepare" and kept.is_file():
-        return dict(read_json(kept))
+    """Measure a part in a process of its own, unless that was done with these settings."""
+    numbers = {name: getattr(args, name.replace("-", "_")) for name in NUMBERS}
+    used = {"sessions-per-item": args.sessions_per_item} if part == "prepare" else numbers
+    path = folder / f"{part}.json"
+    if path.is_file() and (kept := read_json(path))["settings"] == used:
+        return dict(kept["measured"])
     command = [sys.executable, "-m", "benchmarks.scale", str(folder), "--part", part]
-    command += [f"--{name}={getattr(args, name.replace('-', '_'))}" for name in NUMBERS]
+    command += [f"--{name}={number}" for name, number in numbers.items()]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    if part == "prepare":
-        write_json(kept, measured)
+    write_json(path, {"settings": used, "measured": measured})
     return measured
-
-
-def growth_exponents(table: pd.DataFrame) -> dict[str, float | None]:
-    """By part, the power of the items that its time grows with; None of a single size.
-
-    Parameters
-    ----------
-    table : DataFrame
-        ``part``, ``n_items`` and ``ms``.
-    """
-    return {
-        str(part): float(np.polyfit(np.log(rows["n_items"]), np.log(rows["ms"]), 1)[0])
-        if rows["n_items"].nunique() > 1
-        else None
-        for part, rows in table.groupby("part", sort=False)
-    }
 
 
 if __name__ == "__main__":

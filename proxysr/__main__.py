@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import gc
 import importlib
 import io
 import itertools
@@ -15,8 +16,6 @@ from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from typing import Any, NoReturn
 
 from proxysr import __version__
-from proxysr.cli.options import formatter
-from proxysr.config import nearest, unknown
 from proxysr.processes import EXIT_CODE, Terminated, ending_on_sigterm
 from proxysr.text import visible
 
@@ -48,6 +47,11 @@ With --json a command prints exactly one object on stdout; progress goes to stde
 Errors are one line on stderr and exit code 2."""
 
 
+def formatter(prog: str) -> argparse.HelpFormatter:
+    """Help as wide as the code, with its paragraphs left alone."""
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=28, width=100)
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line that names --help."""
 
@@ -61,12 +65,16 @@ class Parser(argparse.ArgumentParser):
         for word in itertools.takewhile(lambda word: word != "--", words):
             option = word.partition("=")[0]
             if option.startswith("--") and option not in self._option_string_actions:
+                from proxysr.config import nearest  # imports pydantic, which the help does without
+
                 hint = nearest(option, self._option_string_actions)
                 self.error(f"{option!r} is not a known option.{hint}")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Refuse unknown choices with the same message as settings do."""
         if action.choices is not None and value not in action.choices:
+            from proxysr.config import unknown
+
             raise argparse.ArgumentError(action, unknown(value, action.choices, "choice"))
 
 
@@ -142,6 +150,8 @@ def parsed(arguments: Sequence[str]) -> tuple[Any, argparse.Namespace]:
     )
     named = command_in(arguments)
     if named is not None and named not in COMMANDS:
+        from proxysr.config import unknown
+
         parser.error(unknown(named, COMMANDS, "command"))
     module: Any = None
     command = parser
@@ -149,7 +159,7 @@ def parsed(arguments: Sequence[str]) -> tuple[Any, argparse.Namespace]:
         if name != named:
             commands.add_parser(name, help=summary)
             continue
-        module = importlib.import_module(f"proxysr.cli.{name}")
+        module = imported(f"proxysr.cli.{name}")
         command = commands.add_parser(
             name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.",
             epilog=module.EXAMPLES, formatter_class=formatter, allow_abbrev=False,
@@ -163,6 +173,23 @@ def parsed(arguments: Sequence[str]) -> tuple[Any, argparse.Namespace]:
     typed = [word for word in arguments if word != "--json"]
     args.command_line = shlex.join(["proxysr", *typed])
     return module, args
+
+
+def imported(name: str) -> Any:
+    """The module of this name; what it imports is left alone by the garbage collector.
+
+    PyTorch and pandas make so many objects, all of which stay, that looking through them while
+    they are imported, and once more at the end, is a quarter of the time of a short command.
+    """
+    is_new = name not in sys.modules
+    gc.disable()
+    try:
+        module = importlib.import_module(name)
+    finally:
+        gc.enable()
+    if is_new:
+        gc.freeze()
+    return module
 
 
 def _message(error: Exception) -> str:

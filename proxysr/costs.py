@@ -328,7 +328,7 @@ def clock() -> float:
     return time.process_time() if torch.get_num_threads() == 1 else time.perf_counter()
 
 
-def measure(*, embedding_dim: int = 128, rows: int = 320, seconds: float = 0.3) -> Machine:
+def measure(*, embedding_dim: int = 128, rows: int = 320, seconds: float = 0.1) -> Machine:
     """Measure the rates of this machine with PyTorch's number of threads.
 
     The rate of products depends on their inner size, which is ``embedding_dim``.

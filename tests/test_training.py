@@ -221,6 +221,7 @@ RANDOM: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("proxysr", {"dropout": 0.2}, {}),
     ("proxysr", {"sampled_negatives": 20, "n_negatives": 5}, {}),
     ("gru4rec", {"sampled_negatives": 15}, {"half_life": 0.4}),
+    ("latent_proxy", {"sampled_negatives": 15}, {}),
 ]
 """Models and training with random numbers inside an epoch, which must match too."""
 

@@ -39,6 +39,7 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "softmax": ("gru4rec", {}, {"weight_decay": 1e-3}),
     "drawn": ("proxysr", {"sampled_negatives": 20, "n_negatives": 5, **ORTHOG}, {}),
     "drawn softmax": ("gru4rec", {"sampled_negatives": 15}, {"weight_decay": 1e-3}),
+    "drawn normaliser": ("latent_proxy", {"sampled_negatives": 15, "dropout": 0.0}, {}),
     "patience": ("gru4rec", {}, {"epochs": 30, "patience": 1, "learning_rate": 0.3}),
     "counting": ("popularity", {}, {}),
 }

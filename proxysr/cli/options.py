@@ -12,11 +12,6 @@ from pydantic.fields import FieldInfo
 from proxysr.config import ConfigError, Settings, plain_type
 
 
-def formatter(prog: str) -> argparse.HelpFormatter:
-    """Help as wide as the code, with its paragraphs left alone."""
-    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=28, width=100)
-
-
 def add_run(parser: argparse.ArgumentParser, *, data: bool = True, compare: bool = False) -> None:
     """Declare ``RUN_DIR`` and, if wanted, ``--data`` and ``--compare``."""
     parser.add_argument("run_dir", metavar="RUN_DIR", help="folder that `proxysr train` wrote")

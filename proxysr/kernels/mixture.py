@@ -14,15 +14,20 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn.functional import pad
 
 from proxysr.kernels import sizes
 from proxysr.kernels.tiles import product_tiles
 
 
-def log_normalisers(queries: Tensor, proxies: Tensor, items: Tensor, by_proxy: Tensor) -> Tensor:
-    """Logarithm (R, K) of the sum over items of ``exp(x.e + p.e)``.
+def log_normalisers(
+    queries: Tensor, proxies: Tensor, items: Tensor, by_proxy: Tensor,
+    log_weights: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """Logarithm (R, K) of the sum over items of ``exp(x.e + p.e)``, each times its weight.
 
-    The plain line: ``((queries @ items.T).exp() @ (proxies @ items.T).exp().T).log()``.
+    The plain line, without weights:
+    ``((queries @ items.T).exp() @ (proxies @ items.T).exp().T).log()``.
 
     Parameters
     ----------
@@ -32,7 +37,12 @@ def log_normalisers(queries: Tensor, proxies: Tensor, items: Tensor, by_proxy: T
         Of length 1.
     by_proxy : (K, V) or (K, 0)
         ``exp(p.e - ||p||)`` if it was computed before (no gradients then), else empty.
+    log_weights : (V,), optional
+        Only if ``by_proxy`` is empty.
     """
+    if log_weights is not None:  # one more entry of all vectors, which only queries multiply
+        queries, proxies = pad(queries, (0, 1), value=1.0), pad(proxies, (0, 1))
+        items = torch.cat([items, log_weights.to(items)[:, None]], dim=1)
     if by_proxy.numel():
         return _sums(queries, proxies, items, by_proxy)
     return _LogNormalisers.apply(queries, proxies, items)  # type: ignore[no-any-return,no-untyped-call]
@@ -82,12 +92,12 @@ def log_mixture(
         Rows to add the bias to: those of empty prefixes.
     bias : (V,)
     """
-    tiles = product_tiles(queries, items)
+    tiles, first = product_tiles(queries, items), begins.nonzero()[:, 0]
     for index, tile in enumerate(tiles):
         part = slice(index * tile.shape[1], (index + 1) * tile.shape[1])
         scores = tile[:, : by_proxy[:, part].shape[1]]
         scores += (share @ by_proxy[:, part]).log_()
-        scores += begins * bias[part]
+        scores[first] += bias[part]
     return tiles
 
 
@@ -106,7 +116,7 @@ def _sums(queries: Tensor, proxies: Tensor, items: Tensor, by_proxy: Tensor) -> 
 
 def _exponentials(vectors: Tensor, items: Tensor, length: Tensor) -> Tensor:
     """``exp(x.e - ||x||)`` of each vector and item; lengths (R, 1) are those of the vectors."""
-    return torch.addmm(length, vectors, items.T, beta=-1).exp_()
+    return torch.mm(vectors, items.T).sub_(length).exp_()
 
 
 class _LogNormalisers(torch.autograd.Function):

@@ -19,17 +19,25 @@ The softmax is over the target and the drawn items, with ``score_i - log e_i`` i
 score (the logQ correction; Bengio and Senécal 2008, https://doi.org/10.1109/TNN.2007.912312; also
 "Candidate Sampling Algorithms Reference" of TensorFlow). A drawn item that is a row's target is
 left out of that row's negatives. With all items drawn, this is the full softmax.
+
+Sampled normalisers
+-------------------
+Where the probability itself is needed (:mod:`proxysr.models.latent_proxy`), the sum over all items
+is estimated: the batch's own items count once, and each other item ``1 / e_i`` times for each time
+that it is drawn. The expectation of this is the sum over all items.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, pad
 
 from proxysr.config import NotNegative, Settings, Whole
 from proxysr.data.sessions import PAD, Sessions
-from proxysr.distributed import copy_first
+from proxysr.distributed import copy_first, gathered
 
 
 class SamplingConfig(Settings):
@@ -39,6 +47,21 @@ class SamplingConfig(Settings):
     """Items drawn for each batch as negatives; 0: compare with all items."""
     sampling_power: NotNegative = 0.75
     """Items are drawn in proportion to this power of their clicks in training; 0: uniformly."""
+
+
+class Sample(NamedTuple):
+    """Some items that stand for all; see :meth:`ItemSampler.around`.
+
+    Attributes
+    ----------
+    items : int64 (S,)
+        The padding first, then the batch's items, each once, then the drawn ones that are others.
+    log_times : (S,)
+        Logarithm of how often each of them counts; 0 for those of the batch.
+    """
+
+    items: Tensor
+    log_times: Tensor
 
 
 class ItemSampler(nn.Module):
@@ -97,6 +120,19 @@ class ItemSampler(nn.Module):
         points += torch.arange(n, device=points.device)
         place = torch.searchsorted(self.ends, points, right=True)
         return self.by_count[place.clamp(max=len(self.ends) - 1)]
+
+    def around(self, batch: Tensor) -> tuple[Sample, Tensor]:
+        """A sample with the items (...) of a batch, and their places in it.
+
+        In a joint training, it has the items of all processes and is the same in each of them.
+        """
+        everywhere = torch.cat([items.to(batch.device) for items in gathered(batch.flatten())])
+        own: Tensor = torch.unique(torch.cat([everywhere.new_tensor([PAD]), everywhere]))
+        drawn, times = torch.unique(self.draw(), return_counts=True)
+        other = ~torch.isin(drawn, own)
+        log_times = times[other].log() - self.log_expected[drawn[other]]
+        sample = Sample(torch.cat([own, drawn[other]]), pad(log_times, (len(own), 0)))
+        return sample, torch.searchsorted(own, batch.contiguous())
 
 
 def expected_times(weights: Tensor, n: int) -> Tensor:

@@ -23,7 +23,8 @@ clicks ``i_1 … i_T``:
 7. a user with earlier sessions: ``w_k ∝ c w_k + sum of the posteriors of these sessions``
 
 The normaliser of 2 for all K is one matrix product (:mod:`proxysr.kernels.mixture`); the biases
-``b_i`` of the clicked items are added to it afterwards.
+``b_i`` of the clicked items are added to it afterwards. With ``sampled_negatives``, training
+estimates it from the batch's items and drawn ones (:mod:`proxysr.kernels.sampling`).
 
 Where the equations are
 -----------------------
@@ -46,13 +47,13 @@ from typing import NamedTuple, Unpack
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout, normalize, pad
+from torch.nn.functional import dropout, embedding, normalize, pad
 
-from proxysr.config import Count, Positive, Settings, Share, require
 from proxysr.data.batches import SessionBatch, whole_sessions
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.kernels.mixture import log_mixture, log_normalisers, with_bias
-from proxysr.kernels.rows import at_clicks
+from proxysr.kernels.rows import at_clicks, lookup, unit_rows
+from proxysr.kernels.sampling import ItemSampler, Sample
 from proxysr.kernels.tiles import add_to
 from proxysr.models.base import Answer, Ends, Loss
 from proxysr.models.calibration import (
@@ -62,44 +63,15 @@ from proxysr.models.calibration import (
     likeliest_temperature,
     steps_back,
 )
+from proxysr.models.latent_proxy_config import LatentProxyConfig
 from proxysr.models.proxy_model import Choice, ProxyModel, ProxyTrace
 
 PLACES = 10
-"""Number of biases of a repeated item, by place from the end; the last one is for all further
-places."""
+"""Biases of a repeated item, by place from the end; the last one is for all further places."""
 TRAINED = 200
 """Most clicks of a training session that are read: memory grows with their square."""
 CALIBRATED = 500
 """Most validation sessions used for calibration."""
-
-
-class LatentProxyConfig(Settings):
-    """Hyper-parameters of the latent proxies; the defaults serve logs of unknown kinds."""
-
-    embedding_dim: Count = 64
-    """Size d of items and proxies."""
-    n_proxies: Count | None = None
-    """Number K of proxies; with 1, only the short-term interest is left. By default 64, or one for
-    20 training sessions if that is fewer."""
-    temperature: Positive = 4.0
-    """Temperature T of the posterior in training. Clicks of a session resemble each other more than
-    equation 2 assumes, so at temperature 1 each click would count as too much evidence. After each
-    epoch, the temperature for use is fitted on validation."""
-    scale: float = 13.0
-    """Scale s of the cosine of short-term interest and item: one over the softmax's temperature."""
-    dropout: Share = 0.3
-    """Share of the entries of click vectors that are dropped before the short-term interest."""
-    attention: bool = True
-    """Whether weights of clicks depend on the latest click (A in equation 1), not only on their
-    places."""
-    prior_strength: Positive = 1.0
-    """The weights w count like this many earlier sessions of a user (c in equation 7)."""
-    max_length: Count = 1000
-    """Most clicks of a session that are read, the latest ones; in training at most 200."""
-
-    def check(self) -> None:
-        """Check ranges."""
-        require(0 < self.scale <= 40, f"scale is above 0 and at most 40; received {self.scale}.")
 
 
 class Reading(NamedTuple):
@@ -134,22 +106,27 @@ class Reading(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """Values over all items that follow from the parameters alone.
+    """Values over all items, or over a sample of them, that follow from the parameters alone.
 
     Attributes
     ----------
     directions : (V, D)
         ``ê_i``.
+    log_popularity : (V,)
     length, log_z_first : (K,)
         ``||p_k||``, and the logarithm of the normaliser of equation 3.
     by_proxy : (K, V)
         ``exp(p_k.ê_i - ||p_k||)``; empty while gradients are recorded, which do not use it.
+    log_times : (V - 1,), optional
+        Of a sample, without the padding; see :class:`Sample`.
     """
 
     directions: Tensor
+    log_popularity: Tensor
     length: Tensor
     log_z_first: Tensor
     by_proxy: Tensor
+    log_times: Tensor | None = None
 
 
 class LatentProxy(ProxyModel):
@@ -191,6 +168,7 @@ class LatentProxy(ProxyModel):
             self.attention = nn.Parameter(torch.zeros(c.embedding_dim, c.embedding_dim))
         self.repeat_bias = nn.Parameter(torch.zeros(PLACES))
         self._cached: tuple[object, Tables] | None = None
+        self.sampler = ItemSampler(n_items, c) if c.sampled_negatives else None
         self.register_buffer("repeat_level", torch.zeros(()))
         self.register_buffer("temperature", torch.tensor(float(c.temperature)))
         self.register_buffer("log_popularity", torch.zeros(n_items + 1))
@@ -200,6 +178,8 @@ class LatentProxy(ProxyModel):
         super().prepare(train)
         counts = torch.bincount(torch.tensor(train.items).long(), minlength=self.n_items + 1)
         self.log_popularity.copy_((counts.double() + 0.5).log())
+        if self.sampler is not None:
+            self.sampler.count(train)
 
     # -- equations -------------------------------------------------------------------------
 
@@ -213,33 +193,40 @@ class LatentProxy(ProxyModel):
         weights = weights.masked_fill(~is_read, -torch.inf).softmax(dim=2)
         return normalize(weights @ clicks, dim=2)
 
-    def read(self, items: Tensor, following: Tensor, prior: Tensor | None = None) -> Reading:
+    def read(
+        self, items: Tensor, following: Tensor, tables: Tables, prior: Tensor | None = None
+    ) -> Reading:
         """Equations 2 to 4.
 
         Parameters
         ----------
         items, following : int64 (B, L)
-            Clicks, and the item after each click whose probability to compute; ``PAD`` for none.
+            Rows of the tables: clicks, and the item after each whose probability to compute.
+        tables : Tables
         prior : (B, K), optional
             Weights of the proxies before the first click, instead of ``w``.
         """
-        c, is_click, tables = self.config, items != PAD, self.tables()
-        clicks, after = tables.directions[items], tables.directions[following]  # (B, L, D)
+        c, is_click = self.config, items != PAD
+        rows = torch.cat([items, following])
+        vectors, directions = lookup(tables.directions, rows.flatten())
+        clicks, after = vectors.view(*rows.shape, -1).chunk(2)  # (B, L, D)
         query = c.scale * self.short_term(dropout(clicks, c.dropout, self.training), is_click)
         # equation 2
         latest = is_latest(items)
         bias = latest * self.repeat_bias[steps_back(items).clamp(0, PLACES - 1)]
-        real, by_proxy = tables.directions[PAD + 1 :], tables.by_proxy[:, PAD + 1 :]
+        real, by_proxy = directions[PAD + 1 :], tables.by_proxy[:, PAD + 1 :]
         log_z = at_clicks(
-            lambda q: log_normalisers(q, self.proxies, real, by_proxy), query, is_click
-        )
+            lambda q: log_normalisers(q, self.proxies, real, by_proxy, tables.log_times),
+            query, is_click,
+        )  # fmt: skip
         log_z = with_bias(log_z, query, self.proxies, clicks, bias, c.scale)
         repeats = items[:, None] == following[:, :, None]  # (B, L, L)
         logit = torch.linalg.vecdot(query, after) + (bias * repeats).sum(dim=2)
         likelihood = logit[..., None] + after @ self.proxies.T - log_z
         likelihood = likelihood * (following != PAD)[..., None]
         # equation 3 for the first click
-        first = self.log_popularity[items][..., None] + clicks @ self.proxies.T - tables.log_z_first
+        first = tables.log_popularity[items][..., None] + clicks @ self.proxies.T
+        first = first - tables.log_z_first
         later = pad(likelihood[:, :-1], (0, 0, 1, 0))
         click = torch.where(is_first(items)[..., None], first, later) * is_click[..., None]
         # equation 4
@@ -252,7 +239,11 @@ class LatentProxy(ProxyModel):
         """Equation 6, summed over the batch and divided by the number of targets."""
         items, is_target = batch.items, batch.targets != PAD
         following = torch.cat([items[:, 1:], batch.targets[:, -1:]], dim=1) * (items != PAD)
-        reading = self.read(items, following)
+        if self.sampler is None:
+            reading = self.read(items, following, self.tables())
+        else:
+            sample, (items, following) = self.sampler.around(torch.stack([items, following]))
+            reading = self.read(items, following, self._new_tables(sample))
         posterior = (reading.evidence / self.config.temperature).log_softmax(dim=2)
         log_p = torch.logsumexp(posterior + reading.following, dim=2)[is_target]
         log_w = self.log_weights.log_softmax(dim=0)
@@ -379,7 +370,7 @@ class LatentProxy(ProxyModel):
         """The clicks (B, L) that are read, and :meth:`read` of them with the next as following."""
         items = batch.items[:, -self.max_length :] if cut else batch.items
         following = pad(items[:, 1:], (0, 1)) * (items != PAD)
-        return items, self.read(items, following, batch.prior)
+        return items, self.read(items, following, self.tables(), batch.prior)
 
     def tables(self) -> Tables:
         """The :class:`Tables`; without gradients, cached until a parameter changes."""
@@ -394,7 +385,16 @@ class LatentProxy(ProxyModel):
             self._cached = state, tables._replace(by_proxy=by_proxy)
         return self._cached[1]
 
-    def _new_tables(self) -> Tables:
-        directions, length = normalize(self.items, dim=1), self.proxies.norm(dim=1)
-        first = self.log_popularity[PAD + 1 :] + self.proxies @ directions[PAD + 1 :].T
-        return Tables(directions, length, torch.logsumexp(first, dim=1), first[:, :0])
+    def _new_tables(self, sample: Sample | None = None) -> Tables:
+        items, popularity, length = self.items, self.log_popularity, self.proxies.norm(dim=1)
+        if sample is not None:  # only these rows get a gradient
+            items = embedding(sample.items, items, padding_idx=PAD, sparse=True)
+            popularity = popularity[sample.items]
+        directions = unit_rows(items)
+        real, log_weights, none = directions[PAD + 1 :], popularity[PAD + 1 :], directions[:0]
+        times = None if sample is None else sample.log_times[PAD + 1 :]
+        if times is not None:
+            log_weights = log_weights + times
+        no_query = torch.zeros_like(directions[:1])  # in equation 3
+        log_z = log_normalisers(no_query, self.proxies, real, none, log_weights)[0]
+        return Tables(directions, popularity, length, log_z, none, times)

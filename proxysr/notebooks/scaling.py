@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from functools import reduce
 from operator import add
 
+import numpy as np
 import pandas as pd
 import torch
 from tqdm.auto import tqdm
@@ -139,6 +140,22 @@ def forecast(sizes: Iterable[Sizes], machines: Mapping[str, Machine]) -> pd.Data
                 | {"bound": max(seconds, key=seconds.__getitem__)}
             )
     return pd.DataFrame(rows)
+
+
+def growth_exponents(table: pd.DataFrame) -> dict[str, float | None]:
+    """By part, the power of the items that its time grows with; None of a single size.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``part``, ``n_items`` and ``ms``.
+    """
+    return {
+        str(part): float(np.polyfit(np.log(rows["n_items"]), np.log(rows["ms"]), 1)[0])
+        if rows["n_items"].nunique() > 1
+        else None
+        for part, rows in table.groupby("part", sort=False)
+    }
 
 
 _SIZES = ("n_items", "embedding_dim", "n_proxies", "sessions")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from benchmarks.scale import growth_exponents
+from proxysr.notebooks.scaling import growth_exponents
 from proxysr.plots.costs import growth_lines
 
 

@@ -44,6 +44,15 @@ def test_values_and_gradients(
         torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
+def test_weighted_items_count_as_often(tensors: tuple[Tensor, Tensor, Tensor]) -> None:
+    queries, proxies, items = tensors
+    times = torch.arange(23) % 3 + 1
+    log_weights = times.double().log()
+    weighted = log_normalisers(queries, proxies, items, items[:0], log_weights)
+    repeated = plain(queries, proxies, items.repeat_interleave(times, dim=0))
+    torch.testing.assert_close(weighted, repeated, rtol=1e-12, atol=1e-12)
+
+
 def test_known_exponentials_of_proxies(tensors: tuple[Tensor, Tensor, Tensor]) -> None:
     queries, proxies, items = tensors
     known = torch.exp(proxies @ items.T - proxies.norm(dim=1, keepdim=True))

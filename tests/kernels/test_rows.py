@@ -1,11 +1,12 @@
-"""Rows that are pulled back into the unit ball, and work at clicks without padding."""
+"""Rows of length at most 1, or of length 1, and work at clicks without padding."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
-from proxysr.kernels.rows import at_clicks, lookup, project_into_ball
+from proxysr.kernels.rows import at_clicks, lookup, project_into_ball, unit_rows
 
 
 def table_of(gradient: Tensor | None) -> torch.nn.Parameter:
@@ -28,6 +29,21 @@ def test_only_rows_of_a_sparse_gradient() -> None:
     project_into_ball(table)
     expected = torch.tensor([[3.0, 4.0], [0.3, 0.4], [0.0, 2.0], [0.6, 0.8]])
     torch.testing.assert_close(table.detach(), expected)
+
+
+def test_unit_rows_are_the_plain_line_and_its_gradient() -> None:
+    generator = torch.Generator().manual_seed(1)
+    table = torch.randn(5, 3, generator=generator, dtype=torch.float64)
+    table[0] = 0
+    weights = torch.randn(5, 3, generator=generator, dtype=torch.float64)
+    weights[0] = 0  # the gradient at a row of zeros has no meaning
+    results = []
+    for function in (unit_rows, normalize):
+        given = table.clone().requires_grad_()
+        rows = function(given)
+        (rows * weights).sum().backward()
+        results.append((rows.detach(), given.grad))
+    torch.testing.assert_close(results[0], results[1], rtol=1e-12, atol=1e-14)
 
 
 def test_at_clicks_is_the_plain_line_and_its_gradient() -> None:

@@ -31,7 +31,7 @@ def sampler(n_items: int, clicks: list[int], **options: Any) -> ItemSampler:
 
 def test_all_models_with_a_softmax_can_draw() -> None:
     softmax = {name for name, cls in MODELS.items() if issubclass(cls, SoftmaxModel)}
-    assert {"proxysr", *softmax} == set(SAMPLING)
+    assert {"proxysr", "latent_proxy", *softmax} == set(SAMPLING)
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 11, 12])
@@ -73,6 +73,22 @@ def test_all_items_are_drawn_once_if_all_are_asked_for(wanted: int) -> None:
     drawing = sampler(40, [3] * 40 + [1, 1, 7], sampled_negatives=wanted)
     assert sorted(drawing.draw().tolist()) == list(range(1, 41))
     assert (drawing.log_expected == 0).all()
+
+
+def test_a_sample_stands_for_all_items() -> None:
+    """On average each item counts once; those of the batch always do."""
+    clicks = [3] * 40 + [1] * 12 + [6] * 12 + [2] * 5 + [5]
+    drawing = sampler(6, clicks, sampled_negatives=3, sampling_power=0.5)
+    batch = torch.tensor([[0, 5, 2], [2, 5, 5]])
+    torch.manual_seed(0)
+    n, times = 4_000, torch.zeros(7)
+    for _ in range(n):
+        sample, places = drawing.around(batch)
+        assert sample.items[:3].tolist() == [0, 2, 5]
+        assert torch.equal(sample.items[places], batch)
+        assert (sample.log_times[:3] == 0).all()
+        times.index_add_(0, sample.items, sample.log_times.exp() / n)
+    torch.testing.assert_close(times, torch.ones(7), rtol=0, atol=0.12)
 
 
 def test_the_same_seed_draws_the_same() -> None:

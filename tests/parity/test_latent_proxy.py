@@ -14,7 +14,8 @@ from proxysr.data.batches import SessionBatch, TrainingBatches, batch_of
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.evaluation import evaluate, rank_of
 from proxysr.models import calibration
-from proxysr.models.latent_proxy import PLACES, LatentProxy, LatentProxyConfig
+from proxysr.models.latent_proxy import PLACES, LatentProxy
+from proxysr.models.latent_proxy_config import LatentProxyConfig
 from proxysr.optimizer import RowAdam
 from proxysr.priors import posteriors, priors
 
@@ -51,6 +52,7 @@ class Literal:
         self.w = [w / sum(weights) for w in weights]
         counts = np.bincount([i for s in SESSIONS for i in s], minlength=N_ITEMS + 1)
         self.popularity = [count + 0.5 for count in counts.tolist()]
+        self.times = [1.0] * (N_ITEMS + 1)
 
     def short_term(self, clicks: list[int]) -> Tensor:
         """Equation 1."""
@@ -78,7 +80,8 @@ class Literal:
                 place = clicks[::-1].index(item)
                 logit += self.b[min(place, PLACES - 1)]
             found.append(math.exp(logit))
-        return [x / sum(found) for x in found]
+        normaliser = sum(n * x for n, x in zip(self.times, found, strict=True))
+        return [x / normaliser for x in found]
 
     def posterior(self, clicks: list[int], prior: list[float] | None = None) -> list[float]:
         """Equation 4."""
@@ -137,6 +140,39 @@ def test_loss(options: dict[str, Any]) -> None:
     )  # fmt: skip
     loss = model.loss(next(batches.epoch(0)))
     assert loss.total.item() == pytest.approx(Literal(model).loss(sessions), abs=1e-9)
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_loss_with_drawn_items(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Items of the batch count once, 3 and 9 as often as they make up for items like them."""
+    model, sessions = model_of(sampled_negatives=4, **options), [[4, 2, 7, 2, 8], [8, 8]]
+    monkeypatch.setattr(model.sampler, "draw", lambda: torch.tensor([3, 9, 9, 4]))
+    literal, expected = Literal(model), expected_times_of(model)
+    literal.times = [0, 0, 1, 1 / expected[3], 1, 0, 0, 1, 1, 2 / expected[9]]
+    batches = TrainingBatches(
+        Sessions.from_lists(sessions), task="repeat", min_prefix=1, max_length=12, batch_size=9,
+        seed=0, device="cpu",
+    )  # fmt: skip
+    batch = next(batches.epoch(0))
+    loss = model.loss(batch).total
+    assert loss.item() == pytest.approx(literal.loss(sessions), abs=1e-9)
+    loss.backward()
+    # the derivative in a random direction
+    torch.manual_seed(0)
+    steps = {name: 1e-5 * torch.randn_like(p) for name, p in model.named_parameters()}
+    slope = sum(float((p.grad.to_dense() * steps[n]).sum()) for n, p in model.named_parameters())
+    values = []
+    for sign in (1, -2):
+        for name, parameter in model.named_parameters():
+            parameter.data += sign * steps[name]
+        values.append(model.loss(batch).total.item())
+    assert (values[0] - values[1]) / 2 == pytest.approx(slope, rel=1e-6)
+
+
+def expected_times_of(model: LatentProxy) -> list[float]:
+    """Counts to the power of 3/4, in proportion, so that they sum up to four draws."""
+    counts = np.bincount([i for s in SESSIONS for i in s], minlength=N_ITEMS + 1) ** 0.75
+    return [0.0, *(4 * counts[1:] / counts[1:].sum()).tolist()]
 
 
 def test_loss_asks_for_targets_only_and_reads_all_clicks() -> None:
