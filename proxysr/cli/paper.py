@@ -170,15 +170,17 @@ def _answer(results: Results, what: str, out: Path) -> Answer:
 
 
 def _page(args: argparse.Namespace) -> Answer:
-    named = [name.replace("_", "-") for name in OF_RUNS if getattr(args, name) is not None]
-    require(not named, f"--{', --'.join(named)}: only run takes that.")
+    foreign = [name.replace("_", "-") for name in OF_RUNS if getattr(args, name) is not None]
+    require(not foreign, f"--{', --'.join(foreign)}: only run takes that.")
     options = {"metrics": args.metrics, "resamples": args.resamples}
     config = CompareConfig.from_dict({k: v for k, v in options.items() if v is not None})
     reference = args.reference or "proxysr"
     require(reference in MODELS, unknown(reference, MODELS, "model"))
     out = Path(args.out)
     check_writable(out)
-    command = shlex.join(["proxysr", "paper", "tables", *args.what, "--out", args.out])
+    named = ("reference", "metrics", "resamples")
+    given = [word for k in named if getattr(args, k) for word in (f"--{k}", getattr(args, k))]
+    command = shlex.join(["proxysr", "paper", "tables", *args.what, "--out", args.out, *given])
     page = results_page(args.what, reference=reference, command=command, config=config)
     with replacing(out) as temporary:
         temporary.write_text(page, encoding="utf-8")

@@ -16,6 +16,9 @@ METRIC = "R@20"
 LEVEL = 0.05
 """A difference is more than chance below this p-value, corrected by Holm."""
 
+SEEDS = 3
+"""With fewer, nothing is said of how much trainings differ."""
+
 Differences = Mapping[tuple[str, str], Mapping[Any, Any]]
 """Label and metric to a row of :func:`proxysr.analysis.significance.compare`."""
 
@@ -36,6 +39,8 @@ class Standing:
         Labels of models that only count.
     clear : bool
         Whether every other row is behind the reference by more than chance.
+    seeds : int
+        Fewest runs of a model that learns.
     """
 
     data: str
@@ -44,6 +49,7 @@ class Standing:
     recalls: dict[str, float]
     counting: list[str]
     clear: bool
+    seeds: int
 
     @property
     def leads(self) -> bool:
@@ -60,29 +66,40 @@ def standing(
     clear = all(
         row is not None and row["difference"] < 0 and row["p_holm"] < LEVEL for row in others
     )
+    counting = [row.label for row in rows if not learns(row.runs[0].model_name)]
     return Standing(
         data,
         task,
         reference,
         dict(sorted(recalls.items(), key=lambda item: -item[1])),
-        [row.label for row in rows if not learns(row.runs[0].model_name)],
+        counting,
         reference is not None and clear,
+        min((len(row.runs) for row in rows if row.label not in counting), default=0),
     )
 
 
 def verdict(standings: Sequence[Standing], reference: str) -> str:
-    """One sentence or two: in how many tables the reference leads, and where it is behind."""
+    """In how many tables the reference leads, where it is behind, and of how much that is said."""
     compared = [one for one in standings if one.reference is not None]
     if not compared:
         return f"No table has a run of {reference} and of another model."
     leading = [one for one in compared if one.leads]
+    logs = len({one.data for one in compared})
+    clear = sum(one.clear for one in leading)
     text = (
         f"**{reference} has the highest {METRIC} in {len(leading)} of {len(compared)} tables of "
-        f"models; in {sum(one.clear for one in leading)} it is ahead of every other model by more "
-        f"than chance (p < {LEVEL} after Holm's correction)."
+        f"models, on {logs} data set{'s' if logs > 1 else ''}; in {clear} it is ahead of every other "
+        f"model by more than chance (p < {LEVEL} after Holm's correction)."
     )
     behind = [f"{one.data}, {one.task}" for one in compared if not one.leads]
-    return text + (f" It is behind on {'; '.join(behind)}.**" if behind else "**")
+    text += f" It is behind on {'; '.join(behind)}." if behind else ""
+    fewest = min(one.seeds for one in compared)
+    if 0 < fewest < SEEDS:
+        text += (
+            f" Some models have no more than {fewest} seed{'s' if fewest > 1 else ''}: chance here "
+            "is that of the test sessions, not of training."
+        )
+    return f"{text}**"
 
 
 def leaders(standings: Sequence[Standing], reference: str) -> pd.DataFrame:

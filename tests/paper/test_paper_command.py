@@ -122,7 +122,11 @@ def test_every_table_has_its_rows_and_names_what_is_missing(page: str) -> None:
 
 def test_the_first_lines_say_who_leads(out: Path, page: str) -> None:
     first = page.splitlines()[2]
-    assert re.match(r"\*\*proxysr has the highest R@20 in \d of 2 tables of models; in \d ", first)
+    assert re.match(
+        r"\*\*proxysr has the highest R@20 in \d of 2 tables of models, on 1 data set", first
+    )
+    assert "Some models have no more than 1 seed: chance here is" in first
+    assert "--resamples 50` from the files" in page
     recalls = {
         RunDir(path.parent).model_name: RunDir(path.parent).evaluation("test", "unseen")["metrics"]
         for path in out.glob("run-*/config.json")
