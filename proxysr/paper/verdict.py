@@ -88,8 +88,8 @@ def verdict(standings: Sequence[Standing], reference: str) -> str:
     clear = sum(one.clear for one in leading)
     text = (
         f"**{reference} has the highest {METRIC} in {len(leading)} of {len(compared)} tables of "
-        f"models, on {logs} data set{'s' if logs > 1 else ''}; in {clear} it is ahead of every other "
-        f"model by more than chance (p < {LEVEL} after Holm's correction)."
+        f"models, on {logs} data set{'s' if logs > 1 else ''}; in {clear} it is ahead of every "
+        f"other model by more than chance (p < {LEVEL} after Holm's correction)."
     )
     behind = [f"{one.data}, {one.task}" for one in compared if not one.leads]
     text += f" It is behind on {'; '.join(behind)}." if behind else ""
