@@ -180,14 +180,15 @@ def imported(name: str) -> Any:
 
     PyTorch and pandas make so many objects, all of which stay, that looking through them while
     they are imported, and once more at the end, is a quarter of the time of a short command.
+    A process that had PyTorch before has objects of others, too, which are not to be kept.
     """
-    is_new = name not in sys.modules
+    starts = "torch" not in sys.modules
     gc.disable()
     try:
         module = importlib.import_module(name)
     finally:
         gc.enable()
-    if is_new:
+    if starts:
         gc.freeze()
     return module
 
