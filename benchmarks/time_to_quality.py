@@ -14,7 +14,7 @@ came to is kept in FOLDER/time_to_quality/NAME.json, and used again if data and 
 same.
 
 With ``--toolkit-python``, an interpreter with RecBole (:mod:`benchmarks.toolkit_speed` says how to
-get one), its GRU4Rec and SASRec are trained, too, each target with its prefix as a row. Embedding
+get one), its GRU4Rec, SASRec, NARM and SR-GNN are trained beside ours of the same name, each target with its prefix as a row. Embedding
 size, step size, targets a step and the fused Adam are those of ours; layers and dropout are those
 of :mod:`benchmarks.toolkit_speed`, and may differ from the preset of ours.
 """
@@ -50,7 +50,7 @@ from proxysr.paper.printed import published_results
 from proxysr.plots.training import quality_over_minutes
 from proxysr.training import TrainConfig, TrainState, fit
 
-TOOLKIT = {"gru4rec": "GRU4Rec", "sasrec": "SASRec"}
+TOOLKIT = {"gru4rec": "GRU4Rec", "sasrec": "SASRec", "narm": "NARM", "srgnn": "SRGNN"}
 MAX_LENGTH = 50
 """Clicks of a prefix that the toolkit's models read."""
 
