@@ -14,9 +14,10 @@ came to is kept in FOLDER/time_to_quality/NAME.json, and used again if data and 
 same.
 
 With ``--toolkit-python``, an interpreter with RecBole (:mod:`benchmarks.toolkit_speed` says how to
-get one), its GRU4Rec, SASRec, NARM and SR-GNN are trained beside ours of the same name, each target with its prefix as a row. Embedding
-size, step size, targets a step and the fused Adam are those of ours; layers and dropout are those
-of :mod:`benchmarks.toolkit_speed`, and may differ from the preset of ours.
+get one), its GRU4Rec, SASRec, NARM and SR-GNN are trained beside ours of the same name, each target
+with its prefix as a row. Embedding size, step size, targets a step and the fused Adam are those of
+ours; layers and dropout are those of :mod:`benchmarks.toolkit_speed`, and may differ from the
+preset of ours.
 """
 
 from __future__ import annotations
