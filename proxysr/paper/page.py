@@ -22,6 +22,7 @@ from proxysr.paper.known_users import effects
 from proxysr.paper.popularity import by_popularity
 from proxysr.paper.printed import published_results, published_shares, published_variants
 from proxysr.paper.rows import (
+    OF_MEASUREMENT,
     DataRuns,
     Row,
     find_runs,
@@ -113,6 +114,7 @@ def _main_tables(
             lines += lines_of_table
             if len(members) > 1:
                 standings.append(standing(data.name, task, members, chosen, differences))
+            if differences:  # else they did not rank the same targets, which the table says
                 lines += ["", "#### R@20 by how often the target was clicked in training", ""]
                 lines += _markdown(by_popularity(members, task, "R@20"))
             if any(row.label.endswith("†") for row in members):
@@ -198,7 +200,7 @@ def _differing(settings: Settings) -> str:
     return ", ".join(
         f"{name} {value}"
         for name, value in settings.to_dict().items()
-        if value != default[name] and name not in ("seed", "device", "valid_task")
+        if value != default[name] and name not in OF_MEASUREMENT
     )
 
 

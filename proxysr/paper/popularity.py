@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from proxysr.analysis.significance import Contender, values_by_target
 from proxysr.data.sessions import Task
-from proxysr.evaluation import values_of
 from proxysr.paper.rows import Row
 
 CLASSES = ("head", "middle", "tail")
@@ -46,26 +46,22 @@ def by_popularity(rows: Sequence[Row], task: Task, metric: str) -> pd.DataFrame:
     DataFrame
         A row for each of ``rows``: its label, and a column for each class, headed by its number of
         items and its share of the targets.
+
+    Raises
+    ------
+    ValueError
+        If the runs did not rank the same targets.
     """
-    items = rows[0].runs[0].items
-    classes = popularity_class(items["count"].to_numpy())
-    of_target = classes[rows[0].runs[0].ranks("test", task)["target"].to_numpy() - 1]
-    counts = np.bincount(of_target, minlength=len(CLASSES))
-    sizes = np.bincount(classes, minlength=len(CLASSES))
-    heads = [
-        f"{name} ({n_items:,} items, {share:.0%} of targets)"
-        for name, n_items, share in zip(CLASSES, sizes, counts / counts.sum(), strict=True)
+    contenders = [
+        Contender(row.label, [run.ranks("test", task) for run in row.runs]) for row in rows
     ]
-    table = {"": [row.label for row in rows]} | {head: [] for head in heads}
-    for row in rows:
-        sums = np.zeros(len(CLASSES))
-        for run in row.runs:
-            ranks = run.ranks("test", task)
-            of_target = classes[ranks["target"].to_numpy() - 1]
-            values = values_of(ranks["rank"].to_numpy(), metric)
-            sums += np.bincount(of_target, weights=values, minlength=len(CLASSES))
-        with np.errstate(invalid="ignore"):
-            means = sums / (len(row.runs) * counts)
-        for head, mean in zip(heads, means, strict=True):
-            table[head].append(f"{mean:.4f}" if np.isfinite(mean) else "–")
+    values = values_by_target(contenders, [metric])[0][:, :, 0]
+    classes = popularity_class(rows[0].runs[0].items["count"].to_numpy())
+    of_target = classes[contenders[0].ranks[0]["target"].to_numpy() - 1]
+    table: dict[str, list[str]] = {"": [row.label for row in rows]}
+    for number, name in enumerate(CLASSES):
+        inside = of_target == number
+        head = f"{name} ({(classes == number).sum():,} items, {inside.mean():.0%} of targets)"
+        means = values[inside].mean(axis=0) if inside.any() else [np.nan] * len(rows)
+        table[head] = [f"{mean:.4f}" if np.isfinite(mean) else "–" for mean in means]
     return pd.DataFrame(table)

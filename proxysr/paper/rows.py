@@ -32,6 +32,9 @@ DATASET_OF = {
 }
 """Format of a source to the data set of the paper that it is."""
 
+OF_MEASUREMENT = ("seed", "device", "valid_task")
+"""Settings that do not tell rows apart."""
+
 
 @dataclass
 class Row:
@@ -211,7 +214,7 @@ def _named(groups: Sequence[list[RunDir]], task: Task) -> list[Row]:
             for k in all_settings[0]
             if len({str(settings.get(k)) for settings in all_settings}) > 1
         ]
-        differing = [k for k in differing if k not in ("seed", "device", "valid_task")]
+        differing = [k for k in differing if k not in OF_MEASUREMENT]
         for group, values in zip(members, all_settings, strict=True):
             label = printed.get(model, model)
             if len(members) > 1:
