@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from proxysr.analysis.significance import CompareConfig, Contender, compare
 from proxysr.config import Settings
 from proxysr.data.sessions import Task
 from proxysr.models import learns
+from proxysr.paper.claims import NO_RUN, claims, tally
 from proxysr.paper.hrnn_groups import NO_USER
 from proxysr.paper.known_users import effects
 from proxysr.paper.popularity import by_popularity
@@ -36,6 +38,20 @@ from proxysr.paper.verdict import Differences, Standing, leaders, standing, verd
 
 TASKS: dict[str, Task] = {"Table 2, next unseen item": "unseen", "Table 3, with repeats": "repeat"}
 DASH = "–"
+ABOUT_CLAIMS = (
+    "What the paper's tables say, row by row: a row is ahead of ProxySR, or in Table 6 of HRNN "
+    "without users, or behind it. Here that holds or is reversed where our difference is more than "
+    "chance, and cannot be told where it is not."
+)
+
+
+@dataclass
+class Found:
+    """What the tables of a page say, for its first lines."""
+
+    standings: list[Standing] = field(default_factory=list)
+    claims: dict[tuple[str, str], pd.DataFrame] = field(default_factory=dict)
+    """Data and title to the table of :func:`proxysr.paper.claims.claims`."""
 
 
 def results_page(
@@ -74,17 +90,20 @@ def results_page(
                 else "Make some with `proxysr paper run`."
             )
         )
-    standings: list[Standing] = []
+    found = Found()
     body: list[str] = []
     for data in runs_by_data(runs):
         body += ["", f"## {data.name}", "", data.about]
-        body += _main_tables(data, reference, config, standings)
+        body += _main_tables(data, reference, config, found)
         body += _table4(data, config)
-        body += _table6(data, config)
+        body += _table6(data, config, found)
         body += _settings(data)
     lines = ["# Results", ""]
-    if standings:
-        lines += [verdict(standings, reference), "", *_markdown(leaders(standings, reference)), ""]
+    if found.standings:
+        lines += [verdict(found.standings, reference), ""]
+        lines += [*_markdown(leaders(found.standings, reference)), ""]
+    if found.claims:
+        lines += [ABOUT_CLAIMS, "", *_markdown(tally(found.claims)), ""]
     lines += [
         f"Made by `{command or 'proxysr paper tables'}` from the files of {len(runs)} runs; "
         "do not edit.", "",
@@ -99,10 +118,8 @@ def results_page(
     return "\n".join(lines) + "\n"
 
 
-def _main_tables(
-    data: DataRuns, reference: str, config: CompareConfig, standings: list[Standing]
-) -> list[str]:
-    """Tables 2, 3 and 5 and Figure 3; who leads in the first two is added to ``standings``."""
+def _main_tables(data: DataRuns, reference: str, config: CompareConfig, found: Found) -> list[str]:
+    """Tables 2, 3 and 5 and Figure 3; what they say is added to ``found``."""
     lines: list[str] = []
     for title, task in TASKS.items():
         rows = main_rows(data, task)
@@ -113,18 +130,24 @@ def _main_tables(
             differences, lines_of_table = _table(title, members, task, printed, chosen, config)
             lines += lines_of_table
             if len(members) > 1:
-                standings.append(standing(data.name, task, members, chosen, differences))
+                found.standings.append(standing(data.name, task, members, chosen, differences))
             if differences:  # else they did not rank the same targets, which the table says
+                lines += _claims(data, title, members, task, printed, "ProxySR", config, found)
                 lines += ["", "#### R@20 by how often the target was clicked in training", ""]
                 lines += _markdown(by_popularity(members, task, "R@20"))
             if any(row.label.endswith("†") for row in members):
                 lines += ["", "† The epoch was chosen by the other task."]
         if rows.ablations and task == "unseen":
             printed = _printed(5, data.dataset)
-            _, lines_of_table = _table(
-                "Table 5, ablations", rows.ablations, task, printed, "ProxySR", config
+            title = "Table 5, ablations"
+            differences, lines_of_table = _table(
+                title, rows.ablations, task, printed, "ProxySR", config
             )
             lines += lines_of_table
+            if differences:
+                lines += _claims(
+                    data, title, rows.ablations, task, printed, "ProxySR", config, found
+                )
         if rows.sizes and task == "unseen":
             first = rows.sizes[0].label
             _, lines_of_table = _table(
@@ -173,10 +196,37 @@ def _table4(data: DataRuns, config: CompareConfig) -> list[str]:
     return [*lines, *_markdown(pd.DataFrame(frame))]
 
 
-def _table6(data: DataRuns, config: CompareConfig) -> list[str]:
+def _claims(
+    data: DataRuns, title: str, rows: Sequence[Row], task: Task,
+    printed: Mapping[tuple[str, str], float], base: str, config: CompareConfig, found: Found,
+) -> list[str]:  # fmt: skip
+    """The paper's differences to one row beside ours, which are added to ``found``."""
+    if base not in {row.printed for row in rows} or (base, config.metrics[0]) not in printed:
+        return []
+    table = claims(rows, task, printed, base, config)
+    found.claims[data.name, title] = table
+    by_row: dict[str, dict[str, str]] = defaultdict(dict)
+    for one in table[table["verdict"] != NO_RUN].to_dict("records"):
+        cells, metric = by_row[one["row"]], one["metric"]
+        cells[""] = one["row"]
+        cells[f"Δ {metric}, paper"] = f"{one['printed']:+.4f}"
+        cells[f"Δ {metric}, here"] = f"{one['here']:+.4f}"
+        cells[f"{metric}: this"] = one["verdict"]
+    if not by_row:
+        return []
+    return ["", f"#### Differences to {base}, printed and here", "",
+            *_markdown(pd.DataFrame(list(by_row.values())))]  # fmt: skip
+
+
+def _table6(data: DataRuns, config: CompareConfig, found: Found) -> list[str]:
     rows = group_rows(data)
+    if not rows:
+        return []
     title, printed = "Table 6, HRNN by groups of sessions", _printed(6, data.dataset)
-    return _table(title, rows, "unseen", printed, NO_USER, config)[1] if rows else []
+    differences, lines = _table(title, rows, "unseen", printed, NO_USER, config)
+    if differences:
+        lines += _claims(data, title, rows, "unseen", printed, NO_USER, config, found)
+    return lines
 
 
 def _settings(data: DataRuns) -> list[str]:

@@ -1,0 +1,108 @@
+"""What the paper's tables say of one row and each other one, and whether it holds in our runs.
+
+A claim is the sign of a difference between two printed values. Ours holds or contradicts it if it
+is more than chance; a data set that is cut, or other settings, are other conditions all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from proxysr.analysis.significance import CompareConfig, Contender, compare
+from proxysr.data.sessions import Task
+from proxysr.paper.rows import Row
+from proxysr.paper.verdict import LEVEL
+
+VERDICTS = HOLDS, REVERSED, OPEN, NO_RUN = "holds", "reversed", "cannot be told", "no run"
+
+
+def claims(
+    rows: Sequence[Row], task: Task, printed: Mapping[tuple[str, str], float], base: str,
+    config: CompareConfig,
+) -> pd.DataFrame:  # fmt: skip
+    """Each printed difference to one row, beside ours.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        Runs of the same targets; those that the paper lacks are left out.
+    task : {"unseen", "repeat"}
+    printed : mapping
+        Row and metric to the paper's value.
+    base : str
+        The row that the others are compared with, by its name in the paper.
+    config : CompareConfig
+        Its metrics are those told.
+
+    Returns
+    -------
+    DataFrame
+        A row for each other one of the paper and metric: ``row``, ``metric``, ``printed`` (the
+        difference of the row to the base), ``here``, ``p`` (corrected by Holm over all), and
+        ``verdict``: "holds", "reversed", "cannot be told" or "no run".
+
+    Raises
+    ------
+    ValueError
+        If the runs did not rank the same targets.
+    """
+    names = [name for name in dict.fromkeys(name for name, _ in printed) if name != base]
+    by_name: dict[str, Row] = {}
+    for row in rows:  # of several settings, the first
+        by_name.setdefault(row.printed, row)
+    measured: dict[tuple[str, str], Mapping[Any, Any]] = {}
+    contenders = [
+        Contender(name, [run.ranks("test", task) for run in by_name[name].runs])
+        for name in (base, *names)
+        if name in by_name
+    ]
+    if base in by_name and len(contenders) > 1:
+        table = compare(contenders, config, reference=base)
+        measured = {(row["run"], row["metric"]): row for row in table.to_dict("records")}
+    frame = []
+    for name in names:
+        for metric in config.metrics:
+            if (name, metric) not in printed:
+                continue
+            expected = printed[name, metric] - printed[base, metric]
+            ours = measured.get((name, metric), {"difference": np.nan, "p_holm": np.nan})
+            frame.append(
+                {
+                    "row": name, "metric": metric, "printed": expected,
+                    "here": ours["difference"], "p": ours["p_holm"],
+                    "verdict": _verdict(expected, ours["difference"], ours["p_holm"]),
+                }
+            )  # fmt: skip
+    return pd.DataFrame(frame, columns=["row", "metric", "printed", "here", "p", "verdict"])
+
+
+def tally(tables: Mapping[tuple[str, str], pd.DataFrame]) -> pd.DataFrame:
+    """How many of the first metric's claims in each table came out in which way.
+
+    Parameters
+    ----------
+    tables : mapping
+        Data set and title to a table of :func:`claims`.
+    """
+    rows = []
+    for (data, title), table in tables.items():
+        metric = table["metric"].iloc[0]
+        first = table[table["metric"] == metric]
+        cells = {"data": data, "table": title, "metric": metric}
+        for verdict in VERDICTS:
+            names = first.loc[first["verdict"] == verdict, "row"].tolist()
+            cells[verdict] = f"{len(names)}: {', '.join(names)}" if names else "0"
+        rows.append(cells)
+    return pd.DataFrame(rows)
+
+
+def _verdict(printed: float, here: float, p: float) -> str:
+    if np.isnan(here):
+        return NO_RUN
+    if p >= LEVEL or printed == 0:
+        return OPEN
+    return HOLDS if np.sign(here) == np.sign(printed) else REVERSED
