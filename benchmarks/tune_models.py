@@ -5,7 +5,7 @@
 
 A model that learns has three tries of three epochs: two learning rates, and the better of them with
 another strength of what keeps it from overfitting. The try with the best recall@20 on the
-validation sessions goes on to at most eight epochs, of which validation chooses one; it is the run
+validation sessions goes on to at most twenty epochs, of which validation chooses one; it is the run
 of the first seed. A model that counts has three tries, too, judged by the mean of its recall on
 both tasks. All train on every click; test sessions are ranked once, by the runs that go on.
 
@@ -29,7 +29,7 @@ from proxysr.experiments.spec import names_in, numbers_in
 from proxysr.models import learns
 from proxysr.run import RunDir
 
-TRY, EPOCHS, PATIENCE, BATCH_SIZE, DIM = 3, 8, 2, 32, 64
+TRY, EPOCHS, PATIENCE, BATCH_SIZE, DIM = 3, 20, 2, 32, 64
 ANNEALED = 5
 """Epochs over which ProxySR hardens its choice."""
 
