@@ -68,10 +68,14 @@ class Variant:
         return replace(self, name=name, model_config={**self.model_config, **model_config})
 
     def annealed(self, epochs: int) -> Variant:
-        """ProxySR that hardens its choice over three fifths of the epochs, and at most ten."""
+        """ProxySR that hardens its choice over at most three fifths of the epochs.
+
+        Over fewer if its settings say so; ten if they say nothing.
+        """
         if "anneal_epochs" not in model_class(self.model).Config.model_fields:
             return self
-        return self.changed(self.name, anneal_epochs=min(10, epochs * 3 // 5))
+        own = self.model_config.get("anneal_epochs", 10)
+        return self.changed(self.name, anneal_epochs=min(own, epochs * 3 // 5))
 
 
 @dataclass(frozen=True)

@@ -116,3 +116,16 @@ def test_lists_in_text() -> None:
     assert numbers_in("3, 10") == [3, 10]
     with pytest.raises(ConfigError, match="Whole numbers between commas are meant; received '3;4'"):
         numbers_in("3;4")
+
+
+@pytest.mark.parametrize(
+    ("settings", "epochs", "expected"),
+    [({}, 50, 10), ({}, 5, 3), ({"anneal_epochs": 5}, 20, 5), ({"anneal_epochs": 9}, 10, 6)],
+)
+def test_choices_harden_before_training_ends(
+    settings: dict[str, int], epochs: int, expected: int
+) -> None:
+    annealed = Variant("a", "proxysr", settings).annealed(epochs)
+    assert annealed.model_config["anneal_epochs"] == expected
+    other = Variant("b", "sasrec")
+    assert other.annealed(epochs) is other
