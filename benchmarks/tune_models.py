@@ -4,7 +4,8 @@
         [--min-prefix N] [--jobs N] [--out FOLDER]
 
 A model that learns has three tries of three epochs: two learning rates, and the better of them with
-another strength of what keeps it from overfitting. The try with the best recall@20 on the
+another strength of what keeps it from overfitting. ProxySR's last until its choices have hardened,
+as it is not to be judged before. The try with the best recall@20 on the
 validation sessions goes on to at most twenty epochs, of which validation chooses one; it is the run
 of the first seed. A model that counts has three tries, too, judged by the mean of its recall on
 both tasks. All train on every click; test sessions are ranked once, by the runs that go on.
@@ -89,10 +90,11 @@ class Search:
 
     def recall_of_try(self, tried: Variant) -> float:
         """The best recall of its first epochs on validation; a row of the table."""
-        (cell,) = run_spec(self.spec(tried), self.runs, pause_after=TRY, progress=False).cells
+        epochs = max(TRY, tried.model_config.get("anneal_epochs", 0) + 1)
+        (cell,) = run_spec(self.spec(tried), self.runs, pause_after=epochs, progress=False).cells
         if not (cell.path / "history.csv").is_file():
             raise SystemExit(f"{cell.words}: {cell.hole}")
-        history = RunDir(cell.path).history().head(TRY)
+        history = RunDir(cell.path).history().head(epochs)
         return self.keep(tried, cell, float(history["R@20"].max()))
 
     def counting(self, name: str) -> Variant:
