@@ -156,7 +156,7 @@ def run_spec(
 
 def _cells(spec: Spec, folder: Path, device: str) -> Iterator[Cell]:
     """The runs of a spec, each with its folder, or why it cannot be made."""
-    fingerprint = cache(lambda data_dir: SessionSplit.load(data_dir).fingerprint())
+    loaded = cache(SessionSplit.load)
     for data, data_dir in spec.folders.items():
         for variant in spec.variants:
             for task in spec.train_for:
@@ -166,21 +166,23 @@ def _cells(spec: Spec, folder: Path, device: str) -> Iterator[Cell]:
                     try:
                         if n and not learns(variant.model):
                             break
-                        _settle(cell, spec, fingerprint(data_dir), folder, device)
+                        _settle(cell, spec, loaded(data_dir), folder, device)
                     except (ValueError, OSError) as error:
                         cell.hole = reason(error)
                     yield cell
 
 
-def _settle(cell: Cell, spec: Spec, fingerprint: str, folder: Path, device: str) -> None:
+def _settle(cell: Cell, spec: Spec, split: SessionSplit, folder: Path, device: str) -> None:
     variant = cell.variant
     options = {**variant.train, **spec.train, "valid_task": cell.trained_for, "seed": cell.seed}
     if not learns(variant.model):
         options = {name: options[name] for name in FOR_COUNTING if name in options}
     cell.train = TrainConfig.from_dict({**options, "device": device})
-    cell.settings = model_class(variant.model).Config.from_dict(dict(variant.model_config))
+    model = model_class(variant.model)
+    named = model.Config.from_dict(dict(variant.model_config))
+    cell.settings = model.resolved(named, split.train)  # what is left open depends on the data
     # the device does not matter
-    key = [fingerprint, variant.model, cell.settings.to_dict(),
+    key = [split.fingerprint(), variant.model, cell.settings.to_dict(),
              {**cell.train.to_dict(), "device": None}]  # fmt: skip
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
     cell.path = folder / f"run-{digest[:8]}"

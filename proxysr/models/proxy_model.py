@@ -242,7 +242,13 @@ class ProxyModel(LearnedModel):
 
     @classmethod
     def resolved(cls, config: Settings, train: Sessions) -> Settings:
-        """The settings; if ``n_proxies`` is None, :meth:`proxies_for` the training sessions."""
+        """The settings, with defaults that fit the catalogue and the number of sessions.
+
+        Fields that were not named may depend on the catalogue (the settings' ``for_catalogue``); if
+        ``n_proxies`` is None, it is :meth:`proxies_for` the training sessions.
+        """
+        if for_catalogue := getattr(config, "for_catalogue", None):
+            config = for_catalogue(int(train.items.max(initial=0)))
         if getattr(config, "n_proxies", 0) is not None:
             return config
         return config.replace(n_proxies=cls.proxies_for(len(train)))

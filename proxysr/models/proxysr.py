@@ -318,13 +318,6 @@ class ProxySR(ProxyModel):
         """A twentieth of the initial scale of embeddings."""
         return float(getattr(config, "init_std", 0.1)) / 20
 
-    @classmethod
-    def resolved(cls, config: Settings, train: Sessions) -> Settings:
-        """The settings, with defaults that fit the catalogue and the number of sessions."""
-        if isinstance(config, ProxySRConfig):
-            config = config.for_catalogue(int(train.items.max(initial=0)))
-        return super().resolved(config, train)
-
     def prepare(self, train: Sessions) -> None:
         """Count the clicks of items, if negatives are sampled."""
         super().prepare(train)

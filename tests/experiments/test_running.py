@@ -104,6 +104,17 @@ def test_the_folder_of_a_run_is_that_of_earlier_versions(data: Path) -> None:
     assert run.path.name == run_folder("", "any", *facts).name
 
 
+def test_a_default_of_the_catalogue_is_told_from_the_same_named(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxysr.models.latent_proxy_config.LARGE_CATALOGUE", 1)
+    settings = {"embedding_dim": 4, "n_proxies": 2}
+    named = [settings, settings | {"sampled_negatives": 0}, settings | {"sampled_negatives": 2000}]
+    paths = [train(data, Variant("a", "latent_proxy", one))["a"][0].path for one in named]
+    assert paths[0] != paths[1]
+    assert paths[0] == paths[2]
+
+
 def test_a_failure_is_a_hole_with_its_reason_and_the_others_go_on(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

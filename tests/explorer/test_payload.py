@@ -337,7 +337,7 @@ def literal() -> Callable[[dict[str, Any], list[int], str], tuple[np.ndarray, np
             if m["attention"] is not None:
                 weight = weight + x[step] @ m["attention"] @ x[: step + 1].T
             weight = np.exp(weight - weight.max())
-            mean = (weight / weight.sum()) @ x[: step + 1]
+            mean = (weight / weight.sum()) @ x[: step + 1] + m["transition"] @ x[step]
             q = m["scale"] * mean / np.linalg.norm(mean)
             latest = {item: u for u, item in enumerate(clicks[: step + 1])}
             bias = [m["repeat_bias"][min(step - u, 9)] if latest[clicks[u]] == u else 0.0

@@ -43,6 +43,7 @@ class Literal:
 
     def __init__(self, model: LatentProxy) -> None:
         self.scale, self.attention = model.config.scale, getattr(model, "attention", None)
+        self.transition = model.transition.detach()
         self.e = [row / row.norm() if row.norm() > 0 else row for row in model.items.detach()]
         self.p = list(model.proxies.detach())
         self.a = model.places.detach().tolist()
@@ -65,6 +66,7 @@ class Literal:
         mixed = sum(
             w / sum(weights) * self.e[item] for w, item in zip(weights, clicks, strict=True)
         )
+        mixed = mixed + self.transition @ self.e[clicks[-1]]
         return mixed / mixed.norm()
 
     def next_click(self, clicks: list[int], k: int) -> list[float]:

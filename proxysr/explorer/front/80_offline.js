@@ -36,7 +36,9 @@ function latentProxy(m, d) {
     }
     const most = Math.max(...weights)
     const q = new Float64Array(D)
-    for (let u = 0; u < n; u++) { const w = Math.exp(weights[u] - most); for (let x = 0; x < D; x++) q[x] += w * m.items[clicks[u] * D + x] }
+    let total = 0
+    for (let u = 0; u < n; u++) { const w = Math.exp(weights[u] - most); total += w; for (let x = 0; x < D; x++) q[x] += w * m.items[clicks[u] * D + x] }
+    for (let x = 0; x < D; x++) q[x] = q[x] / total + dot(m.transition, x, m.items, clicks[n - 1])
     const norm = Math.sqrt(q.reduce((sum, v) => sum + v * v, 0)) || 1
     return q.map((v) => scale * v / norm)
   }
