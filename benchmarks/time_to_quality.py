@@ -1,8 +1,8 @@
 """Minutes of training until a model is better than counting, and until it is as good as the paper.
 
     python -m benchmarks.time_to_quality [DATA_DIR] [--models latent_proxy,proxysr,gru4rec,sasrec]
-        [--presets small] [--task unseen] [--published diginetica] [--epochs 20] [--minutes 60]
-        [--toolkit-python toolkit/bin/python] [--fresh] [--out FOLDER]
+        [--presets small] [--task unseen] [--min-prefix 1] [--published diginetica] [--epochs 20]
+        [--minutes 60] [--toolkit-python toolkit/bin/python] [--fresh] [--out FOLDER]
 
 Each model is trained on DATA_DIR, or on made-up sessions if none is named, and evaluated on the
 validation sessions after each epoch. The clock runs while it is prepared and trained, not while it
@@ -68,6 +68,7 @@ def main(words: list[str] | None = None) -> Path:
     parser.add_argument("--counters", default="popularity,cooccurrence,vsknn")
     parser.add_argument("--presets", default="small", help="'' for the defaults of each model")
     parser.add_argument("--task", default="unseen", choices=("unseen", "repeat"))
+    parser.add_argument("--min-prefix", type=int, default=1, help="clicks before a target")
     parser.add_argument("--published", help="data set of the paper, such as diginetica")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=60.0, help="most, for each model")
@@ -124,7 +125,8 @@ def counting(split: SessionSplit, args: argparse.Namespace) -> dict[str, float]:
         own_pairs = {"self_pairs": args.task == "repeat"} if name == "cooccurrence" else {}
         model = create(name, split.n_items, own_pairs)
         model.prepare(split.train)
-        recalls[name] = evaluate(model, split.valid, task=args.task, ks=(20,)).metrics[CRITERION]
+        found = evaluate(model, split.valid, task=args.task, ks=(20,), min_prefix=args.min_prefix)
+        recalls[name] = found.metrics[CRITERION]
     return recalls
 
 
@@ -156,7 +158,8 @@ def kept_or(
     path = args.out / "time_to_quality" / f"{name.replace(' ', '_')}.json"
     settings = {
         "data": split.fingerprint(), "model": variant.model, "model_config": variant.model_config,
-        "train": variant.train, "task": args.task, "epochs": args.epochs, "minutes": args.minutes,
+        "train": variant.train, "task": args.task, "min_prefix": args.min_prefix,
+        "epochs": args.epochs, "minutes": args.minutes,
         "threads": torch.get_num_threads(),
     }  # fmt: skip
     if path.is_file() and not args.fresh:
@@ -172,6 +175,7 @@ def kept_or(
 def config_of(variant: Variant, settings: Settings, args: argparse.Namespace) -> TrainConfig:
     """How a variant is trained."""
     changed = {"epochs": args.epochs, "valid_task": args.task, "device": "cpu"}
+    changed |= {"valid_min_prefix": args.min_prefix}
     config = TrainConfig.from_dict({**variant.train, **changed})
     return config.resolved(model_class(variant.model), settings)
 
@@ -214,7 +218,7 @@ def toolkit(
     arrays: dict[str, Any] = dict(
         pair for i, b in enumerate(batches.epoch(0)) for pair in arrays_of(i, b)
     )
-    arrays |= validation_arrays(split, args.task)
+    arrays |= validation_arrays(split, args.task, args.min_prefix)
     job = {
         "model": name, "settings": settings, "rate": config.learning_rate, "helped": True,
         "n_items": split.n_items, "max_length": MAX_LENGTH, "threads": torch.get_num_threads(),
@@ -233,10 +237,10 @@ def toolkit(
                     return
 
 
-def validation_arrays(split: SessionSplit, task: Any) -> dict[str, Any]:
+def validation_arrays(split: SessionSplit, task: Any, min_prefix: int) -> dict[str, Any]:
     """Validation prefixes as the toolkit reads them, and the items that are not to be ranked."""
     prefixes = PrefixBatches(
-        split.valid, task=task, min_prefix=1, max_length=MAX_LENGTH, device="cpu"
+        split.valid, task=task, min_prefix=min_prefix, max_length=MAX_LENGTH, device="cpu"
     )
     arrays = {}
     for i, (_, batch, _, target, seen) in enumerate(prefixes.batches(1024, 2**18)):

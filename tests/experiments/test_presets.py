@@ -33,8 +33,6 @@ def test_all_train_on_every_click_and_diginetica_is_validated_after_three() -> N
         assert (train.task, train.min_prefix, train.valid_task) == ("repeat", 1, "unseen")
         third = name.endswith("-third") and issubclass(MODELS[found.model], LearnedModel)
         assert train.valid_min_prefix == (3 if third or name.endswith("-diginetica") else 1)
-        if third and found.model not in ("latent_proxy", "core"):
-            assert "trained on unseen targets" in found.source
 
 
 OF_THE_PROGRAM = {
@@ -52,8 +50,8 @@ OF_THE_PROGRAM = {
     ("name", "changes", "train"),
     [
         ("proxysr-diginetica", {}, (64, 2e-4, 50, 10)),
-        ("proxysr-third", {"embedding_dim": 64, "n_proxies": 100, "anneal_epochs": 9},
-         (32, 5e-4, 15, 3)),
+        ("proxysr-third", {"embedding_dim": 64, "n_proxies": 100, "anneal_epochs": 5},
+         (32, 5e-4, 20, 2)),
         ("proxysr-online-retail",
          {"embedding_dim": 64, "n_proxies": 60, "n_negatives": 1000, "margin": 0.5,
           "lambda_dist": 0.0, "anneal_epochs": 6, "init_std": 0.1},
