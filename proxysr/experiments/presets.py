@@ -210,7 +210,7 @@ PRESETS: dict[str, Preset] = {
         },
     ),
     "proxysr-third": _third(
-        "proxysr", 5e-4, "5e-4 gave 0.388, 1e-3 0.384, with dropout 0.2 DROPOUT",
+        "proxysr", 5e-4, "5e-4 gave 0.388, 1e-3 0.384, with dropout 0.2 0.374",
         of="six epochs", **PROGRAM | {"embedding_dim": 64, "n_proxies": 100, "anneal_epochs": 5},
     ),
     "latent_proxy-third": _third(
