@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+SHORT = 32
+"""Clicks up to which sessions are not told apart by length: parts of few rows cost more than
+padding."""
 
 
 def at_clicks(f: Callable[[Tensor], Tensor], x: Tensor, is_click: Tensor) -> Tensor:
@@ -19,6 +23,27 @@ def at_clicks(f: Callable[[Tensor], Tensor], x: Tensor, is_click: Tensor) -> Ten
     where = is_click.nonzero(as_tuple=True)
     values = f(x[where])
     return values.new_zeros(*is_click.shape, values.shape[-1]).index_put(where, values)
+
+
+def by_length(lengths: Tensor) -> Iterator[tuple[Tensor, int]]:
+    """The rows of a batch in parts of similar length, each with the longest length in it.
+
+    The plain line: ``yield torch.arange(len(lengths)), int(lengths.max())``. Work grows with the
+    longest session, or its square, and a few sessions may be ten times as long as most. Rows of up
+    to ``SHORT`` clicks are one part, then those of up to twice as many, and so on.
+
+    Parameters
+    ----------
+    lengths : int64 (B,)
+
+    >>> [(rows.tolist(), longest) for rows, longest in by_length(torch.tensor([2, 90, 32, 66]))]
+    [([0, 2], 32), ([1, 3], 90)]
+    """
+    part = (lengths.clamp(min=SHORT) / SHORT).log2().ceil()
+    numbers: Tensor = torch.unique(part)
+    for number in numbers:
+        rows = (part == number).nonzero()[:, 0]
+        yield rows, int(lengths[rows].max())
 
 
 def unit_rows(table: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ from torch.nn.functional import dropout, embedding, normalize, pad
 from proxysr.data.batches import SessionBatch, whole_sessions
 from proxysr.data.sessions import PAD, Sessions
 from proxysr.kernels.mixture import log_mixture, log_normalisers, with_bias
-from proxysr.kernels.rows import at_clicks, lookup, unit_rows
+from proxysr.kernels.rows import at_clicks, by_length, lookup, unit_rows
 from proxysr.kernels.sampling import ItemSampler, Sample
 from proxysr.kernels.tiles import add_to
 from proxysr.models.base import Answer, Ends, Loss
@@ -211,11 +211,10 @@ class LatentProxy(ProxyModel):
         # equation 2
         latest = is_latest(items)
         bias = latest * self.repeat_bias[steps_back(items).clamp(0, PLACES - 1)]
-        real, by_proxy = directions[PAD + 1 :], tables.by_proxy[:, PAD + 1 :]
+        real, by_proxy, times = directions[1:], tables.by_proxy[:, 1:], tables.log_times
         log_z = at_clicks(
-            lambda q: log_normalisers(q, self.proxies, real, by_proxy, tables.log_times),
-            query, is_click,
-        )  # fmt: skip
+            lambda q: log_normalisers(q, self.proxies, real, by_proxy, times), query, is_click
+        )
         log_z = with_bias(log_z, query, self.proxies, clicks, bias, c.scale)
         repeats = items[:, None] == following[:, :, None]  # (B, L, L)
         logit = torch.linalg.vecdot(query, after) + (bias * repeats).sum(dim=2)
@@ -237,18 +236,21 @@ class LatentProxy(ProxyModel):
         items, is_target = batch.items, batch.targets != PAD
         following = torch.cat([items[:, 1:], batch.targets[:, -1:]], dim=1) * (items != PAD)
         if self.sampler is None:
-            reading = self.read(items, following, self.tables())
+            tables = self.tables()
         else:
             sample, (items, following) = self.sampler.around(torch.stack([items, following]))
-            reading = self.read(items, following, self._new_tables(sample))
-        posterior = (reading.evidence / self.config.temperature).log_softmax(dim=2)
-        log_p = torch.logsumexp(posterior + reading.following, dim=2)[is_target]
+            tables = self._new_tables(sample)
         log_w = self.log_weights.log_softmax(dim=0)
-        log_p_first = torch.logsumexp(log_w + reading.click[is_first(items)], dim=1)
-        n = batch.n_targets
-        parts = {"next": -log_p.sum() / n, "first": -log_p_first.sum() / n}
-        total = parts["next"] + parts["first"]
-        return Loss(total, {name: part.detach() for name, part in parts.items()})
+        log_p, log_p_first = items.new_zeros(2, dtype=log_w.dtype)
+        for rows, length in by_length(batch.lengths):
+            clicks, after, scored = (x[rows, -length:] for x in (items, following, is_target))
+            reading = self.read(clicks, after, tables)
+            posterior = (reading.evidence / self.config.temperature).log_softmax(dim=2)
+            log_p = log_p + torch.logsumexp(posterior + reading.following, dim=2)[scored].sum()
+            first = log_w + reading.click[is_first(clicks)]
+            log_p_first = log_p_first + torch.logsumexp(first, dim=1).sum()
+        parts = {"next": -log_p / batch.n_targets, "first": -log_p_first / batch.n_targets}
+        return Loss(parts["next"] + parts["first"], {k: v.detach() for k, v in parts.items()})
 
     @torch.no_grad()
     def answer(

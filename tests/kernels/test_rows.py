@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from proxysr.kernels.rows import at_clicks, lookup, project_into_ball, unit_rows
+from proxysr.kernels.rows import SHORT, at_clicks, by_length, lookup, project_into_ball, unit_rows
 
 
 def table_of(gradient: Tensor | None) -> torch.nn.Parameter:
@@ -72,3 +74,13 @@ def test_lookup_is_the_plain_line_and_its_gradient() -> None:
         (values.square().sum() + (2 * same.square()).sum()).backward()  # type: ignore[no-untyped-call]
         gradients.append(given.grad)
     torch.testing.assert_close(*gradients)
+
+
+@given(st.lists(st.integers(1, 40 * SHORT), min_size=1, max_size=20))
+def test_parts_by_length_hold_every_row_once_with_little_padding(lengths: list[int]) -> None:
+    parts = list(by_length(torch.tensor(lengths)))
+    assert sorted(row for rows, _ in parts for row in rows.tolist()) == list(range(len(lengths)))
+    for rows, longest in parts:
+        inside = [lengths[row] for row in rows.tolist()]
+        assert longest == max(inside)
+        assert longest <= max(SHORT, 2 * min(inside))

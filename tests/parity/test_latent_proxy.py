@@ -132,8 +132,10 @@ def test_scores_are_log_probabilities(options: dict[str, Any]) -> None:
         torch.testing.assert_close(row, literal.scores(clicks), rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("short", [1, 32])
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_loss(options: dict[str, Any]) -> None:
+def test_loss(options: dict[str, Any], short: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxysr.kernels.rows.SHORT", short)  # sessions in parts, or in one
     model = model_of(**options)
     sessions = [clicks for clicks in SESSIONS if len(clicks) > 1]
     batches = TrainingBatches(
