@@ -154,6 +154,8 @@ class LearnedModel(SessionModel):
     the losses of the shares must equal the loss of the batch; see :meth:`loss`."""
     batches: ClassVar[type[TrainingBatches]] = TrainingBatches
     """Makes the training batches of an epoch."""
+    learning_rate: ClassVar[float] = 2e-3
+    """Of Adam, for a training that names none; see :meth:`default_learning_rate`."""
     step_sizes: Mapping[str, float] = MappingProxyType({})
     """Parameter names to factors of the learning rate; 1 for parameters not named."""
     training_length: int | None = None
@@ -173,8 +175,8 @@ class LearnedModel(SessionModel):
 
     @classmethod
     def default_learning_rate(cls, config: Settings) -> float:
-        """Learning rate of Adam for a training that names none."""
-        return 2e-3
+        """The ``learning_rate``, unless it depends on other settings."""
+        return cls.learning_rate
 
     def start_epoch(self, epoch: int) -> None:
         """Called before epoch 0, 1, …; keep annealed values in buffers."""

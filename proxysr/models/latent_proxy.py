@@ -143,6 +143,7 @@ class LatentProxy(ProxyModel):
     shares_prefixes = True
     starts_sessions = True
     uses_history = True
+    learning_rate = 4e-3
     max_proxies = 64
 
     def __init__(self, n_items: int, config: LatentProxyConfig | None = None) -> None:
@@ -391,10 +392,9 @@ class LatentProxy(ProxyModel):
             items = embedding(sample.items, items, padding_idx=PAD, sparse=True)
             popularity = popularity[sample.items]
         directions = unit_rows(items)
-        real, log_weights, none = directions[PAD + 1 :], popularity[PAD + 1 :], directions[:0]
         times = None if sample is None else sample.log_times[PAD + 1 :]
-        if times is not None:
-            log_weights = log_weights + times
+        real, log_weights, none = directions[PAD + 1 :], popularity[PAD + 1 :], directions[:0]
+        log_weights = log_weights if times is None else log_weights + times
         no_query = torch.zeros_like(directions[:1])  # in equation 3
         log_z = log_normalisers(no_query, self.proxies, real, none, log_weights)[0]
         return Tables(directions, popularity, length, log_z, none, times)
