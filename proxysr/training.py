@@ -56,8 +56,8 @@ class TrainConfig(Settings):
     batch_size: Count = 32
     """Sessions of a step, over all processes."""
     learning_rate: Positive | None = None
-    """Step size of Adam; by default the model's own: 0.002, 0.004 for latent_proxy, and a twentieth of
-    ``init_std`` for proxysr."""
+    """Step size of Adam; by default the model's own: 0.002, for latent_proxy 0.004, for proxysr a
+    twentieth of ``init_std`` (0.005, or 0.0005 on catalogues of more than 10,000 items)."""
     weight_decay: NotNegative = 0.0
     """L2 penalty of Adam; with sampled negatives, only on the rows that a step touches."""
     task: Task = "repeat"
