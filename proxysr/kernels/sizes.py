@@ -21,6 +21,10 @@ CACHE = 2**21
 """Bytes of scores that are compared with those of targets at once on a CPU."""
 CUDA_MEMORY = 2**28
 """Bytes of scores of all items that are computed at once on a GPU."""
+ENTRY = 2000
+"""Multiplications of a matrix product that take as long as adding one entry of a list, on a CPU."""
+FILLED = 2**30
+"""Bytes of a matrix of counts that is filled with zeros for products."""
 KEPT = 2**28
 """Bytes of exponentials kept for the backward pass; the others are computed again."""
 
@@ -58,3 +62,8 @@ def numpy_picks(values: Tensor) -> bool:
 def by_products(n_columns: int, n_items: int) -> bool:
     """Whether one product with all items is faster than sums over ``n_columns`` rows of items."""
     return DENSE * n_columns > n_items
+
+
+def filled(n_entries: int, n_rows: int, n_items: int) -> bool:
+    """Whether a product of rows with a full matrix of counts is faster than adding its entries."""
+    return ENTRY * n_entries > n_rows * n_items**2 and 4 * n_items**2 <= FILLED

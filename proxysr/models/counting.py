@@ -19,6 +19,7 @@ from torch import Tensor
 from proxysr.config import Count, Settings
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD
+from proxysr.kernels import sizes
 from proxysr.models.base import SessionModel
 from proxysr.models.softmax import recent
 
@@ -92,6 +93,7 @@ class PairModel(CountingModel):
         self.register_buffer("offsets", torch.zeros(n_items + 2, dtype=torch.long))
         self.register_buffer("beside", torch.zeros(0, dtype=torch.int32))
         self.register_buffer("counts", torch.zeros(0))
+        self._full: tuple[Tensor, Tensor] | None = None
 
     def keep(self, first: Ints, second: Ints, counts: npt.NDArray[np.floating]) -> None:
         """Store the matrix: rows ``first`` in ascending order, columns ``second``, values; (n,)."""
@@ -110,13 +112,28 @@ class PairModel(CountingModel):
         scores = self.counts.new_zeros(len(items), self.n_items + 1)
         row, column = (items != PAD).nonzero(as_tuple=True)
         recency, lengths = items.shape[1] - 1 - column, (items != PAD).sum(dim=1)[row]
-        weights = self.click_weights(recency, lengths)
-        add_lists(
-            scores, row, items[row, column], weights, self.offsets, self.beside,
-            lambda _, entry: self.counts[entry],
-        )  # fmt: skip
+        clicked, weights = items[row, column], self.click_weights(recency, lengths)
+        n_entries = int((self.offsets[clicked + 1] - self.offsets[clicked]).sum())
+        if sizes.filled(n_entries, len(items), self.n_items):
+            of_clicks = scores.index_put((row, clicked), weights.to(scores), accumulate=True)
+            scores = of_clicks @ self.full()
+        else:
+            add_lists(
+                scores, row, clicked, weights, self.offsets, self.beside,
+                lambda _, entry: self.counts[entry],
+            )  # fmt: skip
         scores[:, PAD] = -torch.inf
         return scores
+
+    def full(self) -> Tensor:
+        """The matrix (V, V) with its zeros, kept until the counts are others."""
+        if self._full is None or self._full[0] is not self.counts:
+            full = self.counts.new_zeros(self.n_items + 1, self.n_items + 1)
+            every = torch.arange(len(full), device=full.device)
+            row, entry = lists_of(every, self.offsets)
+            full[row, self.beside[entry]] = self.counts[entry]
+            self._full = self.counts, full
+        return self._full[1]
 
 
 def decay(kind: Decay, recency: Tensor, lengths: Tensor) -> Tensor:

@@ -29,6 +29,11 @@ OPTIONS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.fixture(autouse=True, params=[0, 10**9], ids=["by lists", "by a product"])
+def _forms(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxysr.kernels.sizes.ENTRY", request.param)
+
+
 @pytest.fixture(autouse=True)
 def _float64() -> Iterator[None]:
     torch.set_default_dtype(torch.float64)
