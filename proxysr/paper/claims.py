@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from proxysr.analysis.significance import CompareConfig, Contender, compare
+from proxysr.analysis.significance import CompareConfig, compare
 from proxysr.data.sessions import Task
 from proxysr.paper.rows import Row
 from proxysr.paper.verdict import LEVEL
@@ -56,7 +56,7 @@ def claims(
         by_name.setdefault(row.printed, row)
     measured: dict[tuple[str, str], Mapping[Any, Any]] = {}
     contenders = [
-        Contender(name, [run.ranks("test", task) for run in by_name[name].runs])
+        by_name[name].contender(task)._replace(name=name)
         for name in (base, *names)
         if name in by_name
     ]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from proxysr.analysis.significance import CompareConfig, Contender, compare
+from proxysr.analysis.significance import CompareConfig, compare
 from proxysr.config import Settings
 from proxysr.data.sessions import Task
 from proxysr.models import learns
@@ -270,9 +270,7 @@ def _table(
     reference: str | None, config: CompareConfig,
 ) -> tuple[Differences, list[str]]:  # fmt: skip
     """The differences in a table, and the table in Markdown, with what is missing of its seeds."""
-    contenders = [
-        Contender(row.label, [run.ranks("test", task) for run in row.runs]) for row in rows
-    ]
+    contenders = [row.contender(task) for row in rows]
     labels = [row.label for row in rows]
     entry = rows[0].runs[0].evaluation("test", task)
     first = contenders[0].ranks[0]

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from proxysr.analysis.significance import Contender, values_by_target
+from proxysr.analysis.significance import values_by_target
 from proxysr.data.sessions import Task
 from proxysr.paper.rows import Row
 
@@ -52,9 +52,7 @@ def by_popularity(rows: Sequence[Row], task: Task, metric: str) -> pd.DataFrame:
     ValueError
         If the runs did not rank the same targets.
     """
-    contenders = [
-        Contender(row.label, [run.ranks("test", task) for run in row.runs]) for row in rows
-    ]
+    contenders = [row.contender(task) for row in rows]
     values = values_by_target(contenders, [metric])[0][:, :, 0]
     classes = popularity_class(rows[0].runs[0].items["count"].to_numpy())
     of_target = classes[contenders[0].ranks[0]["target"].to_numpy() - 1]

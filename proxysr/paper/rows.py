@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from proxysr.analysis.significance import by_settings, sessions_of
+from proxysr.analysis.significance import Contender, by_settings, sessions_of
 from proxysr.data.sessions import Task
 from proxysr.evaluation import values_of
 from proxysr.experiments.presets import ABLATIONS
@@ -44,6 +44,14 @@ class Row:
     runs: list[RunDir]
     printed: str = ""
     """Its name in the paper; "" if the paper lacks it."""
+    _contenders: dict[Task, Contender] = field(default_factory=dict, init=False, repr=False)
+
+    def contender(self, task: Task) -> Contender:
+        """Its ranks on the test sessions, under its label; they are read once."""
+        if task not in self._contenders:
+            ranks = [run.ranks("test", task) for run in self.runs]
+            self._contenders[task] = Contender(self.label, ranks)
+        return self._contenders[task]
 
     def values(self, task: Task, metric: str) -> list[float]:
         """A metric on the test sessions, of each run."""
