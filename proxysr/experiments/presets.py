@@ -54,6 +54,12 @@ def _small(
     )
 
 
+ON_A_THIRD: dict[str, Any] = {
+    "batch_size": 32, "epochs": 20, "patience": 2, "valid_min_prefix": 3
+}  # fmt: skip
+"""How all models are trained on a third of Diginetica."""
+
+
 def _third(
     model: str, learning_rate: float, scores: str, *, of: str = "three epochs", **model_config: Any
 ) -> Preset:
@@ -65,20 +71,15 @@ def _third(
         f"clicks, as the best of three tries of {of}: two learning rates, and the better one with "
         f"another regularisation; {scores}.",
         model_config={"embedding_dim": 64} | model_config,
-        train={
-            "batch_size": 32, "learning_rate": learning_rate, "epochs": 20, "patience": 2,
-            "valid_min_prefix": 3,
-        },
-    )  # fmt: skip
+        train=ON_A_THIRD | {"learning_rate": learning_rate},
+    )
 
 
 def _third_unseen(
     model: str, learning_rate: float, weight_decay: float, scores: str, **model_config: Any
 ) -> Preset:
     """The same for a model that has not been tried since all train on every click."""
-    train: dict[str, Any] = {"batch_size": 32, "learning_rate": learning_rate}
-    if weight_decay:
-        train["weight_decay"] = weight_decay
+    penalty = {"weight_decay": weight_decay} if weight_decay else {}
     return Preset(
         model=model,
         description=f"{model} for the most recent third of Diginetica's training sessions.",
@@ -86,7 +87,7 @@ def _third_unseen(
         "validation R@20 of the same, as the best of three tries of at most 15 epochs: two "
         f"learning rates, and the better one with weight_decay 1e-5; {scores}.",
         model_config={"embedding_dim": 64} | model_config,
-        train=train | {"epochs": 20, "patience": 2, "valid_min_prefix": 3},
+        train=ON_A_THIRD | {"learning_rate": learning_rate} | penalty,
     )
 
 
@@ -204,10 +205,7 @@ PRESETS: dict[str, Preset] = {
         source="Not searched here: the authors' settings, judged after at least three clicks; of "
         "embedding_dim, batch_size and epochs those of the other models.",
         model_config={"embedding_dim": 64},
-        train={
-            "batch_size": 32, "learning_rate": 1e-3, "epochs": 20, "patience": 2,
-            "valid_min_prefix": 3,
-        },
+        train=ON_A_THIRD | {"learning_rate": 1e-3},
     ),
     "proxysr-third": _third(
         "proxysr", 5e-4, "5e-4 gave 0.388, 1e-3 0.384, with dropout 0.2 0.374",
