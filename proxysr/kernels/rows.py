@@ -81,11 +81,13 @@ def project_into_ball(table: Tensor) -> None:
     (:mod:`proxysr.optimizer`), and only these are checked.
     """
     grad = table.grad
-    rows = grad.coalesce().indices()[0] if grad is not None and grad.is_sparse else None
-    norms = torch.linalg.vector_norm(table if rows is None else table[rows], dim=1)
-    place = (norms > 1).nonzero().squeeze(1)
-    outside = place if rows is None else rows[place]
-    table[outside] = table[outside] / norms[place, None]
+    if grad is None or not grad.is_sparse:
+        table /= torch.linalg.vector_norm(table, dim=1, keepdim=True).clamp_(min=1)
+        return
+    rows = grad.coalesce().indices()[0]
+    norms = torch.linalg.vector_norm(table[rows], dim=1)
+    outside = norms > 1
+    table[rows[outside]] = table[rows[outside]] / norms[outside, None]
 
 
 def lookup(table: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
