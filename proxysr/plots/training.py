@@ -31,6 +31,8 @@ PANELS = (
     _Panel("Weight of the chosen proxy (mean max π)", ("mean_max_pi",), {"range": [0, 1.04]}),
 )
 ACROSS = 3
+LABEL_GAP = 0.035
+"""Least distance of two labels of lines, as a share of the largest value."""
 
 
 def learning_curves(
@@ -144,14 +146,17 @@ def quality_over_minutes(
             marker={"size": 7, "symbol": symbol},
             hovertemplate=f"{name} after %{{x:.3~r}} min: {metric} %{{y:.4f}}<extra></extra>",
         )
-    for name, value in lines.items():
-        fig.add_hline(
-            y=value,
-            line={"color": GREY, "dash": "dash", "width": 1.5},
-            annotation={"text": f"{plain(name)} {value:.3f}", "font": {"color": GREY, "size": 11}},
-            annotation_position="bottom right",
-        )
+    gap = LABEL_GAP * max([*lines.values(), *epochs[metric]], default=0)
+    label = -gap
+    for name, value in sorted(lines.items(), key=lambda line: line[1]):
+        fig.add_hline(y=value, line={"color": GREY, "dash": "dash", "width": 1.5})
+        label = max(value, label + gap)  # beside the axes, where labels of near lines find room
+        fig.add_annotation(
+            text=f"{plain(name)} {value:.3f}", font={"color": GREY, "size": 11}, showarrow=False,
+            x=1, xref="paper", xanchor="left", y=label, align="left",
+        )  # fmt: skip
     ticks = [unit * step for unit in (0.01, 0.1, 1, 10, 100) for step in (1, 2, 5)]
     fig.update_xaxes(title_text="minutes of training", type="log", tickvals=ticks)
     fig.update_yaxes(title_text=f"{metric} on validation", rangemode="tozero")
-    return finish(fig, "How soon is a model good?", width=900, height=520)
+    finished = finish(fig, "How soon is a model good?", width=900, height=520)
+    return finished.update_layout(margin_r=190) if lines else finished
