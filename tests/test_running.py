@@ -240,7 +240,7 @@ def test_items_without_a_title_have_none_in_json(
 def test_defaults_that_depend_on_the_catalogue_can_be_resumed(
     data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxysr.models.proxysr_config.LARGE_CATALOGUE", 10)
+    monkeypatch.setattr("proxysr.models.proxy_model.LARGE_CATALOGUE", 10)
     for epochs, resume in ((1, False), (2, True)):
         run = train_run(
             data_dir, tmp_path / "run", model="proxysr",

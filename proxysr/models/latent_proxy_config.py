@@ -19,18 +19,19 @@ the matrix N of equation 1
 
 from __future__ import annotations
 
-from typing import Self
+from types import MappingProxyType
 
 from proxysr.config import Count, Positive, Share, Whole, require
-from proxysr.kernels.sampling import SamplingConfig
+from proxysr.models.proxy_model import ProxyConfig
 
-LARGE_CATALOGUE = 10_000
 DRAWN = 2_000
 """Items drawn for each batch on a large catalogue."""
 
 
-class LatentProxyConfig(SamplingConfig):
+class LatentProxyConfig(ProxyConfig):
     """Hyper-parameters of the latent proxies; the defaults serve logs of unknown kinds."""
+
+    for_large_catalogues = MappingProxyType({"sampled_negatives": DRAWN})
 
     sampled_negatives: Whole = 0
     """Items drawn for each batch in place of all; 0: all. By default 2000 on a catalogue of more
@@ -60,14 +61,3 @@ class LatentProxyConfig(SamplingConfig):
     def check(self) -> None:
         """Check ranges."""
         require(0 < self.scale <= 40, f"scale is above 0 and at most 40; received {self.scale}.")
-
-    def for_catalogue(self, n_items: int) -> Self:
-        """These settings; on a large catalogue with drawn items, unless their number was named.
-
-        Parameters
-        ----------
-        n_items : int
-        """
-        if n_items <= LARGE_CATALOGUE or "sampled_negatives" in self.model_fields_set:
-            return self
-        return self.replace(sampled_negatives=DRAWN)

@@ -11,7 +11,8 @@ Dim letters are those of :mod:`proxysr.models.base`; L is at most ``max_length``
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar, NamedTuple, TypedDict, Unpack
+from collections.abc import Mapping
+from typing import ClassVar, NamedTuple, Self, TypedDict, Unpack
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ from torch.nn.functional import one_hot, softmax
 from proxysr.config import ConfigError, Settings, require
 from proxysr.data.batches import SessionBatch
 from proxysr.data.sessions import PAD, Sessions
+from proxysr.kernels.sampling import SamplingConfig
 from proxysr.kernels.tiles import side_by_side
 from proxysr.models.base import Answer, Ends, LearnedModel
 from proxysr.models.softmax import recent
@@ -71,8 +73,25 @@ class ProxyTrace(NamedTuple):
     projected: Tensor | None = None
 
 
+LARGE_CATALOGUE = 10_000
+"""Items above which a catalogue is large."""
 SESSIONS_EACH = 20
 """On small logs, the default number of proxies is one for so many training sessions."""
+
+
+class ProxyConfig(SamplingConfig):
+    """Options of models with proxies; defaults of some differ where the catalogue is large."""
+
+    for_large_catalogues: ClassVar[Mapping[str, float]] = {}
+    """Values of fields that are not named, where there are more than 10,000 items."""
+
+    def for_catalogue(self, n_items: int) -> Self:
+        """These settings for so many items."""
+        if n_items <= LARGE_CATALOGUE:
+            return self
+        named = self.model_fields_set
+        others = {k: v for k, v in self.for_large_catalogues.items() if k not in named}
+        return self.replace(**others)
 
 
 class ProxyModel(LearnedModel):
@@ -244,11 +263,11 @@ class ProxyModel(LearnedModel):
     def resolved(cls, config: Settings, train: Sessions) -> Settings:
         """The settings, with defaults that fit the catalogue and the number of sessions.
 
-        Fields that were not named may depend on the catalogue (the settings' ``for_catalogue``); if
+        Fields that were not named may depend on the catalogue (:class:`ProxyConfig`); if
         ``n_proxies`` is None, it is :meth:`proxies_for` the training sessions.
         """
-        if for_catalogue := getattr(config, "for_catalogue", None):
-            config = for_catalogue(int(train.items.max(initial=0)))
+        if isinstance(config, ProxyConfig):
+            config = config.for_catalogue(int(train.items.max(initial=0)))
         if getattr(config, "n_proxies", 0) is not None:
             return config
         return config.replace(n_proxies=cls.proxies_for(len(train)))

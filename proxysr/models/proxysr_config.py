@@ -5,7 +5,7 @@ For our reading of the ablations see :mod:`proxysr.models.proxysr_variants`.
 Defaults
 --------
 They are for logs of unknown kinds, and depend on the catalogue: with more than
-``LARGE_CATALOGUE`` items, those of ``FOR_LARGE_CATALOGUES`` that are not named take the values of
+10,000 items, those of ``FOR_LARGE_CATALOGUES`` that are not named take the values of
 the authors' program (all of it: :data:`proxysr.experiments.presets.PROGRAM`). These collapse on
 small catalogues, and the others on large ones; the limit is our choice between the sizes that
 were tried. The experiments behind the defaults, by R@20 of unseen items on validation (one seed,
@@ -56,13 +56,11 @@ chooses by later clicks, which a prefix does not have (not tested separately).
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal
 
 from proxysr.config import Count, NotNegative, Positive, Share, Whole, require
-from proxysr.kernels.sampling import SamplingConfig
+from proxysr.models.proxy_model import ProxyConfig
 
-LARGE_CATALOGUE = 10_000
-"""Items above which a catalogue is large."""
 FOR_LARGE_CATALOGUES: dict[str, float] = {
     "margin": 0.1,
     "lambda_dist": 0.2,
@@ -73,8 +71,10 @@ FOR_LARGE_CATALOGUES: dict[str, float] = {
 """Defaults on large catalogues, where they differ: those of the authors' program."""
 
 
-class ProxySRConfig(SamplingConfig):
+class ProxySRConfig(ProxyConfig):
     """Hyper-parameters of ProxySR; for the choice of defaults see the module's docstring."""
+
+    for_large_catalogues = FOR_LARGE_CATALOGUES
 
     embedding_dim: Count = 64
     """Size d of all embeddings."""
@@ -167,18 +167,6 @@ class ProxySRConfig(SamplingConfig):
             f"To find {self.n_negatives} negatives among them, sampled_negatives is at least "
             f"{enough}, or 0 for all items; received {self.sampled_negatives}.",
         )
-
-    def for_catalogue(self, n_items: int) -> Self:
-        """These settings; on a large catalogue, fields that were not named as the program has them.
-
-        Parameters
-        ----------
-        n_items : int
-        """
-        if n_items <= LARGE_CATALOGUE:
-            return self
-        not_named = FOR_LARGE_CATALOGUES.keys() - self.model_fields_set
-        return self.replace(**{name: FOR_LARGE_CATALOGUES[name] for name in not_named})
 
     @property
     def has_proxy(self) -> bool:

@@ -6,7 +6,8 @@ import pytest
 
 from proxysr.data.sessions import Sessions
 from proxysr.models import LatentProxy
-from proxysr.models.latent_proxy_config import DRAWN, LARGE_CATALOGUE
+from proxysr.models.latent_proxy_config import DRAWN
+from proxysr.models.proxy_model import LARGE_CATALOGUE
 
 SMALL = Sessions.from_lists([[1, LARGE_CATALOGUE]] * 2)
 LARGE = Sessions.from_lists([[1, LARGE_CATALOGUE + 1]] * 2)

@@ -6,7 +6,8 @@ import pytest
 
 from proxysr.data.sessions import Sessions
 from proxysr.models import ProxySR
-from proxysr.models.proxysr_config import FOR_LARGE_CATALOGUES, LARGE_CATALOGUE
+from proxysr.models.proxy_model import LARGE_CATALOGUE
+from proxysr.models.proxysr_config import FOR_LARGE_CATALOGUES
 from proxysr.training import TrainConfig
 
 SMALL = Sessions.from_lists([[1, LARGE_CATALOGUE]] * 2)
