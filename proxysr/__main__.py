@@ -196,7 +196,7 @@ def imported(name: str) -> Any:
 def _message(error: Exception) -> str:
     """The message of an error for the command line."""
     if isinstance(error, ModuleNotFoundError):
-        return f"{error}. It comes with: pip install 'proxysr[notebooks]'"
+        return f"{error}. It comes with pip install '.[notebooks]' in the checkout"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.strerror:
         name = error.filename or "A file"
         return f"{name} cannot be written: the disk is full. Free some space, then try again."

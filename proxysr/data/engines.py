@@ -299,8 +299,8 @@ def connect_spark(master: str | None = None) -> Any:
             from pyspark.sql import SparkSession
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"Spark needs the package {error.name}: pip install 'proxysr[spark]'. It needs {JAVA}, "
-            "too."
+            f"Spark needs the package {error.name}: pip install '.[spark]' in the checkout. "
+            f"It needs {JAVA}, too."
         ) from None
     session = SparkSession.getActiveSession()
     if session is None:

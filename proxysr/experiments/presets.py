@@ -282,7 +282,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 }
 """The rows of Table 5 of the paper: what each changes in a :class:`ProxySRConfig`.
 
-How they are read is said in :mod:`proxysr.models.proxysr_config`.
+How they are read is said in :mod:`proxysr.models.proxysr_variants`.
 """
 
 

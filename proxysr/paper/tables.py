@@ -55,6 +55,11 @@ class Request:
     device: str = "auto"
     progress: bool = True
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """Fields of ``TrainConfig`` of all runs; all are judged after as many clicks."""
+        return dict(self.train) if self.presets else {"valid_min_prefix": 1, **self.train}
+
     def variants(self, models: str) -> list[Variant]:
         """Models at the settings that are asked for."""
         if self.presets:
@@ -76,7 +81,7 @@ class Request:
 
     def spec(self, variants: Sequence[Variant], **fields: Any) -> Spec:
         """A spec of these data, seeds and options."""
-        options: dict[str, Any] = {"train": self.train, "seeds": self.seeds} | fields
+        options: dict[str, Any] = {"train": self.options, "seeds": self.seeds} | fields
         return Spec({self.data_dir.name: self.data_dir}, variants, **options)
 
     def run(self, specs: Spec | Sequence[Spec]) -> Results:
@@ -97,7 +102,9 @@ def _table3(request: Request) -> Results:
 def _table4(request: Request) -> Results:
     """ProxySR with 0, 10, 30 and 50 % of the frequent users known."""
     data = data_of_shares(request.data_dir, SHARES, request.out, min_sessions=request.min_sessions)
-    return request.run(share_specs(request.proxysr, data, train=request.train, seeds=request.seeds))
+    return request.run(
+        share_specs(request.proxysr, data, train=request.options, seeds=request.seeds)
+    )
 
 
 def _table5(request: Request) -> Results:
@@ -117,7 +124,7 @@ def _table6(request: Request) -> Results:
     for proxysr in chooser.groups()["proxysr"]:
         seed = proxysr.train_config.seed
         by_name = groupings(proxysr, request.data_dir, seed=seed)
-        options: dict[str, Any] = {"train": request.train, "seeds": [seed]}
+        options: dict[str, Any] = {"train": request.options, "seeds": [seed]}
         specs += grouping_specs(by_name, hrnn, proxysr, request.out, **options)
     return Results([*chooser.cells, *request.run(specs).cells])
 

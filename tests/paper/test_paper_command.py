@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -309,3 +310,14 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert "proxysr paper tables runs/paper --out docs/results.md" in text
     assert "table5: ProxySR without one idea at a time." in text
+
+
+def test_all_models_of_a_table_are_judged_after_as_many_clicks() -> None:
+    """The preset of the paper's ProxySR is judged after three: that is of Diginetica."""
+    request = tables.Request(Path("data"), Path("runs"))
+    spec = request.spec(request.variants("proxysr,cooccurrence"))
+    assert spec.train["valid_min_prefix"] == 1
+    asked = replace(request, train={"valid_min_prefix": 3})
+    assert asked.spec([asked.proxysr]).train == {"valid_min_prefix": 3}
+    preset = replace(request, presets="third")
+    assert preset.spec([preset.proxysr]).train == {}

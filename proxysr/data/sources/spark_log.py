@@ -33,7 +33,7 @@ class SparkLog(Source):
     download_help = (
         "Hand in the name of the table or the path of the files, the names of the columns, and "
         "with --master the cluster; memory and such are set in spark-defaults.conf or "
-        "PYSPARK_SUBMIT_ARGS. It needs pip install 'proxysr[spark]', and Java."
+        "PYSPARK_SUBMIT_ARGS. It needs pip install '.[spark]' in the checkout, and Java."
     )
     options = (
         "master", "item", "time", "session", "user", "title", "time_unit", "delimiter", "missing",
