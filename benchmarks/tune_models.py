@@ -92,7 +92,7 @@ class Search:
         """The best recall of its first epochs on validation; a row of the table."""
         epochs = max(TRY, tried.model_config.get("anneal_epochs", 0) + 1)
         (cell,) = run_spec(self.spec(tried), self.runs, pause_after=epochs, progress=False).cells
-        if not (cell.path / "history.csv").is_file():
+        if not ((cell.path / "config.json").is_file() and RunDir(cell.path).has_epochs):
             raise SystemExit(f"{cell.words}: {cell.hole}")
         history = RunDir(cell.path).history().head(epochs)
         return self.keep(tried, cell, float(history["R@20"].max()))

@@ -110,9 +110,8 @@ class TrainState:
             return
         for name, parameter in self.model.named_parameters():
             self.optimizer.state[parameter] = {
-                key.removeprefix(f"{name}."): value.clone().to(
-                    "cpu" if key == f"{name}.step" else parameter.device
-                )
+                # the number of steps, too: fused steps read it where the parameter is
+                key.removeprefix(f"{name}."): value.clone().to(parameter.device)
                 for key, value in saved.optimizer.items()
                 if key.rpartition(".")[0] == name
             }

@@ -30,7 +30,7 @@ class Recommendations:
     ----------
     items : DataFrame
         ``rank`` (from 1), ``item_id``, ``score`` (higher is better), and ``title`` where known;
-        empty if no click was on a known item.
+        empty if no click was on a known item, unless the model knows what sessions begin with.
     unknown : list of str
         Clicked ids that the model was not trained on; they were left out.
     user : str or None

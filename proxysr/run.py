@@ -163,6 +163,11 @@ class RunDir:
             )
         return split
 
+    @property
+    def has_epochs(self) -> bool:
+        """Whether an epoch has ended, or a model that counts has counted."""
+        return self._checkpoint("last").is_file()
+
     def history(self) -> pd.DataFrame:
         """One row an epoch; see :attr:`proxysr.training.History.frame`."""
         return pd.DataFrame(self._progress().rows)

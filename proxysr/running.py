@@ -9,9 +9,10 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from proxysr.checkpoints import FORMAT, SnapshotFolder, read_checkpoint, write_checkpoint
-from proxysr.config import Settings, require
+from proxysr.checkpoints import FORMAT, SnapshotFolder, hash_of, read_checkpoint, write_checkpoint
+from proxysr.config import ConfigError, Settings, require
 from proxysr.data.known import check_users
 from proxysr.data.sessions import SessionSplit, Task
 from proxysr.distributed import from_first, is_first, joined, world_size
 from proxysr.evaluation import EvalResult, evaluate
 from proxysr.files import check_writable, claiming, flush, hash_of_file, replacing, write_json
 from proxysr.findings import Metrics
-from proxysr.models import DEFAULT, create, model_class
+from proxysr.models import DEFAULT, create, learns, model_class
 from proxysr.processes import Holder, locked, sweep_folder
 from proxysr.run import FORMAT_VERSION, TRAINING, RunDir, Which
 from proxysr.training import (
@@ -106,7 +107,7 @@ def train_run(
         config = (train or TrainConfig()).resolved(model_class(name), settings)
         check_users(split, getattr(settings, "n_users", 0))
         check_writable(path)
-        identity = _identity(name, settings, config, split)
+        identity = _identity(name, settings, config, split, weights)
     check_validation(split, config)
     check_memory(model_class(name), split, settings, config, snapshots=1)
     network = create(name, split.n_items, settings, seed=config.seed)
@@ -142,7 +143,8 @@ def train_run(
             on_epoch(state)
 
     busy = f"{path} is being trained by another process. Wait for it, or name a new folder."
-    with locked(path / ".training.lock", busy) as interrupted:
+    unfit = nullcontext() if resume else _removed_if_refused(path)
+    with unfit, locked(path / ".training.lock", busy) as interrupted:
         if interrupted is not None and progress:
             sys.stderr.write(
                 f"{path}: its training by {interrupted} was interrupted; half-written files are "
@@ -154,6 +156,11 @@ def train_run(
         if resume:
             write_json(path / "config.json", header)
             saved = read_checkpoint(last, identity) if last.is_file() else None
+            require(
+                saved is not None or identity == _identity(name, settings, config, split, weights),
+                f"{path} has no epoch to go on from, and began with other initial weights. Hand "
+                "in the same, or name a new folder.",
+            )
             counters = run.counters
         from_first((name, settings, config, saved, counters))
         history = fit(
@@ -173,6 +180,17 @@ def train_run(
     return trained
 
 
+@contextmanager
+def _removed_if_refused(path: Path) -> Iterator[None]:
+    """Remove a new run if its settings are refused; it would be in the way of better ones."""
+    try:
+        yield
+    except ConfigError:
+        if not RunDir(path).has_epochs:
+            shutil.rmtree(path)
+        raise
+
+
 def _train_along(data_dir: str | Path, path: Path) -> RunDir:
     """Train in a process other than the first, which writes the run."""
     name, settings, config, saved, counters = from_first(None)
@@ -182,10 +200,17 @@ def _train_along(data_dir: str | Path, path: Path) -> RunDir:
     return RunDir(path)
 
 
-def _identity(name: str, settings: Settings, config: TrainConfig, split: SessionSplit) -> str:
-    """A hash of everything that determines a run's result."""
+def _identity(
+    name: str,
+    settings: Settings,
+    config: TrainConfig,
+    split: SessionSplit,
+    weights: Mapping[str, Tensor] | None,
+) -> str:
+    """A hash of everything that determines a run's result; models that count may use times."""
     train = {k: v for k, v in config.to_dict().items() if k not in MAY_CHANGE_ON_RESUME}
-    content = [name, settings.to_dict(), train, split.fingerprint()]
+    content = [name, settings.to_dict(), train, split.fingerprint(times=not learns(name))]
+    content += [hash_of(dict(weights))] if weights else []
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -249,3 +249,38 @@ def test_defaults_that_depend_on_the_catalogue_can_be_resumed(
         )  # fmt: skip
     assert len(run.history()) == 2
     assert run.model_config.to_dict()["margin"] == 0.1
+
+
+# -- runs without an epoch -----------------------------------------------------------------
+
+
+def test_a_new_run_whose_settings_are_refused_is_not_in_the_way(
+    data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", str(data_dir), str(tmp_path / "run"), "--epochs", "1", "--set"]
+    assert main([*words, "embedding_dim=4", "n_proxies=1000"]) == 2
+    assert "n_proxies is 1000, but there are only" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    assert main([*words, "embedding_dim=4", "n_proxies=2"]) == 0
+
+
+def test_initial_weights_belong_to_the_run(
+    data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted before its first epoch, it goes on from the same weights or not at all."""
+    path = tmp_path / "run"
+    items = {"items": torch.ones(41, 4)}
+    options: dict[str, Any] = {"model": "mean", "model_config": {"embedding_dim": 4}}
+    options |= {"train": config(epochs=1), "progress": False}
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "fit", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            train_run(data_dir, path, weights=items, **options)
+    with pytest.raises(ValueError, match="began with other initial weights. Hand in the same"):
+        train_run(data_dir, path, resume=True, progress=False)
+    resumed = train_run(data_dir, path, weights=items, resume=True, progress=False)
+    whole = train_run(data_dir, tmp_path / "whole", weights=items, **options)
+    assert resumed.identity == whole.identity
+    assert resumed.history()["loss"].tolist() == whole.history()["loss"].tolist()
+    without = train_run(data_dir, tmp_path / "without", **options)
+    assert without.identity != whole.identity

@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -32,6 +32,8 @@ from proxysr.data.containers import damaged, kind_of
 from proxysr.data.engines import Engine, embedded, engine_of, interruptible, temporary_folder
 
 TimeUnit = Literal["auto", "s", "ms", "us", "ns", "order"]
+OF_READING = {"time_unit", "n_read", "bad_rows", "source"}
+"""What an events frame keeps of how it was read, in its ``attrs``."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,7 @@ class EventTable:
         }  # fmt: skip
         columns |= {name: table[name].to_pandas() for name, has in optional.items() if has}
         frame = pd.DataFrame(columns)
-        frame.attrs["bad_rows"] = self.bad_rows
-        frame.attrs["source"] = self.source
+        frame.attrs |= {name: getattr(self, name) for name in OF_READING}
         frame.attrs["remarks"] = list(self.remarks)
         return frame
 
@@ -113,7 +114,8 @@ def read_events(source: Any, **options: Any) -> pd.DataFrame:
         and ``user_id`` (text; those that the log has), ``title`` (if it has one). Rows
         in the order of the source; those of a database table by time, item, session,
         user and title. ``attrs["bad_rows"]`` is a :class:`BadRows`,
-        ``attrs["remarks"]`` a list of sentences.
+        ``attrs["remarks"]`` a list of sentences, and ``attrs["time_unit"]`` the unit of the
+        numbers in ``timestamp``, by which ``prepare`` takes them.
 
     Raises
     ------
@@ -121,6 +123,26 @@ def read_events(source: Any, **options: Any) -> pd.DataFrame:
         As :func:`open_events`.
     """
     return open_events(source, **options).frame()
+
+
+def as_table(events: Any, connection: Any = None) -> EventTable:
+    """What ``prepare`` takes as a table; a frame of :func:`read_events` with all that it knows.
+
+    If rows were taken from the frame or added since, where it was read from and how many rows were
+    malformed is no longer said of it.
+    """
+    if isinstance(events, EventTable):
+        return events
+    if not isinstance(events, pd.DataFrame) or not events.attrs.keys() >= OF_READING:
+        return open_events(events, connection=connection)
+    known = {name: events.attrs[name] for name in OF_READING}
+    is_number = pd.api.types.is_numeric_dtype(events.get("timestamp", np.array(["none"])))
+    unit: Any = known["time_unit"] if is_number else "auto"
+    table = open_events(events, time_unit=unit, connection=connection)
+    remarks = dict.fromkeys([*events.attrs.get("remarks", ()), *table.remarks])
+    if len(events) != known["bad_rows"].n_rows - known["bad_rows"].n_bad:
+        known = {}
+    return replace(table, **known | {"time_unit": table.time_unit, "remarks": tuple(remarks)})
 
 
 @interruptible()

@@ -23,7 +23,7 @@ from proxysr.config import Part, Positive, Settings, Share, require
 from proxysr.data import expressions as ex
 from proxysr.data import splitting
 from proxysr.data.engines import engine_of, interruptible
-from proxysr.data.events import EventTable, open_events
+from proxysr.data.events import EventTable, as_table
 from proxysr.data.sessions import PARTS, SessionSplit
 
 Events = pd.DataFrame | EventTable | Any
@@ -197,10 +197,8 @@ class _Preparation:
         self.session_info = splitting.known(session_info, "session_id", "session_info")
         self.tables: list[EventTable] = []
         for log in logs:
-            if not isinstance(log, EventTable):
-                log = open_events(log, connection=connection)
-            self.tables.append(log)
-            connection = log.connection
+            self.tables.append(as_table(log, connection))
+            connection = self.tables[-1].connection
         self.config = config
         self.engine = engine_of(connection)
         self.how = ex.what_sessions_are(self.tables, config.sessions)

@@ -301,11 +301,15 @@ class SessionSplit:
         require(name in PARTS, unknown(name, PARTS, "part of a split"))
         return {"train": self.train, "valid": self.valid, "test": self.test}[name]
 
-    def fingerprint(self) -> str:
-        """SHA-256 of clicks, session bounds, users and ids; it identifies the data of a run."""
+    def fingerprint(self, *, times: bool = False) -> str:
+        """SHA-256 of clicks, session bounds, users and ids, and of when sessions began (``times``).
+
+        Without times it identifies the data of a run.
+        """
         digest = hashlib.sha256()
         for part in map(self.part, PARTS):
-            for array in (part.items, part.offsets, part.user_index):
+            arrays = [part.items, part.offsets, part.user_index]
+            for array in arrays + [part.started_at] * times:
                 digest.update(np.ascontiguousarray(array).data)
         for table, key in ((self.items, "item_id"), (self.users, "user_id")):
             ids = table[key].astype(str) if key in table else ()

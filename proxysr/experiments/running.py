@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
+from proxysr.checkpoints import hash_of
 from proxysr.config import Settings, require
 from proxysr.data.sessions import SessionSplit, Task
 from proxysr.experiments.processes import in_processes, reason
@@ -182,8 +183,12 @@ def _settle(cell: Cell, spec: Spec, split: SessionSplit, folder: Path, device: s
     named = model.Config.from_dict(dict(variant.model_config))
     cell.settings = model.resolved(named, split.train)  # what is left open depends on the data
     # the device does not matter
-    key = [split.fingerprint(), variant.model, cell.settings.to_dict(),
-             {**cell.train.to_dict(), "device": None}]  # fmt: skip
+    key = [
+        split.fingerprint(times=not learns(variant.model)), variant.model, cell.settings.to_dict(),
+        {**cell.train.to_dict(), "device": None},
+    ]  # fmt: skip
+    if variant.weights:
+        key.append(hash_of(dict(variant.weights)))
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
     cell.path = folder / f"run-{digest[:8]}"
 
@@ -221,7 +226,8 @@ def make(cell: Cell, device: str, pause_after: int | None = None) -> None:
         If it has ``pause_after`` epochs; it can be continued.
     """
     learned = learns(cell.variant.model)
-    has_epochs = (cell.path / "history.csv").is_file()
+    begun = (cell.path / "config.json").is_file()
+    has_epochs = begun and RunDir(cell.path).has_epochs
 
     def pause(epochs: int) -> None:
         if pause_after is not None and learned and epochs >= pause_after:
@@ -239,7 +245,7 @@ def make(cell: Cell, device: str, pause_after: int | None = None) -> None:
             model_config=cell.settings,
             train=cell.train,
             weights=cell.variant.weights,
-            resume=(cell.path / "config.json").is_file(),
+            resume=begun,
             on_epoch=lambda state: pause(len(state.history.rows)),
             progress=False,
         )

@@ -16,7 +16,7 @@ from proxysr.data.sources import SOURCES, spark_log
 def test_without_pyspark_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyspark", None)
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
-    with pytest.raises(ConfigError, match=r"Spark needs the package pyspark.*: pip install '.\[spark\]'"):
+    with pytest.raises(ConfigError, match=r"Spark needs the package pyspark.*install '.\[spark\]'"):
         SOURCES["spark"].prepare("clicks")
 
 

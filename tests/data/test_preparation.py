@@ -13,7 +13,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from proxysr.config import ConfigError
-from proxysr.data import open_events, prepare, prepare_parts, provenance_table
+from proxysr.data import open_events, prepare, prepare_parts, provenance_table, read_events
 from proxysr.data.engines import embedded
 from proxysr.data.preparation import PrepareConfig
 from proxysr.data.sessions import SessionSplit
@@ -342,3 +342,31 @@ def test_facts_that_are_ambiguous_are_refused() -> None:
 
 def test_every_option_is_explained() -> None:
     assert all(field.description for field in PrepareConfig.model_fields.values())
+
+
+@pytest.mark.parametrize(("unit", "step"), [("ms", 1_000), ("s", 1), ("order", 1)])
+def test_a_frame_that_was_read_is_prepared_as_its_table(
+    tmp_path: Path, unit: str, step: int
+) -> None:
+    events = log(30)
+    events["timestamp"] = (events["timestamp"] - events["timestamp"].min() + 200_000) * step
+    events.loc[3, "item_id"] = None
+    events.to_csv(tmp_path / "log.csv", index=False)
+    options: dict[str, Any] = {"time_unit": unit, "on_bad_rows": "drop"}
+    config = PrepareConfig(sessions="given", min_item_count=1)
+    table = prepare(open_events(tmp_path / "log.csv", **options), config)
+    frame = prepare(read_events(tmp_path / "log.csv", **options), config)
+    assert np.array_equal(frame.train.started_at, table.train.started_at, equal_nan=True)
+    assert frame.provenance == table.provenance
+
+
+def test_a_frame_that_was_changed_since_it_was_read_says_no_more_than_is_true() -> None:
+    events = log(30)
+    events.loc[3, "item_id"] = None
+    read = read_events(events, time_unit="s", on_bad_rows="drop")
+    fewer = prepare(read.iloc[:-3], PrepareConfig(min_item_count=1))
+    assert fewer.provenance["bad_rows"][0]["rows"] == len(read) - 3
+    assert fewer.provenance["bad_rows"][0]["malformed"] == 0
+    dated = read.assign(timestamp=pd.to_datetime(read["timestamp"], unit="s"))
+    assert prepare(dated, PrepareConfig(min_item_count=1)).provenance["time_unit"] == ["date"]
+    assert prepare(read, PrepareConfig(min_item_count=1)).provenance["time_unit"] == ["s"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def test_the_folder_of_a_run_is_that_of_earlier_versions(data: Path) -> None:
 def test_a_default_of_the_catalogue_is_told_from_the_same_named(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxysr.models.latent_proxy_config.LARGE_CATALOGUE", 1)
+    monkeypatch.setattr("proxysr.models.proxy_model.LARGE_CATALOGUE", 1)
     settings = {"embedding_dim": 4, "n_proxies": 2}
     named = [settings, settings | {"sampled_negatives": 0}, settings | {"sampled_negatives": 2000}]
     paths = [train(data, Variant("a", "latent_proxy", one))["a"][0].path for one in named]
@@ -165,3 +166,29 @@ def test_processes_make_the_runs_of_one(data: Path, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(after.loc[[0]], before.loc[[0]])
     with pytest.raises(ConfigError, match="jobs is at least 1; received 0"):
         results(data, TINY, jobs=0)
+
+
+def test_a_run_that_ended_within_its_first_checkpoint_is_made_again(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its history is written by then, and its checkpoint is not."""
+    counting = Variant("counting", "cooccurrence")
+
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("proxysr.running.write_checkpoint", full)
+        assert len(results(data, TINY, counting).holes) == 2
+    assert not results(data, TINY, counting).holes
+
+
+def test_counting_again_where_only_times_differ(tiny_split: SessionSplit, data: Path) -> None:
+    """Models that count may weigh sessions by their age; the others do not know it."""
+    counting = Variant("counting", "cooccurrence", {"half_life": 0.1})
+    before = train(data, TINY, counting)
+    later = replace(tiny_split.train, started_at=tiny_split.train.started_at[::-1].copy())
+    replace(tiny_split, train=later).save(data)
+    after = train(data, TINY, counting)
+    assert after["tiny"][0].path == before["tiny"][0].path
+    assert after["counting"][0].path != before["counting"][0].path
