@@ -382,3 +382,18 @@ def test_missing_gpu_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_settings_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         config(**options)
+
+
+@pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter:UserWarning")
+def test_a_restored_optimizer_is_all_where_the_model_is(split: SessionSplit) -> None:
+    """Fused steps on a graphics card read the number of steps there."""
+    saved: list[Checkpoint] = []
+    fit(
+        small("proxysr"), split, config(epochs=1),
+        on_epoch=lambda s: saved.append(copy_of(s)), progress=False,
+    )  # fmt: skip
+    model = small("proxysr").to("meta")
+    optimizer = torch.optim.Adam(model.parameters())
+    TrainState(model, optimizer, History()).restore(saved[0], with_weights=False)
+    places = {value.device for state in optimizer.state.values() for value in state.values()}
+    assert places == {torch.device("meta")}
