@@ -125,6 +125,8 @@ def test_patience_is_counted_from_the_end_of_a_schedule() -> None:
         history = fit(model, one_batch_split(), settings, progress=False)
         assert (len(history.rows), history.best_epoch) == (trained, 0)
     assert small("proxysr", anneal_epochs=7).schedule_epochs == 7  # type: ignore[attr-defined]
+    alone = {"expressed_by": "short-term", "projection": False, "lambda_orthog": 0.0}
+    assert small("proxysr", anneal_epochs=7, **alone).schedule_epochs == 7  # type: ignore[attr-defined]
     assert small("gru4rec").schedule_epochs == 0  # type: ignore[attr-defined]
 
 

@@ -61,7 +61,6 @@ class ProxySR(proxysr.ProxySR):
     def __init__(self, n_items: int, config: ProxySRConfig | None = None) -> None:
         super().__init__(n_items, config)
         c = self.config
-        self.schedule_epochs = c.anneal_epochs if c.chooses else 0
         self.peeks_in_training = c.has_proxy or c.projection
         self.data_parallel = c.reduction == "mean"  # a sum over a share is no mean of sums
         if c.negatives == "all":
