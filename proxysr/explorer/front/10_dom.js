@@ -117,6 +117,8 @@ function choice(label, options, value, onpick, role = 'tab') {
   return el
 }
 
+/** An element and the sign after it, which no line end parts. */
+const joined = (el, sign) => h('span.joined', {}, el, sign)
 const swatch = (colour) => h('i.swatch', { 'aria-hidden': 'true', style: { '--c': colour } })
 const section = (title, ...kids) => h('section.block', {}, h('h3', {}, title), ...kids)
 
