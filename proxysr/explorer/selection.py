@@ -230,8 +230,9 @@ def _table(data: bytes, kind: str, name: str) -> pd.DataFrame:
         table = pd.read_csv(
             io.BytesIO(data), dtype=dict.fromkeys(texts, "str"), keep_default_na=False
         )
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{name} cannot be read as a table ({error}).") from None
+    except Exception as error:  # readers raise all kinds of errors for damaged files
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{name} cannot be read as a table ({reason}).") from None
     return _mapped(table, with_formula)
 
 

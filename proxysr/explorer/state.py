@@ -65,6 +65,10 @@ def merged(state: Mapping[str, Any], changes: Mapping[str, Any], tree: dict[str,
             _is_number(new[name]) and 50 <= new[name] <= 100,
             f"{name} is a number from 50 to 100; received {new[name]!r:.80}.",
         )
+    require(
+        isinstance(new["merged"], bool),
+        f"merged is True or False; received {new['merged']!r:.80}.",
+    )
     users = tree["users"]
     n = {
         "interest": len(tree["proxies"]),
@@ -203,8 +207,9 @@ def _inside(sessions: dict[str, Any], polygon: list[Any], progress: float) -> Ma
 
 
 def _is_number(value: object) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and -LARGEST <= value <= LARGEST  # whole numbers may be larger than floats
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return -LARGEST <= value <= LARGEST  # whole numbers may be larger than floats
 
 
 def _is_whole(value: object, n: int) -> bool:

@@ -62,7 +62,7 @@ function weekdayOf(seconds) {
 function monthsOf(started) {
   const at = started.map((t) => {
     if (!known(t)) return NaN
-    const date = new Date(t * 1000)
+    const date = dateOf(t)
     return date.getUTCFullYear() * 12 + date.getUTCMonth()
   })
   let [first, last] = [Infinity, -Infinity]

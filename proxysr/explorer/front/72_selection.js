@@ -24,7 +24,7 @@ function sessionRecord(d, row) {
   const s = d.sessions
   return {
     session_id: s.id[row], user: d.users && s.user[row] >= 0 ? d.users.id[s.user[row]] : '',
-    started_at: d.hasDates && known(s.started[row]) ? new Date(s.started[row] * 1000).toISOString() : null,
+    started_at: d.hasDates && known(s.started[row]) ? dateOf(s.started[row]).toISOString() : null,
     proxy: s.proxy[row], interest: d.proxies[s.proxy[row]]?.name ?? '', probability: Number(s.probability[row].toFixed(4)),
     n_clicks: s.n_clicks[row], since: s.since[row], rank: known(s.rank[row]) ? s.rank[row] : null,
   }
