@@ -98,6 +98,7 @@ STATES: list[dict[str, Any]] = [
     {"filters": [{"by": "rank", "values": 0}]},
     {"filters": [{"by": ["rank"], "low": 1}]},
     {"filters": [{"by": "user", "values": [0, 99]}]},
+    *({"filters": [{"by": by, "low": 0}]} for by in ("id", "path", "constructor", "column:no")),
     *(
         {"filters": [{"by": by, "values": values}], "merged": merge}
         for by in ("proxy", "half_proxy", "runner_up", "column:true_proxy", "column:taste")

@@ -112,7 +112,7 @@ function valuesOf(d, by) {
   if (by === 'compare') {
     return d.compare && (d.compare.sign ??= Float32Array.from(d.compare.rank, (b, row) => Math.sign(d.sessions.rank[row] - b)))
   }
-  return d.sessions[by] ?? null
+  return Object.hasOwn(NAMES, by) ? d.sessions[by] ?? null : null
 }
 
 const NAMES = {

@@ -13,10 +13,9 @@ const withFormula = (text) => (text.startsWith("'") && FORMULA.test(text) ? text
 function selectionText(d, rows, format) {
   const { title: run, epoch, data, part } = d.meta
   const provenance = { run, epoch, data, part }
-  const sessions = Array.from(rows, (row) => sessionRecord(d, row))
-  if (format === 'csv') return csvOf(sessions.map((session) => ({ ...session, ...provenance })))
+  if (format === 'csv') return csvOf(Array.from(rows, (row) => ({ ...sessionRecord(d, row), ...provenance })))
   const clicks = (row) => Array.from(d.clicks(row), (item) => ({ item_id: d.items.id[item], title: d.title(item) }))
-  Array.from(rows).forEach((row, i) => { sessions[i].clicks = clicks(row) })
+  const sessions = Array.from(rows, (row) => ({ ...sessionRecord(d, row), clicks: clicks(row) }))
   return `${JSON.stringify({ format: 'proxysr-selection', version: VERSION, provenance, sessions }, null, 1)}\n`
 }
 
