@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -17,6 +16,9 @@ from proxysr.data.sessions import Task, check_task
 from proxysr.evaluation import rank_of as rank_among
 from proxysr.models import ProxyModel, SessionModel
 from proxysr.recommender import best_items
+
+LEAST_TEMPERATURE, MOST_TEMPERATURE = 1e-30, 1e30
+"""Between them, logits divided by a temperature are numbers of 32 bits."""
 
 
 @torch.inference_mode()
@@ -109,7 +111,7 @@ def at_temperature(model: ProxyModel, temperature: float) -> ProxyModel:
     Raises
     ------
     ConfigError
-        If it is not above 0.
+        If it is not from 1e-30 to 1e30.
     """
     _check_temperature(temperature)
     view = copy.copy(model)
@@ -120,7 +122,9 @@ def at_temperature(model: ProxyModel, temperature: float) -> ProxyModel:
 
 def _check_temperature(temperature: float) -> None:
     require(
-        0 < temperature < math.inf, f"A temperature is a number above 0; received {temperature}."
+        LEAST_TEMPERATURE <= temperature <= MOST_TEMPERATURE,
+        f"A temperature is a number from {LEAST_TEMPERATURE:g} to {MOST_TEMPERATURE:g}; "
+        f"received {temperature!r:.80}.",
     )
 
 

@@ -45,6 +45,7 @@ def meta_of(view: RunView, notes: list[str], command: str | None) -> dict[str, A
         "part": view.part,
         "task": run.train_config.valid_task,
         "epoch": run.best_epoch,
+        "data": run.data["fingerprint"],
         "half_epoch": None if view.half_model is None else run.half_epoch,
         "n_sessions": len(view.table),
         "temperature": float(view.model.temperature),

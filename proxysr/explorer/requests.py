@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,7 +14,13 @@ import numpy as np
 import torch
 
 from proxysr.analysis.attribution import smallest_flip
-from proxysr.analysis.counterfactuals import at_temperature, rank_of, recommendations_under
+from proxysr.analysis.counterfactuals import (
+    LEAST_TEMPERATURE,
+    MOST_TEMPERATURE,
+    at_temperature,
+    rank_of,
+    recommendations_under,
+)
 from proxysr.analysis.representations import session_batch
 from proxysr.config import ConfigError, require, unknown
 from proxysr.explorer.payload_interests import shortened
@@ -45,7 +50,7 @@ def answer(scene: Scene, request: Any) -> dict[str, Any]:
         ``{"id", "kind", …}`` with the arguments of its kind.
     """
     is_object = isinstance(request, dict)
-    header = {name: request.get(name) if is_object else None for name in ("id", "kind")}
+    header = {name: _plain(request.get(name)) if is_object else None for name in ("id", "kind")}
     try:
         require(is_object, f"A request is an object with id and kind; received {_cut(request)}.")
         kind = request.get("kind")
@@ -93,8 +98,9 @@ def _what_if(scene: Scene, args: Args) -> dict[str, Any]:
     if temperature is not None:
         fits = isinstance(temperature, int | float) and not isinstance(temperature, bool)
         require(
-            fits and 0 < temperature < math.inf,
-            f"temperature is a number above 0, or null; received {_cut(temperature)}.",
+            fits and LEAST_TEMPERATURE <= temperature <= MOST_TEMPERATURE,
+            f"temperature is a number from {LEAST_TEMPERATURE:g} to {MOST_TEMPERATURE:g}, or null; "
+            f"received {_cut(temperature)}.",
         )
     if proxy is not None:
         proxy = _whole(args, "proxy", 0, scene.view.n_proxies - 1)
@@ -211,6 +217,11 @@ def _recommended(
 
 def _task(scene: Scene) -> Any:
     return scene.tree["meta"]["task"]
+
+
+def _plain(value: Any) -> Any:
+    """The value if it is a text or number, which can be sent back whatever it is; else None."""
+    return value if isinstance(value, str | int | float) else None
 
 
 def _cut(value: Any) -> str:

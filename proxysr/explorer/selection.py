@@ -81,7 +81,9 @@ class Selection:
             return (json.dumps(self._as_json(), indent=1, ensure_ascii=False) + "\n").encode()
         table = self.clicks.assign(**self.provenance)
         if kind == "csv":
-            return bytes(_mapped(table, without_formula).to_csv(index=False).encode())
+            # a cell that holds a character of the line end is quoted, so a lone \r needs \r\n
+            text = _mapped(table, without_formula).to_csv(index=False, lineterminator="\r\n")
+            return bytes(text.encode())
         file = io.BytesIO()
         table.to_parquet(file, index=False)
         return file.getvalue()
@@ -180,7 +182,7 @@ class Selection:
         sessions: dict[str, dict[str, Any]] = {}
         for row in plain:
             click = {name: row.pop(name) for name in ("item_id", "title") if name in row}
-            row.pop("position")
+            row.pop("position", None)
             sessions.setdefault(row["session_id"], row | {"clicks": []})["clicks"].append(click)
         header = {"format": FORMAT, "version": 1, "provenance": self.provenance}
         return header | {"sessions": list(sessions.values())}
@@ -188,13 +190,8 @@ class Selection:
 
 def provenance_of(scene: Scene) -> dict[str, Any]:
     """Which run, checkpoint, data and part a scene shows."""
-    run = scene.view.run
-    return {
-        "run": run.path.name,
-        "epoch": int(run.best_epoch),
-        "data": str(run.data["fingerprint"]),
-        "part": scene.view.part,
-    }
+    meta = scene.tree["meta"]
+    return {"run": meta["title"], **{name: meta[name] for name in ("epoch", "data", "part")}}
 
 
 def _kind(name: str) -> str:
@@ -233,8 +230,9 @@ def _table(data: bytes, kind: str, name: str) -> pd.DataFrame:
         table = pd.read_csv(
             io.BytesIO(data), dtype=dict.fromkeys(texts, "str"), keep_default_na=False
         )
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{name} cannot be read as a table ({error}).") from None
+    except Exception as error:  # readers raise all kinds of errors for damaged files
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{name} cannot be read as a table ({reason}).") from None
     return _mapped(table, with_formula)
 
 
@@ -245,7 +243,7 @@ def _mapped(table: pd.DataFrame, change: Callable[[Any], Any]) -> pd.DataFrame:
         for name in table
         if not pd.api.types.is_numeric_dtype(table[name])
     }
-    return table.assign(**texts)
+    return table.assign(**texts).rename(columns=lambda name: change(str(name)))
 
 
 def _flat(sessions: list[Any], path: str) -> pd.DataFrame:

@@ -7,6 +7,7 @@ It determines the listed sessions: those of the interest, the user, the lasso an
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,6 +35,10 @@ OF_SESSIONS = (
     "rank", "since", "met", "repeat",
 )  # fmt: skip
 COLUMN = "column:"
+INTERESTS = ("proxy", "half_proxy", "runner_up")
+"""Values that are interests: in the merged view, merged ones are alike."""
+
+LARGEST = sys.float_info.max
 
 Mask = npt.NDArray[np.bool_]
 
@@ -55,9 +60,14 @@ def merged(state: Mapping[str, Any], changes: Mapping[str, Any], tree: dict[str,
     )
     for name, among in CHOICES.items():
         require(new[name] in among, f"{name} is one of {', '.join(among)}; received {new[name]!r}.")
+    for name in ("progress", "lasso_at"):
+        require(
+            _is_number(new[name]) and 50 <= new[name] <= 100,
+            f"{name} is a number from 50 to 100; received {new[name]!r:.80}.",
+        )
     require(
-        _is_number(new["progress"]) and 50 <= new["progress"] <= 100,
-        f"progress is a number from 50 to 100; received {new['progress']!r}.",
+        isinstance(new["merged"], bool),
+        f"merged is True or False; received {new['merged']!r:.80}.",
     )
     users = tree["users"]
     n = {
@@ -130,12 +140,14 @@ def values_of(tree: dict[str, Any], by: object) -> npt.NDArray[Any]:
     sessions = tree["sessions"]
     fields = [name for name in OF_SESSIONS if sessions[name] is not None]
     columns = {COLUMN + column["name"]: column["values"] for column in tree["columns"]}
+    if not isinstance(by, str):
+        raise ConfigError(f"by is the name of a value; received {by!r:.80}.")
     if by in columns:
-        return np.asarray(columns[str(by)])
+        return np.asarray(columns[by])
     if by == "compare" and tree["compare"] is not None:
         return np.asarray(np.sign(sessions["rank"] - tree["compare"]["rank"]))
     if by not in fields:
-        raise ConfigError(unknown(str(by), [*fields, *columns], "value of sessions"))
+        raise ConfigError(unknown(by, [*fields, *columns], "value of sessions"))
     return np.asarray(sessions[by])
 
 
@@ -154,7 +166,7 @@ def _passes(tree: dict[str, Any], filter_: object, lead: npt.NDArray[np.int64]) 
             isinstance(accepted, list) and all(_is_number(value) for value in accepted),
             f"values of a filter are numbers; received {accepted!r:.80}.",
         )
-        if str(filter_["by"]).endswith("proxy"):
+        if filter_["by"] in INTERESTS:
             inside = [k for k in accepted if _is_whole(k, len(lead))]
             return np.isin(lead[values], lead[inside]) & (values >= 0)
         return np.isin(values, accepted)
@@ -166,6 +178,7 @@ def _passes(tree: dict[str, Any], filter_: object, lead: npt.NDArray[np.int64]) 
             f"{name} of a filter is a number or None; received {end!r:.80}.",
         )
         ends.append(open_end if end is None else end)
+    values = values.astype(np.float64)  # as the page compares them
     return (values >= ends[0]) & (values <= ends[1])  # NaN passes neither
 
 
@@ -194,7 +207,9 @@ def _inside(sessions: dict[str, Any], polygon: list[Any], progress: float) -> Ma
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return -LARGEST <= value <= LARGEST  # whole numbers may be larger than floats
 
 
 def _is_whole(value: object, n: int) -> bool:

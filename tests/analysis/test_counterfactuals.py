@@ -103,8 +103,10 @@ def test_all_items_may_have_been_clicked() -> None:
         ({"clicks": [10]}, "Items of this model are 1 to 9; received 10"),
         ({"proxy": 4}, "This model's proxies are 0 to 3; received 4"),
         ({"proxy": -1}, "This model's proxies are 0 to 3; received -1"),
-        ({"temperature": 0.0}, "A temperature is a number above 0; received 0.0"),
-        ({"temperature": float("nan")}, "A temperature is a number above 0; received nan"),
+        ({"temperature": 0.0}, r"A temperature is a number from 1e-30 to 1e\+30; received 0.0"),
+        ({"temperature": float("nan")}, r"from 1e-30 to 1e\+30; received nan"),
+        ({"temperature": 1e300}, r"from 1e-30 to 1e\+30; received 1e\+300"),
+        ({"temperature": 10**400}, r"from 1e-30 to 1e\+30; received 1000"),
         ({"k": 0}, "k is at least 1; received 0"),
         ({"task": "new"}, "'new' is not a known task"),
         ({"model": model_of(proxy_by="encoding", projection=False)}, "chooses no proxies"),
@@ -125,5 +127,5 @@ def test_targets_that_cannot_be_ranked_are_refused() -> None:
         rank_of(model, [1], 12)
     with pytest.raises(ConfigError, match="Item 2 was clicked already, so that under task 'unsee"):
         rank_of(model, [1, 2], 2)
-    with pytest.raises(ConfigError, match="A temperature is a number above 0; received -1"):
+    with pytest.raises(ConfigError, match="A temperature is a number from .*; received -1"):
         at_temperature(model, -1)

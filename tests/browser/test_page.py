@@ -86,6 +86,31 @@ def test_and_more_shows_more(opened: Opened) -> None:
     assert lines.count() == opened.tree["sessions"]["n_clicks"][row] > before
 
 
+def test_a_stop_stays_beside_the_name_before_it(opened: Opened) -> None:
+    row = int(np.flatnonzero(opened.tree["sessions"]["user"] >= 0)[0])
+    for length in (5, 12, 40):
+        names = f"d.proxies.forEach((p) => {{ p.name = 'lamps, '.repeat({length}) }})"
+        opened.page.evaluate(f"{APP}.{names}")
+        opened.app("set({session: null})")
+        opened.app(f"go.session({row})")
+        places = (
+            opened.part("session-panel")
+            .locator(".joined")
+            .evaluate_all(
+                "(all) => all.map((el) => { const range = document.createRange();"
+                "range.selectNodeContents(el.lastChild);"
+                "const [name, stop] = [el.firstChild, range].map((x) => x.getBoundingClientRect());"
+                "return [stop.left - name.right, stop.top - name.bottom, name.top - stop.bottom,"
+                "stop.right - el.parentElement.getBoundingClientRect().right] })"
+            )
+        )
+        assert len(places) == 2
+        for gap, below, above, over in places:
+            assert abs(gap) < 2
+            assert max(below, above) < 0
+            assert over < 1
+
+
 @pytest.mark.parametrize("width", [900, 1280, 1500, 2000])
 def test_the_map_covers_nothing_and_nothing_spills_over(opened: Opened, width: int) -> None:
     opened.page.set_viewport_size({"width": width, "height": 1000})

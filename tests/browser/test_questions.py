@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from proxysr.analysis.interest_names import FILE
+from proxysr.explorer import Selection
 from tests.browser.hosts import HOSTS, Opened
 from tests.explorer.shop import Shop
 
@@ -182,6 +184,30 @@ def test_8_what_do_two_differ_in(opened: Opened) -> None:
         assert f"{opened.tree['proxies'][proxy]['n']:,}" in found
 
 
+def test_8_a_selection_is_compared_with_all_sessions_on_the_same_clicks(opened: Opened) -> None:
+    rank, k = opened.tree["sessions"]["rank"], opened.tree["meta"]["k"]
+
+    def recall(rows: Any = slice(None)) -> str:
+        known = rank[rows][~np.isnan(rank[rows])]
+        return f"{(known <= k).mean():.3f}".removeprefix("0")
+
+    words = rf"R@{k} of the last click\s+"
+    opened.app("filter({by: 'n_clicks', low: 4, high: null})")
+    of_all = rf"of all sessions\s+{re.escape(recall())}"
+    panel = opened.text("group-panel")
+    assert re.search(words + re.escape(recall(opened.rows)), panel)
+    assert re.search(of_all, panel)
+    opened.part("pin-a").click()
+    opened.app("go.interest(0)")
+    opened.part("pin-b").click()
+    assert re.search(words, opened.text("comparison"))
+    opened.app("set({pins: {a: null, b: null}, filters: []})")
+    opened.app("go.user(0)")
+    panel = opened.text("customer-panel")
+    assert re.search(words + re.escape(recall(opened.rows)), panel)
+    assert re.search(of_all, panel)
+
+
 def test_9_how_did_it_come_about(opened: Opened) -> None:
     slider = opened.part("progress")
     slider.fill("50")
@@ -246,14 +272,18 @@ def test_filters_are_chips_that_can_be_taken_away(opened: Opened) -> None:
     assert opened.app("state.filters") == []
 
 
-def test_selections_leave_and_come_back(opened: Opened, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_selections_leave_and_come_back(
+    opened: Opened, shop: Shop, tmp_path: Path, kind: str
+) -> None:
     choose(opened, largest(opened))
     rows = opened.rows
     opened.page.get_by_text("Selection", exact=True).click()
     with opened.page.expect_download() as waiting:
-        opened.part("save-csv").click()
-    file = tmp_path / "selection.csv"
+        opened.part(f"save-{kind}").click()
+    file = tmp_path / f"selection.{kind}"
     waiting.value.save_as(file)
+    assert Selection.load(file).on_page(shop.scene) == (rows, [])
     opened.app("reset()")
     opened.part("load-file").set_input_files(file)
     opened.until(f"rows.length === {len(rows)}")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from proxysr.analysis.attribution import contributions, proxy_path, smallest_flip
 from proxysr.analysis.counterfactuals import rank_of, recommendations_under
+from proxysr.explorer.packing import pack
 from proxysr.explorer.requests import KINDS_OF_REQUEST, answer
 from proxysr.explorer.scene import Scene
 from tests.explorer.small import HOSTILE
@@ -83,6 +84,8 @@ def test_what_if(scene: Scene) -> None:
     assert forced["weights"][0] == {"proxy": other, "weight": 1.0}
     best = recommendations_under(model, clicks, k=10, proxy=other)
     assert [item["index"] for item in forced["items"]] == best["item"].tolist()
+    for extreme in (1e-30, 1e30):
+        assert asked(scene, "what_if", clicks=clicks, temperature=extreme)["items"]
     softer = asked(scene, "what_if", clicks=clicks, temperature=9.0)
     assert softer["weights"][0]["weight"] <= found["weights"][0]["weight"]
     assert softer["path"] == found["path"]
@@ -141,7 +144,11 @@ def test_names_are_kept_and_used_everywhere(scene: Scene, names: Path) -> None:
         ("what_if", {"clicks": [1] * 2001}, "received 2,001"),
         ("what_if", {"clicks": [49]}, "clicks are numbers from 1 to 48; received 49"),
         ("what_if", {"clicks": "1"}, "clicks is a list of numbers; received '1'"),
-        ("what_if", {"clicks": [1], "temperature": 0}, "temperature is a number above 0"),
+        *(
+            ("what_if", {"clicks": [1], "temperature": value}, f"1e+30, or null; received {value}")
+            for value in (0, -1, 1e-42, 1e-60, 1e300, 10**50, True)
+        ),
+        ("what_if", {"clicks": [1], "temperature": 10**400}, "from 1e-30 to 1e+30, or null; rec"),
         ("what_if", {"clicks": [1], "proxy": 6}, "proxy is a number from 0 to 5; received 6"),
         ("what_if", {"clicks": [1], "user": 9}, "user is a number from 0 to 2; received 9"),
         ("save", {"format": "csv", "rows": []}, "No session is selected."),
@@ -154,6 +161,15 @@ def test_what_does_not_fit_is_said(
     scene: Scene, kind: str, args: dict[str, Any], message: str
 ) -> None:
     assert message in refused(scene, kind, **args)
+
+
+def test_an_answer_can_be_sent_whatever_is_asked(scene: Scene) -> None:
+    nested: Any = []
+    for _ in range(900):
+        nested = [nested]
+    for value in ({"$": 1}, nested):
+        for request in ({"id": value, "kind": "items", "text": "a"}, {"id": 1, "kind": value}):
+            json.dumps(pack(answer(scene, request))[0])
 
 
 numbers = st.integers(-3, 60) | st.integers() | st.floats() | st.booleans() | st.none()
@@ -179,6 +195,7 @@ def test_whatever_is_asked_there_is_an_answer(scene: Scene, request_: Any) -> No
     found = answer(scene, request_)
     assert ("answer" in found) != ("error" in found)
     known = request_.get("id") if isinstance(request_, dict) else None
+    known = known if isinstance(known, str | int | float) else None
     assert found["id"] == known or known != known
     if "error" in found:
         assert len(found["error"]) < 2_000

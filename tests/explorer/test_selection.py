@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,6 +109,10 @@ def test_files_that_are_none_are_refused_in_words(scene: Scene, tmp_path: Path) 
     (tmp_path / "c.parquet").write_text("nonsense")
     with pytest.raises(ValueError, match=r"c.parquet cannot be read as a table"):
         Selection.load(tmp_path / "c.parquet")
+    table = pa.table({"session_id": ["s1"]}, metadata={"pandas": '{"columns": [3]}'})
+    pq.write_table(table, tmp_path / "e.parquet")
+    with pytest.raises(ValueError, match=r"e.parquet cannot be read as a table \("):
+        Selection.load(tmp_path / "e.parquet")
     (tmp_path / "d.json").write_text('{"provenance": {}, "sessions": [3]}')
     with pytest.raises(ConfigError, match="is damaged: a session in it has no session_id"):
         Selection.load(tmp_path / "d.json")
@@ -178,6 +184,16 @@ def test_only_saved_selections_are_overwritten(scene: Scene, tmp_path: Path, suf
     Selection.of(scene, [0]).save(path)
     Selection.of(scene, [1, 2]).save(path)
     assert len(Selection.load(path).session_ids) == 2
+
+
+def test_a_table_of_ids_leaves_in_each_kind(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text('"\'=1",session_id\n1,a\n')
+    selection = Selection.load(tmp_path / "mine.csv")
+    for kind in ("csv", "json", "parquet"):
+        back = Selection.load(selection.save(tmp_path / f"again.{kind}"))
+        assert back.session_ids == ["a"]
+        assert back.clicks["=1"].tolist() == [1]
+    assert (tmp_path / "again.csv").read_text().startswith("'=1,")
 
 
 def test_a_run_named_by_a_number_is_the_same_run(scene: Scene, tmp_path: Path) -> None:

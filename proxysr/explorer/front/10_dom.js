@@ -58,9 +58,12 @@ const small = (p) => (!known(p) ? '' : p < 0.001 ? 'p < .001' : `p ${rate(p)}`)
 const MONTHS = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ')
 const WEEKDAYS = 'Mon Tue Wed Thu Fri Sat Sun'.split(' ')
 
+/** A Date, which would round times before 1970 up. */
+const dateOf = (seconds) => new Date(Math.floor(seconds * 1000))
+
 function day(seconds) {
   if (!known(seconds)) return '–'
-  const date = new Date(seconds * 1000)
+  const date = dateOf(seconds)
   return `${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]} ${date.getUTCFullYear()}`
 }
 
@@ -117,6 +120,8 @@ function choice(label, options, value, onpick, role = 'tab') {
   return el
 }
 
+/** An element and the sign after it, which no line end parts. */
+const joined = (el, sign) => h('span.joined', {}, el, sign)
 const swatch = (colour) => h('i.swatch', { 'aria-hidden': 'true', style: { '--c': colour } })
 const section = (title, ...kids) => h('section.block', {}, h('h3', {}, title), ...kids)
 

@@ -35,7 +35,7 @@ function dataOf(header, buffer) {
   d.hasDates = Boolean(s.started) && s.started.some(known)
   d.hasHalf = Boolean(s.half_xy)
   d.months = lazily(() => monthsOf(s.started))
-  d.weekdays = lazily(() => s.started.map((t) => (known(t) ? (Math.floor(t / 86400) + 3) % 7 : NaN)))
+  d.weekdays = lazily(() => s.started.map((t) => (known(t) ? weekdayOf(t) : NaN)))
   d.userRows = lazily(() => grouped(s.user, d.users.id.length))
   d.proxies.forEach((_, k) => rename(d, k))
   d.leads = leadsOf(d.proxies)
@@ -53,18 +53,38 @@ function lazily(make) {
   return () => (value ??= make())
 }
 
-/** Month of each session, counted from the first one's. */
+/** Days since a Monday, from 0; times before 1970 are negative. */
+function weekdayOf(seconds) {
+  return ((Math.floor(seconds / 86400) + 3) % 7 + 7) % 7
+}
+
+/** Month of each session, counted from the first one's, whose number is `first`: 12 * year + month. */
 function monthsOf(started) {
   const at = started.map((t) => {
     if (!known(t)) return NaN
-    const date = new Date(t * 1000)
+    const date = dateOf(t)
     return date.getUTCFullYear() * 12 + date.getUTCMonth()
   })
   let [first, last] = [Infinity, -Infinity]
   for (const m of at) { if (m < first) first = m; if (m > last) last = m }
   const labels = []
-  for (let m = first; m <= last; m++) labels.push(`${MONTHS[m % 12]} ${String(Math.floor(m / 12)).slice(2)}`)
-  return { at: at.map((m) => m - first), labels }
+  const cut = last - first < 1200 ? 2 : 0 // two digits name a year unless there is a century
+  for (let m = first; m <= last; m++) labels.push(`${MONTHS[m % 12]} ${String(Math.floor(m / 12)).slice(cut)}`)
+  return { at: at.map((m) => m - first), labels, first }
+}
+
+/** The filter of a month, by its number. */
+function filterOfMonth(m) {
+  const start = (month) => Date.UTC(Math.floor(month / 12), month % 12) / 1000
+  return { by: 'started', low: start(m), high: below(start(m + 1)) }
+}
+
+/** The largest number below another. */
+function below(x) {
+  if (x === 0) return -Number.MIN_VALUE
+  const numbers = Float64Array.of(x)
+  new BigInt64Array(numbers.buffer)[0] += x > 0 ? -1n : 1n
+  return numbers[0]
 }
 
 /** Rows of each group, as one array with offsets. */
@@ -92,7 +112,7 @@ function valuesOf(d, by) {
   if (by === 'compare') {
     return d.compare && (d.compare.sign ??= Float32Array.from(d.compare.rank, (b, row) => Math.sign(d.sessions.rank[row] - b)))
   }
-  return d.sessions[by] ?? null
+  return Object.hasOwn(NAMES, by) ? d.sessions[by] ?? null : null
 }
 
 const NAMES = {

@@ -7,6 +7,8 @@ const START = {
 }
 /** What selects sessions; the page sets one of them at a time. Filters come on top. */
 const NO_SELECTION = { interest: null, lasso: null, rows: null, why: '', user: null, search: '' }
+/** Values that are interests: in the merged view, merged ones are alike. */
+const INTERESTS = ['proxy', 'half_proxy', 'runner_up']
 const LISTING = ['interest', 'lasso', 'lasso_at', 'rows', 'filters', 'user', 'merged']
 
 /** A complete state from outside input; invalid parts are left out, with a note for each. */
@@ -19,7 +21,7 @@ function checked(given, d) {
   const state = { ...START }
   const fits = checksOf(d)
   for (const [key, value] of Object.entries(given)) {
-    if (fits[key]?.(value)) state[key] = value
+    if (Object.hasOwn(fits, key) && fits[key](value)) state[key] = value
     else if (key !== 'version') notes.push(`“${key}” of the link does not fit these data and is left out.`)
   }
   return { state, notes }
@@ -32,23 +34,24 @@ function checksOf(d) {
   const oneOf = (...list) => (x) => list.includes(x)
   const listOf = (x, test) => Array.isArray(x) && x.every(test)
   const number = (x) => x == null || Number.isFinite(x)
+  const between = (low, high) => (x) => Number.isFinite(x) && x >= low && x <= high
   const text = (x) => typeof x === 'string'
   const isRow = (x) => within(x, d.n)
   const pin = (x) => x === null || x?.kind === 'interest' && within(x.proxy, d.K) || x?.kind === 'session' && isRow(x.row)
     || x?.kind === 'group' && listOf(x.rows, isRow)
   const filter = (f) => text(f?.by) && valuesOf(d, f.by) != null
-    && (f.values ? listOf(f.values, Number.isFinite) : number(f.low) && number(f.high))
+    && (f.values != null ? listOf(f.values, Number.isFinite) : number(f.low) && number(f.high))
   return {
-    progress: (x) => x >= 50 && x <= 100, view: oneOf('map', 'flow', 'matrix'), tab: oneOf('sessions', 'customers'),
+    progress: between(50, 100), view: oneOf('map', 'flow', 'matrix'), tab: oneOf('sessions', 'customers'),
       theme: oneOf('auto', 'light', 'dark'),
     colour: (x) => text(x) && colourChoices(d).some(([key]) => key === x), interest: among(d.K), session: among(d.n),
       user: among(d.users?.id.length ?? 0),
     rows: (x) => x === null || listOf(x, isRow), lasso: (x) => x === null
-      || listOf(x, (p) => p?.length === 2 && p.every(Number.isFinite)), lasso_at: (x) => x >= 50 && x <= 100,
+      || listOf(x, (p) => p?.length === 2 && p.every(Number.isFinite)), lasso_at: between(50, 100),
     why: text, search: text, merged: oneOf(true, false), filters: (x) => listOf(x, filter),
       pins: (x) => pin(x?.a ?? null) && pin(x?.b ?? null) && typeof x === 'object' && x !== null,
-    edit: (x) => x === null || listOf(x?.clicks, (item) => within(item, d.meta.n_items + 1)) && number(x.temperature)
-      && among(d.K)(x.proxy ?? null),
+    edit: (x) => x === null || listOf(x?.clicks, (item) => item && within(item, d.meta.n_items + 1)) && x.clicks.length > 0
+      && (x.temperature == null || between(1e-30, 1e30)(x.temperature)) && among(d.K)(x.proxy ?? null),
   }
 }
 
@@ -103,8 +106,8 @@ function listedRows(d, state) {
 function testOf(d, filter, merged) {
   const values = valuesOf(d, filter.by)
   if (filter.values) {
-    const lead = merged && filter.by.endsWith('proxy') ? d.leads : null
-    const wanted = new Set(lead ? filter.values.map((k) => lead[k]) : filter.values)
+    const lead = merged && INTERESTS.includes(filter.by) ? d.leads : null
+    const wanted = new Set(lead ? filter.values.filter((k) => k in lead).map((k) => lead[k]) : filter.values)
     return lead ? (row) => wanted.has(lead[values[row]]) : (row) => wanted.has(values[row])
   }
   const [low, high] = [filter.low ?? -Infinity, filter.high ?? Infinity]
@@ -157,19 +160,28 @@ function chipsOf(d, state) {
   return chips
 }
 
+/** Words for values that are few. */
+const WORDS = {
+  compare: new Map([[-1, 'run A better'], [0, 'both alike'], [1, 'run B better']]),
+  repeat: new Map([[0, 'last click is new'], [1, 'last click is a repeat']]),
+}
+
 function filterText(d, { by, low, high, values }) {
-  if (by === 'compare') return values.map((v) => ['run A better', 'both alike', 'run B better'][v + 1]).join(' or ')
-  if (by === 'repeat') return values[0] ? 'last click is a repeat' : 'last click is new'
+  if (Object.hasOwn(WORDS, by)) {
+    const passes = (v) => (values ? values.includes(v) : v >= (low ?? -Infinity) && v <= (high ?? Infinity))
+    return Array.from(WORDS[by], ([v, text]) => (passes(v) ? text : '')).filter(Boolean).join(' or ') || `${nameOf(by)}: –`
+  }
   if (values) return `${nameOf(by)}: ${values.slice(0, 2).map((v) => labelOf(d, by, v)).join(', ')}${values.length > 2 ? ' …' : ''}`
   const column = d.columns.find((c) => `column:${c.name}` === by)
   const word = (x) => shown(x, column?.kind === 'date' ? 'date' : by)
   if (low != null && high != null) return low === high ? `${nameOf(by)} ${word(low)}` : `${nameOf(by)} ${word(low)} to ${word(high)}`
+  if (low == null && high == null) return `${nameOf(by)} is known`
   return low != null ? `${nameOf(by)} at least ${word(low)}` : `${nameOf(by)} at most ${word(high)}`
 }
 
 /** The name of one value. */
 function labelOf(d, by, value) {
-  if (by === 'proxy' || by === 'half_proxy' || by === 'runner_up') return d.proxies[value]?.name ?? '–'
+  if (INTERESTS.includes(by)) return d.proxies[value]?.name ?? '–'
   if (by === 'user') return d.users?.id[value] ?? 'unknown'
   const column = d.columns.find((c) => `column:${c.name}` === by)
   return column?.kind === 'label' ? column.labels[value] ?? '–' : shown(value, column?.kind === 'date' ? 'date' : by)

@@ -125,19 +125,12 @@ function makeMatrix(app) {
   /** Columns, the column of each session, and the filter of a cell. */
   function axis() {
     if (kind === 'month') {
-      const { at, labels } = d.months()
-      return { labels, of: (row) => at[row], filter: (i) => spanOf(i) }
+      const { at, labels, first } = d.months()
+      return { labels, of: (row) => at[row], filter: (i) => filterOfMonth(first + i) }
     }
     if (kind === 'weekday') return { labels: WEEKDAYS, of: (row) => d.weekdays()[row] }
     const column = d.columns.find((c) => `column:${c.name}` === kind)
     return { labels: column.labels, of: (row) => column.values[row], filter: (i) => ({ by: kind, values: [i] }) }
-  }
-
-  /** First and last second of a month. */
-  function spanOf(i) {
-    const [name, year] = d.months().labels[i].split(' ')
-    const month = MONTHS.indexOf(name)
-    return { by: 'started', low: Date.UTC(2000 + Number(year), month) / 1000, high: Date.UTC(2000 + Number(year), month + 1) / 1000 - 1 }
   }
 
   function draw() {

@@ -22,7 +22,7 @@ function servedOf(app, k) {
   const n = members.reduce((sum, m) => sum + (app.d.proxies[m].n_targets || 0), 0)
   const hits = members.reduce((sum, m) => sum + (app.d.proxies[m].recall ?? 0) * (app.d.proxies[m].n_targets || 0), 0)
   const { value, low, high } = wilson(hits, n)
-  return { recall: value, low, high, n_targets: n, difference: value - app.d.meta.recall.value }
+  return { recall: value, low, high, n_targets: n, difference: value - app.d.meta.recall?.value }
 }
 
 /** The name, and a control to rename it if the host stores names. */

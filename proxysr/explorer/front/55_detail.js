@@ -9,6 +9,7 @@ function makeDetail(app) {
   const body = h('div.scroll', { tabindex: -1 })
   el.append(pins, body)
   const session = makeSession(app)
+  const ofLast = `R@${d.meta.k} of the last click` // ranks of earlier targets are not in the payload
   let subjectNow = ''
 
   /** The current subject: its value as a pin, title and rows. */
@@ -141,9 +142,9 @@ function makeDetail(app) {
   function groupFacts(own) {
     return [
       ['customers', d.users ? count(own.users.size) : null],
-      [`R@${d.meta.k}`, h('b', {}, rate(own.recall.value)),
-        ` ${range(own.recall.low, own.recall.high)}, ${plural(own.recall.n, 'target')}`],
-      ['all sessions', rate(d.meta.recall?.value)]]
+      [ofLast, h('b', {}, rate(own.recall.value)),
+        ` ${range(own.recall.low, own.recall.high)}, ${plural(own.recall.n, 'session')}`],
+      ['of all sessions', rate(d.all().recall.value)]]
   }
 
   function interestShares(rows) {
@@ -232,7 +233,7 @@ function makeDetail(app) {
           h('th', { scope: 'col', title: b.name }, swatch(orange), `B ${b.name}`))),
         h('tbody', {}, row('sessions', count(one.n), count(two.n)),
           d.users ? row('customers', count(one.users.size), count(two.users.size)) : null,
-          row(`R@${d.meta.k}`, rate(one.recall.value), rate(two.recall.value)),
+          row(ofLast, rate(one.recall.value), rate(two.recall.value)),
             row('interval', range(one.recall.low, one.recall.high), range(two.recall.low, two.recall.high)),
           row('clicks', mean(a.rows, d.sessions.n_clicks).toFixed(1), mean(b.rows, d.sessions.n_clicks).toFixed(1)),
           row('probability', percent(mean(a.rows, d.sessions.probability)), percent(mean(b.rows, d.sessions.probability))))),

@@ -6,9 +6,9 @@ function makeTop(app) {
   const search = makeSearch(app)
   const chips = h('div.chips', { role: 'group', 'aria-label': 'Active filters', 'data-testid': 'chips' })
   const notices = h('div.notices', { role: 'status', 'data-testid': 'notices' })
-  const file = h('input', { type: 'file', hidden: true, 'aria-label': 'Selection file', accept: '.csv,.json,.parquet',
-    'data-testid': 'load-file', onchange: () => { load(file.files[0]); file.value = '' } })
   const formats = app.cannot('save') ? ['csv', 'json'] : ['csv', 'json', 'parquet']
+  const file = h('input', { type: 'file', hidden: true, 'aria-label': 'Selection file', accept: formats.map((name) => `.${name}`).join(),
+    'data-testid': 'load-file', onchange: () => { load(file.files[0]); file.value = '' } })
   const menu = (label, ...kids) => {
     const el = h('details.menu', {
       onfocusout: (event) => { if (!el.contains(event.relatedTarget)) el.open = false },
@@ -58,10 +58,7 @@ function makeTop(app) {
       if (answer) download(answer.name, [Uint8Array.from(atob(answer.base64), (c) => c.charCodeAt(0))], 'application/octet-stream')
       return
     }
-    const rows = Array.from(app.rows, (row) => sessionRecord(d, row))
-    const text = format === 'json' ? JSON.stringify({ format: 'proxysr-selection', version: VERSION, sessions: rows }, null,
-      1) : csvOf(rows)
-    download(`selection.${format}`, [text], format === 'json' ? 'application/json' : 'text/csv')
+    download(`selection.${format}`, [selectionText(d, app.rows, format)], format === 'json' ? 'application/json' : 'text/csv')
   }
 
   async function load(chosen) {
@@ -93,40 +90,4 @@ function makeTop(app) {
     search.update(changed)
   }
   return { el, update, tell }
-}
-
-function sessionRecord(d, row) {
-  const s = d.sessions
-  return {
-    session_id: s.id[row], user: d.users && s.user[row] >= 0 ? d.users.id[s.user[row]] : '',
-      started_at: d.hasDates && known(s.started[row]) ? new Date(s.started[row] * 1000).toISOString() : '',
-    proxy: s.proxy[row], interest: d.proxies[s.proxy[row]]?.name ?? '', probability: Number(s.probability[row].toFixed(4)),
-      n_clicks: s.n_clicks[row], since: s.since[row], rank: known(s.rank[row]) ? s.rank[row] : '',
-  }
-}
-
-/** CSV without text that a spreadsheet would take for a formula. */
-function csvOf(rows) {
-  const cell = (x) => {
-    let text = String(x)
-    if (typeof x === 'string' && /^[=+\-@\t\r]/.test(text)) text = `'${text}`
-    return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
-  }
-  return `${[Object.keys(rows[0] ?? { session_id: '' }), ...rows.map(Object.values)].map((line) => line.map(cell).join(',')).join('\r\n')}\r\n`
-}
-
-/** Rows of the sessions in a saved selection. */
-function rowsOfFile(d, name, text) {
-  const ids = name.endsWith('.json') ? JSON.parse(text).sessions?.map((x) => x.session_id) : idsOfCsv(text)
-  if (!ids) throw new Error('it names no sessions (a column “session_id” is needed).')
-  const at = new Map(d.sessions.id.map((id, row) => [String(id), row]))
-  const rows = [...new Set(ids.map((id) => at.get(String(id))).filter((row) => row !== undefined))]
-  const unknown = ids.filter((id) => !at.has(String(id)))
-  return { rows, notes: unknown.length ? [`${count(unknown.length)} of ${count(ids.length)} are not among these sessions, such as ${String(unknown[0]).slice(0, 60)}.`] : [] }
-}
-
-function idsOfCsv(text) {
-  const lines = text.split(/\r?\n/).filter(Boolean).map((line) => (line.match(/("([^"]|"")*"|[^,]*)(,|$)/g) ?? []).map((x) => x.replace(/,$/, '').replace(/^"([^]*)"$/, '$1').replaceAll('""', '"')))
-  const column = lines[0]?.indexOf('session_id') ?? -1
-  return column < 0 ? null : lines.slice(1).map((line) => (line[column] ?? '').replace(/^'(?=[=+\-@])/, ''))
 }
