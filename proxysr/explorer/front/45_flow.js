@@ -169,7 +169,8 @@ function makeMatrix(app) {
       return { n, colour: diverging(shade, app.dark()), label: `${d.proxies[k].name}, ${labels[i]}: ${plural(n, 'session')}, ${lift.toFixed(1)} times what all have`, pick }
     }))
     return { table: grid(ks, labels.slice(0, width), cells),
-      caption: 'Sessions of each interest. Orange: more than all sessions have there; blue: fewer.' }
+      caption: 'Sessions of each interest. Orange: more than all sessions have there; blue: fewer.'
+        + (labels.length > width ? ` Of ${count(labels.length)} columns, the first ${width} are shown and counted.` : '') }
   }
 
   function between(ks) {
