@@ -134,7 +134,7 @@ def _table5(request: Request) -> Results:
 
 
 def _table6(request: Request) -> Results:
-    """HRNN by users, proxies of a ProxySR of its seed, at random; defaults if it lacks the preset."""
+    """HRNN by users, proxies of its seed's ProxySR, at random; defaults if it lacks the preset."""
     proxysr_runs = request.spec([request.proxysr])  # a misspelt preset is told first
     hrnn = request.beside("hrnn")
     chooser = request.run(proxysr_runs)
