@@ -89,7 +89,9 @@ class Results:
             raise ValueError(f"A run is missing: {holes[0]}{more}")
         runs: dict[str, list[RunDir]] = {}
         for cell in self.cells:
-            runs.setdefault(cell.variant.name, []).append(RunDir(cell.path))
+            members = runs.setdefault(cell.variant.name, [])
+            if cell.path not in [run.path for run in members]:  # once, also with several parts
+                members.append(RunDir(cell.path))
         return runs
 
     @property

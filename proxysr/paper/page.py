@@ -130,6 +130,8 @@ def _main_tables(data: DataRuns, reference: str, config: CompareConfig, found: F
             chosen = best_on_validation(own, task).label if own else None
             differences, lines_of_table = _table(title, members, task, printed, chosen, config)
             lines += lines_of_table
+            if len(own) > 1:
+                lines += ["", f"Of the settings of {reference}, validation chose {chosen}."]
             if len({row.model for row in members}) > 1:
                 found.standings.append(standing(data.name, task, members, chosen, differences))
             if differences:  # else they did not rank the same targets, which the table says

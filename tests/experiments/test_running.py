@@ -99,6 +99,8 @@ def test_specs_that_share_a_run_have_all_their_evaluations(data: Path) -> None:
     rows = list(zip(frame["variant"], frame["trained_for"], frame["task"], strict=True))
     asked = [("test", "unseen", task) for task in ("unseen", "repeat")]
     assert rows[:4] == [("valid", "unseen", "unseen"), ("valid", "repeat", "repeat"), *asked]
+    both = Results([replace(cell, variant=TINY) for cell in found.cells]).groups()
+    assert [run.path for run in both["tiny"]] == [unseen, repeat]
     assert set(RunDir(unseen).metrics()) == {"valid-unseen", "test-unseen", "test-repeat"}
     assert set(RunDir(repeat).metrics()) == {"valid-repeat"}
 

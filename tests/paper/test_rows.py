@@ -57,6 +57,7 @@ def test_the_reference_is_the_row_that_validation_chose(runs: Path) -> None:
         "**cooccurrence has the highest R@20 in 2 of 2 tables of models, on 1 data set; in 2 it is "
         "ahead of every other model"
     )
+    assert page.count(f"Of the settings of cooccurrence, validation chose {BEST}.") == 2
     assert f"{OTHER}," not in page.partition("## shop")[0]
 
 
