@@ -5,25 +5,28 @@
 
 A model that learns has three tries of three epochs: two learning rates, and the better of them with
 another strength of what keeps it from overfitting. ProxySR's last until its choices have hardened,
-as it is not to be judged before. The try with the best recall@20 on the
-validation sessions goes on to at most twenty epochs, of which validation chooses one; it is the run
-of the first seed. A model that counts has three tries, too, judged by the mean of its recall on
-both tasks. All train on every click; test sessions are ranked once, by the runs that go on.
+and only what comes then is judged, as patience counts in training. The try with the best recall@20
+on the validation sessions goes on to at most twenty epochs, of which validation chooses one; it is
+the run of the first seed. A model that counts has three tries, too, judged by the mean of its
+recall on both tasks. All train on every click; test sessions are ranked once, by the runs that go
+on.
 
 Runs lie in RUNS as those of `proxysr paper run`. Those that are there are kept, and interrupted
-ones go on. What a model's paper settles is that paper's; the size of embeddings and of batches is
-the same for all.
+ones go on; those that are missing at the end are named, and the exit code is 2 then. What a model's
+paper settles is that paper's; the size of embeddings and of batches is the same for all.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.record import add_out, record
+from proxysr.config import unknown
 from proxysr.experiments import Spec, Variant, run_spec
 from proxysr.experiments.running import Cell
 from proxysr.experiments.spec import names_in, numbers_in
@@ -90,11 +93,14 @@ class Search:
 
     def recall_of_try(self, tried: Variant) -> float:
         """The best recall of its first epochs on validation; a row of the table."""
-        epochs = max(TRY, tried.model_config.get("anneal_epochs", 0) + 1)
+        hardened = tried.model_config.get("anneal_epochs", 0)
+        epochs = max(TRY, hardened + 1)
         (cell,) = run_spec(self.spec(tried), self.runs, pause_after=epochs, progress=False).cells
         if not ((cell.path / "config.json").is_file() and RunDir(cell.path).has_epochs):
             raise SystemExit(f"{cell.words}: {cell.hole}")
-        history = RunDir(cell.path).history().head(epochs)
+        history = RunDir(cell.path).history().iloc[hardened:epochs]
+        if history.empty:
+            raise SystemExit(f"{cell.words}: {cell.hole}")
         return self.keep(tried, cell, float(history["R@20"].max()))
 
     def counting(self, name: str) -> Variant:
@@ -147,14 +153,21 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="processes for several seeds")
     add_out(parser)
     args = parser.parse_args()
+    names = names_in(args.models)
+    for name in names:  # before hours of tries
+        if name not in {*COUNTING, *LEARNED}:
+            parser.error(unknown(name, [*COUNTING, *LEARNED], "model with tries"))
+    if not names:
+        parser.error("--models names no model.")
     search = Search(args)
-    chosen = []
-    for name in names_in(args.models):
+    chosen, holes = [], []
+    for name in names:
         chosen.append(search.learned(name) if name in LEARNED else search.counting(name))
         results = run_spec(
             search.spec(chosen[-1], seeds=tuple(search.seeds)), search.runs, jobs=search.jobs
         )
         print(results.frame[["variant", "seed", "task", "R@20", "MRR@20", "hole"]], flush=True)
+        holes += results.holes
     most = max(row["validation R@20"] for row in search.rows)
     record(
         "tune_models", args.out, settings=vars(args),
@@ -162,10 +175,14 @@ def main() -> None:
             "tries": search.rows,
             "chosen": [{"model": v.model, "settings": {**v.model_config, **v.train}}
                        for v in chosen],
+            "missing": holes,
         },
         ratios={f"{row['model']}, {row['run']}: R@20 to the best": row["validation R@20"] / most
                 for row in search.rows},
     )  # fmt: skip
+    if holes:
+        sys.stderr.write("".join(f"Missing: {hole}\n" for hole in holes))
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -259,7 +259,8 @@ def as_read(
     -------
     DataFrame
         For each metric its value with the interval, the difference to the reference with the
-        interval, the range of differences over the seeds if there are several, and Holm's p-value.
+        interval, the range of differences over the seeds if there are several (a dash where no
+        seed is in both), and Holm's p-value.
     """
     shown = table if task is None else table[table["task"] == task]
     require(len(shown) > 0, f"The table has no rows of task {task!r}.")
@@ -275,7 +276,9 @@ def as_read(
             rows, "{difference:+.{d}f} [{difference_low:+.{d}f}, {difference_high:+.{d}f}]", digits
         )
         if (rows["seeds"] > 1).any():
-            columns[f"{metric}, seeds"] = _spelt(rows, "{least:+.{d}f} to {most:+.{d}f}", digits)
+            ranges = _spelt(rows, "{least:+.{d}f} to {most:+.{d}f}", digits)
+            unpaired = rows["difference"].notna() & rows["least"].isna()
+            columns[f"{metric}, seeds"] = ranges.mask(unpaired, "–")
         columns[f"{metric}, p (Holm)"] = _spelt(rows, "{p_holm:.3g}", digits)
     return pd.DataFrame(columns)
 

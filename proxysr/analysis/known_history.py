@@ -85,9 +85,10 @@ def history_ranks(
             ranks = evaluate(model, read_sessions, task=task, min_prefix=0, history=history).ranks
             is_asked = ranks["session_id"].isin(sessions.session_ids[has_history])
             frames[name].append(ranks[is_asked])
+    seeds = [run.train_config.seed for run in runs]
     return {
         kind: [
-            Contender(name, [_at(ranks, kind == FIRST) for ranks in read_sessions])
+            Contender(name, [_at(ranks, kind == FIRST) for ranks in read_sessions], seeds)
             for name, read_sessions in frames.items()
         ]
         for kind in (FIRST, LATER)

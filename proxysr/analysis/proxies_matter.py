@@ -88,7 +88,8 @@ def sides(
             replaced_ranks(run, part=part, task=task, seed=seed, device=device) for run in proxies
         ]
         contenders[task] = evaluated + [
-            Contender(name, [ranks[name] for ranks in nulls]) for name in (LEADING, RANDOM, OTHER)
+            Contender(name, [ranks[name] for ranks in nulls], seeds[0])
+            for name in (LEADING, RANDOM, OTHER)
         ]
     return contenders
 

@@ -23,12 +23,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from proxysr.analysis.seeds import Floats, Seeds, deviation, means_of_seeds, range_of_differences
 from proxysr.config import Count, Settings, Whole, require, unknown
 from proxysr.data.sessions import Task
 from proxysr.evaluation import values_of
+from proxysr.models import learns
 from proxysr.run import RunDir
 
-Floats = npt.NDArray[np.float64]
 MEMORY = 2**22
 TARGET = ["session_id", "position", "target"]
 
@@ -58,6 +59,14 @@ class Contender(NamedTuple):
 
     name: str
     ranks: Sequence[pd.DataFrame]
+    seeds: Seeds = ()
+    """If left out: 0, 1, … in their order, or no seed if there is one run alone."""
+
+    @property
+    def paired_by(self) -> Seeds:
+        """The seed of each run."""
+        n = len(self.ranks)
+        return self.seeds or (range(n) if n > 1 else [None])
 
 
 def compare(
@@ -85,17 +94,19 @@ def compare(
         reference with ``difference_low`` and ``difference_high``, ``least`` and ``most``, the
         smallest and largest difference of two runs of one seed, ``p_value``, and ``p_holm``,
         corrected for all rows (NaN in the rows of the reference; ``least`` and ``most`` also where
-        seeds are not as many).
+        no seed is in both).
 
     Raises
     ------
     ConfigError
-        If there are fewer than two contenders or sessions, or a name or metric is unknown.
+        If there are fewer than two contenders or sessions, a name is there twice, or a name or
+        metric is unknown.
     ValueError
         If the targets are not the same.
     """
     config = CompareConfig() if config is None else config
-    names = [name for name, _ in contenders]
+    names = [contender.name for contender in contenders]
+    _check_once(names)
     reference = next(iter(names), None) if reference is None else reference
     if reference is not None:
         require(reference in names, unknown(reference, names, "run of this comparison"))
@@ -108,14 +119,15 @@ def compare(
     by_target, session = values_by_target(contenders, config.metrics)
     counts = np.bincount(session)
     require(len(counts) >= 2, f"A comparison needs at least two sessions; received {len(counts)}.")
+    means = [means_of_seeds(contender.ranks, config.metrics) for contender in contenders]
     rows = pd.DataFrame(
         [
             {
-                "run": name, "seeds": len(ranks), "n_sessions": len(counts),
+                "run": contender.name, "seeds": len(of_seeds), "n_sessions": len(counts),
                 "n_targets": len(session), "metric": metric, "sd": sd,
             }
-            for name, ranks in contenders
-            for metric, sd in zip(config.metrics, _over_seeds(ranks, config.metrics), strict=True)
+            for contender, of_seeds in zip(contenders, means, strict=True)
+            for metric, sd in zip(config.metrics, deviation(of_seeds), strict=True)
         ]
     )  # fmt: skip
     values = by_target.reshape(len(session), -1)
@@ -132,9 +144,11 @@ def compare(
     rows["difference"] = of_others(changes.mean(axis=0))
     low, high = bootstrap(sums, counts, config)
     rows["difference_low"], rows["difference_high"] = of_others(low), of_others(high)
-    first, *others = contenders
-    ranges = [_range_of_seeds(first, other, config.metrics) for other in others]
-    least, most = np.hstack(ranges)
+    seeds = [contender.paired_by for contender in contenders]
+    least, most = np.hstack(
+        [range_of_differences(seeds[0], means[0], *other)
+         for other in zip(seeds[1:], means[1:], strict=True)]
+    )  # fmt: skip
     rows["least"], rows["most"] = of_others(least), of_others(most)
     rows["p_value"], rows["p_holm"] = of_others(p_values), of_others(holm(p_values))
     return rows[COLUMNS]
@@ -146,33 +160,9 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-def _means(ranks: Sequence[pd.DataFrame], metrics: Sequence[str]) -> Floats:
-    """Metrics (seeds, M) of each seed."""
-    return np.array(
-        [
-            [values_of(frame["rank"].to_numpy(), metric).mean() for metric in metrics]
-            for frame in ranks
-        ]
-    )
-
-
-def _over_seeds(ranks: Sequence[pd.DataFrame], metrics: Sequence[str]) -> Floats:
-    """Standard deviation (M,) over the seeds; of one seed, none is known."""
-    if len(ranks) < 2:
-        return np.full(len(metrics), np.nan)
-    return np.asarray(_means(ranks, metrics).std(axis=0, ddof=1))
-
-
-def _range_of_seeds(a: Contender, b: Contender, metrics: Sequence[str]) -> Floats:
-    """The smallest and the largest difference (2, M) of two runs of one seed.
-
-    A side with one run, such as a model that counts, stands against every seed of the other.
-    """
-    sides = [_means(side.ranks, metrics) for side in (a, b)]
-    if 1 not in map(len, sides) and len(sides[0]) != len(sides[1]):
-        return np.full((2, len(metrics)), np.nan)
-    differences = sides[1] - sides[0]
-    return np.stack([differences.min(axis=0), differences.max(axis=0)])
+def _check_once(names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    require(not twice, f"{', '.join(twice)} is named twice. Name every run once.")
 
 
 def values_by_target(
@@ -193,7 +183,7 @@ def values_by_target(
         If the contenders ranked other targets.
     """
     first = contenders[0].ranks[0]
-    for name, frames in contenders:
+    for name, frames, _ in contenders:
         for frame in frames:
             if not frame[TARGET].equals(first[TARGET]):
                 raise ValueError(
@@ -202,7 +192,7 @@ def values_by_target(
                 )
     values = [
         np.mean([values_of(frame["rank"].to_numpy(), metric) for frame in frames], axis=0)
-        for _, frames in contenders
+        for _, frames, _ in contenders
         for metric in metrics
     ]
     shape = len(first), len(contenders), len(metrics)
@@ -308,6 +298,8 @@ def compare_runs(
         If runs differ in their data or evaluation; the message names a command that fixes it.
     """
     runs = [RunDir(path) for path in run_dirs]
+    as_named: dict[Path, str] = {}  # the same folder may be named in several ways
+    _check_once([as_named.setdefault(run.path.resolve(), str(run.path)) for run in runs])
     require(len(runs) >= 2, f"A comparison needs at least two runs; received {len(runs)}.")
     task = runs[0].train_config.valid_task if task is None else task
     groups = by_settings(runs) if group_seeds else [[run] for run in runs]
@@ -346,8 +338,14 @@ def contenders_of(
     ValueError
         See :func:`compare_runs`.
     """
-    contenders = [Contender(name, [run.ranks(part, task) for run in runs]) for name, runs in groups]
+    contenders = [contender_of(name, runs, part, task) for name, runs in groups]
     return contenders, _agreed([run for _, runs in groups for run in runs], part, task)
+
+
+def contender_of(name: str, runs: Sequence[RunDir], part: str, task: Task) -> Contender:
+    """Runs that differ only in their seeds, with their kept ranks."""
+    seeds = [run.train_config.seed if learns(run.model_name) else None for run in runs]
+    return Contender(name, [run.ranks(part, task) for run in runs], seeds)
 
 
 def _agreed(runs: Sequence[RunDir], part: str, task: Task) -> int:

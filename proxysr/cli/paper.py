@@ -31,8 +31,8 @@ run makes the runs of a table or figure. The same command, run again, continues 
 interrupted and tries once more what failed; what is there is kept. OUT/runs.csv has a row for each
 run and task, and for one that is missing, why. Other runs go on where one fails; the exit
 code is 2 then. ProxySR has the settings of the authors' program and other models their defaults, if
---presets names no others. Data of Diginetica are judged after 3 clicks in the paper:
---set valid_min_prefix=3.
+--presets names no others. All are judged after one click, or as many as the presets say. Data of
+Diginetica are judged after 3 clicks in the paper: --set valid_min_prefix=3.
 
 tables writes a page from the files of all runs below some folders: ours beside the paper's, with
 target counts, standard deviations over seeds, paired differences and Holm's p-values; what is

@@ -54,6 +54,12 @@ class Cell:
         return f"{self.variant.name}, {self.data}, {self.trained_for}, seed {self.seed}"
 
 
+Evaluation = tuple[str, Task]
+"""Part and task."""
+Work = tuple[Cell, list[Evaluation]]
+"""A run to make, and all of its evaluations that are asked for, maybe by several specs."""
+
+
 class Results:
     """The runs of specs, in order, with reasons for missing ones.
 
@@ -83,7 +89,9 @@ class Results:
             raise ValueError(f"A run is missing: {holes[0]}{more}")
         runs: dict[str, list[RunDir]] = {}
         for cell in self.cells:
-            runs.setdefault(cell.variant.name, []).append(RunDir(cell.path))
+            members = runs.setdefault(cell.variant.name, [])
+            if cell.path not in [run.path for run in members]:  # once, also with several parts
+                members.append(RunDir(cell.path))
         return runs
 
     @property
@@ -133,11 +141,11 @@ def run_spec(
     require(jobs >= 1, f"jobs is at least 1; received {jobs}.")
     specs = [specs] if isinstance(specs, Spec) else list(specs)
     cells = [cell for spec in specs for cell in _cells(spec, Path(folder), device)]
-    one_of: dict[Path, Cell] = {}  # equal settings have one run
+    one_of: dict[Path, tuple[Cell, list[Evaluation]]] = {}  # equal settings have one run
     for cell in cells:
         if not cell.hole:
-            first = one_of.setdefault(cell.path, cell)
-            first.tasks = tuple(dict.fromkeys((*first.tasks, *cell.tasks)))
+            _, asked = one_of.setdefault(cell.path, (cell, []))
+            asked += [(cell.part, task) for task in cell.tasks if (cell.part, task) not in asked]
     work = list(one_of.values())
     with tqdm(total=len(work), desc="runs", disable=not progress) as bar:
         if progress:
@@ -194,12 +202,12 @@ def _settle(cell: Cell, spec: Spec, split: SessionSplit, folder: Path, device: s
 
 
 def _here(
-    work: list[Cell], options: tuple[str, int | None], bar: Any
+    work: list[Work], options: tuple[str, int | None], bar: Any
 ) -> Iterator[tuple[Cell, str]]:
-    for cell in work:
+    for cell, evaluations in work:
         bar.set_postfix_str(cell.words)
         try:
-            make(cell, *options)
+            make(cell, evaluations, *options)
         except Exception as error:
             yield cell, reason(error)
         else:
@@ -207,18 +215,20 @@ def _here(
 
 
 def _apart(
-    work: list[Cell], options: tuple[str, int | None], jobs: int
+    work: list[Work], options: tuple[str, int | None], jobs: int
 ) -> Iterator[tuple[Cell, str]]:
-    for number, failure in in_processes(make, [(cell, *options) for cell in work], jobs):
-        yield work[number], failure
+    for number, failure in in_processes(make, [(*one, *options) for one in work], jobs):
+        yield work[number][0], failure
 
 
 class PausedError(Exception):
     """Training stopped where it was asked to."""
 
 
-def make(cell: Cell, device: str, pause_after: int | None = None) -> None:
-    """Train a run, or continue it, and make the missing evaluations.
+def make(
+    cell: Cell, evaluations: Sequence[Evaluation], device: str, pause_after: int | None = None
+) -> None:
+    """Train a run, or continue it, and make those of its evaluations that are missing.
 
     Raises
     ------
@@ -249,10 +259,10 @@ def make(cell: Cell, device: str, pause_after: int | None = None) -> None:
             on_epoch=lambda state: pause(len(state.history.rows)),
             progress=False,
         )
-    for task in cell.tasks:
-        if not _is_evaluated(run, cell.part, task):
+    for part, task in evaluations:
+        if not _is_evaluated(run, part, task):
             evaluate_run(
-                run.path, part=cell.part, task=task, data_dir=cell.data_dir, device=device,
+                run.path, part=part, task=task, data_dir=cell.data_dir, device=device,
                 progress=False,
             )  # fmt: skip
 

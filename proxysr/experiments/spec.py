@@ -29,7 +29,7 @@ from torch import Tensor
 
 from proxysr import paths
 from proxysr.config import ConfigError, Settings, Whole, require, unknown
-from proxysr.data.sessions import Task, check_task
+from proxysr.data.sessions import PARTS, Task, check_task
 from proxysr.experiments.presets import PRESETS, preset
 from proxysr.files import read_yaml
 from proxysr.models import MODELS, learns, model_class
@@ -101,7 +101,8 @@ class Spec:
     Raises
     ------
     ConfigError
-        If a name is there twice, a task is unknown, or variants, tasks or seeds are missing.
+        If a name is there twice, a task or the part is unknown, or variants, tasks or seeds are
+        missing.
     """
 
     data: str | Path | Mapping[str, str | Path]
@@ -121,6 +122,7 @@ class Spec:
         require(bool(self.folders), "At least one folder of prepared data is needed.")
         for task in self.train_for:
             check_task(task)
+        require(self.part in PARTS, unknown(self.part, PARTS, "part of a split"))
 
     @property
     def folders(self) -> dict[str, Path]:

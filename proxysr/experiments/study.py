@@ -257,7 +257,8 @@ def trials(study_dir: str | Path, storage: str | None = None) -> pd.DataFrame:
         ``trial`` (its number); ``state``: complete, pruned (worse than the median), stopped
         (could not go on; ``stopped`` says why), running, waiting or fail; ``R@20`` on validation
         at its best epoch; ``best_epoch``; ``epochs`` so far; ``seconds`` from its latest start;
-        ``run``, a path for :class:`~proxysr.run.RunDir`; and a column for each setting.
+        ``run``, a path for :class:`~proxysr.run.RunDir` (of a trial that was stopped before its
+        first epoch, there may be none); and a column for each setting.
     """
     return StudyDir(study_dir, storage).table()
 

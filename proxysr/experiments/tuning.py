@@ -10,6 +10,13 @@ By the median rule: after five trials were completed, one whose best recall so f
 median of theirs, as of the same epoch, is pruned. Recall of ProxySR rises, falls while the
 temperature does, and rises again, so its trials are not pruned before the end of annealing, and
 the best recall so far is compared.
+
+When a trial is stopped
+-----------------------
+If its settings do not fit the data or the machine, such as more proxies than sessions, or its loss
+stops being finite. Others go on. What is wrong with all trials ends the search: the data, the
+device and the fixed settings are checked before the first, and once trials that differ in all that
+is searched were stopped for the same reason, it is not one of theirs.
 """
 
 from __future__ import annotations
@@ -31,10 +38,12 @@ from proxysr.experiments.study import STOPPED, Claim, StudyDir
 from proxysr.findings import CRITERION
 from proxysr.models import DEFAULT
 from proxysr.running import train_run
-from proxysr.training import TrainState
+from proxysr.training import TrainState, check_validation, resolve_device
 
 STARTUP = 5
 """Trials to complete before any is pruned."""
+REFUSED = "refused"
+"""Attribute of a trial whose settings cannot be trained."""
 
 
 class TuneConfig(Settings):
@@ -95,7 +104,8 @@ def tune(
     Raises
     ------
     ConfigError
-        If a name in ``space`` or ``fixed`` is unknown, or a value is out of range.
+        If a name in ``space`` or ``fixed`` is unknown, a value is out of range, or no trial can be
+        trained.
     ValueError
         If the folder holds something else, or another study.
     """
@@ -113,8 +123,33 @@ def tune(
         worker = (data_dir, study_dir, storage, plan, config.trials, progress)
         failures = [reason for _, reason in in_processes(_work_in, [worker] * jobs, jobs) if reason]
         if failures:
-            raise ValueError(f"{failures[0]} The same command continues the study.")
+            raise ValueError(
+                f"{failures[0]} What is finished is kept; once that is mended, the same command "
+                "continues the study."
+            )
+    refusal = refusal_of_all(folder.load(), plan["space"])
+    require(not refusal, f"No trial can be trained, whatever is searched: {refusal}")
     return folder.table()
+
+
+def refusal_of_all(study: optuna.Study, space: Space) -> str:
+    """Why no trial can be trained; "" if one can, or if that cannot be told.
+
+    It is so if none had an epoch, and trials that differ in all that is searched were refused for
+    the same reason, word by word: reasons name the values that they are about.
+    """
+    by_reason: dict[str, list[dict[str, Any]]] = {}
+    for trial in study.get_trials(deepcopy=False):
+        if trial.intermediate_values:
+            return ""
+        if REFUSED in trial.user_attrs:
+            by_reason.setdefault(trial.user_attrs[STOPPED], []).append(trial.params)
+    searched = [name for name, values in space.items() if isinstance(values, dict) or values[1:]]
+    for reason, tried in by_reason.items():
+        differ = (len({settings[name] for settings in tried}) > 1 for name in searched)
+        if len(tried) > 1 and all(differ):
+            return reason
+    return ""
 
 
 def best_of(table: pd.DataFrame) -> pd.Series | None:
@@ -126,8 +161,15 @@ def best_of(table: pd.DataFrame) -> pd.Series | None:
 def _plan(
     data_dir: str | Path, model: str, space: Space, fixed: dict[str, Any], config: TuneConfig
 ) -> dict[str, Any]:
-    """The definition of a study, which must be equal for all processes that join."""
+    """The definition of a study, which must be equal for all processes that join.
+
+    What no trial can change is checked: whether there is something to judge trials on, and the
+    device.
+    """
     settings, train = split_settings(model, fixed)
+    split = SessionSplit.load(data_dir)
+    check_validation(split, train)
+    resolve_device(train.device)
     settings_and_train = settings.to_dict() | train.to_dict()
     warmup = config.warmup
     if warmup is None:
@@ -135,7 +177,7 @@ def _plan(
         warmup = anneal_epochs["high"] if isinstance(anneal_epochs, dict) else max(anneal_epochs)
     return {
         "model": model,
-        "data": SessionSplit.load(data_dir).fingerprint(),
+        "data": split.fingerprint(),
         "space": space,
         "fixed": {name: settings_and_train[name] for name in sorted(fixed)},
         "seed": config.seed,
@@ -166,6 +208,10 @@ def _work(
             claim.release()
         if progress:
             sys.stderr.write(_line(study, claim))
+        if refusal_of_all(study, plan["space"]):
+            with folder.lock():
+                folder.write_table()
+            return
 
 
 def _train(
@@ -188,23 +234,22 @@ def _train(
         if trial.should_prune():
             raise optuna.TrialPruned
 
-    def stopped(reason: str) -> None:
-        trial.set_user_attr(STOPPED, reason)
+    def stopped(error: Exception) -> None:
+        trial.set_user_attr(STOPPED, " ".join(str(error).split()))
+        if isinstance(error, ConfigError):
+            trial.set_user_attr(REFUSED, True)
         study.tell(trial, state=optuna.trial.TrialState.PRUNED)
 
     try:
         settings, train = split_settings(plan["model"], plan["fixed"] | trial.params)
-    except ConfigError as error:
-        return stopped(str(error))
-    try:
         run = train_run(
             data_dir, claim.run_dir, model=plan["model"], model_config=settings, train=train,
             resume=(claim.run_dir / "config.json").is_file(), on_epoch=on_epoch, progress=bars,
         )  # fmt: skip
     except optuna.TrialPruned:
         study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-    except (FloatingPointError, torch.OutOfMemoryError) as error:
-        stopped(" ".join(str(error).split()))
+    except (ConfigError, FloatingPointError, MemoryError, torch.OutOfMemoryError) as error:
+        stopped(error)
     else:
         report(run.history().to_dict("records"))  # type: ignore[arg-type]
         study.tell(trial, reported[-1])

@@ -6,6 +6,7 @@ is more than chance; a data set that is cut, or other settings, are other condit
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ import pandas as pd
 
 from proxysr.analysis.significance import CompareConfig, compare
 from proxysr.data.sessions import Task
-from proxysr.paper.rows import Row
+from proxysr.paper.rows import Row, best_on_validation
 from proxysr.paper.verdict import LEVEL
 
 VERDICTS = HOLDS, REVERSED, OPEN, NO_RUN = "holds", "reversed", "cannot be told", "no run"
@@ -29,7 +30,8 @@ def claims(
     Parameters
     ----------
     rows : sequence of Row
-        Runs of the same targets; those that the paper lacks are left out.
+        Runs of the same targets; those that the paper lacks are left out. Of several settings of a
+        model, those count that are best on validation.
     task : {"unseen", "repeat"}
     printed : mapping
         Row and metric to the paper's value.
@@ -51,9 +53,10 @@ def claims(
         If the runs did not rank the same targets.
     """
     names = [name for name in dict.fromkeys(name for name, _ in printed) if name != base]
-    by_name: dict[str, Row] = {}
-    for row in rows:  # of several settings, the first
-        by_name.setdefault(row.printed, row)
+    settings: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        settings[row.printed].append(row)
+    by_name = {name: best_on_validation(some, task) for name, some in settings.items() if name}
     measured: dict[tuple[str, str], Mapping[Any, Any]] = {}
     contenders = [
         by_name[name].contender(task)._replace(name=name)

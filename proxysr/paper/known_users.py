@@ -165,7 +165,7 @@ def effects(
     ValueError
         If runs were not evaluated, or not on the same targets.
     """
-    _check(runs)
+    seeds = _check(runs)
     ranks = {share: [run.ranks(part, task) for run in members] for share, members in runs.items()}
     tables: list[pd.DataFrame] = []
     for share in sorted(set(runs) - {0}):
@@ -175,7 +175,7 @@ def effects(
         n_users = len(np.unique(sessions.user_index[is_known]))
         for kind, members in [(ALL, ids), (KNOWN, ids[is_known]), (OTHERS, ids[~is_known])]:
             pair = [
-                Contender(f"{percent} % known", _of_sessions(ranks[percent], members))
+                Contender(f"{percent} % known", _of_sessions(ranks[percent], members), seeds)
                 for percent in (0, share)
             ]
             if pair[0].ranks[0]["session_id"].nunique() < 2:
@@ -362,7 +362,8 @@ def _by_run(choices: pd.DataFrame) -> list[tuple[int, int, dict[str, pd.DataFram
     ]
 
 
-def _check(runs: Shares) -> None:
+def _check(runs: Shares) -> list[int]:
+    """The seeds of every share."""
     require(
         0 in runs and len(runs) > 1,
         "Shares of known users are compared with 0 %: runs of 0 and of at least one more are "
@@ -373,6 +374,7 @@ def _check(runs: Shares) -> None:
         all(listed == seeds[0] and listed for listed in seeds.values()),
         f"Every share needs runs with the same seeds, in the same order; received {seeds}.",
     )
+    return seeds[0]
 
 
 def _of_sessions(frames: Sequence[pd.DataFrame], ids: npt.NDArray[Any]) -> list[pd.DataFrame]:

@@ -27,6 +27,7 @@ from proxysr.paper.rows import (
     OF_MEASUREMENT,
     DataRuns,
     Row,
+    best_on_validation,
     find_runs,
     group_rows,
     main_rows,
@@ -68,8 +69,8 @@ def results_page(
     folders : sequence of path
         Where runs lie; all below are found.
     reference : str
-        The model of Tables 2 and 3 that the others are compared with; the best one if it is not
-        there.
+        The model of Tables 2 and 3 that the others are compared with; of several settings of it,
+        those that are best on validation, and if it is not there, the row that is.
     command : str
         What makes the page, to be shown on it.
     config : CompareConfig, optional
@@ -125,11 +126,13 @@ def _main_tables(data: DataRuns, reference: str, config: CompareConfig, found: F
         rows = main_rows(data, task)
         printed = _printed(task, data.dataset)
         for members in _by_targets(rows.models, task):
-            labels = [row.label for row in members if row.runs[0].model_name == reference]
-            chosen = labels[0] if labels else None
+            own = [row for row in members if row.model == reference]
+            chosen = best_on_validation(own, task).label if own else None
             differences, lines_of_table = _table(title, members, task, printed, chosen, config)
             lines += lines_of_table
-            if len(members) > 1:
+            if len(own) > 1:
+                lines += ["", f"Of the settings of {reference}, validation chose {chosen}."]
+            if len({row.model for row in members}) > 1:
                 found.standings.append(standing(data.name, task, members, chosen, differences))
             if differences:  # else they did not rank the same targets, which the table says
                 lines += _claims(data, title, members, task, printed, "ProxySR", config, found)
@@ -275,7 +278,7 @@ def _table(
     entry = rows[0].runs[0].evaluation("test", task)
     first = contenders[0].ranks[0]
     if reference not in labels:
-        reference = max(rows, key=lambda row: row.mean(task, "R@20")).label
+        reference = best_on_validation(rows, task).label
     lines = [
         "", f"### {title}", "",
         f"{len(first):,} targets of {first['session_id'].nunique():,} test sessions, after at "

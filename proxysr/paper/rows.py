@@ -3,6 +3,9 @@
 ProxySR's runs that differ from others in nothing but an ablation of Table 5, or in the number of
 proxies, are rows of Table 5 or of Figure 3. Runs on data in which some users were made known, or
 sessions grouped, are those of Tables 4 and 6.
+
+Where one of several rows is chosen, such as the settings of a model that stand for it, validation
+chooses it: :func:`best_on_validation`. Values on the test sessions are only shown.
 """
 
 from __future__ import annotations
@@ -15,10 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from proxysr.analysis.significance import Contender, by_settings, sessions_of
+from proxysr.analysis.significance import Contender, by_settings, contender_of, sessions_of
 from proxysr.data.sessions import Task
 from proxysr.evaluation import values_of
 from proxysr.experiments.presets import ABLATIONS
+from proxysr.findings import CRITERION
 from proxysr.models import learns
 from proxysr.paper.hrnn_groups import NO_USER, PEEKING, PROXY, RANDOM, TRUE_USER
 from proxysr.paper.printed import DATASETS, published_results
@@ -49,9 +53,21 @@ class Row:
     def contender(self, task: Task) -> Contender:
         """Its ranks on the test sessions, under its label; they are read once."""
         if task not in self._contenders:
-            ranks = [run.ranks("test", task) for run in self.runs]
-            self._contenders[task] = Contender(self.label, ranks)
+            self._contenders[task] = contender_of(self.label, self.runs, "test", task)
         return self._contenders[task]
+
+    @property
+    def model(self) -> str:
+        """Name of its model in ``MODELS``."""
+        return self.runs[0].model_name
+
+    def validation(self, task: Task) -> tuple[bool, float]:
+        """Whether this task chose its epoch, and recall there on validation, a mean over runs.
+
+        Recall is of the task that chose the epoch; of two rows, compare both parts.
+        """
+        recalls = [float(run.history()[CRITERION].max()) for run in self.runs]
+        return self.runs[0].train_config.valid_task == task, float(np.mean(recalls))
 
     def values(self, task: Task, metric: str) -> list[float]:
         """A metric on the test sessions, of each run."""
@@ -72,6 +88,11 @@ class DataRuns:
     plain: list[RunDir] = field(default_factory=list)
     known: list[RunDir] = field(default_factory=list)
     grouped: list[RunDir] = field(default_factory=list)
+
+
+def best_on_validation(rows: Sequence[Row], task: Task) -> Row:
+    """The row that is best on the validation sessions, the first of equal ones."""
+    return rows[0] if len(rows) == 1 else max(rows, key=lambda row: row.validation(task))
 
 
 def find_runs(folders: Iterable[str | Path]) -> tuple[list[RunDir], list[str]]:
@@ -207,13 +228,18 @@ def _relatives(
 
 
 def _named(groups: Sequence[list[RunDir]], task: Task) -> list[Row]:
-    """Rows with the model's name, and with the settings in which those of one model differ."""
+    """Rows with the model's name, and with the settings in which those of one model differ.
+
+    Models are ordered as in the paper; others come after, the highest recall first. Settings of one
+    model are ordered by validation, so the first ones stand for it.
+    """
     printed = published_results().drop_duplicates("model").set_index("model")["printed"].to_dict()
     by_model: dict[str, list[list[RunDir]]] = defaultdict(list)
     for group in groups:
         by_model[group[0].model_name].append(group)
-    rows = []
+    rows_of_models: list[list[Row]] = []
     for model, members in by_model.items():
+        rows: list[Row] = []
         all_settings = [
             {**g[0].model_config.to_dict(), **g[0].train_config.to_dict()} for g in members
         ]
@@ -230,13 +256,18 @@ def _named(groups: Sequence[list[RunDir]], task: Task) -> list[Row]:
             if learns(model) and group[0].train_config.valid_task != task:
                 label += " †"
             rows.append(Row(label, group, printed.get(model, "")))
+        if len(rows) > 1:
+            rows.sort(key=lambda row: row.validation(task), reverse=True)
+        rows_of_models.append(rows)
     order = list(printed.values())
 
-    def place(row: Row) -> tuple[int, float]:
-        """As in the paper; others come after, the best first."""
-        return order.index(row.printed) if row.printed else len(order), -row.mean(task, "R@20")
+    def place(rows: list[Row]) -> tuple[int, float]:
+        first = rows[0]
+        return order.index(first.printed) if first.printed else len(order), -first.mean(
+            task, CRITERION
+        )
 
-    return sorted(rows, key=place)
+    return [row for rows in sorted(rows_of_models, key=place) for row in rows]
 
 
 def runs_by_share(data: DataRuns) -> dict[int, list[RunDir]]:

@@ -1,19 +1,21 @@
 """Our runs for each table and figure of the paper, as specs.
 
 Settings: ProxySR has those of the authors' program (preset ``proxysr-diginetica``), the only ones
-that are known; other models have their defaults. Or all have those of presets that end alike.
+that are known; other models have their defaults. Or all have those of presets that end alike. The
+models beside ProxySR in Table 6 and Figure 4 have their defaults, too, if they lack such a preset.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from proxysr.config import ConfigError, require, unknown
 from proxysr.data.sessions import SessionSplit
-from proxysr.experiments.presets import ABLATIONS
+from proxysr.experiments.presets import ABLATIONS, PRESETS
 from proxysr.experiments.running import Results, run_spec
 from proxysr.experiments.spec import Spec, Variant, model_variants
 from proxysr.paper.hrnn_groups import grouping_specs, groupings
@@ -57,8 +59,16 @@ class Request:
 
     @property
     def options(self) -> dict[str, Any]:
-        """Fields of ``TrainConfig`` of all runs; all are judged after as many clicks."""
-        return dict(self.train) if self.presets else {"valid_min_prefix": 1, **self.train}
+        """Fields of ``TrainConfig`` of all runs; all are judged after as many clicks.
+
+        That holds for models without a preset as well, such as those that only count.
+        """
+        of_presets = [
+            preset.train.get("valid_min_prefix", 1)
+            for name, preset in PRESETS.items()
+            if name == f"{preset.model}-{self.presets}"
+        ]
+        return {"valid_min_prefix": max(of_presets, default=1), **self.train}
 
     def variants(self, models: str) -> list[Variant]:
         """Models at the settings that are asked for."""
@@ -78,6 +88,15 @@ class Request:
     def proxysr(self) -> Variant:
         """ProxySR at the settings that are asked for."""
         return self.variants("proxysr")[0]
+
+    def beside(self, model: str) -> Variant:
+        """A model beside ProxySR: at its defaults if there is no preset of that ending for it."""
+        named = f"{model}-{self.presets}"
+        if not self.presets or named in PRESETS:
+            return self.variants(model)[0]
+        if self.progress:
+            sys.stderr.write(f"{model} has its defaults: there is no preset {named!r}.\n")
+        return replace(self, presets="").variants(model)[0]
 
     def spec(self, variants: Sequence[Variant], **fields: Any) -> Spec:
         """A spec of these data, seeds and options."""
@@ -115,11 +134,12 @@ def _table5(request: Request) -> Results:
 
 
 def _table6(request: Request) -> Results:
-    """HRNN by groups of sessions: users, proxies of a ProxySR of the same seed, at random."""
-    chooser = request.run(request.spec([request.proxysr]))
+    """HRNN by users, proxies of its seed's ProxySR, at random; defaults if it lacks the preset."""
+    proxysr_runs = request.spec([request.proxysr])  # a misspelt preset is told first
+    hrnn = request.beside("hrnn")
+    chooser = request.run(proxysr_runs)
     if chooser.holes:
         return chooser
-    (hrnn,) = request.variants("hrnn")
     specs = []
     for proxysr in chooser.groups()["proxysr"]:
         seed = proxysr.train_config.seed
@@ -136,8 +156,10 @@ def _figure3(request: Request) -> Results:
 
 
 def _figure4(request: Request) -> Results:
-    """ProxySR, GCE-GNN and the mean encoder, for maps of sessions."""
-    return request.run(request.spec(request.variants("proxysr,gcegnn,mean")))
+    """ProxySR, GCE-GNN, mean, for maps; the last two have defaults if they lack the preset."""
+    proxysr = request.proxysr  # a misspelt preset is told first
+    others = [request.beside(model) for model in ("gcegnn", "mean")]
+    return request.run(request.spec([proxysr, *others]))
 
 
 TABLES: dict[str, Callable[[Request], Results]] = {

@@ -25,7 +25,10 @@ Differences = Mapping[tuple[str, str], Mapping[Any, Any]]
 
 @dataclass
 class Standing:
-    """Rows of one table of models, by R@20.
+    """Models of one table, by R@20.
+
+    Other settings of the reference's model are neither ahead of it nor behind it. Of another model
+    all settings count, so that nothing is said in the reference's favour that a row denies.
 
     Attributes
     ----------
@@ -34,11 +37,13 @@ class Standing:
     reference : str or None
         Label of the row that the others are compared with; None if the table lacks it.
     recalls : dict
-        Label to R@20, the highest first.
+        Label to R@20, the highest first; one for each model: the reference, and of another model
+        its highest row.
     counting : list of str
         Labels of models that only count.
-    clear : bool
-        Whether every other row is behind the reference by more than chance.
+    clear : bool or None
+        Whether every row of another model is behind the reference by more than chance; None if
+        that was not tested.
     seeds : int
         Fewest runs of a model that learns.
     """
@@ -48,7 +53,7 @@ class Standing:
     reference: str | None
     recalls: dict[str, float]
     counting: list[str]
-    clear: bool
+    clear: bool | None
     seeds: int
 
     @property
@@ -60,40 +65,56 @@ class Standing:
 def standing(
     data: str, task: Task, rows: Sequence[Row], reference: str | None, differences: Differences
 ) -> Standing:
-    """The standing of a table's rows."""
-    recalls = {row.label: row.mean(task, METRIC) for row in rows}
-    others = [differences.get((label, METRIC)) for label in recalls if label != reference]
-    clear = all(
-        row is not None and row["difference"] < 0 and row["p_holm"] < LEVEL for row in others
-    )
-    counting = [row.label for row in rows if not learns(row.runs[0].model_name)]
+    """The standing of the models of a table."""
+    own = next((row.model for row in rows if row.label == reference), None)
+    rows = [row for row in rows if row.label == reference or row.model != own]
+    others = [differences.get((row.label, METRIC)) for row in rows if row.label != reference]
+    clear = None
+    if reference is not None and others and None not in others:
+        clear = all(row["difference"] < 0 and row["p_holm"] < LEVEL for row in others if row)
+    recalls: dict[str, float] = {}
+    models: set[str] = set()
+    for row in sorted(rows, key=lambda row: -row.mean(task, METRIC)):
+        if row.model not in models:
+            recalls[row.label] = row.mean(task, METRIC)
+            models.add(row.model)
+    counting = [row.label for row in rows if not learns(row.model)]
     return Standing(
         data,
         task,
         reference,
-        dict(sorted(recalls.items(), key=lambda item: -item[1])),
+        recalls,
         counting,
-        reference is not None and clear,
+        clear,
         min((len(row.runs) for row in rows if row.label not in counting), default=0),
     )
 
 
 def verdict(standings: Sequence[Standing], reference: str) -> str:
-    """In how many tables the reference leads, where it is behind, and of how much that is said."""
+    """In how many tables the reference leads, where it is behind, and of how much that is said.
+
+    Of chance, only if differences in R@20 were tested.
+    """
     compared = [one for one in standings if one.reference is not None]
     if not compared:
         return f"No table has a run of {reference} and of another model."
     leading = [one for one in compared if one.leads]
     logs = len({one.data for one in compared})
-    clear = sum(one.clear for one in leading)
     text = (
         f"**{reference} has the highest {METRIC} in {len(leading)} of {len(compared)} tables of "
-        f"models, on {logs} data set{'s' if logs > 1 else ''}; in {clear} it is ahead of every "
-        f"other model by more than chance (p < {LEVEL} after Holm's correction)."
+        f"models, on {logs} data set{'s' if logs > 1 else ''}"
     )
+    tested = [one for one in compared if one.clear is not None]
+    if tested:
+        untested = len([one for one in leading if one.clear is None])
+        text += (
+            f"; in {sum(bool(one.clear) for one in leading)} it is ahead of every other model by "
+            f"more than chance (p < {LEVEL} after Holm's correction"
+            + (f"; not tested in {untested} of them)" if untested else ")")
+        )
     behind = [f"{one.data}, {one.task}" for one in compared if not one.leads]
-    text += f" It is behind on {'; '.join(behind)}." if behind else ""
-    fewest = min(one.seeds for one in compared)
+    text += f". It is behind on {'; '.join(behind)}." if behind else "."
+    fewest = min((one.seeds for one in tested), default=0)
     if 0 < fewest < SEEDS:
         text += (
             f" Some models have no more than {fewest} seed{'s' if fewest > 1 else ''}: chance here "

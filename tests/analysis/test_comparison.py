@@ -134,6 +134,8 @@ def test_a_table_to_read(groups: Groups) -> None:
     text = f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
     assert shown.loc["mean", "R@5"] == text
     assert shown.loc["pairs", "R@5, difference"] == shown.loc["pairs", "R@5, p (Holm)"] == ""
+    unpaired = as_read(table.assign(least=np.nan, most=np.nan), "repeat")["R@5, seeds"]
+    assert unpaired.to_dict() == {"pairs": "", "mean": "–", "best-sellers": "–"}
 
 
 def test_what_was_trained(groups: Groups) -> None:

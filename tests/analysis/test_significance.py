@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from proxysr.__main__ import main
 from proxysr.analysis.significance import (
     CompareConfig,
     Contender,
@@ -27,6 +29,7 @@ from proxysr.running import evaluate_run, train_run
 from proxysr.training import TrainConfig
 
 QUICK = CompareConfig(metrics=("R@1",), resamples=400)
+MRR = CompareConfig(metrics=("MRR@20",), resamples=50)
 
 
 def frame(ranks: list[float], sessions: list[int] | None = None) -> pd.DataFrame:
@@ -167,6 +170,28 @@ def test_seeds_of_a_contender_are_averaged() -> None:
 
 
 @pytest.mark.parametrize(
+    ("seeds_a", "seeds_b", "expected"),
+    [
+        ((0, 1), (0, 1), (0.25, 0.5)),
+        ((0, 1), (1, 0), (0.0, 0.75)),  # in any order
+        ((1, 0), (0, 1), (0.0, 0.75)),
+        ((0, 1), (1, 2), (0.0, 0.0)),  # only seed 1 is in both
+        ((0, 1), (2, 3), (np.nan, np.nan)),
+        ((), (), (0.25, 0.5)),  # in their order
+        ((None, None), (2, 3), (0.0, 0.75)),  # a model that counts stands against every seed
+    ],
+)
+def test_differences_over_seeds_are_of_runs_of_one_seed(
+    seeds_a: tuple[int, ...], seeds_b: tuple[int, ...], expected: tuple[float, float]
+) -> None:
+    a = Contender("a", [frame([1, 2, 2, 2]), frame([1, 1, 2, 2])], seeds_a)
+    b = Contender("b", [frame([1, 1, 2, 2]), frame([1, 1, 1, 1])], seeds_b)
+    row = compare([a, b], QUICK).iloc[1]
+    assert row[["least", "most"]].tolist() == pytest.approx(expected, nan_ok=True)
+    assert row["difference"] == 0.375, "the mean is of all seeds"
+
+
+@pytest.mark.parametrize(
     ("contenders", "options", "message"),
     [
         ([frame([1, 2])], {}, "needs at least two runs; received 1"),
@@ -178,7 +203,10 @@ def test_what_cannot_be_compared(
     contenders: list[pd.DataFrame], options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        compare([Contender("x", [ranks]) for ranks in contenders], QUICK.replace(**options))
+        compare(
+            [Contender(f"run {i}", [ranks]) for i, ranks in enumerate(contenders)],
+            QUICK.replace(**options),
+        )
 
 
 def test_ranks_of_other_targets_are_refused() -> None:
@@ -206,7 +234,7 @@ def test_settings_out_of_range_are_refused(options: dict[str, Any], message: str
 
 @pytest.fixture
 def runs(tiny_split: SessionSplit, tmp_path: Path) -> dict[str, Path]:
-    """Two models that count, and one that is trained with two seeds."""
+    """Two models that count, and two that are trained with two seeds."""
     data = tmp_path / "data"
     tiny_split.save(data)
     made = {}
@@ -215,9 +243,12 @@ def runs(tiny_split: SessionSplit, tmp_path: Path) -> dict[str, Path]:
         ("cooc", "cooccurrence", 0),
         ("sr-1", "proxysr", 1),
         ("sr-2", "proxysr", 2),
+        ("mean-1", "mean", 1),
+        ("mean-2", "mean", 2),
     ]:
         made[name] = tmp_path / name
-        settings = {"embedding_dim": 4, "n_proxies": 2} if model == "proxysr" else None
+        own = {"proxysr": {"embedding_dim": 4, "n_proxies": 2}, "mean": {"embedding_dim": 4}}
+        settings = own.get(model)
         train = TrainConfig(epochs=1, seed=seed, device="cpu", valid_task="repeat")
         train_run(data, made[name], model=model, model_config=settings, train=train, progress=False)
         evaluate_run(made[name], device="cpu", progress=False)
@@ -241,8 +272,37 @@ def test_seeds_are_grouped_on_request(runs: dict[str, Path]) -> None:
     assert found["run"].tolist() == [str(runs["cooc"]), f"{runs['sr-1']} (2 seeds)"]
     assert facts["runs"][1]["seeds"] == [1, 2]
     assert len(compare_runs(paths, config=QUICK)[0]) == 3
+    copy = shutil.copytree(runs["sr-1"], runs["sr-1"].with_name("copy"))
     with pytest.raises(ConfigError, match=r"have equal settings and seeds \(1, 1\)"):
-        compare_runs([runs["cooc"], runs["sr-1"], runs["sr-1"]], group_seeds=True)
+        compare_runs([runs["cooc"], runs["sr-1"], copy], group_seeds=True)
+
+
+def test_the_order_of_runs_does_not_change_the_differences_over_seeds(
+    runs: dict[str, Path],
+) -> None:
+    def differences(*names: str) -> list[float]:
+        found, facts = compare_runs([runs[n] for n in names], group_seeds=True, config=MRR)
+        assert [len(fact["seeds"]) for fact in facts["runs"]] == [2, 2]
+        values: list[float] = found.iloc[1][["difference", "least", "most"]].tolist()
+        return values
+
+    expected = differences("sr-1", "sr-2", "mean-1", "mean-2")
+    assert expected[1] < expected[2]
+    for others in (("mean-2", "mean-1"), ("mean-1", "mean-2")):
+        assert differences("sr-2", "sr-1", *others) == pytest.approx(expected)
+
+
+def test_a_run_that_is_named_twice_is_named(
+    runs: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = runs["pop"].parent / "cooc" / ".." / "pop"
+    with pytest.raises(ConfigError, match=r"pop is named twice\. Name every run once"):
+        compare_runs([runs["pop"], runs["cooc"], again])
+    ranks = frame([1, 2])
+    with pytest.raises(ConfigError, match=r"^a is named twice"):
+        compare([Contender(name, [ranks]) for name in ("a", "a", "b")], QUICK)
+    assert main(["compare", str(runs["pop"]), str(runs["pop"])]) == 2
+    assert f"{runs['pop']} is named twice" in capsys.readouterr().err
 
 
 def test_runs_without_ranks_are_told_how_to_get_them(runs: dict[str, Path]) -> None:

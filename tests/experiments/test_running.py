@@ -82,6 +82,29 @@ def test_what_is_there_is_not_done_again(data: Path, monkeypatch: pytest.MonkeyP
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
+def test_specs_that_share_a_run_have_all_their_evaluations(data: Path) -> None:
+    """Equal settings under two names, two parts, and fewer tasks in one of them."""
+    specs = [
+        Spec(data, [Variant("valid", "popularity")], train_for=("unseen", "repeat"), part="valid"),
+        Spec(data, [Variant("test", "popularity")]),
+        Spec(data, [Variant("test again", "popularity")], part="test"),
+    ]
+    found = run_spec(specs, data.parent / "runs", device="cpu", progress=False)
+    unseen, repeat, *others = (cell.path for cell in found.cells)
+    assert set(others) == {unseen} != {repeat}
+    assert found.holes == []
+    frame = found.frame
+    assert set(frame["hole"]) == {""}
+    assert frame["R@20"].notna().all()
+    rows = list(zip(frame["variant"], frame["trained_for"], frame["task"], strict=True))
+    asked = [("test", "unseen", task) for task in ("unseen", "repeat")]
+    assert rows[:4] == [("valid", "unseen", "unseen"), ("valid", "repeat", "repeat"), *asked]
+    both = Results([replace(cell, variant=TINY) for cell in found.cells]).groups()
+    assert [run.path for run in both["tiny"]] == [unseen, repeat]
+    assert set(RunDir(unseen).metrics()) == {"valid-unseen", "test-unseen", "test-repeat"}
+    assert set(RunDir(repeat).metrics()) == {"valid-repeat"}
+
+
 def test_a_pause_changes_nothing_of_the_result(data: Path, tmp_path: Path) -> None:
     spec = Spec(data, [TINY], train=QUICK | {"epochs": 3, "patience": 3})
     paused, whole = tmp_path / "paused", tmp_path / "whole"

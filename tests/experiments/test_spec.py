@@ -57,6 +57,7 @@ def test_models_are_named_or_refused() -> None:
         ({"seeds": ()}, "At least one seed"),
         ({"train_for": ()}, "At least one task to train for"),
         ({"train_for": ("repeats",)}, "'repeats' is not a known task"),
+        ({"part": "tset"}, "'tset' is not a known part of a split. Did you mean 'test'"),
         ({"data": {}}, "At least one folder of prepared data"),
     ],
 )

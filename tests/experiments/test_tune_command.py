@@ -97,7 +97,10 @@ def test_an_error_in_one_of_several_processes_is_told(
     assert main([*words, "--jobs", "2"]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "trial-0002 is not empty. The same command" in captured.err
+    assert (
+        "trial-0002 is not empty. What is finished is kept; once that is mended, the same comm"
+        in (captured.err)
+    )
 
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:

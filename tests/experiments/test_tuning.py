@@ -220,6 +220,58 @@ def test_a_combination_out_of_range_is_stopped(tune_data: Path, tmp_path: Path) 
     assert set(table[~bad]["state"]) == {"complete"}
 
 
+N_SESSIONS = 40
+
+
+def test_a_trial_that_the_data_refuse_blocks_no_other(tune_data: Path, tmp_path: Path) -> None:
+    """More proxies than sessions to learn them from; asked for more trials, the study goes on."""
+    proxies: dict[str, Any] = {
+        "model": "latent_proxy", "space": {"n_proxies": [2, 1000]},
+        "fixed": {"epochs": 1, "embedding_dim": 4, "device": "cpu"},
+    }  # fmt: skip
+    for trials_in_all in (3, 6, 6):
+        table = search(tune_data, tmp_path / "study", trials=trials_in_all, **proxies)
+        assert len(table) == trials_in_all
+    refused = table["n_proxies"] == 1000
+    assert 0 < refused.sum() < 6
+    assert set(table[refused]["state"]) == {"stopped"}
+    reason = f"n_proxies is 1000, but there are only {N_SESSIONS} training session"
+    assert table[refused]["stopped"].str.startswith(reason).all()
+    assert set(table[~refused]["state"]) == {"complete"}
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_is_wrong_with_every_trial_ends_the_search(
+    tune_data: Path, tmp_path: Path, jobs: int
+) -> None:
+    options: dict[str, Any] = {
+        "model": "latent_proxy", "jobs": jobs,
+        "space": {"dropout": {"low": 0, "high": 0.5}, "embedding_dim": [4], "scale": [10, 13]},
+        "fixed": {"epochs": 1, "n_proxies": 1000, "device": "cpu"},
+    }  # fmt: skip
+    message = "^No trial can be trained, whatever is searched: n_proxies is 1000, but.* such as 2.$"
+    for _ in range(3 - jobs):  # the same command has the same answer
+        with pytest.raises(ConfigError, match=message):
+            search(tune_data, tmp_path / "study", trials=40, **options)
+    table = trials(tmp_path / "study")
+    assert set(table["state"]) == {"stopped"}
+    assert len(table) < 20
+    assert len(pd.read_csv(tmp_path / "study" / "trials.csv")) == len(table)
+
+
+def test_a_loss_that_diverges_at_every_setting_is_no_refusal(
+    tune_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other settings of the space may be better, though the words are the same."""
+
+    def diverging(*args: Any, **options: Any) -> RunDir:
+        raise FloatingPointError("The loss is not finite in epoch 0.")
+
+    monkeypatch.setattr(tuning, "train_run", diverging)
+    table = search(tune_data, tmp_path / "study", trials=5)
+    assert table["state"].tolist() == ["stopped"] * 5
+
+
 def test_models_that_count_are_searched_too(tune_data: Path, tmp_path: Path) -> None:
     table = tune(
         tune_data, tmp_path / "study", model="cooccurrence", fixed={"window": 3},
@@ -245,6 +297,10 @@ def test_models_that_count_are_searched_too(tune_data: Path, tmp_path: Path) -> 
         ({"space": {"n_proxies": [3]}}, "'n_proxies' is not a known setting of mean or its trai"),
         ({"space": {"init_std": [0]}}, "Search space, init_std = 0.0: init_std is positive"),
         ({"jobs": 0}, "jobs is at least 1; received 0"),
+        (
+            {"fixed": FIXED | {"valid_min_prefix": 99}},
+            "None of the 15 validation sessions has a ta",
+        ),
     ],
 )
 def test_another_study_is_refused(

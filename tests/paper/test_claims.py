@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,18 +9,11 @@ import pytest
 from proxysr.analysis.significance import CompareConfig, Contender, compare
 from proxysr.paper.claims import claims, tally
 from proxysr.paper.rows import Row
+from tests.paper.small import hits, row
 
 CONFIG = CompareConfig(metrics=("R@20",), resamples=500)
 PRINTED = {("ours", "R@20"): 0.4, ("worse", "R@20"): 0.3, ("better", "R@20"): 0.5,
            ("same", "R@20"): 0.2, ("absent", "R@20"): 0.1}  # fmt: skip
-
-
-def row(name: str, ranks: Any) -> Row:
-    frame = pd.DataFrame(
-        {"session_id": np.arange(len(ranks)), "position": 1, "target": 1, "rank": ranks}
-    )
-    run: Any = SimpleNamespace(ranks=lambda part, task: frame)
-    return Row(name, [run], name)
 
 
 @pytest.fixture
@@ -74,3 +64,15 @@ def test_the_tally_names_the_rows(rows: list[Row]) -> None:
             "reversed": "1: better", "cannot be told": "1: same", "no run": "1: absent",
         }
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_several_settings_those_count_that_validation_chose(order: int) -> None:
+    rows = [
+        row("ours", hits(200)),
+        row("worse (dim 8)", hits(300), validation=0.3),  # better on test
+        row("worse (dim 16)", hits(100), validation=0.4),
+    ][::order]
+    table = claims(rows, "unseen", PRINTED, "ours", CONFIG).set_index("row")
+    assert table["here"]["worse"] == pytest.approx(-0.25)
+    assert table["verdict"]["worse"] == "holds"

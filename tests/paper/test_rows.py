@@ -1,0 +1,69 @@
+"""Runs become rows: of several settings of one model, validation chooses, and never the test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from proxysr.analysis.significance import CompareConfig
+from proxysr.data.sources import SOURCES
+from proxysr.experiments import Spec, Variant, run_spec
+from proxysr.paper.page import results_page
+from proxysr.paper.rows import Row, find_runs, main_rows, runs_by_data
+from proxysr.run import RunDir
+
+BEST, OTHER = "cooccurrence (window 2)", "cooccurrence (window 50)"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two settings of one model, of which the test sessions like the other better."""
+    folder = tmp_path_factory.mktemp("rows")
+    sizes = {"n_sessions": 200, "n_items": 60, "n_interests": 2}
+    SOURCES["synthetic"].prepare("synthetic", **sizes).save(folder / "shop")
+    settings = [
+        Variant(f"window {n}", "cooccurrence", {"window": n, "direction": "forward"})
+        for n in (50, 2)
+    ]
+    spec = Spec(folder / "shop", [*settings, Variant("popularity", "popularity")])
+    assert run_spec(spec, folder / "runs", device="cpu", progress=False).holes == []
+    return folder / "runs"
+
+
+@pytest.fixture(scope="module")
+def rows(runs: Path) -> list[Row]:
+    (data,) = runs_by_data(find_runs([runs])[0])
+    return main_rows(data, "unseen").models
+
+
+def test_settings_of_one_model_are_ordered_by_validation(rows: list[Row]) -> None:
+    assert [row.label for row in rows] == [BEST, OTHER, "popularity"]
+    validation = [RunDir(row.runs[0].path).history()["R@20"].max() for row in rows]
+    assert [row.validation("unseen") for row in rows] == [(True, v) for v in validation]
+    assert rows[0].validation("repeat") == (False, validation[0])
+    assert validation[0] > validation[1]
+    assert rows[0].mean("unseen", "R@20") < rows[1].mean("unseen", "R@20")
+
+
+def test_the_reference_is_the_row_that_validation_chose(runs: Path) -> None:
+    config = CompareConfig(resamples=1000)
+    for reference in ("cooccurrence", "narm"):  # of the second there is no run
+        page = results_page([runs], reference=reference, config=config)
+        assert page.count(f"; differences to {BEST}.") == 2
+        assert OTHER in page
+    page = results_page([runs], reference="cooccurrence", config=config)
+    assert page.splitlines()[2].startswith(
+        "**cooccurrence has the highest R@20 in 2 of 2 tables of models, on 1 data set; in 2 it is "
+        "ahead of every other model"
+    )
+    assert page.count(f"Of the settings of cooccurrence, validation chose {BEST}.") == 2
+    assert f"{OTHER}," not in page.partition("## shop")[0]
+
+
+def test_settings_of_one_model_alone_have_no_leader(runs: Path) -> None:
+    alone = [path.parent for path in runs.glob("*/config.json")
+             if RunDir(path.parent).model_name == "cooccurrence"]  # fmt: skip
+    page = results_page(alone, reference="cooccurrence", config=CompareConfig(resamples=1000))
+    assert "highest" not in page
+    assert page.count(f"; differences to {BEST}.") == 2
