@@ -121,8 +121,7 @@ def test_patience_is_counted_from_the_end_of_a_schedule() -> None:
 
     for patience, trained in [(0, 5), (2, 7)]:
         settings = TrainConfig(epochs=9, patience=patience, device="cpu")
-        model = Annealed([0.5, *[0.1] * 8])
-        history = fit(model, one_batch_split(), settings, progress=False)
+        history = fit(Annealed([0.5, *[0.1] * 8]), one_batch_split(), settings, progress=False)
         assert (len(history.rows), history.best_epoch) == (trained, 0)
     assert small("proxysr", anneal_epochs=7).schedule_epochs == 7  # type: ignore[attr-defined]
     alone = {"expressed_by": "short-term", "projection": False, "lambda_orthog": 0.0}

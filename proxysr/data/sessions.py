@@ -302,14 +302,10 @@ class SessionSplit:
         return {"train": self.train, "valid": self.valid, "test": self.test}[name]
 
     def fingerprint(self, *, times: bool = False) -> str:
-        """SHA-256 of clicks, session bounds, users and ids, and of when sessions began (``times``).
-
-        Without times it identifies the data of a run.
-        """
+        """SHA-256 of clicks, bounds, users and ids; with ``times``, of when sessions began, too."""
         digest = hashlib.sha256()
         for part in map(self.part, PARTS):
-            arrays = [part.items, part.offsets, part.user_index]
-            for array in arrays + [part.started_at] * times:
+            for array in [part.items, part.offsets, part.user_index] + [part.started_at] * times:
                 digest.update(np.ascontiguousarray(array).data)
         for table, key in ((self.items, "item_id"), (self.users, "user_id")):
             ids = table[key].astype(str) if key in table else ()
