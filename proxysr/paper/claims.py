@@ -18,7 +18,9 @@ from proxysr.data.sessions import Task
 from proxysr.paper.rows import Row, best_on_validation
 from proxysr.paper.verdict import LEVEL
 
-VERDICTS = HOLDS, REVERSED, OPEN, NO_RUN = "holds", "reversed", "cannot be told", "no run"
+HOLDS, REVERSED, OPEN = "holds", "reversed", "cannot be told"
+UNLEARNT, NO_RUN = "not learnt", "no run"
+VERDICTS = (HOLDS, REVERSED, OPEN, UNLEARNT, NO_RUN)
 
 
 def claims(
@@ -45,7 +47,8 @@ def claims(
     DataFrame
         A row for each other one of the paper and metric: ``row``, ``metric``, ``printed`` (the
         difference of the row to the base), ``here``, ``p`` (corrected by Holm over all), and
-        ``verdict``: "holds", "reversed", "cannot be told" or "no run".
+        ``verdict``: "holds", "reversed", "cannot be told", "not learnt" (one of the two rows
+        hardly beats popularity: see :attr:`Row.learnt`) or "no run".
 
     Raises
     ------
@@ -66,6 +69,7 @@ def claims(
     if base in by_name and len(contenders) > 1:
         table = compare(contenders, config, reference=base)
         measured = {(row["run"], row["metric"]): row for row in table.to_dict("records")}
+    learnt = {name: row.learnt for name, row in by_name.items()}
     frame = []
     for name in names:
         for metric in config.metrics:
@@ -73,11 +77,13 @@ def claims(
                 continue
             expected = printed[name, metric] - printed[base, metric]
             ours = measured.get((name, metric), {"difference": np.nan, "p_holm": np.nan})
+            verdict = _verdict(expected, ours["difference"], ours["p_holm"])
+            if verdict != NO_RUN and not (learnt[name] and learnt[base]):
+                verdict = UNLEARNT
             frame.append(
                 {
                     "row": name, "metric": metric, "printed": expected,
-                    "here": ours["difference"], "p": ours["p_holm"],
-                    "verdict": _verdict(expected, ours["difference"], ours["p_holm"]),
+                    "here": ours["difference"], "p": ours["p_holm"], "verdict": verdict,
                 }
             )  # fmt: skip
     return pd.DataFrame(frame, columns=["row", "metric", "printed", "here", "p", "verdict"])

@@ -36,6 +36,8 @@ DATASET_OF = {
 }
 """Format of a source to the data set of the paper that it is."""
 
+LEARNT = 2
+"""A model has learnt something if its recall is that many times that of best-sellers."""
 OF_MEASUREMENT = ("seed", "device", "valid_task")
 """Settings that do not tell rows apart."""
 
@@ -68,6 +70,15 @@ class Row:
         """
         recalls = [float(run.history()[CRITERION].max()) for run in self.runs]
         return self.runs[0].train_config.valid_task == task, float(np.mean(recalls))
+
+    @property
+    def learnt(self) -> bool:
+        """Whether its runs have clearly more recall on validation than popularity has."""
+        return all(
+            float(run.history()[CRITERION].max()) >= LEARNT * run.counters["popularity"][CRITERION]
+            for run in self.runs
+            if "popularity" in run.counters
+        )
 
     def values(self, task: Task, metric: str) -> list[float]:
         """A metric on the test sessions, of each run."""

@@ -21,6 +21,7 @@ def row(label: str, ranks: Any, *, model: str = "mean", validation: float = 0.5)
     run: Any = SimpleNamespace(
         model_name=model,
         train_config=SimpleNamespace(seed=0, valid_task="unseen"),
+        counters={"popularity": {"R@20": 0.1}},
         history=lambda: pd.DataFrame({"R@20": [0.0, validation]}),
         ranks=lambda part, task: frame,
         evaluation=lambda part, task: {"metrics": {"R@20": recall}},

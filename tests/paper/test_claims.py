@@ -36,6 +36,14 @@ def test_a_claim_holds_is_reversed_or_cannot_be_told(rows: list[Row]) -> None:
     }  # fmt: skip
 
 
+def test_nothing_is_said_of_a_row_that_hardly_beats_popularity(rows: list[Row]) -> None:
+    worse = row("worse", [100] * 400, validation=0.19)
+    table = claims([rows[0], worse, *rows[2:]], "unseen", PRINTED, "ours", CONFIG)
+    assert table.set_index("row")["verdict"].to_dict() == {
+        "worse": "not learnt", "better": "reversed", "same": "cannot be told", "absent": "no run",
+    }  # fmt: skip
+
+
 def test_differences_and_p_values_are_those_of_compare(rows: list[Row]) -> None:
     table = claims(rows, "unseen", PRINTED, "ours", CONFIG).set_index("row")
     contenders = [Contender(one.label, [one.runs[0].ranks("test", "unseen")]) for one in rows]
@@ -61,7 +69,7 @@ def test_the_tally_names_the_rows(rows: list[Row]) -> None:
     assert table.to_dict("records") == [
         {
             "data": "shop", "table": "Table 2", "metric": "R@20", "holds": "1: worse",
-            "reversed": "1: better", "cannot be told": "1: same", "no run": "1: absent",
+            "reversed": "1: better", "cannot be told": "1: same", "not learnt": "0", "no run": "1: absent",
         }
     ]  # fmt: skip
 
