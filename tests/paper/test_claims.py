@@ -69,7 +69,8 @@ def test_the_tally_names_the_rows(rows: list[Row]) -> None:
     assert table.to_dict("records") == [
         {
             "data": "shop", "table": "Table 2", "metric": "R@20", "holds": "1: worse",
-            "reversed": "1: better", "cannot be told": "1: same", "not learnt": "0", "no run": "1: absent",
+            "reversed": "1: better", "cannot be told": "1: same", "not learnt": "0",
+            "no run": "1: absent",
         }
     ]  # fmt: skip
 
