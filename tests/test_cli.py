@@ -373,7 +373,7 @@ def test_a_missing_extra_says_what_to_install(ask: Ask, monkeypatch: pytest.Monk
         raise ModuleNotFoundError("No module named 'papermill'")
 
     monkeypatch.setattr("proxysr.cli.bench.bench", lacking)
-    assert "No module named 'papermill'. It comes with: pip install" in refused(ask("bench"))
+    assert "No module named 'papermill'. It comes with pip install '.[note" in refused(ask("bench"))
 
 
 def test_errors_of_the_program_itself_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
