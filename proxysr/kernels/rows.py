@@ -86,8 +86,9 @@ def project_into_ball(table: Tensor) -> None:
         return
     rows = grad.coalesce().indices()[0]
     norms = torch.linalg.vector_norm(table[rows], dim=1)
-    outside = norms > 1
-    table[rows[outside]] = table[rows[outside]] / norms[outside, None]
+    place = (norms > 1).nonzero().squeeze(1)
+    outside = rows[place]
+    table[outside] = table[outside] / norms[place, None]
 
 
 def lookup(table: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
