@@ -31,7 +31,7 @@ from proxysr.experiments import Spec, Variant, run_spec
 from proxysr.experiments.running import Cell
 from proxysr.experiments.spec import names_in, numbers_in
 from proxysr.models import learns
-from proxysr.run import RunDir
+from proxysr.run import RunDir, has_epochs
 
 TRY, EPOCHS, PATIENCE, BATCH_SIZE, DIM = 3, 20, 2, 32, 64
 ANNEALED = 5
@@ -96,12 +96,12 @@ class Search:
         hardened = tried.model_config.get("anneal_epochs", 0)
         epochs = max(TRY, hardened + 1)
         (cell,) = run_spec(self.spec(tried), self.runs, pause_after=epochs, progress=False).cells
-        if not ((cell.path / "config.json").is_file() and RunDir(cell.path).has_epochs):
+        recalls: list[float] = []
+        if has_epochs(cell.path):
+            recalls = RunDir(cell.path).history()["R@20"].iloc[hardened:epochs].tolist()
+        if not recalls:
             raise SystemExit(f"{cell.words}: {cell.hole}")
-        history = RunDir(cell.path).history().iloc[hardened:epochs]
-        if history.empty:
-            raise SystemExit(f"{cell.words}: {cell.hole}")
-        return self.keep(tried, cell, float(history["R@20"].max()))
+        return self.keep(tried, cell, max(recalls))
 
     def counting(self, name: str) -> Variant:
         """Try a model that counts; returns the settings to keep."""

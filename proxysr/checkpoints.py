@@ -15,6 +15,7 @@ from typing import BinaryIO, NamedTuple
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from proxysr.files import replacing
 from proxysr.findings import CRITERION
@@ -147,7 +148,7 @@ def _sort_header(file: BinaryIO) -> None:
         file.write(text.ljust(size))
 
 
-def hash_of(tensors: State) -> str:
+def hash_of(tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 of names, types, shapes and values, in hexadecimal."""
     digest = hashlib.sha256()
     for name in sorted(tensors):

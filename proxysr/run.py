@@ -53,6 +53,12 @@ Which = Literal["best", "half", "last"]
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
+def has_epochs(folder: Path) -> bool:
+    """Whether a folder is a run in which an epoch has ended, or a model that counts has counted."""
+    needed = (folder / "config.json", folder / "checkpoints/last.safetensors")
+    return all(path.is_file() for path in needed)
+
+
 class RunDir:
     """Reads a run's folder.
 
@@ -162,11 +168,6 @@ class RunDir:
                 "their fingerprints differ. Name the right folder, or train again."
             )
         return split
-
-    @property
-    def has_epochs(self) -> bool:
-        """Whether an epoch has ended, or a model that counts has counted."""
-        return self._checkpoint("last").is_file()
 
     def history(self) -> pd.DataFrame:
         """One row an epoch; see :attr:`proxysr.training.History.frame`."""

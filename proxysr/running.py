@@ -30,7 +30,7 @@ from proxysr.files import check_writable, claiming, flush, hash_of_file, replaci
 from proxysr.findings import Metrics
 from proxysr.models import DEFAULT, create, learns, model_class
 from proxysr.processes import Holder, locked, sweep_folder
-from proxysr.run import FORMAT_VERSION, TRAINING, RunDir, Which
+from proxysr.run import FORMAT_VERSION, TRAINING, RunDir, Which, has_epochs
 from proxysr.training import (
     Checkpoint,
     TrainConfig,
@@ -186,7 +186,7 @@ def _removed_if_refused(path: Path) -> Iterator[None]:
     try:
         yield
     except ConfigError:
-        if not RunDir(path).has_epochs:
+        if not has_epochs(path):
             shutil.rmtree(path)
         raise
 
@@ -210,7 +210,7 @@ def _identity(
     """A hash of everything that determines a run's result; models that count may use times."""
     train = {k: v for k, v in config.to_dict().items() if k not in MAY_CHANGE_ON_RESUME}
     content = [name, settings.to_dict(), train, split.fingerprint(times=not learns(name))]
-    content += [hash_of(dict(weights))] if weights else []
+    content += [hash_of(weights)] if weights else []
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -281,14 +281,19 @@ def copy_of(state: TrainState) -> Checkpoint:
     )
 
 
-def test_resume_without_its_snapshots_is_refused(split: SessionSplit) -> None:
+def after_one_epoch(split: SessionSplit) -> Checkpoint:
     saved: list[Checkpoint] = []
     fit(
         small("proxysr"), split, config(epochs=1),
         on_epoch=lambda s: saved.append(copy_of(s)), progress=False,
     )  # fmt: skip
+    return saved[0]
+
+
+def test_resume_without_its_snapshots_is_refused(split: SessionSplit) -> None:
+    saved = after_one_epoch(split)
     with pytest.raises(ValueError, match="Cannot resume: the weights of epoch 0 are missing"):
-        fit(small("proxysr"), split, config(), resume=saved[0], progress=False)
+        fit(small("proxysr"), split, config(), resume=saved, progress=False)
 
 
 def test_a_loss_that_is_not_finite_is_named() -> None:
@@ -388,13 +393,8 @@ def test_settings_out_of_range_are_refused(options: dict[str, Any], message: str
 @pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter:UserWarning")
 def test_a_restored_optimizer_is_all_where_the_model_is(split: SessionSplit) -> None:
     """Fused steps on a graphics card read the number of steps there."""
-    saved: list[Checkpoint] = []
-    fit(
-        small("proxysr"), split, config(epochs=1),
-        on_epoch=lambda s: saved.append(copy_of(s)), progress=False,
-    )  # fmt: skip
     model = small("proxysr").to("meta")
     optimizer = torch.optim.Adam(model.parameters())
-    TrainState(model, optimizer, History()).restore(saved[0], with_weights=False)
+    TrainState(model, optimizer, History()).restore(after_one_epoch(split), with_weights=False)
     places = {value.device for state in optimizer.state.values() for value in state.values()}
     assert places == {torch.device("meta")}

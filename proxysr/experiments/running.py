@@ -25,7 +25,7 @@ from proxysr.data.sessions import SessionSplit, Task
 from proxysr.experiments.processes import in_processes, reason
 from proxysr.experiments.spec import Spec, Variant
 from proxysr.models import learns, model_class
-from proxysr.run import RunDir
+from proxysr.run import RunDir, has_epochs
 from proxysr.running import evaluate_run, train_run
 from proxysr.training import FOR_COUNTING, TrainConfig
 
@@ -141,7 +141,7 @@ def run_spec(
     require(jobs >= 1, f"jobs is at least 1; received {jobs}.")
     specs = [specs] if isinstance(specs, Spec) else list(specs)
     cells = [cell for spec in specs for cell in _cells(spec, Path(folder), device)]
-    one_of: dict[Path, tuple[Cell, list[Evaluation]]] = {}  # equal settings have one run
+    one_of: dict[Path, Work] = {}  # equal settings have one run
     for cell in cells:
         if not cell.hole:
             _, asked = one_of.setdefault(cell.path, (cell, []))
@@ -196,7 +196,7 @@ def _settle(cell: Cell, spec: Spec, split: SessionSplit, folder: Path, device: s
         {**cell.train.to_dict(), "device": None},
     ]  # fmt: skip
     if variant.weights:
-        key.append(hash_of(dict(variant.weights)))
+        key.append(hash_of(variant.weights))
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
     cell.path = folder / f"run-{digest[:8]}"
 
@@ -236,16 +236,15 @@ def make(
         If it has ``pause_after`` epochs; it can be continued.
     """
     learned = learns(cell.variant.model)
-    begun = (cell.path / "config.json").is_file()
-    has_epochs = begun and RunDir(cell.path).has_epochs
+    is_trained = has_epochs(cell.path)
 
     def pause(epochs: int) -> None:
         if pause_after is not None and learned and epochs >= pause_after:
             raise PausedError(f"after {epochs} epochs; it can be continued")
 
-    if has_epochs:
+    if is_trained:
         pause(len(RunDir(cell.path).history()))
-    if has_epochs and not learned:
+    if is_trained and not learned:
         run = RunDir(cell.path)  # it has counted already
     else:
         run = train_run(
@@ -255,7 +254,7 @@ def make(
             model_config=cell.settings,
             train=cell.train,
             weights=cell.variant.weights,
-            resume=begun,
+            resume=(cell.path / "config.json").is_file(),
             on_epoch=lambda state: pause(len(state.history.rows)),
             progress=False,
         )

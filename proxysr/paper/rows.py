@@ -68,16 +68,16 @@ class Row:
 
         Recall is of the task that chose the epoch; of two rows, compare both parts.
         """
-        recalls = [float(run.history()[CRITERION].max()) for run in self.runs]
-        return self.runs[0].train_config.valid_task == task, float(np.mean(recalls))
+        recall = float(np.mean([_best_recall(run) for run in self.runs]))
+        return self.runs[0].train_config.valid_task == task, recall
 
     @property
     def learnt(self) -> bool:
         """Whether its runs have clearly more recall on validation than popularity has."""
         return all(
-            float(run.history()[CRITERION].max()) >= LEARNT * run.counters["popularity"][CRITERION]
+            _best_recall(run) >= LEARNT * popularity[CRITERION]
             for run in self.runs
-            if "popularity" in run.counters
+            if (popularity := run.counters.get("popularity"))
         )
 
     def values(self, task: Task, metric: str) -> list[float]:
@@ -99,6 +99,11 @@ class DataRuns:
     plain: list[RunDir] = field(default_factory=list)
     known: list[RunDir] = field(default_factory=list)
     grouped: list[RunDir] = field(default_factory=list)
+
+
+def _best_recall(run: RunDir) -> float:
+    """Recall on validation at a run's best epoch."""
+    return float(run.history()[CRITERION].max())
 
 
 def best_on_validation(rows: Sequence[Row], task: Task) -> Row:

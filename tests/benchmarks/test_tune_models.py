@@ -50,10 +50,10 @@ def test_tries_are_judged_from_the_end_of_annealing(
     name: str, recalls: list[float], expected: float, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    (tmp_path / "config.json").touch()
     shown = list(recalls)
-    run = SimpleNamespace(has_epochs=True, history=lambda: pd.DataFrame({"R@20": shown}))
+    run = SimpleNamespace(history=lambda: pd.DataFrame({"R@20": shown}))
     cell = SimpleNamespace(path=tmp_path, words="a try", hole="stopped")
+    monkeypatch.setattr(tune_models, "has_epochs", lambda path: True)
     monkeypatch.setattr(tune_models, "RunDir", lambda path: run)
     monkeypatch.setattr(
         tune_models, "run_spec", lambda *args, **options: SimpleNamespace(cells=[cell])
