@@ -17,7 +17,9 @@ from proxysr.experiments.spec import model_variants, numbers_in, read_spec
 from proxysr.files import check_writable, replacing
 from proxysr.models import MODELS
 from proxysr.paper.page import results_page
+from proxysr.paper.results import merged, read_logs, write_logs
 from proxysr.paper.tables import TABLES, Request, run_table
+from proxysr.paper.tabulated import tabulated
 from proxysr.training import TrainConfig
 
 EXAMPLES = """\
@@ -25,7 +27,7 @@ examples:
   proxysr paper run table2 --data data/diginetica --out runs/paper --epochs 50 --seeds 0,1,2
   proxysr paper run table3 --data data/diginetica --out runs/paper --models proxysr,sasrec --jobs 2
   proxysr paper run spec.yaml --out runs/mine                 # runs of your own, see below
-  proxysr paper tables runs/paper --out docs/results.md       # a page of what is there so far
+  proxysr paper tables runs/paper --out results.md            # a page of what is there so far
 
 run makes the runs of a table or figure. The same command, run again, continues what was
 interrupted and tries once more what failed; what is there is kept. OUT/runs.csv has a row for each
@@ -36,7 +38,10 @@ Diginetica are judged after 3 clicks in the paper: --set valid_min_prefix=3.
 
 tables writes a page from the files of all runs below some folders: ours beside the paper's, with
 target counts, standard deviations over seeds, paired differences and Holm's p-values; what is
-missing is named.
+missing is named. With --keep, the numbers of each log's tables stay in that folder, and a table
+that is kept there is on the page, too, where its runs are not: so runs may be on several machines.
+A new table takes the place of a kept one if it has all its rows, of as many seeds. Without
+folders of runs, the page is of what is kept.
 
 a spec is a YAML file:
   data: {shop: data/shop}                # name: what `proxysr prepare` wrote
@@ -56,13 +61,14 @@ for _name, _make in TABLES.items():
 OF_TABLES = ("data", "models", "presets", "min_sessions")
 OF_RUNS = (*OF_TABLES, "seeds", "epochs")
 """Options that only some uses have."""
+OF_PAGES = ("reference", "metrics", "resamples", "keep")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("action", choices=("run", "tables"), help="make runs, or a page of them")
     parser.add_argument(
-        "what", metavar="WHAT", nargs="+", help="run: a table or a spec; tables: folders of runs"
+        "what", metavar="WHAT", nargs="*", help="run: a table or a spec; tables: folders of runs"
     )
     parser.add_argument("--out", metavar="PATH", help="run: folder of the runs; tables: the page")
     runs = parser.add_argument_group("run")
@@ -81,6 +87,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     page.add_argument(
         "--reference", metavar="MODEL", help="what others are compared with [proxysr]"
     )
+    page.add_argument(
+        "--keep", metavar="FOLDER", help="where the numbers of each log's tables stay; see above"
+    )
     page.add_argument("--metrics", metavar="NAMES", help="between commas [R@20,MRR@20]")
     page.add_argument("--resamples", metavar="N", help="for intervals and p-values [10000]")
 
@@ -96,8 +105,13 @@ def run(args: argparse.Namespace) -> Answer:
 
 
 def _runs(args: argparse.Namespace) -> Answer:
-    require(len(args.what) == 1, f"One table or spec at a time; received {', '.join(args.what)}.")
+    require(
+        len(args.what) == 1,
+        f"One table or spec at a time; received {', '.join(args.what) or 'none'}.",
+    )
     (what,) = args.what
+    foreign = [name for name in OF_PAGES if getattr(args, name) is not None]
+    require(not foreign, f"--{', --'.join(foreign)}: only tables takes that.")
     train: dict[str, Any] = assigned(args.assignments)
     if args.epochs is not None:
         require("epochs" not in train, "--epochs and --set epochs=… are one; leave one out.")
@@ -176,17 +190,28 @@ def _page(args: argparse.Namespace) -> Answer:
     config = CompareConfig.from_dict({k: v for k, v in options.items() if v is not None})
     reference = args.reference or "proxysr"
     require(reference in MODELS, unknown(reference, MODELS, "model"))
+    require(
+        args.what or args.keep is not None,
+        "Name folders with runs, or --keep, the folder of the numbers that are kept.",
+    )
     out = Path(args.out)
     check_writable(out)
-    named = ("reference", "metrics", "resamples")
-    given = [word for k in named if getattr(args, k) for word in (f"--{k}", getattr(args, k))]
+    kept = [] if args.keep is None else read_logs(args.keep)
+    given = [word for k in OF_PAGES if getattr(args, k) for word in (f"--{k}", getattr(args, k))]
     command = shlex.join(["proxysr", "paper", "tables", *args.what, "--out", args.out, *given])
-    page = results_page(args.what, reference=reference, command=command, config=config)
+    new, holes = tabulated(args.what, reference=reference, config=config) if args.what else ([], [])
+    logs, refused = merged(kept, new)
+    require(logs, f"No results are kept in {args.keep}. Name folders with runs as well.")
+    if args.keep is not None:
+        write_logs(args.keep, logs)
+    page = results_page(
+        logs, reference=reference, command=command, confidence=config.confidence, holes=holes
+    )
     with replacing(out) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    tables = [line.removeprefix("### ") for line in page.splitlines() if line.startswith("### ")]
-    text = f"{out}: {len(tables)} tables.\n" + "\n".join(f"  {name}" for name in tables)
-    return Answer({"out": str(out), "tables": tables}, text)
+    tables = [f"{log.name}: {table.title}" for log in logs for table in log.tables]
+    text = "\n".join([f"{out}: {len(tables)} tables.", *(f"  {name}" for name in tables), *refused])
+    return Answer({"out": str(out), "tables": tables, "refused": refused}, text)
 
 
 def after_interrupt(args: argparse.Namespace) -> str:

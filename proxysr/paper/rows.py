@@ -36,6 +36,9 @@ DATASET_OF = {
 }
 """Format of a source to the data set of the paper that it is."""
 
+SHOWN = 5
+"""So many runs without an evaluation are named; tries of settings have none, and may be many."""
+
 LEARNT = 2
 """A model has learnt something if its recall is that many times that of best-sellers."""
 OF_MEASUREMENT = ("seed", "device", "valid_task")
@@ -96,6 +99,8 @@ class DataRuns:
     name: str
     dataset: str
     about: str
+    sessions: str
+    """Fingerprint of its sessions."""
     plain: list[RunDir] = field(default_factory=list)
     known: list[RunDir] = field(default_factory=list)
     grouped: list[RunDir] = field(default_factory=list)
@@ -140,7 +145,7 @@ def find_runs(folders: Iterable[str | Path]) -> tuple[list[RunDir], list[str]]:
     if unevaluated:
         holes.append(
             f"{len(unevaluated)} without an evaluation, which `proxysr evaluate RUN` makes: "
-            f"{', '.join(unevaluated)}."
+            f"{', '.join(unevaluated[:SHOWN])}{', …' if len(unevaluated) > SHOWN else '.'}"
         )
     return runs, holes
 
@@ -158,7 +163,7 @@ def runs_by_data(runs: Sequence[RunDir]) -> list[DataRuns]:
         provenance = run.data.get("provenance", {})
         key = str(provenance.get("known_users", {}).get("of_data", sessions_of(run)))
         if key not in by_log:
-            by_log[key] = _described(run)
+            by_log[key] = _described(run, key)
         attribute = "known" if "known_users" in provenance else "plain"
         attribute = "grouped" if "grouped" in provenance else attribute
         getattr(by_log[key], attribute).append(run)
@@ -169,7 +174,7 @@ def _changes(run: RunDir) -> set[str]:
     return {"known_users", "grouped"} & set(run.data.get("provenance", {}))
 
 
-def _described(run: RunDir) -> DataRuns:
+def _described(run: RunDir, sessions: str) -> DataRuns:
     provenance = run.data.get("provenance", {})
     folder = Path(run.data["data_dir"])
     name = folder.name if folder.name != "data" else f"{folder.parent.name}/data"
@@ -183,7 +188,7 @@ def _described(run: RunDir) -> DataRuns:
     comparison = (
         f"the paper's numbers are those of {dataset}" if dataset else "no data of the paper"
     )
-    return DataRuns(name, dataset, f"{description}; {comparison}.")
+    return DataRuns(name, dataset, f"{description}; {comparison}.", sessions)
 
 
 @dataclass

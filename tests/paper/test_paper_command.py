@@ -130,7 +130,7 @@ def test_the_first_lines_say_who_leads(out: Path, page: str) -> None:
         r"\*\*proxysr has the highest R@20 in \d of 2 tables of models, on 1 data set", first
     )
     assert "Some models have no more than 1 seed: chance here is" in first
-    assert "--resamples 50` from the files" in page
+    assert "--resamples 50`; do not edit." in page
     recalls = {
         RunDir(path.parent).model_name: RunDir(path.parent).evaluation("test", "unseen")["metrics"]
         for path in out.glob("run-*/config.json")
@@ -279,7 +279,11 @@ def test_a_spec_of_one_s_own_goes_on_where_a_part_fails(
             "--min-sessions is at least 1; received 0",
         ),
         (["run", "spec.yaml", "--data", "D", "--out", "x"], "--data: the spec says that, so leave"),
+        (["run", "--out", "x"], "One table or spec at a time; received none."),
+        (["tables", "--out", "x.md"], "Name folders with runs, or --keep, the folder of the num"),
+        (["tables", "--out", "x.md", "--keep", "absent"], "No results are kept in absent. Name"),
         (["tables", "absent", "--out", "x.md"], "absent is not there. Name a folder with runs."),
+        (["run", "table2", "--out", "x", "--keep", "k"], "--keep: only tables takes that."),
         (["tables", ".", "--out", "x.md", "--seeds", "0"], "--seeds: only run takes that."),
         (["tables", ".", "--out", "x.md", "--reference", "narn"], "'narn' is not a known model"),
     ],
@@ -311,7 +315,7 @@ def test_table_6_tells_why_its_proxysr_is_missing(
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["paper", "--help"]) == 0
     text = capsys.readouterr().out
-    assert "proxysr paper tables runs/paper --out docs/results.md" in text
+    assert "proxysr paper tables runs/paper --out results.md" in text
     assert "table5: ProxySR without one idea at a time." in text
 
 
@@ -366,3 +370,34 @@ def test_models_beside_proxysr_have_defaults_where_a_preset_is_missing(
         assert request.beside(model) == Variant(model, model)
     with pytest.raises(ConfigError, match="'proxysr-smal' is not a known preset"):
         tables.run_table(table, replace(request, presets="smal"))
+
+
+def test_a_page_keeps_tables_whose_runs_are_elsewhere(
+    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All tables of one machine, then two runs of another one."""
+    words = ["--out", str(tmp_path / "page.md"), "--resamples", "50"]
+    words += ["--keep", str(tmp_path / "kept")]
+    assert main(["paper", "tables", str(out), *words]) == 0
+    whole = (tmp_path / "page.md").read_text()
+    assert f"--keep {tmp_path / 'kept'}`; do not edit." in whole
+    kept = (tmp_path / "kept" / "retailrocket-small.json").read_bytes()
+    few = [
+        str(path.parent)
+        for path in out.glob("run-*/config.json")
+        if RunDir(path.parent).model_name == "cooccurrence"
+    ][:1]
+    capsys.readouterr()
+    assert main(["paper", "tables", *few, *words]) == 0
+    told = capsys.readouterr().out
+    assert "Table 2, next unseen item of retailrocket-small stays as it was kept: " in told
+    assert (tmp_path / "kept" / "retailrocket-small.json").read_bytes() == kept
+    tables_only = (tmp_path / "page.md").read_text().partition("## retailrocket-small")[2]
+    assert tables_only == whole.partition("## retailrocket-small")[2].partition("## Runs that")[0]
+    assert main(["paper", "tables", *words]) == 0
+    assert (tmp_path / "page.md").read_text().endswith(tables_only)
+    (tmp_path / "kept" / "retailrocket-small.json").write_text("{}")
+    before = (tmp_path / "page.md").read_bytes()
+    assert main(["paper", "tables", *few, *words]) == 2
+    assert "retailrocket-small.json is damaged, or holds no" in capsys.readouterr().err
+    assert (tmp_path / "page.md").read_bytes() == before

@@ -11,6 +11,7 @@ from proxysr.data.sources import SOURCES
 from proxysr.experiments import Spec, Variant, run_spec
 from proxysr.paper.page import results_page
 from proxysr.paper.rows import Row, find_runs, main_rows, runs_by_data
+from proxysr.paper.tabulated import tabulated
 from proxysr.run import RunDir
 
 BEST, OTHER = "cooccurrence (window 2)", "cooccurrence (window 50)"
@@ -37,6 +38,12 @@ def rows(runs: Path) -> list[Row]:
     return main_rows(data, "unseen").models
 
 
+def page_of(folders: list[Path], reference: str, config: CompareConfig) -> str:
+    logs, holes = tabulated(folders, reference=reference, config=config)
+    assert holes == []
+    return results_page(logs, reference=reference)
+
+
 def test_settings_of_one_model_are_ordered_by_validation(rows: list[Row]) -> None:
     assert [row.label for row in rows] == [BEST, OTHER, "popularity"]
     validation = [RunDir(row.runs[0].path).history()["R@20"].max() for row in rows]
@@ -49,10 +56,10 @@ def test_settings_of_one_model_are_ordered_by_validation(rows: list[Row]) -> Non
 def test_the_reference_is_the_row_that_validation_chose(runs: Path) -> None:
     config = CompareConfig(resamples=1000)
     for reference in ("cooccurrence", "narm"):  # of the second there is no run
-        page = results_page([runs], reference=reference, config=config)
+        page = page_of([runs], reference, config)
         assert page.count(f"; differences to {BEST}.") == 2
         assert OTHER in page
-    page = results_page([runs], reference="cooccurrence", config=config)
+    page = page_of([runs], "cooccurrence", config)
     assert page.splitlines()[2].startswith(
         "**cooccurrence has the highest R@20 in 2 of 2 tables of models, on 1 data set; in 2 it is "
         "ahead of every other model"
@@ -64,6 +71,6 @@ def test_the_reference_is_the_row_that_validation_chose(runs: Path) -> None:
 def test_settings_of_one_model_alone_have_no_leader(runs: Path) -> None:
     alone = [path.parent for path in runs.glob("*/config.json")
              if RunDir(path.parent).model_name == "cooccurrence"]  # fmt: skip
-    page = results_page(alone, reference="cooccurrence", config=CompareConfig(resamples=1000))
+    page = page_of(alone, "cooccurrence", CompareConfig(resamples=1000))
     assert "highest" not in page
     assert page.count(f"; differences to {BEST}.") == 2

@@ -1,0 +1,308 @@
+"""The tables of all runs in some folders, beside the paper's.
+
+Values are from the runs' metrics files, and differences from their ranks.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from proxysr.analysis.significance import CompareConfig, compare
+from proxysr.config import Settings
+from proxysr.data.sessions import Task
+from proxysr.models import learns
+from proxysr.paper.claims import claims
+from proxysr.paper.hrnn_groups import NO_USER
+from proxysr.paper.known_users import effects
+from proxysr.paper.popularity import by_popularity
+from proxysr.paper.printed import published_results, published_shares, published_variants
+from proxysr.paper.results import Cells, Claim, Log, Table
+from proxysr.paper.rows import (
+    OF_MEASUREMENT,
+    DataRuns,
+    Row,
+    best_on_validation,
+    find_runs,
+    group_rows,
+    main_rows,
+    runs_by_data,
+    runs_by_share,
+    seed_of,
+)
+from proxysr.paper.verdict import Differences, standing
+
+TASKS: dict[str, Task] = {"Table 2, next unseen item": "unseen", "Table 3, with repeats": "repeat"}
+DASH = "–"
+
+
+def tabulated(
+    folders: Sequence[str | Path],
+    *,
+    reference: str = "proxysr",
+    config: CompareConfig | None = None,
+) -> tuple[list[Log], list[str]]:
+    """All tables of the runs below some folders, and a sentence for each run that is left out.
+
+    Parameters
+    ----------
+    folders : sequence of path
+        Where runs lie; all below are found.
+    reference : str
+        The model of Tables 2 and 3 that the others are compared with; of several settings of it,
+        those that are best on validation, and if it is not there, the row that is.
+    config : CompareConfig, optional
+
+    Raises
+    ------
+    ValueError
+        If a folder is not there, or holds no evaluated run.
+    """
+    config = CompareConfig() if config is None else config
+    runs, holes = find_runs(folders)
+    if not runs:
+        raise ValueError(
+            f"No evaluated run lies in {', '.join(map(str, folders))}. "
+            + (
+                f"Found, but left out: {holes[0]}"
+                if holes
+                else "Make some with `proxysr paper run`."
+            )
+        )
+    logs = []
+    for data in runs_by_data(runs):
+        made = _Maker(data, config, date.today().isoformat())
+        tables = [*made.main_tables(reference), *made.table4(), *made.table6()]
+        tables.sort(key=lambda table: table.key)
+        logs.append(Log(name=data.name, about=data.about, sessions=data.sessions, tables=tables))
+    return logs, holes
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Makes the tables of one log."""
+
+    data: DataRuns
+    config: CompareConfig
+    day: str
+
+    def main_tables(self, reference: str) -> list[Table]:
+        """Tables 2, 3 and 5 and Figure 3."""
+        tables = []
+        for title, task in TASKS.items():
+            rows = main_rows(self.data, task)
+            for members in _by_targets(rows.models, task):
+                tables.append(self.of_models(title, members, task, reference))
+            if task == "unseen" and rows.ablations:
+                printed = self.printed(5)
+                table, differences = self.table(
+                    "Table 5, ablations", rows.ablations, task, printed, "ProxySR"
+                )
+                if differences:
+                    self.add_claims(table, rows.ablations, task, printed, "ProxySR")
+                tables.append(table)
+            if task == "unseen" and rows.sizes:
+                title = "Figure 3, number of proxies"
+                tables.append(self.table(title, rows.sizes, task, {}, rows.sizes[0].label)[0])
+        return tables
+
+    def of_models(self, title: str, rows: Sequence[Row], task: Task, reference: str) -> Table:
+        """Models beside each other, for one task."""
+        own = [row for row in rows if row.model == reference]
+        chosen = best_on_validation(own, task).label if own else None
+        printed = self.printed(task)
+        table, differences = self.table(title, rows, task, printed, chosen)
+        table.settings = _settings(rows)
+        if len(own) > 1:
+            table.notes.append(f"Of the settings of {reference}, validation chose {chosen}.")
+        if len({row.model for row in rows}) > 1:
+            table.standing = standing(self.data.name, task, rows, chosen, differences)
+        if differences:  # else they did not rank the same targets, which the table says
+            self.add_claims(table, rows, task, printed, "ProxySR")
+            table.popularity = _cells(by_popularity(rows, task, "R@20"))
+        return table
+
+    def table4(self) -> list[Table]:
+        """Users who are known."""
+        shares = runs_by_share(self.data)
+        if not shares:
+            return []
+        table = Table(
+            title="Table 4, known users", about="", min_prefix=0, rows=[],
+            n_runs=sum(map(len, shares.values())), made=self.day,
+        )  # fmt: skip
+        try:
+            frame = effects(shares, config=self.config)
+        except ValueError as error:
+            table.notes.append(f"Not shown: {' '.join(str(error).split())}")
+            return [table]
+        printed: dict[tuple[Any, Any], float] = {
+            (row["share"], row["metric"]): row["difference"]
+            for row in published_shares().to_dict("records")
+        }
+        key: Any
+        for key, rows in frame.groupby(["share", "sessions"], sort=False):
+            share, kind = key
+            first = rows.iloc[0]
+            cells = {"known": f"{share} %, {kind}", "users": str(first["n_users"])}
+            cells |= {"targets": str(first["n_targets"]), "seeds": str(first["seeds"])}
+            for row in rows.to_dict("records"):
+                metric = row["metric"]
+                cells[metric] = _value(row["value"], row["sd"])
+                cells[f"Δ {metric}"] = _difference(row)
+                printed_value = printed.get((share, metric)) if share and kind == "all" else None
+                paper = DASH if printed_value is None else f"{printed_value:+.4f}"
+                cells[f"Δ {metric}, paper (LastFM)"] = paper
+            table.rows.append(cells)
+        return [table]
+
+    def table6(self) -> list[Table]:
+        """HRNN by groups of sessions."""
+        rows, printed = group_rows(self.data), self.printed(6)
+        if not rows:
+            return []
+        title = "Table 6, HRNN by groups of sessions"
+        table, differences = self.table(title, rows, "unseen", printed, NO_USER)
+        if differences:
+            self.add_claims(table, rows, "unseen", printed, NO_USER)
+        return [table]
+
+    def printed(self, table: str | int) -> dict[tuple[str, str], float]:
+        """The paper's values for these data, of a task or a table: row and metric to value."""
+        if isinstance(table, str):
+            rows = published_results().rename(columns={"printed": "variant"})
+            rows = rows[rows["task"] == table]
+        else:
+            rows = published_variants(table)
+        rows = rows[rows["dataset"] == self.data.dataset]
+        return {(row["variant"], row["metric"]): row["value"] for _, row in rows.iterrows()}
+
+    def add_claims(
+        self, table: Table, rows: Sequence[Row], task: Task,
+        printed: Mapping[tuple[str, str], float], base: str,
+    ) -> None:  # fmt: skip
+        """The paper's differences to one row beside ours."""
+        if base in {row.printed for row in rows} and (base, self.config.metrics[0]) in printed:
+            frame = claims(rows, task, printed, base, self.config)
+            records = frame.astype(object).where(frame.notna(), None).to_dict("records")
+            table.base = base
+            table.claims = [Claim.model_validate(record) for record in records]
+
+    def table(
+        self, title: str, rows: Sequence[Row], task: Task,
+        printed: Mapping[tuple[str, str], float], reference: str | None,
+    ) -> tuple[Table, Differences]:  # fmt: skip
+        """A table, with what is missing of its seeds, and the differences in it."""
+        contenders = [row.contender(task) for row in rows]
+        labels = [row.label for row in rows]
+        min_prefix = rows[0].runs[0].evaluation("test", task)["min_prefix"]
+        first = contenders[0].ranks[0]
+        if reference not in labels:
+            reference = best_on_validation(rows, task).label
+        about = (
+            f"{len(first):,} targets of {first['session_id'].nunique():,} test sessions, after at "
+            f"least {min_prefix} click(s); differences to {reference}."
+        )
+        notes = []
+        differences: dict[tuple[str, str], dict[Any, Any]] = {}
+        if len(rows) > 1:
+            try:
+                frame = compare(contenders, self.config, reference=reference)
+                differences = {(row["run"], row["metric"]): row for row in frame.to_dict("records")}
+            except ValueError as error:
+                notes.append(f"No differences: {' '.join(str(error).split())}")
+        names = dict.fromkeys(name for name, _ in printed)
+        missing = [name for name in names if name not in {row.printed for row in rows}]
+        if missing:
+            notes.append(f"No runs of: {', '.join(missing)}.")
+        learned = [row for row in rows if learns(row.runs[0].model_name)]
+        seeds = sorted({seed_of(run) for row in learned for run in row.runs})
+        for row in learned:
+            if lacking := [str(seed) for seed in seeds if seed not in map(seed_of, row.runs)]:
+                notes.append(f"{row.label} has no run of seed {', '.join(lacking)}.")
+        cells = [self.cells(row, task, printed, differences) for row in rows]
+        cells += [self.printed_cells(name, printed) for name in missing]
+        table = Table(
+            title=title, about=about, min_prefix=min_prefix, rows=_cells(pd.DataFrame(cells)),
+            notes=notes, n_runs=sum(len(row.runs) for row in rows), made=self.day,
+        )  # fmt: skip
+        return table, differences
+
+    def cells(
+        self, row: Row, task: Task, printed: Mapping[tuple[str, str], float],
+        differences: Differences,
+    ) -> Cells:  # fmt: skip
+        """What is shown of a row that has runs."""
+        cells = {"": row.label, "seeds": str(len(row.runs))}
+        for metric in self.config.metrics:
+            values = row.values(task, metric)
+            sd = float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
+            cells[metric] = _value(float(np.mean(values)), sd)
+            if printed:
+                of_paper = printed.get((row.printed, metric))
+                cells[f"{metric}, paper"] = DASH if of_paper is None else f"{of_paper:.4f}"
+            if differences:
+                cells[f"Δ {metric}"] = _difference(differences[row.label, metric])
+        return cells
+
+    def printed_cells(self, name: str, printed: Mapping[tuple[str, str], float]) -> Cells:
+        """What is shown of a row of the paper that has no runs."""
+        metrics = [metric for metric in self.config.metrics if (name, metric) in printed]
+        values = {f"{metric}, paper": f"{printed[name, metric]:.4f}" for metric in metrics}
+        return {"": name, "seeds": "0"} | values
+
+
+def _by_targets(rows: Sequence[Row], task: Task) -> list[list[Row]]:
+    """Rows grouped by their targets; each group gets its own table."""
+    by_prefix: dict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_prefix[row.runs[0].evaluation("test", task)["min_prefix"]].append(row)
+    return [by_prefix[min_prefix] for min_prefix in sorted(by_prefix)]
+
+
+def _settings(rows: Sequence[Row]) -> list[str]:
+    """What each row was trained with, where it differs from the defaults, and how long."""
+    lines = []
+    for row in rows:
+        first = row.runs[0]
+        parts = [_differing(first.model_config)]
+        if learns(first.model_name):
+            epochs = (f"{run.best_epoch + 1} of {len(run.history())}" for run in row.runs)
+            parts += [_differing(first.train_config), f"best epoch {', '.join(epochs)}"]
+        label = row.label.removesuffix(" †")
+        lines.append(f"{label}: {'; '.join(filter(None, parts)) or 'the defaults'}")
+    return lines
+
+
+def _differing(settings: Settings) -> str:
+    """The settings that differ from the defaults, but for those of the measurement."""
+    default = type(settings)().to_dict()
+    return ", ".join(
+        f"{name} {value}"
+        for name, value in settings.to_dict().items()
+        if value != default[name] and name not in OF_MEASUREMENT
+    )
+
+
+def _value(mean: float, sd: float) -> str:
+    return f"{mean:.4f}" if np.isnan(sd) else f"{mean:.4f} ± {sd:.4f}"
+
+
+def _difference(row: Mapping[Any, Any]) -> str:
+    if np.isnan(row["difference"]):
+        return DASH
+    low, high = row["difference_low"], row["difference_high"]
+    return f"{row['difference']:+.4f} [{low:+.4f}, {high:+.4f}], p = {row['p_holm']:.3g}"
+
+
+def _cells(frame: pd.DataFrame) -> list[Cells]:
+    """The rows of a frame as text; gaps are dashes."""
+    texts = frame.astype(object).where(frame.notna(), DASH).map(str)
+    return [{str(k): v for k, v in row.items()} for row in texts.to_dict("records")]
