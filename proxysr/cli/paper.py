@@ -201,7 +201,7 @@ def _page(args: argparse.Namespace) -> Answer:
     command = shlex.join(["proxysr", "paper", "tables", *args.what, "--out", args.out, *given])
     new, holes = tabulated(args.what, reference=reference, config=config) if args.what else ([], [])
     logs, refused = merged(kept, new)
-    require(logs, f"No results are kept in {args.keep}. Name folders with runs as well.")
+    require(bool(logs), f"No results are kept in {args.keep}. Name folders with runs as well.")
     if args.keep is not None:
         write_logs(args.keep, logs)
     page = results_page(

@@ -11,10 +11,10 @@ chooses it: :func:`best_on_validation`. Values on the test sessions are only sho
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -292,15 +292,15 @@ def _named(groups: Sequence[list[RunDir]], task: Task) -> list[Row]:
 
 
 def runs_by_share(data: DataRuns) -> dict[int, list[RunDir]]:
-    """Table 4: the share of known users, in percent, to its runs by seed."""
+    """Table 4: the share of known users, in percent, to its runs by seed, of one setting."""
     shares: dict[int, list[RunDir]] = defaultdict(list)
     for run in sorted(data.known, key=seed_of):
         shares[round(100 * run.data["provenance"]["known_users"]["share"])].append(run)
-    return dict(sorted(shares.items()))
+    return _of_one_setting(dict(sorted(shares.items())), "n_users")
 
 
 def group_rows(data: DataRuns) -> list[Row]:
-    """The rows of Table 6."""
+    """The rows of Table 6, of one setting of HRNN."""
     groups: dict[str, list[RunDir]] = defaultdict(list)
     for run in sorted(data.grouped, key=seed_of):
         by = run.data["provenance"]["grouped"]["by"]
@@ -308,8 +308,33 @@ def group_rows(data: DataRuns) -> list[Row]:
         groups[{"no user": NO_USER, "random": RANDOM}.get(by, chosen)].append(run)
     if groups:
         groups[TRUE_USER] = [run for run in data.plain if run.model_name == "hrnn"]
+    groups = _of_one_setting(groups, "proxysr")
     order = (NO_USER, TRUE_USER, PROXY, RANDOM, PEEKING)
-    return [Row(name, groups[name], name) for name in order if groups[name]]
+    return [Row(name, groups[name], name) for name in order if groups.get(name)]
+
+
+K = TypeVar("K")
+
+
+def _of_one_setting(groups: Mapping[K, list[RunDir]], differing: str) -> dict[K, list[RunDir]]:
+    """The runs of the settings that most groups have, and most runs; of equal ones the best.
+
+    Else runs of other settings would count as further seeds. ``differing`` is the setting of the
+    model that groups differ in, and validation says which is best.
+    """
+    families: dict[str, dict[K, list[RunDir]]] = defaultdict(dict)
+    for name, runs in groups.items():
+        for run in runs:
+            train = {**run.train_config.to_dict(), "seed": 0, "device": ""}
+            settings = {**run.model_config.to_dict(), differing: None}
+            family = families[str((run.model_name, settings, train))]
+            family.setdefault(name, []).append(run)
+
+    def worth(family: dict[K, list[RunDir]]) -> tuple[int, int, float]:
+        runs = [run for members in family.values() for run in members]
+        return len(family), len(runs), float(np.mean([_best_recall(run) for run in runs]))
+
+    return max(families.values(), key=worth, default={})
 
 
 def _metric(run: RunDir, task: Task, metric: str) -> float:

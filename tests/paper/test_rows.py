@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from proxysr.analysis.significance import CompareConfig
 from proxysr.data.sources import SOURCES
 from proxysr.experiments import Spec, Variant, run_spec
+from proxysr.paper.known_users import data_of_shares, share_specs
 from proxysr.paper.page import results_page
 from proxysr.paper.rows import Row, find_runs, main_rows, runs_by_data
 from proxysr.paper.tabulated import tabulated
@@ -74,3 +76,21 @@ def test_settings_of_one_model_alone_have_no_leader(runs: Path) -> None:
     page = page_of(alone, "cooccurrence", CompareConfig(resamples=1000))
     assert "highest" not in page
     assert page.count(f"; differences to {BEST}.") == 2
+
+
+def test_a_table_of_users_has_runs_of_one_setting(tmp_path: Path) -> None:
+    """Another setting is no further seed: the one with more rows is taken, and the rest counted."""
+    sizes = {"n_sessions": 300, "n_items": 60, "n_users": 8, "n_interests": 2}
+    SOURCES["synthetic"].prepare("synthetic", **sizes).save(tmp_path / "shop")
+    data = data_of_shares(tmp_path / "shop", (0, 50), tmp_path / "runs", min_sessions=3)
+    small = Variant.of_preset("proxysr", "proxysr-small")
+    options: dict[str, Any] = {"train": {"epochs": 1}, "seeds": [0]}
+    both = share_specs(small, data, **options)
+    wider = small.changed("proxysr", n_proxies=5)
+    at_zero = share_specs(wider, {0: data[0]}, **(options | {"seeds": [0, 1]}))
+    assert run_spec([*both, *at_zero], tmp_path / "runs", device="cpu", progress=False).holes == []
+    (log,), _ = tabulated([tmp_path / "runs"], config=CompareConfig(resamples=50))
+    (table,) = [table for table in log.tables if table.title.startswith("Table 4")]
+    assert table.n_runs == 2
+    assert {row["seeds"] for row in table.rows} == {"1"}
+    assert table.notes == ["Left out: 2 run(s) of other settings."]
