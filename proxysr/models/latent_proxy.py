@@ -81,8 +81,8 @@ class Reading(NamedTuple):
     following : (B, L, K)
         The same for the item after each click; 0 where there is none.
     evidence : (B, L, K)
-        ``T log w_k + log p(i_1 … i_t | k)``, centred over proxies click by click. Divided by T, it
-        is the logarithm of the posterior up to a constant.
+        ``T log w_k + log p(i_1 … i_t | k)``, the latter centred over proxies click by click.
+        Divided by T, it is the logarithm of the posterior up to a constant.
     log_z : (B, L, K)
         Logarithm of the normaliser of equation 2 after each click.
     latest : bool (B, L, L)
@@ -152,8 +152,7 @@ class LatentProxy(ProxyModel):
         self.max_length = c.max_length
         self.training_length = min(c.max_length, TRAINED)
         self.items = nn.Parameter(torch.randn(n_items + 1, c.embedding_dim) * 0.1)
-        with torch.no_grad():
-            self.items[PAD] = 0
+        self.items.data[PAD] = 0
         # larger proxies separate sooner; at a high temperature, small ones are enough
         self.proxies = nn.Parameter(torch.randn(k, c.embedding_dim) / c.temperature**0.5)
         if k > 1:
@@ -192,8 +191,9 @@ class LatentProxy(ProxyModel):
         return normalize(weights @ clicks + clicks @ self.transition.T, dim=2)
 
     def read(
-        self, items: Tensor, following: Tensor, tables: Tables, prior: Tensor | None = None
-    ) -> Reading:
+        self, items: Tensor, following: Tensor, tables: Tables, temperature: float | Tensor,
+        prior: Tensor | None = None,
+    ) -> Reading:  # fmt: skip
         """Equations 2 to 4.
 
         Parameters
@@ -201,6 +201,8 @@ class LatentProxy(ProxyModel):
         items, following : int64 (B, L)
             Rows of the tables: clicks, and the item after each whose probability to compute.
         tables : Tables
+        temperature : float or Tensor ()
+            T of equation 4: that of training, or the fitted one.
         prior : (B, K), optional
             Weights of the proxies before the first click, instead of ``w``.
         """
@@ -222,14 +224,15 @@ class LatentProxy(ProxyModel):
         likelihood = logit[..., None] + after @ self.proxies.T - log_z
         likelihood = likelihood * (following != PAD)[..., None]
         # equation 3 for the first click
-        first = tables.log_popularity[items][..., None] + clicks @ self.proxies.T
-        first = first - tables.log_z_first
+        first = (
+            tables.log_popularity[items][..., None] + clicks @ self.proxies.T - tables.log_z_first
+        )
         later = pad(likelihood[:, :-1], (0, 0, 1, 0))
         click = torch.where(is_first(items)[..., None], first, later) * is_click[..., None]
         # equation 4
         log_prior = self.log_weights.log_softmax(dim=0) if prior is None else prior.log()[:, None]
         addends = click - click.mean(dim=2, keepdim=True)  # small numbers: sums stay exact
-        evidence = c.temperature * log_prior + addends.cumsum(dim=1)
+        evidence = temperature * log_prior + addends.cumsum(dim=1)
         return Reading(query, click, likelihood, evidence, log_z, latest, bias)
 
     def loss(self, batch: SessionBatch) -> Loss:
@@ -245,7 +248,7 @@ class LatentProxy(ProxyModel):
         log_p, log_p_first = items.new_zeros(2, dtype=log_w.dtype)
         for rows, length in by_length(batch.lengths):
             clicks, after, scored = (x[rows, -length:] for x in (items, following, is_target))
-            reading = self.read(clicks, after, tables)
+            reading = self.read(clicks, after, tables, self.config.temperature)
             posterior = (reading.evidence / self.config.temperature).log_softmax(dim=2)
             log_p = log_p + torch.logsumexp(posterior + reading.following, dim=2)[scored].sum()
             first = log_w + reading.click[is_first(clicks)]
@@ -260,9 +263,9 @@ class LatentProxy(ProxyModel):
         """Equation 5: log-probabilities of all items, and the most probable proxy.
 
         Items clicked already get ``repeat_level`` on top, see :meth:`calibrate`. An end at the
-        padding just before a session asks for the session's first click.
+        padding just before a session asks for its first click.
         """
-        items, reading = self._read(batch, cut=ends is None)
+        items, reading = self._read(batch, choice.get("temperature"), cut=ends is None)
         if ends is None:
             row = torch.arange(len(items), device=items.device)
             ends = row, torch.full_like(row, items.shape[1] - 1)
@@ -293,24 +296,18 @@ class LatentProxy(ProxyModel):
 
     @torch.no_grad()
     def trace(self, batch: SessionBatch, **choice: Unpack[Choice]) -> ProxyTrace:
-        """See :meth:`ProxyModel.trace`.
-
-        A click's addend for a proxy is its log-likelihood under it, minus the mean over proxies.
-        """
-        reading = self._read(batch)[1]
+        """See :meth:`ProxyModel.trace`; an addend is a log-likelihood, less its mean over K."""
+        reading = self._read(batch, choice.get("temperature"))[1]
         addends = reading.click - reading.click.mean(dim=2, keepdim=True)
         prior_logits = reading.evidence[:, 0] - addends[:, 0]
         prior_logits = prior_logits - prior_logits.mean(dim=1, keepdim=True)
         logits = prior_logits + addends.sum(dim=1)
         weights = self.weights(logits, **choice)
         return ProxyTrace(
-            proxy_logits=logits,
-            position_logits=addends,
-            prior_logits=prior_logits,
-            proxy_weights=weights,
-            proxy=weights @ self.proxies,
+            proxy_logits=logits, position_logits=addends, prior_logits=prior_logits,
+            proxy_weights=weights, proxy=weights @ self.proxies,
             short_term=reading.query[:, -1] / self.config.scale,
-        )
+        )  # fmt: skip
 
     @torch.no_grad()
     def replaced(self, batch: SessionBatch, items: Tensor) -> Tensor:
@@ -331,14 +328,16 @@ class LatentProxy(ProxyModel):
     def calibrate(self, valid: Sessions) -> None:
         """Fit ``temperature`` and ``repeat_level`` to validation sessions.
 
-        Embeddings were fitted to the training sessions, so the clicks of a new session are weaker
-        evidence: the temperature with the highest likelihood is taken. Training also makes new
-        items too probable, so that repeats rank too low: ``repeat_level`` is added to the scores
-        of all clicked items, and the value with the best MRR@20 (repeats included) is taken.
+        Embeddings were fitted to training sessions, so clicks of a new one are weaker evidence: the
+        temperature with the highest likelihood is taken. Training also makes new items too
+        probable: ``repeat_level`` is added to the scores of all clicked items, and the value with
+        the best MRR@20 (repeats included) is taken.
         """
         drawn = np.linspace(0, len(valid) - 1, min(len(valid), CALIBRATED)).astype(int)
         sessions = valid.select(np.unique(drawn))
-        self.temperature.fill_(likeliest_temperature(self._evidence_and_likelihood(sessions)))
+        self.temperature.zero_()  # then evidence is that of the clicks alone
+        log_w, batches = self.log_weights.log_softmax(0), self._evidence_and_likelihood(sessions)
+        self.temperature.fill_(likeliest_temperature(log_w, batches))
         self.repeat_level.zero_()
         self.repeat_level.fill_(best_repeat_level(self, sessions))
 
@@ -359,19 +358,19 @@ class LatentProxy(ProxyModel):
             "proxies": self.proxies, "log_weights": self.log_weights.log_softmax(dim=0),
             "places": self.places, "attention": self.attention if self.config.attention else None,
             "transition": self.transition, "repeat_bias": self.repeat_bias,
-            "repeat_level": float(self.repeat_level),
-            "log_popularity": self.log_popularity, "log_z_first": tables.log_z_first,
-            "scale": self.config.scale, "trained_temperature": self.config.temperature,
+            "repeat_level": float(self.repeat_level), "log_popularity": self.log_popularity,
+            "log_z_first": tables.log_z_first, "scale": self.config.scale,
             "temperature": float(self.temperature), "max_length": self.max_length,
         }  # fmt: skip
 
-    # -- helpers ---------------------------------------------------------------------------
-
-    def _read(self, batch: SessionBatch, *, cut: bool = True) -> tuple[Tensor, Reading]:
+    def _read(
+        self, batch: SessionBatch, temperature: float | Tensor | None = None, *, cut: bool = True
+    ) -> tuple[Tensor, Reading]:
         """The clicks (B, L) that are read, and :meth:`read` of them with the next as following."""
         items = batch.items[:, -self.max_length :] if cut else batch.items
         following = pad(items[:, 1:], (0, 1)) * (items != PAD)
-        return items, self.read(items, following, self.tables(), batch.prior)
+        temperature = self.temperature if temperature is None else temperature
+        return items, self.read(items, following, self.tables(), temperature, batch.prior)
 
     def tables(self) -> Tables:
         """The :class:`Tables`; without gradients, cached until a parameter changes."""

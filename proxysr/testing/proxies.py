@@ -87,8 +87,10 @@ def weights_are_the_softmax_at_the_temperature(case: Case) -> None:
     before, softer = model.score(batch), model.score(batch, temperature=20.0)
     close(model.score(batch, temperature=model.temperature), before, "its own, beside none")
     expect(not torch.allclose(before[:, 1:], softer[:, 1:]), "temperature=20.0 changes no score")
-    soft = model.trace(batch, temperature=20.0).proxy_weights
-    close(soft, torch.softmax(logits / 20, dim=1), "weights at a temperature of 20")
+    at_20 = model.trace(batch, temperature=20.0)
+    soft = at_20.proxy_weights
+    close(soft, torch.softmax(at_20.proxy_logits / 20, dim=1), "weights at a temperature of 20")
+    close(at_20.position_logits, trace.position_logits, "addends of clicks at 20, beside its own")
     model.temperature.fill_(20.0)
     close(model.score(batch), softer, "scores at 20 in the buffer, beside the argument")
     close(model.weigh(batch)[1], soft, "weights at 20 in the buffer, beside the argument")
@@ -105,7 +107,8 @@ def a_forced_proxy_takes_all_weight(case: Case) -> None:
         if model.represents_by_proxies:
             own = model.proxy_vectors()[proxy].detach().expand(len(SESSIONS), -1)
             close(forced.proxy, own, f"trace.proxy, beside proxy vector {proxy}")
-    forced_scores = model.score(batch, force_proxy=logits.argmax(dim=1))
+    certain = model.trace(batch, temperature=1e-6).proxy_logits.argmax(dim=1)
+    forced_scores = model.score(batch, force_proxy=certain)
     close(forced_scores, model.score(batch, temperature=1e-6), "forced, beside chosen for certain")
     first, second = (model.score(batch, force_proxy=proxy)[:, 1:] for proxy in (0, 1))
     expect(not torch.allclose(first, second), "scores are the same under proxies 0 and 1")

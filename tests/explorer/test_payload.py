@@ -323,7 +323,7 @@ def literal() -> Callable[[dict[str, Any], list[int], str], tuple[np.ndarray, np
         items, p = m["items"].astype(float), m["proxies"].astype(float)
         x, n = items[clicks], len(clicks)
         q, log_z, bias, latest = np.zeros(0), np.zeros(0), list[float](), dict[int, int]()
-        evidence = m["trained_temperature"] * m["log_weights"].astype(float)
+        evidence = m["temperature"] * m["log_weights"].astype(float)
         pull = p @ items.T  # (K, V)
         for step in range(n):
             if step == 0:

@@ -48,7 +48,7 @@ class Literal:
         self.p = list(model.proxies.detach())
         self.a = model.places.detach().tolist()
         self.b, self.level = model.repeat_bias.tolist(), float(model.repeat_level)
-        self.temperature, self.trained_at = float(model.temperature), model.config.temperature
+        self.temperature = float(model.temperature)
         weights = [math.exp(w) for w in model.log_weights.tolist()]
         self.w = [w / sum(weights) for w in weights]
         counts = np.bincount([i for s in SESSIONS for i in s], minlength=N_ITEMS + 1)
@@ -89,7 +89,7 @@ class Literal:
         """Equation 4."""
         weights = []
         for k in range(len(self.p)):
-            weight = (self.w if prior is None else prior)[k] ** (self.trained_at / self.temperature)
+            weight = (self.w if prior is None else prior)[k]
             for t, item in enumerate(clicks):
                 weight *= self.next_click(clicks[:t], k)[item] ** (1 / self.temperature)
             weights.append(weight)

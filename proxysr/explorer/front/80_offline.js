@@ -76,7 +76,7 @@ function latentProxy(m, d) {
   /** Equations 2 to 4: the addends of each click, those before the first, and the posterior after each. */
   function read(given, temperature) {
     const clicks = given.slice(-m.max_length)
-    const prior = centred(Float64Array.from(m.log_weights, (w) => m.trained_temperature * w))
+    const prior = centred(Float64Array.from(m.log_weights, (w) => temperature * w))
     const logZ = clicks.map((_, n) => (n ? after(clicks, n).logZ : m.log_z_first))
     const addends = clicks.map((item, n) => centred(Float64Array.from({ length: K },
       (_, k) => dot(m.proxies, k, m.items, item) - logZ[n][k])))
