@@ -17,7 +17,7 @@ from proxysr.experiments.spec import model_variants, numbers_in, read_spec
 from proxysr.files import check_writable, replacing
 from proxysr.models import MODELS
 from proxysr.paper.page import results_page
-from proxysr.paper.results import merged, read_logs, write_logs
+from proxysr.paper.results import check_alike, merged, read_logs, write_logs
 from proxysr.paper.tables import TABLES, Request, run_table
 from proxysr.paper.tabulated import tabulated
 from proxysr.training import TrainConfig
@@ -187,16 +187,22 @@ def _page(args: argparse.Namespace) -> Answer:
     foreign = [name.replace("_", "-") for name in OF_RUNS if getattr(args, name) is not None]
     require(not foreign, f"--{', --'.join(foreign)}: only run takes that.")
     options = {"metrics": args.metrics, "resamples": args.resamples}
-    config = CompareConfig.from_dict({k: v for k, v in options.items() if v is not None})
-    reference = args.reference or "proxysr"
-    require(reference in MODELS, unknown(reference, MODELS, "model"))
+    named = {name: value for name, value in options.items() if value is not None}
+    config = CompareConfig.from_dict(named)
     require(
         args.what or args.keep is not None,
         "Name folders with runs, or --keep, the folder of the numbers that are kept.",
     )
+    require(
+        args.what or not named,
+        f"--{', --'.join(named)}: kept numbers stay as they are. Name folders with runs, too.",
+    )
     out = Path(args.out)
     check_writable(out)
     kept = [] if args.keep is None else read_logs(args.keep)
+    reference = args.reference or (kept[0].reference if kept else "proxysr")
+    require(reference in MODELS, unknown(reference, MODELS, "model"))
+    check_alike(kept, reference, config.metrics if args.what else None)
     given = [word for k in OF_PAGES if getattr(args, k) for word in (f"--{k}", getattr(args, k))]
     command = shlex.join(["proxysr", "paper", "tables", *args.what, "--out", args.out, *given])
     new, holes = tabulated(args.what, reference=reference, config=config) if args.what else ([], [])

@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
+from proxysr.config import require
 from proxysr.files import read_json, write_json
 from proxysr.paper.verdict import Standing
 
@@ -109,6 +110,10 @@ class Log(BaseModel):
     name, about : str
     sessions : str
         Fingerprint of its sessions.
+    reference : str
+        The model that others are compared with in Tables 2 and 3.
+    metrics : list of str
+        What is shown.
     tables : list of Table
     """
 
@@ -118,6 +123,8 @@ class Log(BaseModel):
     name: str
     about: str
     sessions: str
+    reference: str
+    metrics: list[str]
     tables: list[Table]
 
     @property
@@ -132,9 +139,11 @@ def read_logs(folder: str | Path) -> list[Log]:
     Raises
     ------
     ValueError
-        If a JSON file in it is damaged, or something else.
+        If it is a file, or a JSON file in it is damaged, or something else.
     """
     logs = []
+    if Path(folder).is_file():
+        raise ValueError(f"{folder} is a file; kept results need a folder.")
     for path in Path(folder).glob("*.json"):
         try:
             logs.append(Log.model_validate(read_json(path)))
@@ -146,6 +155,28 @@ def read_logs(folder: str | Path) -> list[Log]:
                 "the folder of kept results, or name another one."
             ) from None
     return sorted(logs, key=lambda log: log.name)
+
+
+def check_alike(kept: Sequence[Log], reference: str, metrics: Sequence[str] | None) -> None:
+    """Check that kept logs are compared in the same way, so that one page can show them.
+
+    Raises
+    ------
+    ConfigError
+        If they have another reference or other metrics.
+    """
+    for log in kept:
+        require(
+            log.reference == reference,
+            f"The kept tables of {log.name} compare with {log.reference}, those of this command "
+            f"with {reference}. Say --reference {log.reference}, or keep these in another folder.",
+        )
+        require(
+            metrics is None or log.metrics == list(metrics),
+            f"The kept tables of {log.name} have {', '.join(log.metrics)}, those of this command "
+            f"{', '.join(metrics or ())}. Say --metrics {','.join(log.metrics)}, or keep these in "
+            "another folder.",
+        )
 
 
 def write_logs(folder: str | Path, logs: Iterable[Log]) -> None:

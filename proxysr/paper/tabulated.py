@@ -81,7 +81,12 @@ def tabulated(
         made = _Maker(data, config, date.today().isoformat())
         tables = [*made.main_tables(reference), *made.table4(), *made.table6()]
         tables.sort(key=lambda table: table.key)
-        logs.append(Log(name=data.name, about=data.about, sessions=data.sessions, tables=tables))
+        logs.append(
+            Log(
+                name=data.name, about=data.about, sessions=data.sessions, reference=reference,
+                metrics=list(config.metrics), tables=tables,
+            )
+        )  # fmt: skip
     return logs, holes
 
 

@@ -56,6 +56,10 @@ class Standing:
     clear: bool | None
     seeds: int
 
+    def __post_init__(self) -> None:
+        if self.reference is not None and self.reference not in self.recalls:
+            raise ValueError("the reference has no recall")
+
     @property
     def leads(self) -> bool:
         """Whether the reference has the highest value."""

@@ -394,8 +394,17 @@ def test_a_page_keeps_tables_whose_runs_are_elsewhere(
     assert (tmp_path / "kept" / "retailrocket-small.json").read_bytes() == kept
     tables_only = (tmp_path / "page.md").read_text().partition("## retailrocket-small")[2]
     assert tables_only == whole.partition("## retailrocket-small")[2].partition("## Runs that")[0]
-    assert main(["paper", "tables", *words]) == 0
+    keep = ["--out", str(tmp_path / "page.md"), "--keep", str(tmp_path / "kept")]
+    assert main(["paper", "tables", *keep]) == 0
     assert (tmp_path / "page.md").read_text().endswith(tables_only)
+    capsys.readouterr()
+    for more, message in [
+        (["--reference", "sasrec"], "compare with proxysr, those of this command with sasrec"),
+        ([*few, "--metrics", "R@5"], "have R@20, MRR@20, those of this command R@5"),
+        (["--metrics", "R@5"], "--metrics: kept numbers stay as they are"),
+    ]:
+        assert main(["paper", "tables", *more, *keep]) == 2
+        assert message in capsys.readouterr().err
     (tmp_path / "kept" / "retailrocket-small.json").write_text("{}")
     before = (tmp_path / "page.md").read_bytes()
     assert main(["paper", "tables", *few, *words]) == 2

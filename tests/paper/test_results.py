@@ -8,9 +8,15 @@ from typing import Any
 
 import pytest
 
+from proxysr.config import ConfigError
 from proxysr.paper.page import results_page
-from proxysr.paper.results import Claim, Log, Table, merged, read_logs, write_logs
+from proxysr.paper.results import Claim, Log, Table, check_alike, merged, read_logs, write_logs
 from proxysr.paper.verdict import Standing
+
+STANDING = {
+    "data": "shop", "task": "unseen", "reference": "nobody", "recalls": {"ours": 0.5},
+    "counting": [], "clear": None, "seeds": 1,
+}  # fmt: skip
 
 
 def table(
@@ -23,7 +29,10 @@ def table(
 
 
 def log(*tables: Table, name: str = "shop", sessions: str = "f1") -> Log:
-    return Log(name=name, about="60 items.", sessions=sessions, tables=list(tables))
+    return Log(
+        name=name, about="60 items.", sessions=sessions, reference="ours", metrics=["R@20"],
+        tables=list(tables),
+    )  # fmt: skip
 
 
 def made(logs: list[Log]) -> list[list[str]]:
@@ -49,11 +58,24 @@ def test_what_is_kept_is_read_again(tmp_path: Path) -> None:
     assert again == kept[::-1]
     assert results_page(again) == results_page(kept[::-1])
     assert read_logs(tmp_path / "absent") == []
+    with pytest.raises(ValueError, match=r"shop\.json is a file; kept results need a folder"):
+        read_logs(tmp_path / "kept" / "shop.json")
 
 
 def test_a_page_says_of_each_table_how_many_runs_and_when() -> None:
     page = results_page([log(table(ours=1, theirs=0))])
     assert "differences to ours. From 2 runs, 2026-01-01.\n" in page
+
+
+def test_kept_tables_with_another_reference_or_metrics_are_no_part_of_a_page() -> None:
+    kept = [log(table(ours=1))]
+    check_alike(kept, "ours", None)
+    check_alike(kept, "ours", ["R@20"])
+    check_alike([], "theirs", ["R@5"])
+    with pytest.raises(ConfigError, match="shop compare with ours, those of this command with th"):
+        check_alike(kept, "theirs", None)
+    with pytest.raises(ConfigError, match=r"shop have R@20, those of this command R@5\. Say --met"):
+        check_alike(kept, "ours", ["R@5"])
 
 
 def test_a_table_that_covers_the_kept_one_takes_its_place() -> None:
@@ -94,6 +116,7 @@ def test_logs_of_one_name_with_other_sessions_are_refused() -> None:
         ([], "is damaged, or holds no results: it: "),
         ({"format": "proxysr results 9"}, "holds no results: format: "),
         ({"more": 1}, "holds no results: more: Extra inputs"),
+        ({"tables": [{"standing": STANDING}]}, "the reference has no recall"),
         ({"tables": [{"title": 3}]}, r"holds no results: tables\.0\.title: "),
         ({"tables": [{"rows": [{"": "ours", "seeds": "two"}]}]}, "or no number of seeds"),
     ],
