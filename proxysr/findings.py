@@ -15,12 +15,22 @@ from proxysr.data.sessions import SessionSplit, Task
 from proxysr.evaluation import evaluate
 from proxysr.models import create
 
-CRITERION = "R@20"
+CRITERION, SECOND = "R@20", "MRR@20"
+"""What models and epochs are chosen by, and what decides between equal ones."""
+
+VAGUE = 3
+"""The likeliest proxy of a session has at least that many times its share by chance."""
+SHARPER = "fewer proxies (n_proxies), temperature=1, more epochs"
 
 COUNTERS = {"cooccurrence": "co-occurrence", "popularity": "popularity"}
 """Models that only count and take seconds, by name; every other model should beat them."""
 
 Metrics = dict[str, float]
+
+
+def worth(row: Mapping[str, float]) -> tuple[float, float]:
+    """What the metrics of validation are compared by: recall, then MRR."""
+    return row[CRITERION], row.get(SECOND, 0.0)
 
 
 def counted(
@@ -89,7 +99,8 @@ def findings(
     Parameters
     ----------
     rows : sequence of mapping
-        The history: one row an epoch, with ``R@20`` and the columns of :func:`use_of_proxies`.
+        The history: one row an epoch, with ``R@20``, ``MRR@20`` and the columns of
+        :func:`use_of_proxies`.
     best_epoch : int
     counters : mapping
         Result of :func:`counted`.
@@ -99,7 +110,7 @@ def findings(
         Number of the model's proxies, if it has any.
     """
     best, last = rows[best_epoch], len(rows) - 1
-    texts = [_compared(best[CRITERION], counters, model, improving=best_epoch == last)]
+    texts = [_compared(best, counters, model, improving=best_epoch == last)]
     if best_epoch == last:
         texts.append(
             f"The best epoch is the last one ({last}): it was still improving, so train longer, "
@@ -110,12 +121,18 @@ def findings(
     return texts
 
 
-def _compared(own: float, counters: Mapping[str, Metrics], model: str, *, improving: bool) -> str:
+def _compared(
+    own: Mapping[str, float], counters: Mapping[str, Metrics], model: str, *, improving: bool
+) -> str:
     """Whether it is better than counting."""
-    shown = {name: f"{COUNTERS[name]} ({row[CRITERION]:.4f})" for name, row in counters.items()}
-    behind = [shown[name] for name, row in counters.items() if own <= row[CRITERION]]
+    all_found = own[CRITERION] == 1 and any(row[CRITERION] == 1 for row in counters.values())
+    metric = SECOND if all_found else CRITERION
+    shown = {name: f"{COUNTERS[name]} ({row[metric]:.4f})" for name, row in counters.items()}
+    behind = [shown[name] for name, row in counters.items() if worth(own) <= worth(row)]
     ahead = [text for text in shown.values() if text not in behind]
-    start = f"On validation, {CRITERION} of {model} is {own:.4f}: it "
+    start = f"On validation, {metric} of {model} is {own[metric]:.4f}: it "
+    if all_found:
+        start = f"{CRITERION} is 1 for counting, too, so it tells nothing here. {start}"
     if not behind:
         return f"{start}beats {' and '.join(ahead)}."
     beaten = f", but beats {ahead[0]}" if ahead else ""
@@ -139,7 +156,14 @@ def _about_proxies(row: Mapping[str, float], n_proxies: int, model: str) -> str:
     # of two or three proxies, one may well have half of the sessions
     few = effective < min(max(2.0, n_proxies / 10), (n_proxies + 1) / 2)
     if not few and largest <= max(0.5, 1.5 / n_proxies):
-        return f"{text}."
+        chance, likeliest = 1 / n_proxies, row.get("mean_max_pi", 1.0)
+        if likeliest >= min(VAGUE * chance, 0.5):
+            return f"{text}."
+        return (
+            f"{text}. Which proxy a session is for is vague: the likeliest one has "
+            f"{likeliest:.1%} on average, where chance is {chance:.1%}, so groups of sessions mean "
+            f"little. Try {SHARPER}."
+        )
     tries = "more epochs (proxies part late) or a larger learning_rate"
     if model != "latent_proxy":
         tries = "more negatives (n_negatives, negatives), a larger init_std, "

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from proxysr.findings import CRITERION, Metrics
+from proxysr.findings import Metrics, worth
 from proxysr.models.base import SessionModel
 
 State = dict[str, Tensor]
@@ -57,10 +57,13 @@ class History:
 
     @property
     def best_epoch(self) -> int:
-        """The earliest epoch with the highest validation recall."""
+        """The epoch with the highest validation recall, of equal ones that with the highest MRR.
+
+        Recall is often equal where 20 items are many: all targets are found, in whatever order.
+        """
         if not self.rows:
             raise ValueError("No epoch has been trained yet, so none is the best.")
-        return max(range(len(self.rows)), key=lambda e: (self.rows[e][CRITERION], -e))
+        return max(range(len(self.rows)), key=lambda epoch: (*worth(self.rows[epoch]), -epoch))
 
     @property
     def half_epoch(self) -> int:

@@ -99,6 +99,11 @@ class RunDir:
         """A hash of settings and data that names this run; "" for runs of older versions."""
         return str(self.config.get("run", ""))
 
+    @property
+    def begun_with(self) -> str:
+        """A hash of the initial weights that were handed in; "" if there were none."""
+        return str(self.config.get("begun_with", ""))
+
     def _check_identity(self, content: Mapping[str, Any], path: Path) -> None:
         if content.get("run", self.identity) != self.identity:
             raise ValueError(

@@ -28,7 +28,7 @@ from proxysr.distributed import from_first, is_first, joined, world_size
 from proxysr.evaluation import EvalResult, evaluate
 from proxysr.files import check_writable, claiming, flush, hash_of_file, replacing, write_json
 from proxysr.findings import Metrics
-from proxysr.models import DEFAULT, create, learns, model_class
+from proxysr.models import DEFAULT, create, model_class
 from proxysr.processes import Holder, locked, sweep_folder
 from proxysr.run import FORMAT_VERSION, TRAINING, RunDir, Which, has_epochs
 from proxysr.training import (
@@ -39,6 +39,7 @@ from proxysr.training import (
     check_shares,
     check_validation,
     fit,
+    reads_times,
 )
 
 MAY_CHANGE_ON_RESUME = ("epochs", "patience", "device")
@@ -95,10 +96,22 @@ def train_run(
     if not is_first():
         return _train_along(data_dir, path)
     last = path / "checkpoints/last.safetensors"
+    begun_with = hash_of(weights) if weights else ""
     if resume:
         run = RunDir(path)
         split, identity = run.split(data_dir), run.identity
         name, settings, config = _settings_to_resume(run, model, model_config, train, split)
+        before, begun_with = begun_with, run.begun_with
+        require(
+            identity in ("", _identity(name, settings, config, split, begun_with)),
+            f"{path} cannot go on as it began: its config.json was changed since, or the times of "
+            "the sessions, or another version began it. Restore them, or name a new folder.",
+        )
+        require(
+            has_epochs(path) or before == begun_with,
+            f"{path} has no epoch to go on from, and began with other initial weights. Hand in "
+            "the same, or name a new folder.",
+        )
     else:
         split = SessionSplit.load(data_dir)
         _check_new(path)
@@ -107,7 +120,7 @@ def train_run(
         config = (train or TrainConfig()).resolved(model_class(name), settings)
         check_users(split, getattr(settings, "n_users", 0))
         check_writable(path)
-        identity = _identity(name, settings, config, split, weights)
+        identity = _identity(name, settings, config, split, begun_with)
     check_validation(split, config)
     check_memory(model_class(name), split, settings, config, snapshots=1)
     network = create(name, split.n_items, settings, seed=config.seed)
@@ -121,6 +134,7 @@ def train_run(
         "model": name,
         "model_config": settings.to_dict(),
         "train": config.to_dict(),
+        "begun_with": begun_with,
     }
     if not resume:
         try:
@@ -156,11 +170,6 @@ def train_run(
         if resume:
             write_json(path / "config.json", header)
             saved = read_checkpoint(last, identity) if last.is_file() else None
-            require(
-                saved is not None or identity == _identity(name, settings, config, split, weights),
-                f"{path} has no epoch to go on from, and began with other initial weights. Hand "
-                "in the same, or name a new folder.",
-            )
             counters = run.counters
         from_first((name, settings, config, saved, counters))
         history = fit(
@@ -182,10 +191,10 @@ def train_run(
 
 @contextmanager
 def _removed_if_refused(path: Path) -> Iterator[None]:
-    """Remove a new run if its settings are refused; it would be in the way of better ones."""
+    """Remove a new run if its settings are refused or fail at once: it would be in the way."""
     try:
         yield
-    except ConfigError:
+    except (ConfigError, FloatingPointError):
         if not has_epochs(path):
             shutil.rmtree(path)
         raise
@@ -205,12 +214,13 @@ def _identity(
     settings: Settings,
     config: TrainConfig,
     split: SessionSplit,
-    weights: Mapping[str, Tensor] | None,
+    begun_with: str,
 ) -> str:
-    """A hash of everything that determines a run's result; models that count may use times."""
+    """A hash of everything that determines a run's result, such as its initial weights' hash."""
     train = {k: v for k, v in config.to_dict().items() if k not in MAY_CHANGE_ON_RESUME}
-    content = [name, settings.to_dict(), train, split.fingerprint(times=not learns(name))]
-    content += [hash_of(weights)] if weights else []
+    data = split.fingerprint(times=reads_times(name, config))
+    content = [name, settings.to_dict(), train, data]
+    content += [begun_with] if begun_with else []
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -15,9 +15,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -38,7 +39,7 @@ from proxysr.data.sessions import SessionSplit, Task
 from proxysr.evaluation import evaluate
 from proxysr.findings import CRITERION, Metrics, counted, findings, use_of_proxies
 from proxysr.history import Checkpoint, History, Snapshots, State, TrainState
-from proxysr.models import name_of
+from proxysr.models import learns, name_of
 from proxysr.models.base import LearnedModel, SessionModel
 from proxysr.optimizer import RowAdam
 
@@ -75,7 +76,7 @@ class TrainConfig(Settings):
     half_life: NotNegative = 0.0
     """Age after which a training session counts half, as a share of the time that the training
     sessions span: an epoch draws older sessions less often. 0: all count the same."""
-    seed: Whole = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of the weights, the order of the sessions and dropout."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto takes a GPU if there is one."""
@@ -89,6 +90,11 @@ class TrainConfig(Settings):
 
 FOR_COUNTING = ("valid_task", "valid_min_prefix", "device")
 """Fields of :class:`TrainConfig` that matter to a model that only counts."""
+
+
+def reads_times(model: str, config: TrainConfig) -> bool:
+    """Whether it matters to a model's training when sessions began."""
+    return not learns(model) or config.half_life > 0
 
 
 def fit(
@@ -365,5 +371,6 @@ def check_finite(table: Tensor, names: list[str], epoch: int) -> None:
         shown = ", ".join(f"{name} = {value:g}" for name, value in values)
         raise FloatingPointError(
             f"The loss is not finite in epoch {epoch}, batch {first} of {len(table)}: {shown}. "
-            "A smaller learning_rate often helps; the epochs before this one are kept."
+            "A smaller learning_rate often helps"
+            + ("; the epochs before this one are kept." if epoch else ".")
         )

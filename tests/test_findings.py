@@ -130,3 +130,34 @@ def test_proxies_that_collapsed_are_told_with_what_to_try(
 def test_one_proxy_is_no_proxy_model() -> None:
     row = GOOD | {"effective_proxies": 1.0, "largest_share": 1.0}
     assert said(row, n_proxies=1)[-1].startswith("One proxy is no proxy model")
+
+
+def test_equal_recall_is_decided_by_mrr() -> None:
+    row = GOOD | {"R@20": 0.4, "MRR@20": 0.2}
+    assert said(row)[0] == (
+        "On validation, R@20 of proxysr is 0.4000: it beats co-occurrence (0.4000) and popularity "
+        "(0.1000)."
+    )
+    assert "does not beat co-occurrence (0.4000)" in said(row | {"MRR@20": 0.1})[0]
+
+
+def test_where_counting_finds_all_recall_tells_nothing() -> None:
+    """As among 20 items, all of which are shown."""
+    rows = [{"R@20": 1.0, "MRR@20": 0.5}, {"R@20": 1.0, "MRR@20": 0.3}]
+    counters = {name: {"R@20": 1.0, "MRR@20": 0.4} for name in COUNTED}
+    assert findings(rows, 0, counters, model="mean")[0] == (
+        "R@20 is 1 for counting, too, so it tells nothing here. On validation, MRR@20 of mean is "
+        "0.5000: it beats co-occurrence (0.4000) and popularity (0.4000)."
+    )
+    assert "MRR@20 of mean is 0.3000: it does not beat" in findings(
+        rows, 1, counters, model="mean"
+    )[0]  # fmt: skip
+
+
+@pytest.mark.parametrize(("likeliest", "vague"), [(0.02, True), (0.09, True), (0.2, False)])
+def test_proxies_that_hardly_differ_are_told(likeliest: float, vague: bool) -> None:
+    text = said(GOOD | {"mean_max_pi": likeliest})[-1]
+    assert ("Which proxy a session is for is vague" in text) is vague
+    if vague:
+        assert f"has {likeliest:.1%} on average, where chance is 3.3%" in text
+        assert "Try fewer proxies (n_proxies)" in text

@@ -7,9 +7,11 @@ import re
 import shutil
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -17,6 +19,8 @@ from safetensors.torch import load_file, save_file
 from proxysr import running
 from proxysr.__main__ import main
 from proxysr.checkpoints import save_weights
+from proxysr.config import ConfigError
+from proxysr.data.sessions import SessionSplit
 from proxysr.models import ProxySR
 from proxysr.processes import locked
 from proxysr.run import RunDir
@@ -284,3 +288,54 @@ def test_initial_weights_belong_to_the_run(
     assert resumed.history()["loss"].tolist() == whole.history()["loss"].tolist()
     without = train_run(data_dir, tmp_path / "without", **options)
     assert without.identity != whole.identity
+
+
+def test_settings_that_were_changed_by_hand_are_not_resumed(
+    data_dir: Path, copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither those of the model, which its weights do not fit, nor those of the training."""
+    path = copy / "config.json"
+    whole = json.loads(path.read_text())
+    for part, name, value in [("train", "seed", 7), ("model_config", "n_proxies", 2)]:
+        changed = json.loads(path.read_text())
+        changed[part][name] = value
+        path.write_text(json.dumps(changed))
+        before = path.read_bytes()
+        assert main(["train", str(data_dir), str(copy), "--resume", "--epochs", "9"]) == 2
+        assert "cannot go on as it began: its config.json was changed" in capsys.readouterr().err
+        assert path.read_bytes() == before
+        path.write_text(json.dumps(whole))
+
+
+def test_a_training_that_weighs_sessions_by_age_needs_the_same_times(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(data_dir, folder)
+    for half_life, refused in [(0.0, False), (0.2, True)]:
+        path = tmp_path / f"run-{half_life}"
+        options: dict[str, Any] = {"train": config(epochs=1, half_life=half_life)}
+        train_run(folder, path, model="mean", progress=False, **options)
+        split = SessionSplit.load(folder)
+        later = replace(split.train, started_at=np.arange(len(split.train)) + 10.0 * half_life)
+        replace(split, train=later).save(folder)
+        longer = {"train": config(epochs=2, half_life=half_life), "resume": True}
+        if refused:
+            with pytest.raises(ConfigError, match="or the times of the sessions"):
+                train_run(folder, path, progress=False, **longer)
+        else:
+            assert len(train_run(folder, path, progress=False, **longer).history()) == 2
+
+
+def test_a_run_that_fails_in_its_first_epoch_is_not_in_the_way(
+    data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", str(data_dir), str(tmp_path / "run"), "--epochs", "1", "--model", "mean"]
+    assert main([*words, "--learning-rate", "1e30", "--epochs", "3"]) != 0
+    error = capsys.readouterr().err
+    assert "The loss is not finite in epoch 0" in error
+    assert "are kept" not in error
+    assert not (tmp_path / "run").exists()
+    assert main(words) == 0
+    assert main([*words[:2], str(tmp_path / "other"), "--seed", str(2**32)]) == 2
+    assert "seed" in capsys.readouterr().err

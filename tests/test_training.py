@@ -50,7 +50,7 @@ def test_history_tells_what_happened(split: SessionSplit) -> None:
 def test_the_model_of_the_best_epoch_comes_back(split: SessionSplit) -> None:
     model = small("proxysr")
     history = fit(model, split, config(epochs=8), progress=False)
-    best = history.frame["R@20"].idxmax()
+    best = history.frame.sort_values(["R@20", "MRR@20"], kind="stable").index[-1]
     assert history.best_epoch == best
     result = evaluate(model, split.valid, ks=(20,))
     assert result.metrics["R@20"] == history.rows[best]["R@20"]

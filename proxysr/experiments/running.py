@@ -27,7 +27,7 @@ from proxysr.experiments.spec import Spec, Variant
 from proxysr.models import learns, model_class
 from proxysr.run import RunDir, has_epochs
 from proxysr.running import evaluate_run, train_run
-from proxysr.training import FOR_COUNTING, TrainConfig
+from proxysr.training import FOR_COUNTING, TrainConfig, reads_times
 
 METRICS = ("R@5", "MRR@5", "R@10", "MRR@10", "R@20", "MRR@20")
 
@@ -192,7 +192,8 @@ def _settle(cell: Cell, spec: Spec, split: SessionSplit, folder: Path, device: s
     cell.settings = model.resolved(named, split.train)  # what is left open depends on the data
     # the device does not matter
     key = [
-        split.fingerprint(times=not learns(variant.model)), variant.model, cell.settings.to_dict(),
+        split.fingerprint(times=reads_times(variant.model, cell.train)), variant.model,
+        cell.settings.to_dict(),
         {**cell.train.to_dict(), "device": None},
     ]  # fmt: skip
     if variant.weights:

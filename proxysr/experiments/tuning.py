@@ -177,7 +177,7 @@ def _plan(
         warmup = anneal_epochs["high"] if isinstance(anneal_epochs, dict) else max(anneal_epochs)
     return {
         "model": model,
-        "data": split.fingerprint(),
+        "data": split.fingerprint(times=True),
         "space": space,
         "fixed": {name: settings_and_train[name] for name in sorted(fixed)},
         "seed": config.seed,

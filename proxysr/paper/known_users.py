@@ -172,8 +172,9 @@ def effects(
         sessions = runs[share][0].split().part(part)
         ids = np.asarray(sessions.session_ids)
         is_known = np.asarray(sessions.user_index) >= 0
-        n_users = len(np.unique(sessions.user_index[is_known]))
-        for kind, members in [(ALL, ids), (KNOWN, ids[is_known]), (OTHERS, ids[~is_known])]:
+        n_known = len(np.unique(sessions.user_index[is_known]))
+        kinds = [(ALL, ids, n_known), (KNOWN, ids[is_known], n_known), (OTHERS, ids[~is_known], 0)]
+        for kind, members, n_users in kinds:
             pair = [
                 Contender(f"{percent} % known", _of_sessions(ranks[percent], members), seeds)
                 for percent in (0, share)

@@ -206,12 +206,14 @@ def test_a_run_that_ended_within_its_first_checkpoint_is_made_again(
     assert not results(data, TINY, counting).holes
 
 
-def test_counting_again_where_only_times_differ(tiny_split: SessionSplit, data: Path) -> None:
-    """Models that count may weigh sessions by their age; the others do not know it."""
+def test_runs_are_made_again_where_only_times_differ(tiny_split: SessionSplit, data: Path) -> None:
+    """If they know them: models that count, and trainings that weigh sessions by their age."""
     counting = Variant("counting", "cooccurrence", {"half_life": 0.1})
-    before = train(data, TINY, counting)
+    aging = replace(TINY, name="aging", train={**TINY.train, "half_life": 0.1})
+    before = train(data, TINY, counting, aging)
     later = replace(tiny_split.train, started_at=tiny_split.train.started_at[::-1].copy())
     replace(tiny_split, train=later).save(data)
-    after = train(data, TINY, counting)
+    after = train(data, TINY, counting, aging)
     assert after["tiny"][0].path == before["tiny"][0].path
     assert after["counting"][0].path != before["counting"][0].path
+    assert after["aging"][0].path != before["aging"][0].path
