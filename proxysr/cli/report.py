@@ -30,15 +30,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Answer:
     """Compute the map and write the page."""
+    from proxysr.analysis.projection import FEWEST
     from proxysr.analysis.run_view import RunView
     from proxysr.config import require
     from proxysr.explorer.report import check_place, write_report
     from proxysr.run import RunDir
 
-    require(args.max_sessions >= 1, f"--max-sessions is at least 1; received {args.max_sessions}.")
+    n = args.max_sessions
+    require(n >= FEWEST, f"--max-sessions is at least {FEWEST}, for a map; received {n}.")
     check_place(args.file)
     compare = None if args.compare is None else RunDir(args.compare)
-    n = args.max_sessions
     view = RunView.of(args.run_dir, part=args.split, data_dir=args.data, max_drawn=n, progress=True)
     path = write_report(view, args.file, compare=compare, command=args.command_line, max_sessions=n)
     size = path.stat().st_size

@@ -50,6 +50,14 @@ def test_a_run_without_a_snapshot_half_way_is_shown_without(
     assert "There is no half-way snapshot to compare with." in tree["meta"]["quality"]
 
 
+def test_five_sessions_are_enough_for_a_page(hostile_dir: Path, tmp_path: Path) -> None:
+    assert (
+        main(["report", str(hostile_dir), str(tmp_path / "page.html"), "--max-sessions", "5"]) == 0
+    )
+    sessions = payload_of((tmp_path / "page.html").read_text(encoding="utf-8"))["sessions"]
+    assert len(sessions["id"]) == 5
+
+
 def test_what_cannot_be_reported_is_one_line(
     hostile_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -71,8 +79,8 @@ def test_what_cannot_be_reported_is_one_line(
         ),
         ([str(counting), page], "chooses no proxies"),
         (
-            [str(hostile_dir), page, "--max-sessions", "0"],
-            "--max-sessions is at least 1; received 0.",
+            [str(hostile_dir), page, "--max-sessions", "4"],
+            "--max-sessions is at least 5, for a map; received 4.",
         ),
         (
             [str(hostile_dir), page, "--compare", str(counting)],
