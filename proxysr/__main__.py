@@ -127,9 +127,10 @@ def _main(arguments: list[str]) -> int:
     try:
         with nullcontext() if is_first else redirect_stderr(io.StringIO()):
             module, args = parsed(arguments)
+        args.stdout = sys.stdout  # for an answer before the end
         with redirect_stdout(sys.stderr):  # output of libraries is not the answer
             answer = module.run(args)
-        if is_first:
+        if is_first and answer is not None:
             sys.stdout.write(answer.shown(args.json))
             sys.stdout.flush()
     except Terminated:
