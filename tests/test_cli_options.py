@@ -42,6 +42,23 @@ def test_options_come_from_fields(capsys: pytest.CaptureFixture[str]) -> None:
     assert "A list. [1,2]" in page
 
 
+@pytest.mark.parametrize(
+    ("command", "where"),
+    [
+        ("train", "settings of the model; listed below"),
+        ("prepare", "settings of the synthetic data; listed below"),
+        ("tune", "the same in all trials; `proxysr train --help` lists them"),
+        ("paper", "that all runs have; `proxysr train --help` lists them"),
+        ("notebooks", "settings of notebooks; each lists them in its first code cell"),
+    ],
+)
+def test_it_is_said_where_settings_are(
+    capsys: pytest.CaptureFixture[str], command: str, where: str
+) -> None:
+    assert main([command, "--help"]) == 0
+    assert where in " ".join(capsys.readouterr().out.split())
+
+
 def test_tables_are_aligned() -> None:
     frame = pd.DataFrame(
         {"step": ["read", "kept"], "n": pd.array([12345, None], "Int64"), "share": [0.5, 0.25]}

@@ -104,7 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="error",
         help="refuse a log with malformed rows, or drop these; both show the first ones [error]",
     )
-    add_set(parser, "the synthetic data")
+    add_set(parser, "the synthetic data", "listed below")
     for title, options in (
         ("your own log (--format events)", OWN_LOG),
         ("a log on a cluster (--format spark, and the columns above)", CLUSTER),
