@@ -116,14 +116,15 @@ def check_place(path: str | Path) -> Path:
     Raises
     ------
     ValueError
-        If the name is not that of an HTML file, or another file is there.
+        If the name is not that of an HTML file, or a folder or another file is there.
     OSError
-        If a folder is there, or nothing can be written.
+        If nothing can be written there.
     """
     path = Path(path)
     if path.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"A report is an HTML file, such as report.html; received {path}.")
-    check_writable(path, "file")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; nothing was written. Name a file.")
     if path.is_file():
         with path.open("rb") as file:
             head = file.read(2_000)
@@ -132,6 +133,7 @@ def check_place(path: str | Path) -> Path:
                 f"{path} exists and is not a proxysr report; nothing was overwritten. "
                 "Name another file."
             )
+    check_writable(path)
     return path
 
 
