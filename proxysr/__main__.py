@@ -70,6 +70,19 @@ class Parser(argparse.ArgumentParser):
                 hint = nearest(option, self._option_string_actions)
                 self.error(f"{option!r} is not a known option.{hint}")
 
+    def take(self, words: Sequence[str], args: argparse.Namespace) -> None:
+        """Give the words that are left to the last argument, if it takes any number; else refuse.
+
+        argparse fills such an argument once: words after a further option are left.
+        """
+        before = list(itertools.takewhile(lambda word: word != "--", words))
+        options = [word for word in before if self._parse_optional(word)]
+        last = [action for action in self._actions if not action.option_strings][-1:]
+        if options or not last or last[0].nargs not in ("*", "+"):
+            self.error(f"unrecognized arguments: {' '.join(options or words)}")
+        taken = [*getattr(args, last[0].dest), *before, *words[len(before) + 1 :]]
+        setattr(args, last[0].dest, taken)
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Refuse unknown choices with the same message as settings do."""
         if action.choices is not None and value not in action.choices:
@@ -114,9 +127,10 @@ def _main(arguments: list[str]) -> int:
     try:
         with nullcontext() if is_first else redirect_stderr(io.StringIO()):
             module, args = parsed(arguments)
+        args.stdout = sys.stdout  # for an answer before the end
         with redirect_stdout(sys.stderr):  # output of libraries is not the answer
             answer = module.run(args)
-        if is_first:
+        if is_first and answer is not None:
             sys.stdout.write(answer.shown(args.json))
             sys.stdout.flush()
     except Terminated:
@@ -169,7 +183,7 @@ def parsed(arguments: Sequence[str]) -> tuple[Any, argparse.Namespace]:
         command.check_options(arguments[arguments.index(name) + 1 :])
     args, rest = parser.parse_known_args(arguments)
     if rest:
-        command.error(f"unrecognized arguments: {' '.join(rest)}")
+        command.take(rest, args)
     typed = [word for word in arguments if word != "--json"]
     args.command_line = shlex.join(["proxysr", *typed])
     return module, args

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from proxysr.disk import WriteError, existing_parent, explained
 from proxysr.processes import remove, sweep, temporary_name
@@ -92,6 +92,7 @@ def _writing(path: Path) -> Iterator[tuple[Path, Path]]:
 
 def _put(temporary: Path, path: Path) -> None:
     """Rename ``temporary`` to ``path``; an old folder may be left under the temporary name."""
+    check_kind(path, "folder" if temporary.is_dir() else "file")
     if not (temporary.is_dir() and path.is_dir()):
         os.replace(temporary, path)
         return
@@ -153,8 +154,20 @@ def _flush_folder(path: Path) -> None:
         os.close(handle)
 
 
-def check_writable(path: Path) -> None:
-    """Raise ``OSError`` unless something new can be written at ``path``; nothing is left there."""
+def check_kind(path: Path, kind: Literal["file", "folder"]) -> None:
+    """Raise ``OSError`` if a folder is where a file is to be, or the other way round."""
+    if path.is_dir() if kind == "file" else path.exists() and not path.is_dir():
+        other = "folder" if kind == "file" else "file"
+        raise WriteError(f"{path} is a {other}; nothing was written. Name a {kind}.")
+
+
+def check_writable(path: Path, kind: Literal["file", "folder"] | None = None) -> None:
+    """Raise ``OSError`` unless something new can be written at ``path``; nothing is left there.
+
+    With ``kind``, also if what is there is of the other kind.
+    """
+    if kind is not None:
+        check_kind(path, kind)
     near = existing_parent(path)
     try:
         with tempfile.TemporaryDirectory(prefix=".proxysr-", dir=near):

@@ -30,19 +30,23 @@ class Recommendations:
     ----------
     items : DataFrame
         ``rank`` (from 1), ``item_id``, ``score`` (higher is better), and ``title`` where known;
-        empty if no click was on a known item, unless the model knows what sessions begin with.
+        empty if no click was on a known item, unless the model knows what sessions begin with, or
+        if every known item was clicked (task unseen).
     unknown : list of str
         Clicked ids that the model was not trained on; they were left out.
     user : str or None
         The known user whose parameters were used; None if the session was taken as anonymous.
     unknown_in_history : list of str
         Unknown ids in the earlier sessions.
+    n_known : int
+        Number of clicks on known items.
     """
 
     items: pd.DataFrame
     unknown: list[str]
     user: str | None = None
     unknown_in_history: list[str] = field(default_factory=list)
+    n_known: int = 0
 
 
 LISTS = (Sequence, np.ndarray, pd.Series, pd.Index)
@@ -158,8 +162,9 @@ class Recommender:
         user_id = None if user is None else _id(user, "user")
         row = -1 if user_id is None else self._users.get(user_id, -1)
         result = Recommendations(
-            self._table([], []), unknown, user_id if row >= 0 else None, unknown_in_history
-        )
+            self._table([], []), unknown, user_id if row >= 0 else None, unknown_in_history,
+            n_known=len(known),
+        )  # fmt: skip
         prior = self._prior(earlier) if history else None
         if not known and not self.model.starts_sessions:
             return result

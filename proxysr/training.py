@@ -133,11 +133,17 @@ def fit(
     FloatingPointError
         If the loss stops being finite; the message names epoch, batch and parts.
     ConfigError
-        If no session has a target to train on or to choose the epoch on, the device is missing,
+        If the model is for another number of items than the data have, no session has a target to
+        train on or to choose the epoch on, the device is missing,
         training takes more memory than there is, or several processes cannot share the model's
         batches.
     """
     config = TrainConfig() if config is None else config
+    require(
+        model.n_items == split.n_items,
+        f"The model is for {model.n_items:,} items, and the data have {split.n_items:,}. "
+        f"Make it with n_items={split.n_items}.",
+    )
     check_validation(split, config)
     check_shares(model)
     progress = progress and distributed.is_first()

@@ -272,6 +272,9 @@ def test_unknown_items_are_reported_not_fatal(ask: Ask, folder: Path, tmp_path: 
     nothing = ask("recommend", tmp_path / "counted", "hat")
     assert nothing.code == 0
     assert "nothing to recommend from" in nothing.out
+    every = [f"sku-{i}" for i in range(10)]
+    assert "All known items are clicked" in ask("recommend", folder / "run", "hat", *every).out
+    assert "sku-3" in ask("recommend", folder / "run", *every, "--task", "repeat").out
 
 
 def test_json_is_the_whole_of_stdout(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pandas as pd
 import pytest
 
-from proxysr.__main__ import main
+from proxysr.__main__ import main, parsed
 from proxysr.cli.answer import Answer, table
 from proxysr.cli.options import add_settings, given
 from proxysr.config import Settings
@@ -42,6 +42,23 @@ def test_options_come_from_fields(capsys: pytest.CaptureFixture[str]) -> None:
     assert "A list. [1,2]" in page
 
 
+@pytest.mark.parametrize(
+    ("command", "where"),
+    [
+        ("train", "settings of the model; listed below"),
+        ("prepare", "settings of the synthetic data; listed below"),
+        ("tune", "the same in all trials; `proxysr train --help` lists them"),
+        ("paper", "that all runs have; `proxysr train --help` lists them"),
+        ("notebooks", "settings of notebooks; each lists them in its first code cell"),
+    ],
+)
+def test_it_is_said_where_settings_are(
+    capsys: pytest.CaptureFixture[str], command: str, where: str
+) -> None:
+    assert main([command, "--help"]) == 0
+    assert where in " ".join(capsys.readouterr().out.split())
+
+
 def test_tables_are_aligned() -> None:
     frame = pd.DataFrame(
         {"step": ["read", "kept"], "n": pd.array([12345, None], "Int64"), "share": [0.5, 0.25]}
@@ -64,6 +81,10 @@ def test_tables_are_aligned() -> None:
         (["bench", "--whatever"], "'--whatever' is not a known option. (proxysr bench --help"),
         (["evaluate", "run", "more"], "proxysr evaluate: error: unrecognized arguments: more ("),
         (["recommend", "run", "x", "-q"], "proxysr recommend: error: unrecognized arguments: -q"),
+        (
+            ["recommend", "run", "-q", "x", "--json"],
+            "recommend: error: unrecognized arguments: -q (",
+        ),
         (["evaluate", "run", "--task", "unsen"], "argument --task: 'unsen' is not a known choice"),
         (["evaluate", "run", "--task", "unsen"], "Did you mean 'unseen'? Known: repeat, unseen."),
         (["compare", "a", "b", "--split", "tset"], "'tset' is not a known choice. Did you mean 't"),
@@ -78,6 +99,25 @@ def test_what_is_misspelt_is_told_with_what_is_near(
     captured = capsys.readouterr()
     assert (captured.out, captured.err.count("\n")) == ("", 1)
     assert message in captured.err
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "words"),
+    [
+        ("recommend run -k 2 i01", "items", ["i01"]),
+        ("recommend run --json i01 i02", "items", ["i01", "i02"]),
+        ("recommend run i01 -k 2 i02", "items", ["i01", "i02"]),
+        ("recommend run --history i02 -- i01", "items", ["i01"]),
+        ("recommend run i01 -k 2 -- -5 -x", "items", ["i01", "-5", "-x"]),
+        ("compare a --task repeat b --json c", "run_dirs", ["a", "b", "c"]),
+        ("notebooks 01_train --jobs 2 02_compare", "names", ["01_train", "02_compare"]),
+        ("paper run --out runs table2", "what", ["table2"]),
+    ],
+)
+def test_options_may_stand_among_words_of_any_number(
+    line: str, name: str, words: list[str]
+) -> None:
+    assert getattr(parsed(line.split())[1], name) == words
 
 
 def interrupted(*args: Any, **options: Any) -> Any:

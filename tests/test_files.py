@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from proxysr.files import read_json, replacing, write_json
+from proxysr.disk import WriteError
+from proxysr.files import check_writable, read_json, replacing, write_json
 
 
 def test_a_file_is_replaced_only_on_success(tmp_path: Path) -> None:
@@ -45,6 +46,23 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
         fail()
     assert [file.name for file in folder.iterdir()] == ["new"]
     assert [file.name for file in tmp_path.iterdir()] == ["data"]
+
+
+def test_a_file_takes_no_folder_s_place_nor_a_folder_a_file_s(tmp_path: Path) -> None:
+    folder, file = tmp_path / "folder", tmp_path / "file"
+    folder.mkdir()
+    file.touch()
+    with pytest.raises(WriteError, match="/folder is a folder; nothing was written. Name a file"):
+        write_json(folder, {})
+    with pytest.raises(WriteError, match="/folder is a folder; nothing was written. Name a file"):
+        check_writable(folder, "file")
+    with pytest.raises(WriteError, match="/file is a file; nothing was written. Name a folder"):
+        check_writable(file, "folder")
+    for path in (folder, file, tmp_path / "new"):
+        check_writable(path)
+    check_writable(folder, "folder")
+    check_writable(file, "file")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
 
 def test_json_round_trip_keeps_letters_readable(tmp_path: Path) -> None:

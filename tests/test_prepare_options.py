@@ -44,6 +44,22 @@ def test_files_of_other_programs(tmp_path: Path) -> None:
     assert items(data) == ["'a", "b"]
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--gap-minutes", "30"], "gap_minutes is for sessions='gap' and changes nothing where"),
+        (["--gap-minutes", "5", "--format", "lastfm1k"], "are 'day'. Add --sessions gap"),
+        (["--day-starts-at", "0", "--sessions", "gap"], "Add --sessions day (sessions='day'), or"),
+    ],
+)
+def test_options_without_effect_are_refused_before_a_log_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    """Also where the value is the default: who names it expects sessions without such gaps."""
+    assert main(["prepare", str(tmp_path / "log.csv"), str(tmp_path / "data"), *words]) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_help_teaches_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prepare", "--help"]) == 0
     said = capsys.readouterr().out

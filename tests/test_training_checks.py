@@ -32,6 +32,15 @@ def test_training_needs_validation_sessions(
         fit(network, tiny_split, TrainConfig(valid_min_prefix=50))
 
 
+@pytest.mark.parametrize(("model", "n"), [("latent_proxy", 3), ("popularity", 300)])
+def test_a_model_is_trained_on_as_many_items_as_it_is_for(
+    tiny_split: SessionSplit, model: str, n: int
+) -> None:
+    needed = f"for {n} items, and the data have {tiny_split.n_items}. Make it with n_items="
+    with pytest.raises(ConfigError, match=needed):
+        fit(create(model, n), tiny_split, TrainConfig(epochs=1))
+
+
 def test_a_part_without_sessions_is_said_to_be_one(tiny_split: SessionSplit) -> None:
     network = create("popularity", tiny_split.n_items, None, seed=0)
     network.prepare(tiny_split.train)

@@ -5,7 +5,8 @@ measures keep such a map readable. Proxies are laid out together with the sessio
 stacks them), so that each is among its sessions. Seeded noise of a thousandth of the spread is
 added to all vectors: equal points become a disc whose area shows their number, where exact ties
 would make rings. And the map of a later epoch starts from the positions of the earlier map, without
-early exaggeration, so that points move only if the model changed.
+early exaggeration, so that points move only if the model changed. Where early exaggeration draws
+a few points, all alike far from each other, into one, the map begins again without it.
 
 Positions within a disc have no meaning. The quality of a map is measured; distances that differ by
 less than the noise count as equal.
@@ -33,11 +34,12 @@ from proxysr.analysis.map_quality import (
     map_quality,
     median_movement,
     neighbour_overlap,
+    spread_of,
 )
 from proxysr.config import AtLeastOne, Settings, Whole, require
 from proxysr.files import replacing
 
-VERSION = 3
+VERSION = 4
 FEWEST = 5
 NEAR = 25
 """Neighbours whose median position a new session is put at."""
@@ -126,7 +128,7 @@ def project_sessions(
     Parameters
     ----------
     vectors : (n, D)
-        At least 5 points, all finite.
+        At least 5 points, all finite, of at least 2 numbers.
     config : MapConfig, optional
     start : (n, 2), optional
         Positions to start from, without early exaggeration; by default the first two principal
@@ -140,13 +142,19 @@ def project_sessions(
     Raises
     ------
     ConfigError
-        If there are too few points, one is not finite, or ``start`` has not one row for each.
+        If there are too few points or dimensions, one is not finite, or ``start`` has not one row
+        for each.
     """
     config = MapConfig() if config is None else config
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     require(
         vectors.ndim == 2 and len(vectors) >= FEWEST,
         f"A map needs at least {FEWEST} vectors; received shape {vectors.shape}.",
+    )
+    require(
+        vectors.shape[1] >= 2,
+        f"A map needs vectors of at least 2 numbers; received {vectors.shape[1]}. Train with "
+        "embedding_dim=2 or more.",
     )
     strange = int((~np.isfinite(vectors).all(axis=1)).sum())
     require(strange == 0, f"{strange} of {len(vectors)} vectors are not finite; no map shows them.")
@@ -256,11 +264,13 @@ def _tsne(
             bar.update(EVERY)
             return False
 
-        embedding = TSNEEmbedding(
-            first, affinities, callbacks=tick, callbacks_every_iters=EVERY, **fixed
-        )
+        options = {"callbacks": tick, "callbacks_every_iters": EVERY, **fixed}
+        embedding = TSNEEmbedding(first.copy(), affinities, **options)
         if early:
             embedding.optimize(early, exaggeration=12, momentum=0.5, inplace=True)
+            if spread_of(embedding) < spread_of(first):
+                embedding = TSNEEmbedding(first, affinities, **options)
+                bar.total, early = steps + early, 0
         if steps > early:
             embedding.optimize(steps - early, momentum=0.8, inplace=True)
     return np.asarray(embedding, np.float32)

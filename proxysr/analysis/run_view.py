@@ -22,6 +22,7 @@ from proxysr.analysis.interest_names import HandNames, InterestName, name_from_i
 from proxysr.analysis.items import ItemCounts, top_items
 from proxysr.analysis.profiles import collapse
 from proxysr.analysis.projection import (
+    FEWEST,
     MapConfig,
     Projection,
     ProjectionPair,
@@ -178,7 +179,18 @@ class RunView:
 
     @cached_property
     def layout(self) -> ProjectionPair | Projection:
-        """Drawn sessions, then proxies (if the model has vectors of them), on one map or a pair."""
+        """Drawn sessions, then proxies (if the model has vectors of them), on one map or a pair.
+
+        Raises
+        ------
+        ConfigError
+            If there are too few sessions for a map.
+        """
+        n, n_shown = len(self.table), len(self.drawn)
+        of_all = f"the {self.part} part has {n}. Show another part (--split), or prepare more data"
+        of_drawn = f"received max_drawn={n_shown}. Allow more of the {n:,} (--max-drawn)"
+        why = of_all if n < FEWEST else of_drawn
+        require(n_shown >= FEWEST, f"A map needs at least {FEWEST} sessions; {why}.")
         shown = self.sessions.select(self.drawn)
         vectors = [
             np.concatenate(

@@ -49,6 +49,8 @@ class CompareConfig(Settings):
     def check(self) -> None:
         """Check ranges."""
         require(len(self.metrics) > 0, "metrics names at least one metric; received none.")
+        twice = sorted({name for name in self.metrics if self.metrics.count(name) > 1})
+        require(not twice, f"metrics names each metric once; received twice: {', '.join(twice)}.")
         require(
             0 < self.confidence < 1, f"confidence is between 0 and 1; received {self.confidence}."
         )

@@ -8,7 +8,7 @@ import webbrowser
 from pathlib import Path
 
 from proxysr.cli.answer import Answer
-from proxysr.cli.options import add_run, add_split
+from proxysr.cli.options import add_run, add_split, check_data
 
 EXAMPLES = """\
 examples:
@@ -18,8 +18,9 @@ examples:
   proxysr explore runs/shop --selection lamps.csv     # sessions that were saved from the page
 
 The page is served only to browsers of this machine that have the link; it makes no other network
-requests. The first time, a map of the sessions is computed, which takes a minute or more. Ctrl-C
-ends it. Names of interests are stored in the run's folder; nothing else is written."""
+requests. The first time, a map of the sessions is computed, which takes a minute or more; it is
+kept in RUN_DIR/cache. Ctrl-C ends it. Names of interests are stored in RUN_DIR; nothing else is
+written. With --json, the object has the address and is printed as soon as the page is served."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--open", action="store_true", help="open it in a browser")
 
 
-def run(args: argparse.Namespace) -> Answer:
-    """Serve the explorer until it is interrupted."""
+def run(args: argparse.Namespace) -> Answer | None:
+    """Serve the explorer until it is interrupted; with ``--json``, answer when it is served."""
     from proxysr.analysis.run_view import RunView
     from proxysr.explorer.scene import Scene
     from proxysr.explorer.selection import Selection
@@ -45,6 +46,7 @@ def run(args: argparse.Namespace) -> Answer:
 
     # check everything and compute the map before serving the page
     check_port(args.port)
+    check_data(args)
     selection = None if args.selection is None else Selection.load(args.selection)
     view = RunView.of(
         args.run_dir, part=args.split, max_drawn=args.max_drawn, data_dir=args.data, progress=True
@@ -59,11 +61,14 @@ def run(args: argparse.Namespace) -> Answer:
     def ready(link: str) -> None:
         sys.stderr.write(f"The explorer of {args.run_dir} is at {link} (Ctrl-C ends it)\n")
         sys.stderr.flush()
+        if args.json:
+            args.stdout.write(Answer({"address": link}, "").shown(as_json=True))
+            args.stdout.flush()
         if args.open:
             webbrowser.open(link)
 
-    link = serve(scene, port=args.port, ready=ready)
-    return Answer({"address": link}, f"The explorer of {args.run_dir} is no longer served.")
+    serve(scene, port=args.port, ready=ready)
+    return None if args.json else Answer({}, f"The explorer of {args.run_dir} is no longer served.")
 
 
 def after_interrupt(args: argparse.Namespace) -> str:

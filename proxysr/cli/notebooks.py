@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("names", metavar="NAME", nargs="*", help="notebooks, such as 01_train [all of them]")
     add("--params", metavar="FILE", help="YAML or JSON file of parameters, or a name listed below")
-    add_set(parser, "the notebooks")
+    add_set(parser, "notebooks", "each lists them in its first code cell")
     add("--out", metavar="DIR", default="pages", help="folder for notebooks and pages [pages]")
     add("--jobs", type=int, default=1, metavar="N", help="notebooks to run at the same time [1]")
     add(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from proxysr.config import ConfigError, Settings, plain_type
+from proxysr.config import ConfigError, Settings, plain_type, require
 
 
 def add_run(parser: argparse.ArgumentParser, *, data: bool = True, compare: bool = False) -> None:
@@ -19,6 +20,21 @@ def add_run(parser: argparse.ArgumentParser, *, data: bool = True, compare: bool
         parser.add_argument("--data", metavar="DATA_DIR", help="the prepared data, if it has moved")
     if compare:
         parser.add_argument("--compare", metavar="RUN_DIR", help="a second run of the same data")
+
+
+def check_data(args: argparse.Namespace) -> None:
+    """Raise ``ConfigError`` if a run's data are no longer where they were, and none are named."""
+    from proxysr.processes import put_back
+    from proxysr.run import RunDir
+
+    if args.data is None:
+        folder = Path(RunDir(args.run_dir).data["data_dir"])
+        put_back(folder)
+        require(
+            (folder / "split.json").is_file(),
+            f"{folder}, the data that {args.run_dir} was trained on, is not there. If it has "
+            "moved, name its folder with --data.",
+        )
 
 
 def add_split(parser: argparse.ArgumentParser) -> None:
@@ -73,11 +89,15 @@ def given(args: argparse.Namespace, cls: type[Settings]) -> dict[str, Any]:
     return {name: values[name] for name in cls.model_fields if name in values}
 
 
-def add_set(parser: argparse.ArgumentParser | argparse._ArgumentGroup, owner: str) -> None:
-    """Declare ``--set NAME=VALUE …`` for settings of ``owner``."""
+def add_set(
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup,
+    owner: str,
+    where: str = "`proxysr train --help` lists them",
+) -> None:
+    """Declare ``--set NAME=VALUE …`` for settings of ``owner``; ``where`` says where they are."""
     parser.add_argument(
         "--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", dest="assignments",
-        help=f"settings of {owner}, listed below",
+        help=f"settings of {owner}; {where}",
     )  # fmt: skip
 
 

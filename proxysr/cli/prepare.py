@@ -104,7 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="error",
         help="refuse a log with malformed rows, or drop these; both show the first ones [error]",
     )
-    add_set(parser, "the synthetic data")
+    add_set(parser, "the synthetic data", "listed below")
     for title, options in (
         ("your own log (--format events)", OWN_LOG),
         ("a log on a cluster (--format spark, and the columns above)", CLUSTER),
@@ -125,6 +125,9 @@ def run(args: argparse.Namespace) -> Answer:
             f"{args.source} does not exist. Did you mean --format {args.source}? Without --format, "
             "SOURCE is your own log."
         )
+    chosen = given(args, PrepareConfig)
+    config = source.config.replace(**chosen)
+    config.check_used(config.sessions, chosen)
     SessionSplit.check_place(args.data_dir)
     names = (*OWN_LOG, *CLUSTER, "header")
     options = {name: getattr(args, name) for name in names if name in args}
@@ -133,7 +136,7 @@ def run(args: argparse.Namespace) -> Answer:
     try:
         split = source.prepare(
             args.source,
-            source.config.replace(**given(args, PrepareConfig)),
+            config,
             args.on_bad_rows,
             **options,
             **assigned(args.assignments),

@@ -57,6 +57,10 @@ def run(args: argparse.Namespace) -> Answer:
         )
         sys.stderr.write(f"User {visible(args.user)} {reason}; the session counts as anonymous.\n")
     no_items = "No click is on a known item, so there is nothing to recommend from."
+    if answer.n_known:
+        no_items = (
+            "All known items are clicked, so none is left; --task repeat recommends them, too."
+        )
     data = {
         "items": records(answer.items),
         "unknown": answer.unknown,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from proxysr.cli.answer import Answer
-from proxysr.cli.options import add_run, add_split
+from proxysr.cli.options import add_run, add_split, check_data
 
 EXAMPLES = """\
 examples:
@@ -30,15 +30,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Answer:
     """Compute the map and write the page."""
+    from proxysr.analysis.projection import FEWEST
     from proxysr.analysis.run_view import RunView
     from proxysr.config import require
     from proxysr.explorer.report import check_place, write_report
     from proxysr.run import RunDir
 
-    require(args.max_sessions >= 1, f"--max-sessions is at least 1; received {args.max_sessions}.")
-    check_place(args.file)
-    compare = None if args.compare is None else RunDir(args.compare)
     n = args.max_sessions
+    require(n >= FEWEST, f"--max-sessions is at least {FEWEST}, for a map; received {n}.")
+    check_place(args.file)
+    check_data(args)
+    compare = None if args.compare is None else RunDir(args.compare)
     view = RunView.of(args.run_dir, part=args.split, data_dir=args.data, max_drawn=n, progress=True)
     path = write_report(view, args.file, compare=compare, command=args.command_line, max_sessions=n)
     size = path.stat().st_size

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_dir", metavar="RUN_DIR", help="a new folder for the run")
     parser.add_argument("--model", metavar="NAME", help=f"{', '.join(MODELS)} [{DEFAULT}]")
     parser.add_argument("--preset", metavar="NAME", help="a named set of settings, see below")
-    add_set(parser, "the model")
+    add_set(parser, "the model", "listed below")
     parser.add_argument("--resume", action="store_true", help="continue the run in RUN_DIR")
     add_settings(parser.add_argument_group("training"), TrainConfig)
 

@@ -14,6 +14,7 @@ from typing import Any
 from proxysr.config import ConfigError
 from proxysr.data.engines import Engine
 from proxysr.data.events import EventTable
+from proxysr.data.preparation_config import PrepareConfig
 
 COUNTS = ("interactions", "items", "sessions", "users")
 DAY = 86_400_000_000
@@ -30,8 +31,9 @@ ORDER = ("part", "start", "first", "session")
 """The order of sessions: in time; where times are equal, in that of rows, then of names."""
 
 
-def what_sessions_are(tables: Sequence[EventTable], how: str) -> str:
+def what_sessions_are(tables: Sequence[EventTable], config: PrepareConfig) -> str:
     """The kind of sessions: "given", "day" or "gap"; ConfigError if the logs lack a column."""
+    how: str = config.sessions
     if how == "auto":
         how = "given" if all(table.has_session for table in tables) else "day"
     if how == "given":
@@ -40,6 +42,7 @@ def what_sessions_are(tables: Sequence[EventTable], how: str) -> str:
                 "sessions='given' needs a column of session ids and the events have none. Name it "
                 "(session=…, --session), or cut users' events by sessions='day' or 'gap'."
             )
+        config.check_used(how)
         return how
     if not all(table.has_user for table in tables):
         raise ConfigError(

@@ -15,75 +15,22 @@ prepared sessions and the names of their items and users are fetched.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
-from proxysr.config import Part, Positive, Settings, Share, require
+from proxysr.config import require
 from proxysr.data import expressions as ex
 from proxysr.data import splitting
 from proxysr.data.engines import engine_of, interruptible
 from proxysr.data.events import EventTable, as_table
+from proxysr.data.preparation_config import PrepareConfig
 from proxysr.data.sessions import PARTS, SessionSplit
+
+__all__ = ["Events", "PrepareConfig", "prepare", "prepare_parts", "provenance_table"]
 
 Events = pd.DataFrame | EventTable | Any
 """An events frame, an opened log, or an Ibis table of events."""
-
-
-class PrepareConfig(Settings):
-    """How events become sessions, and which of them stay."""
-
-    sessions: Literal["auto", "given", "day", "gap"] = "auto"
-    """What a session is: "given" ids, a user's "day", or a user's events without a "gap" of
-    gap_minutes; "auto" takes given ids where the log has them, else days."""
-    gap_minutes: Positive = 30.0
-    """Minutes without an event after which a user's next session begins (sessions = gap)."""
-    day_starts_at: float = 0.0
-    """Hour of the day, in UTC, at which a user's next session begins (sessions = day)."""
-    max_mixed_sessions: Part = 0.05
-    """Largest share of given sessions that may have events of several users (they count as of
-    the first). More are refused: their ids are probably unique only within a user."""
-    drop_repeats: bool = False
-    """Whether clicks on the item just clicked in the session are dropped."""
-    min_item_count: int = 5
-    """Items with fewer clicks are dropped (1 keeps all)."""
-    min_session_length: int = 2
-    """Sessions with fewer clicks are dropped; at least 2, one to start from and one to predict."""
-    max_session_length: int | None = None
-    """Sessions with more clicks are dropped (none keeps all)."""
-    first_filter: Literal["items", "sessions"] = "items"
-    """Whether rare items are dropped before sessions of the wrong length, or after."""
-    rounds: Literal["fixpoint", "once"] = "fixpoint"
-    """Whether the filters are repeated until nothing changes, or run once."""
-    valid_fraction: Share = 0.1
-    """Share of sessions, in the order of their first click, that validate (paper: 8:1:1)."""
-    test_fraction: Share = 0.1
-    """Share of sessions, the latest ones, that test (paper: 8:1:1)."""
-    recent_fraction: float = 1.0
-    """Share of the training sessions that stay, the latest ones; validation and test are those of
-    the whole. Items that only older training sessions have are unseen in training, then."""
-
-    def check(self) -> None:
-        """Check ranges."""
-        for name, least in (("min_item_count", 1), ("min_session_length", 2)):
-            value = getattr(self, name)
-            require(value >= least, f"{name} is at least {least}; received {value}.")
-        longest = self.max_session_length
-        require(
-            longest is None or longest >= self.min_session_length,
-            f"max_session_length is at least min_session_length ({self.min_session_length}); "
-            f"received {longest}.",
-        )
-        require(
-            0 <= self.day_starts_at < 24,
-            f"day_starts_at is an hour from 0 to below 24; received {self.day_starts_at}.",
-        )
-        require(
-            0 < self.recent_fraction <= 1,
-            f"recent_fraction is above 0 and at most 1; received {self.recent_fraction}.",
-        )
-        total = self.valid_fraction + self.test_fraction
-        require(total < 1, f"valid_fraction + test_fraction is below 1; received {total}.")
 
 
 @interruptible()
@@ -201,7 +148,7 @@ class _Preparation:
             connection = self.tables[-1].connection
         self.config = config
         self.engine = engine_of(connection)
-        self.how = ex.what_sessions_are(self.tables, config.sessions)
+        self.how = ex.what_sessions_are(self.tables, config)
         self.counts = ex.Counts(self.engine)
         read = sum(table.n_read for table in self.tables)
         rows = sum(table.bad_rows.n_rows for table in self.tables)

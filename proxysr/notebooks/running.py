@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from proxysr import __version__, paths
 from proxysr.config import ConfigError, require, unknown
-from proxysr.files import read_json, write_json
+from proxysr.files import check_kind, read_json, write_json
 from proxysr.notebooks.index import Page, write_index
 from proxysr.notebooks.parameters import fitting
 from proxysr.notebooks.worker import MARK
@@ -83,6 +83,7 @@ def run_notebooks(
     """
     require(jobs >= 1, f"jobs is at least 1; received {jobs}.")
     out = Path(out).resolve()
+    check_kind(out, "folder")
     chosen = chosen_notebooks(names)
     values = fitting(chosen, params or {}, [path.stem for path in chosen_notebooks(None)])
     out.mkdir(parents=True, exist_ok=True)

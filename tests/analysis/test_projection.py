@@ -82,12 +82,26 @@ def test_few_points_have_a_map_and_fewer_none() -> None:
     assert np.isfinite(project_sessions(np.eye(5), config=FEW).positions).all()
     with pytest.raises(ConfigError, match=r"at least 5 vectors; received shape \(4, 4\)"):
         project_sessions(np.eye(4))
+    with pytest.raises(
+        ConfigError, match="of at least 2 numbers; received 1. Train with embedding"
+    ):
+        project_sessions(np.ones((6, 1)))
     with pytest.raises(ConfigError, match="1 of 6 vectors are not finite"):
         project_sessions(np.where(np.eye(6)[:, :1] > 0, np.nan, np.ones((6, 2))))
     with pytest.raises(ConfigError, match=r"one position a vector, \(5, 2\); received \(4, 2\)"):
         project_sessions(np.eye(5), start=np.zeros((4, 2)))
     with pytest.raises(ConfigError, match="perplexity is at least 1; received 0"):
         MapConfig(perplexity=0.5)
+
+
+@pytest.mark.parametrize("n", [5, 8, 13, 40])
+def test_few_points_are_not_drawn_into_one(n: int) -> None:
+    """Early exaggeration does that where no point has neighbours that are closer than others."""
+    vectors = np.random.default_rng(0).normal(size=(n, 16))
+    pair = project_pair(vectors, vectors * 1.1)
+    for found in (pair.half, pair.full):
+        assert 1 < found.positions.std() < 100
+        assert found.quality.recall > 0.4
 
 
 def test_the_second_map_of_a_pair_continues_the_first() -> None:

@@ -283,6 +283,13 @@ def test_a_sample_is_said_to_be_one(run: RunDir) -> None:
     assert len(view.drawn) == 3
     assert len(view.table) == 5
     assert any(note.startswith("Maps show 3 of 5 sessions, drawn at random") for note in view.notes)
+    with pytest.raises(
+        ConfigError, match=r"at least 5 sessions; received max_drawn=3. Allow more of"
+    ):
+        view.layout  # noqa: B018
+    few = RunView.of(run, part="test", settings=FEW)
+    with pytest.raises(ConfigError, match=r"the test part has \d. Show another part \(--split\)"):
+        few.layout  # noqa: B018
 
 
 @given(

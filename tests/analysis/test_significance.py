@@ -219,6 +219,7 @@ def test_ranks_of_other_targets_are_refused() -> None:
     ("options", "message"),
     [
         ({"metrics": ()}, "at least one metric; received none"),
+        ({"metrics": "R@20,R@5,R@20"}, "metrics names each metric once; received twice: R@20"),
         ({"resamples": 0}, "resamples is at least 1; received 0"),
         ({"confidence": 1.0}, "confidence is between 0 and 1; received 1.0"),
         ({"seed": -1}, "seed is not negative; received -1"),

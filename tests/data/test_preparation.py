@@ -32,10 +32,14 @@ ROWS = st.lists(
     min_size=20,
     max_size=80,
 )
+KINDS = st.one_of(
+    st.just({"sessions": "given"}),
+    st.builds(dict, sessions=st.just("day"), day_starts_at=st.sampled_from([0.0, 4.5])),
+    st.builds(dict, sessions=st.just("gap"), gap_minutes=st.sampled_from([29.0, 30.0, 90.0])),
+)
 CONFIGS = st.builds(
-    PrepareConfig,
-    gap_minutes=st.sampled_from([29.0, 30.0, 90.0]),
-    day_starts_at=st.sampled_from([0.0, 4.5]),
+    lambda kind, **options: PrepareConfig(**kind, **options),
+    kind=KINDS,
     max_mixed_sessions=st.just(1.0),
     drop_repeats=st.booleans(),
     min_item_count=st.integers(1, 5),
@@ -82,12 +86,11 @@ def raw_ids(split: SessionSplit) -> tuple[list[list[tuple[str | None, list[str]]
 
 # an example takes half a second: shrinking a failing one would take minutes
 @settings(max_examples=9, phases=[Phase.explicit, Phase.generate])
-@given(rows=ROWS, config=CONFIGS, how=st.sampled_from(["given", "day", "gap"]))
+@given(rows=ROWS, config=CONFIGS)
 def test_prepare_equals_the_literal_rule(
-    database: Any, rows: list[Row], config: PrepareConfig, how: str
+    database: Any, rows: list[Row], config: PrepareConfig
 ) -> None:
-    expected = literal(rows, config, how)
-    config = config.replace(sessions=how)
+    expected = literal(rows, config, config.sessions)
     if expected is None:
         with pytest.raises(ValueError, match="Nothing is left|too few|is empty"):
             prepare(frame_of(rows), config, connection=database)
@@ -296,6 +299,15 @@ def test_only_recent_training_sessions_stay() -> None:
             {"valid_fraction": 0.5, "test_fraction": 0.5},
             r"valid_fraction \+ test_fraction is below",
         ),
+        (
+            {"gap_minutes": 5},
+            r"gap_minutes is for sessions='gap' and changes nothing where sessions are 'auto'\. "
+            r"Add --sessions gap \(sessions='gap'\), or leave gap_minutes out",
+        ),
+        (
+            {"day_starts_at": 5, "sessions": "gap"},
+            "day_starts_at is for sessions='day' and changes nothing where sessions are 'gap'",
+        ),
         ({"sessions": "weekly"}, "sessions is one of 'auto', 'given', 'day', 'gap'"),
     ],
 )
@@ -330,6 +342,13 @@ def test_what_sessions_need_is_said() -> None:
         ConfigError, match="sessions='gap' cuts the events of users, and the events"
     ):
         prepare(log().drop(columns="user_id"), PrepareConfig(sessions="gap"))
+    of_days = PrepareConfig(day_starts_at=5, min_item_count=1)
+    with pytest.raises(
+        ConfigError, match="day_starts_at .* changes nothing where sessions are 'given'"
+    ):
+        prepare(log(), of_days)
+    options = prepare(log().drop(columns="session_id"), of_days).provenance["options"]
+    assert (options["sessions"], options["day_starts_at"]) == ("day", 5)
 
 
 def test_facts_that_are_ambiguous_are_refused() -> None:

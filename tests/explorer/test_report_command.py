@@ -50,12 +50,21 @@ def test_a_run_without_a_snapshot_half_way_is_shown_without(
     assert "There is no half-way snapshot to compare with." in tree["meta"]["quality"]
 
 
+def test_five_sessions_are_enough_for_a_page(hostile_dir: Path, tmp_path: Path) -> None:
+    assert (
+        main(["report", str(hostile_dir), str(tmp_path / "page.html"), "--max-sessions", "5"]) == 0
+    )
+    sessions = payload_of((tmp_path / "page.html").read_text(encoding="utf-8"))["sessions"]
+    assert len(sessions["id"]) == 5
+
+
 def test_what_cannot_be_reported_is_one_line(
     hostile_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mine = tmp_path / "mine.html"
     mine.write_text("mine")
-    counting = tmp_path / "counting"
+    counting, folder = tmp_path / "counting", tmp_path / "folder.html"
+    folder.mkdir()
     train_run(hostile_dir.parent / "data", counting, model="popularity", progress=False)
     page = str(tmp_path / "page.html")
     capsys.readouterr()
@@ -69,10 +78,11 @@ def test_what_cannot_be_reported_is_one_line(
             [str(hostile_dir), str(tmp_path / "page")],
             "A report is an HTML file, such as report.html",
         ),
+        ([str(hostile_dir), str(folder)], "is a folder; nothing was written. Name a file."),
         ([str(counting), page], "chooses no proxies"),
         (
-            [str(hostile_dir), page, "--max-sessions", "0"],
-            "--max-sessions is at least 1; received 0.",
+            [str(hostile_dir), page, "--max-sessions", "4"],
+            "--max-sessions is at least 5, for a map; received 4.",
         ),
         (
             [str(hostile_dir), page, "--compare", str(counting)],
@@ -87,3 +97,20 @@ def test_what_cannot_be_reported_is_one_line(
         assert message in last
     assert mine.read_text() == "mine"
     assert not Path(page).exists()
+
+
+@pytest.mark.parametrize("words", [["evaluate"], ["explore"], ["report"]])
+def test_data_that_have_moved_are_named_with_an_option(
+    hostile_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(hostile_dir, copy)
+    about = json.loads((copy / "data.json").read_text())
+    (copy / "data.json").write_text(json.dumps(about | {"data_dir": str(tmp_path / "gone")}))
+    words = [*words, str(copy), *([str(tmp_path / "page.html")] if words == ["report"] else [])]
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert f"{tmp_path / 'gone'}, the data that {copy} was trained on, is not there. If" in said
+    assert "name its folder with --data" in said
+    if words[0] == "evaluate":
+        assert main([*words, "--data", str(hostile_dir.parent / "data")]) == 0

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -249,6 +249,21 @@ def test_the_command_ends_cleanly(run: RunDir) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_the_address_is_printed_while_it_is_served(
+    run: RunDir, scene: Scene, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def serve(scene: Scene, *, port: int, ready: Callable[[str], None]) -> None:
+        ready("http://here")
+        assert json.loads(capsys.readouterr().out) == {"address": "http://here"}
+
+    monkeypatch.setattr("proxysr.explorer.scene.Scene", lambda *_, **__: scene)
+    monkeypatch.setattr(of_server, "serve", serve)
+    assert main(["explore", str(run.path), "--split", "train", "--json"]) == 0
+    assert capsys.readouterr().out == "", "one object"
+    assert main(["explore", "--help"]) == 0
+    assert "it is\nkept in RUN_DIR/cache" in capsys.readouterr().out
 
 
 def test_what_cannot_be_served_is_said_before(

@@ -78,3 +78,7 @@ def test_parameters_by_an_unknown_name(ask: Ask) -> None:
 def test_a_notebook_that_does_not_exist(ask: Ask, tmp_path: Path) -> None:
     said = ask("notebooks", "01_trian", "--out", tmp_path / "pages")
     assert "'01_trian' is not a known notebook. Did you mean '01_train'?" in refused(said)
+    file = tmp_path / "pages"
+    file.touch()
+    said = ask("notebooks", "01_train", "--out", file)
+    assert f"{file} is a file; nothing was written. Name a folder." in refused(said)
