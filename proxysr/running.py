@@ -119,7 +119,7 @@ def train_run(
         settings = _settings(name, model_config, split)
         config = (train or TrainConfig()).resolved(model_class(name), settings)
         check_users(split, getattr(settings, "n_users", 0))
-        check_writable(path)
+        check_writable(path, "folder")
         identity = _identity(name, settings, config, split, begun_with)
     check_validation(split, config)
     check_memory(model_class(name), split, settings, config, snapshots=1)

@@ -198,7 +198,7 @@ def _page(args: argparse.Namespace) -> Answer:
         f"--{', --'.join(named)}: kept numbers stay as they are. Name folders with runs, too.",
     )
     out = Path(args.out)
-    check_writable(out)
+    check_writable(out, "file")
     kept = [] if args.keep is None else read_logs(args.keep)
     reference = args.reference or (kept[0].reference if kept else "proxysr")
     require(reference in MODELS, unknown(reference, MODELS, "model"))
