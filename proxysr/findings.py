@@ -21,6 +21,9 @@ CRITERION, SECOND = "R@20", "MRR@20"
 VAGUE = 3
 """The likeliest proxy of a session has at least that many times its share by chance."""
 SHARPER = "fewer proxies (n_proxies), temperature=1, more epochs"
+ONE_PROXY = "One proxy is no proxy model"
+COLLAPSED = "They have collapsed."
+UNCLEAR = "Which proxy a session is for is vague"
 
 COUNTERS = {"cooccurrence": "co-occurrence", "popularity": "popularity"}
 """Models that only count and take seconds, by name; every other model should beat them."""
@@ -121,6 +124,24 @@ def findings(
     return texts
 
 
+def warnings_of(sentences: Sequence[str]) -> list[str]:
+    """Short forms of the findings on proxies that do not tell sessions apart.
+
+    >>> warnings_of(["On validation, it beats popularity (0.1).", "1.2 of 8 proxies are in use, "
+    ...     "and 2% of the sessions change proxy. They have collapsed. Try more epochs."])
+    ['The proxies have collapsed: 1.2 of 8 proxies are in use. Try more epochs.']
+    """
+    texts = [sentence for sentence in sentences if sentence.startswith(ONE_PROXY)]
+    for sentence in sentences:
+        _, vague, more = sentence.partition(UNCLEAR)
+        texts += [vague + more] if vague else []
+        facts, collapsed, tries = sentence.partition(COLLAPSED)
+        if collapsed:
+            facts = facts.partition(", and ")[0].rstrip(". ")
+            texts.append(f"The proxies have collapsed: {facts}.{tries}")
+    return texts
+
+
 def _compared(
     own: Mapping[str, float], counters: Mapping[str, Metrics], model: str, *, improving: bool
 ) -> str:
@@ -147,7 +168,7 @@ def _compared(
 def _about_proxies(row: Mapping[str, float], n_proxies: int, model: str) -> str:
     """Whether the proxies tell sessions apart."""
     if n_proxies == 1:
-        return "One proxy is no proxy model: all sessions have the same. Try a larger n_proxies."
+        return f"{ONE_PROXY}: all sessions have the same. Try a larger n_proxies."
     effective, largest = row["effective_proxies"], row["largest_share"]
     text = f"{effective:.1f} of {n_proxies} proxies are in use in effect; the largest has "
     text += f"{largest:.0%} of the sessions"
@@ -160,7 +181,7 @@ def _about_proxies(row: Mapping[str, float], n_proxies: int, model: str) -> str:
         if likeliest >= min(VAGUE * chance, 0.5):
             return f"{text}."
         return (
-            f"{text}. Which proxy a session is for is vague: the likeliest one has "
+            f"{text}. {UNCLEAR}: the likeliest one has "
             f"{likeliest:.1%} on average, where chance is {chance:.1%}, so groups of sessions mean "
             f"little. Try {SHARPER}."
         )
@@ -168,4 +189,4 @@ def _about_proxies(row: Mapping[str, float], n_proxies: int, model: str) -> str:
     if model != "latent_proxy":
         tries = "more negatives (n_negatives, negatives), a larger init_std, "
         tries += "a smaller init_std_selector, the model latent_proxy"
-    return f"{text}. They have collapsed. Try {tries}."
+    return f"{text}. {COLLAPSED} Try {tries}."

@@ -10,7 +10,7 @@ import pytest
 
 from proxysr.data.sessions import Task
 from proxysr.evaluation import evaluate
-from proxysr.findings import COUNTERS, counted, findings, use_of_proxies
+from proxysr.findings import COUNTERS, counted, findings, use_of_proxies, warnings_of
 from proxysr.models import create
 from tests.contract.small import cycles, split_of
 
@@ -125,11 +125,21 @@ def test_proxies_that_collapsed_are_told_with_what_to_try(
     assert ("They have collapsed. Try more negatives" in sentence) == collapsed
     sentence = said(row, n_proxies=n_proxies, model="latent_proxy")[-1]
     assert ("They have collapsed. Try more epochs" in sentence) == collapsed
+    start = f"The proxies have collapsed: {effective:.1f} of {n_proxies} proxies are in use in"
+    end = (
+        f"effect; the largest has {largest:.0%} of the sessions. Try more epochs (proxies part "
+        "late) or a larger learning_rate."
+    )
+    for facts in (row, {name: row[name] for name in row if name != "sessions_changing"}):
+        sentences = said(facts, n_proxies=n_proxies, model="latent_proxy")
+        assert warnings_of(sentences) == ([f"{start} {end}"] if collapsed else [])
 
 
 def test_one_proxy_is_no_proxy_model() -> None:
     row = GOOD | {"effective_proxies": 1.0, "largest_share": 1.0}
-    assert said(row, n_proxies=1)[-1].startswith("One proxy is no proxy model")
+    sentences = said(row, n_proxies=1)
+    assert sentences[-1].startswith("One proxy is no proxy model")
+    assert warnings_of(sentences) == [sentences[-1]]
 
 
 def test_equal_recall_is_decided_by_mrr() -> None:
@@ -158,6 +168,8 @@ def test_where_counting_finds_all_recall_tells_nothing() -> None:
 def test_proxies_that_hardly_differ_are_told(likeliest: float, vague: bool) -> None:
     text = said(GOOD | {"mean_max_pi": likeliest})[-1]
     assert ("Which proxy a session is for is vague" in text) is vague
+    short = text.partition("while clicked. ")[2]
+    assert warnings_of(["It beats popularity.", text]) == ([short] if vague else [])
     if vague:
         assert f"has {likeliest:.1%} on average, where chance is 3.3%" in text
         assert "Try fewer proxies (n_proxies)" in text

@@ -11,10 +11,12 @@ import pandas as pd
 
 from proxysr import __version__
 from proxysr.analysis.flow import flow_agreement
+from proxysr.analysis.profiles import collapse
 from proxysr.analysis.run_view import RunView
 from proxysr.data.preparation import provenance_table
 from proxysr.data.sessions import Task
 from proxysr.files import read_object
+from proxysr.findings import warnings_of
 from proxysr.plots.theme import TASK_NAMES
 
 LIST = 20
@@ -51,6 +53,7 @@ def meta_of(view: RunView, notes: list[str], command: str | None) -> dict[str, A
         "temperature": float(view.model.temperature),
         "k": LIST,
         "finding": sentences[0] if run.findings else "",
+        "warnings": warnings_of(run.findings) or _collapsed(view),
         "notes": list(dict.fromkeys(sentences[1:] if run.findings else sentences)),
         "quality": _quality(view),
         "effective": float(np.exp(-(used * np.log(used)).sum())),
@@ -66,6 +69,12 @@ def number(value: Any) -> str:
     if isinstance(value, float) and not value.is_integer():
         return f"{value:.4f}" if abs(value) >= 1e-3 else f"{value:.2g}"
     return f"{int(value):,}"
+
+
+def _collapsed(view: RunView) -> list[str]:
+    """A sentence if the sessions shown tell of collapsed proxies."""
+    sentence = collapse(view.table)
+    return [] if sentence is None else [sentence]
 
 
 def _metrics(view: RunView) -> tuple[list[dict[str, Any]], list[str]]:

@@ -267,6 +267,25 @@ def test_many_sessions_are_quick_and_without_webgl_they_are_there(browser: Any, 
         plain.close()
 
 
+def test_warnings_stay_in_the_heading(browser: Any, shop: Shop) -> None:
+    scene = Scene(shop.scene.view)
+    texts = ["The proxies have collapsed: 1.2 of 8 are in use. Try more epochs.", "Or less."]
+    for warnings in ([], texts):
+        scene.tree = scene.tree | {"meta": scene.tree["meta"] | {"warnings": warnings}}
+        header, blob = pack(scene.tree)
+        scene.packed = lambda given=(header, blob): given  # type: ignore[misc,method-assign]
+        with serving(scene) as server:
+            opened = Opened(browser, scene.tree).go(server.link)
+            opened.app("go.interest(0)")
+            assert opened.part("warning").all_inner_texts() == warnings
+            box = opened.part("map").bounding_box()
+            assert box["height"] > 400
+            for place in range(len(warnings)):
+                warning = opened.part("warning").nth(place).bounding_box()
+                assert 0 < warning["y"] < warning["y"] + warning["height"] < box["y"]
+            opened.close()
+
+
 def test_in_jupyterlab(browser: Any, shop: Shop, own_folders: Path, tmp_path: Path) -> None:
     with in_jupyterlab(browser, shop, tmp_path) as opened:
         assert len(opened.rows) == len(opened.tree["sessions"]["id"])

@@ -1,4 +1,4 @@
-// The top bar: the finding, the run, active filters, search, and export.
+// The top bar: the finding, warnings, the run, active filters, search, and export.
 
 function makeTop(app) {
   const { d } = app
@@ -24,6 +24,7 @@ function makeTop(app) {
       menu('Selection', formats.map((format) => h('button', { onclick: () => save(format), 'data-testid': `save-${format}` },
         `save as ${format.toUpperCase()}`)), h('button', { onclick: () => file.click() }, 'load …'), file),
       app.host.can.link ? h('button', { onclick: copyLink, 'data-testid': 'copy-link' }, 'Copy link') : null, menu('Theme', theme)),
+    (meta.warnings ?? []).map((text) => h('p.warning', { 'data-testid': 'warning' }, text)),
     h('div.line', {}, h('p.facts', {}, [meta.title, meta.subtitle, meta.task,
       meta.recall ? `R@${meta.k} ${rate(meta.recall.value)} (${range(meta.recall.low, meta.recall.high)})` : null].filter(Boolean).join(' · ')), chips),
     notices)
