@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,38 @@ def test_everything_by_keyboard(opened: Opened) -> None:
     opened.part("sessions-table").focus()
     press("ArrowDown")
     assert opened.app("state.session") is not None
+
+
+@pytest.mark.parametrize("by", ["n_clicks", "rank"])
+def test_keys_move_brushes_to_the_next_whole_number(opened: Opened, by: str) -> None:
+    def pressed(name: str, key: str) -> list[Any]:
+        """The bound after each press, until it stays."""
+        slider = opened.part(f"brush-{by}").get_by_label(name)
+        slider.focus()
+        bounds = []
+        for _ in range(200):
+            slider.press(key)
+            filters = opened.app("state.filters")
+            bound = filters[0]["low" if name == "Least" else "high"] if filters else None
+            if bounds and bound == bounds[-1]:
+                break
+            bounds.append(bound)
+        text = str(opened.part(f"brush-{by}").locator(".line .soft").inner_text())
+        assert slider.get_attribute("aria-valuetext") in text.split(" to ")
+        return bounds
+
+    values = opened.tree["sessions"][by]
+    low, high = np.nanmin(values), np.nanmax(values)
+    up = pressed("Least", "ArrowRight")
+    assert up[:3] == [np.floor(low) + 1, np.floor(low) + 2, np.floor(low) + 3]
+    assert up[-1] == high
+    assert opened.rows == np.flatnonzero(values >= high).tolist()
+    down = pressed("Least", "ArrowLeft")
+    assert down[-4:] == [np.floor(low) + 3, np.floor(low) + 2, np.floor(low) + 1, None]
+    down = pressed("Most", "ArrowLeft")
+    assert all(before > after for before, after in pairwise(down))
+    assert down[-1] == low
+    assert pressed("Most", "PageUp")[-1] is None
 
 
 def test_the_theme_follows_the_system_until_it_is_chosen(

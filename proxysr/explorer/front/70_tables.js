@@ -189,19 +189,38 @@ function makeBrushes(app) {
     chart.append(...back_, ...front, window_)
     const text = h('span.soft')
     const slider = (name) => h('input', { type: 'range', min: 0, max: 100, step: 0.5, 'aria-label': `${name} ${nameOf(by)}`,
-      oninput: bySlider })
+      oninput: (event) => move(event.target, valueAt(event.target.value / 100)), onkeydown: byKey })
     const [from, to] = [slider('Least'), slider('Most')]
     const box = h('div.brush', { 'data-testid': `brush-${by}` }, h('div.line', {}, h('b', {}, nameOf(by)), text), chart,
       h('div.sliders', {}, from, to))
 
-    /** At an end of the axis, the filter has no bound on that side. */
-    function filter(a, b) {
-      const [l, u] = [Math.min(a, b), Math.max(a, b)]
+    const valueAt = (t) => (t <= 0.004 ? low : t >= 0.996 ? high : back(t))
+    const filterNow = () => app.state.filters.find((f) => f.by === by && !f.values)
+    const bounds = () => [filterNow()?.low ?? low, filterNow()?.high ?? high]
+
+    /** Keep values from `a` to `b`. At an end of the axis, the filter has no bound on that side. */
+    function keep(a, b) {
       const others = app.state.filters.filter((f) => f.by !== by || f.values)
-      if (l <= 0.004 && u >= 0.996) return app.set({ filters: others })
-      app.set({ filters: [...others, { by, low: l <= 0.004 ? null : back(l), high: u >= 0.996 ? null : back(u) }] })
+      const filter = { by, low: a <= low ? null : a, high: b >= high ? null : b }
+      app.set({ filters: filter.low === null && filter.high === null ? others : [...others, filter] })
     }
-    function bySlider() { filter(from.value / 100, to.value / 100) }
+
+    /** Move one bound; the other stays, and is not passed. */
+    function move(slider, x) {
+      const [a, b] = bounds()
+      if (slider === from) keep(Math.min(x, b), b)
+      else keep(a, Math.max(x, a))
+    }
+
+    /** On an axis of whole numbers, a key goes on by one at least: a step of the slider may be less. */
+    function byKey(event) {
+      const step = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 20, PageDown: -20 }[event.key]
+      if (!step || !logs) return
+      event.preventDefault()
+      const x = bounds()[event.target === from ? 0 : 1]
+      const far = back(at(x) + 0.005 * step)
+      move(event.target, step > 0 ? Math.max(Math.floor(x) + 1, far) : Math.min(Math.ceil(x) - 1, far))
+    }
     let start = null
     const share = (event) => { const r = chart.getBoundingClientRect(); return Math.min(1,
       Math.max(0, (event.clientX - r.left) / r.width)) }
@@ -211,7 +230,8 @@ function makeBrushes(app) {
     chart.addEventListener('pointerup', (event) => {
       if (start === null) return
       const end = share(event)
-      filter(Math.abs(end - start) < 0.01 ? 0 : start, Math.abs(end - start) < 0.01 ? 1 : end)
+      if (Math.abs(end - start) < 0.01) keep(low, high)
+      else keep(valueAt(Math.min(start, end)), valueAt(Math.max(start, end)))
       start = null
     })
     function place(a, b) { dress(window_, { x: a * BINS, width: Math.max(0.1, (b - a) * BINS) }) }
@@ -220,13 +240,16 @@ function makeBrushes(app) {
       const counts = new Float64Array(BINS)
       for (const row of app.rows) if (bin[row] < BINS) counts[bin[row]]++
       front.forEach((rect, i) => dress(rect, { y: 26 - height(counts[i]), height: height(counts[i]) }))
-      const now = app.state.filters.find((f) => f.by === by && !f.values)
+      const now = filterNow()
       const [a, b] = [now?.low == null ? 0 : at(now.low), now?.high == null ? 1 : at(now.high)]
       place(a, b)
       window_.classList.toggle('whole', !now)
       from.value = 100 * a
       to.value = 100 * b
-      text.textContent = now ? `${shown(now.low ?? low, by)} to ${shown(now.high ?? high, by)}` : `${shown(low, by)} to ${shown(high, by)}`
+      const words = bounds().map((x) => shown(x, by))
+      text.textContent = words.join(' to ')
+      dress(from, { 'aria-valuetext': words[0] })
+      dress(to, { 'aria-valuetext': words[1] })
     }
     return { el: box, update }
   }
