@@ -171,8 +171,8 @@ class Selection:
             for name in ("run", "epoch")
         ):
             notes.append(
-                f"The selection was saved from epoch {self.provenance.get('epoch')} of "
-                f"{self.provenance.get('run')}: its interests differ from those of "
+                f"The selection was saved from epoch {self.provenance.get('epoch', '?')} of "
+                f"{self.provenance.get('run', '?')}: its interests differ from those of "
                 f"epoch {current['epoch']} of {current['run']}."
             )
         return rows, notes

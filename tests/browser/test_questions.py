@@ -297,6 +297,20 @@ def test_selections_leave_and_come_back(
     assert opened.rows == rows  # nothing was lost
 
 
+def test_nothing_is_saved_where_nothing_is_selected(opened: Opened) -> None:
+    files: list[Any] = []
+    opened.page.on("download", lambda file: files.append(file))
+    opened.app("filter({by: 'n_clicks', low: 1000, high: null})")
+    assert opened.rows == []
+    notices = opened.part("notices")
+    for save in opened.page.locator("[data-testid^=save-]").all():
+        save.evaluate("(button) => button.click()")
+        notices.get_by_text("No session is selected, so there is nothing to save.").wait_for()
+        notices.get_by_role("button").click()
+    opened.page.wait_for_timeout(200)
+    assert files == []
+
+
 def test_a_link_brings_the_view_back(opened: Opened) -> None:
     choose(opened, largest(opened))
     opened.app("filter({by: 'probability', low: .5, high: null})")

@@ -84,6 +84,32 @@ def test_python_loads_what_a_page_saves_and_a_page_what_python_saves(
     assert Selection.load(path).session_ids == own.session_ids
 
 
+def test_a_page_says_what_python_says_of_selections_from_elsewhere(scene: Scene) -> None:
+    own = Selection.of(scene, [2, 5])
+    origins: list[dict[str, Any]] = [
+        own.provenance, {}, {"data": "else"}, {"data": "else", "run": "=b"}, {"run": "other"},
+        {"run": "=b"}, {"epoch": 77}, {"run": "a,b", "epoch": 0}, {"part": "valid"},
+        own.provenance | {"run": "007"}, {"data": ""},
+    ]  # fmt: skip
+    files = [
+        (f"a.{kind}", Selection(own.clicks, origin).to_bytes(kind).decode())
+        for origin in origins
+        for kind in ("csv", "json")
+    ]
+    found = value_of("files.map(([name, text]) => rowsOfFile(d, name, text))", scene.tree,
+                     files=files)  # fmt: skip
+    notes = [note for answer in found for note in answer["notes"]]
+    assert [answer["rows"] for answer in found] == [[2, 5]] * len(files)
+    assert notes.count("The selection was saved from other data.") == 6
+    assert sum("its interests differ from those of epoch" in note for note in notes) == 10
+    for (name, text), answer in zip(files, found, strict=True):
+        said = Selection.from_bytes(text.encode(), name).on_page(scene)
+        assert said == (answer["rows"], answer["notes"])
+    both = value_of("rowsOfFile(d, 'a.csv', text)", scene.tree,
+                    text="session_id,data\ns3,else\ngone,else\n")  # fmt: skip
+    assert len(both["notes"]) == 2
+
+
 STATES: list[dict[str, Any]] = [
     {"filters": [{"by": "repeat", "low": 1}]},
     {"filters": [{"by": "repeat", "values": [0, 1]}]},

@@ -9,10 +9,12 @@ const PLAIN = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/
 const withoutFormula = (text) => (FORMULA.test(text) && !PLAIN.test(text) ? `'${text}` : text)
 const withFormula = (text) => (text.startsWith("'") && FORMULA.test(text) ? text.slice(1) : text)
 
+const PROVENANCE = ['run', 'epoch', 'data', 'part']
+const provenanceOf = ({ meta }) => ({ run: meta.title, epoch: meta.epoch, data: meta.data, part: meta.part })
+
 /** The text of a file: the sessions, and the run, checkpoint, data and part that they are from. */
 function selectionText(d, rows, format) {
-  const { title: run, epoch, data, part } = d.meta
-  const provenance = { run, epoch, data, part }
+  const provenance = provenanceOf(d)
   if (format === 'csv') return csvOf(Array.from(rows, (row) => ({ ...sessionRecord(d, row), ...provenance })))
   const clicks = (row) => Array.from(d.clicks(row), (item) => ({ item_id: d.items.id[item], title: d.title(item) }))
   const sessions = Array.from(rows, (row) => ({ ...sessionRecord(d, row), clicks: clicks(row) }))
@@ -39,19 +41,37 @@ function csvOf(rows) {
   return lines.map((line) => `${line.map(cell).join(',')}\r\n`).join('')
 }
 
-/** Rows of the sessions in a saved selection. */
+/** Rows of the sessions in a saved selection, and notes on what does not fit. */
 function rowsOfFile(d, name, text) {
-  const given = /\.json$/i.test(name) ? idsOfJson(text) : idsOfCsv(text)
+  const content = /\.json$/i.test(name) ? Object(JSON.parse(text)) : null
+  const given = content ? idsOfJson(content) : idsOfCsv(text)
   if (!given) throw new Error('it names no sessions (a column “session_id” is needed).')
   const ids = [...new Set(given.map(String))] // a file may have one row a click
   const at = new Map(d.sessions.id.map((id, row) => [String(id), row]))
   const unknown = ids.filter((id) => !at.has(id))
+  const notes = unknown.length ? [`${count(unknown.length)} of ${count(ids.length)} are not among these sessions, such as ${unknown[0].slice(0, 60)}.`] : []
   return { rows: ids.filter((id) => at.has(id)).map((id) => at.get(id)),
-    notes: unknown.length ? [`${count(unknown.length)} of ${count(ids.length)} are not among these sessions, such as ${unknown[0].slice(0, 60)}.`] : [] }
+    notes: [...notes, ...notesOfOrigin(d, content ? Object(content.provenance) : provenanceOfCsv(text))] }
 }
 
-function idsOfJson(text) {
-  const sessions = JSON.parse(text)?.sessions
+/** What Python says of a selection of other data, or of another run or epoch. */
+function notesOfOrigin(d, saved) {
+  const now = provenanceOf(d)
+  const differs = (name) => name in saved && String(saved[name]) !== String(now[name])
+  if (differs('data')) return ['The selection was saved from other data.']
+  if (!differs('run') && !differs('epoch')) return []
+  return [`The selection was saved from epoch ${saved.epoch ?? '?'} of ${saved.run ?? '?'}: its interests differ from those of epoch ${now.epoch} of ${now.run}.`]
+}
+
+/** The columns of the first line that tell the origin, if there are any. */
+function provenanceOfCsv(text) {
+  const [names, line] = cellsOfCsv(text, 2)
+  if (!line) return {}
+  return Object.fromEntries(PROVENANCE.filter((name) => names.includes(name)).map((name) => [name,
+    withFormula(line[names.indexOf(name)] ?? '')]))
+}
+
+function idsOfJson({ sessions }) {
   return Array.isArray(sessions) && sessions.every((x) => x?.session_id != null) ? sessions.map((x) => x.session_id) : null
 }
 
@@ -62,10 +82,10 @@ function idsOfCsv(text) {
 }
 
 /** Lines of cells. Quoted cells may hold commas, quotes and line ends; empty lines are left out. */
-function cellsOfCsv(text) {
+function cellsOfCsv(text, most = Infinity) {
   const lines = []
   let line = []
-  for (let at = 0; at < text.length; at++) {
+  for (let at = 0; at < text.length && lines.length < most; at++) {
     let cell = ''
     if (text[at] === '"') [cell, at] = quoted(text, at)
     const rest = /[^,\r\n]*/y

@@ -54,12 +54,11 @@ function makeTop(app) {
   }
 
   async function save(format) {
+    if (!app.rows.length) return tell('No session is selected, so there is nothing to save.')
     if (!app.cannot('save')) {
       const answer = await app.ask('save', { rows: Array.from(app.rows), format })
       if (answer) download(answer.name, [Uint8Array.from(atob(answer.base64), (c) => c.charCodeAt(0))], 'application/octet-stream')
-      return
-    }
-    download(`selection.${format}`, [selectionText(d, app.rows, format)], format === 'json' ? 'application/json' : 'text/csv')
+    } else download(`selection.${format}`, [selectionText(d, app.rows, format)], format === 'json' ? 'application/json' : 'text/csv')
   }
 
   async function load(chosen) {
