@@ -134,6 +134,28 @@ def test_the_map_covers_nothing_and_nothing_spills_over(opened: Opened, width: i
         assert box["x"] + box["width"] <= panel["x"] + panel["width"]
 
 
+@pytest.mark.parametrize("width", [320, 400, 760])
+def test_a_narrow_page_is_one_column_with_everything_in_reach(opened: Opened, width: int) -> None:
+    opened.page.set_viewport_size({"width": width, "height": 800})
+    opened.page.wait_for_timeout(300)
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+    for name in ("map", "detail", "interests", "sessions-table"):
+        box = opened.part(name).bounding_box()
+        assert box["x"] >= 0, name
+        assert 0.95 * width < box["x"] + box["width"] <= width, name
+        assert box["width"] > 0.95 * width, name
+        assert box["height"] > 150, name
+    opened.lasso(WHOLE)
+    assert len(opened.rows) > 500
+    opened.app(f"go.session({opened.rows[0]})")
+    controls = opened.page.locator(":is(button:enabled, select, summary):not(.vbody *):visible")
+    assert controls.count() > 40
+    for control in controls.all():
+        control.click(trial=True)  # can be scrolled to, and nothing lies above it
+        box = control.bounding_box()
+        assert 0 <= box["x"] < width - 8, control
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", ["map", "flow", "matrix"])
 def test_axe_finds_nothing_serious(

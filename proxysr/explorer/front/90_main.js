@@ -119,7 +119,7 @@ function makeApp(root, d, host) {
   const middle = makeMiddle(app, views)
   const [interests, detail, tables, top] = [makeInterests(app), makeDetail(app), makeTables(app), makeTop(app)]
   const parts = [middle, ...Object.values(views), interests, detail, tables, top]
-  root.append(top.el, interests.el, middle.el, detail.el, tables.el)
+  root.append(h('div.page', {}, top.el, interests.el, middle.el, tables.el, detail.el))
   for (const part of parts) part.update(ALL)
   app.map = map.debug
   if (notes.length) top.tell(notes.join(' '))
