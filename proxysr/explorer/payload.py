@@ -45,7 +45,6 @@ ANSWERED = 2_000
 """Sessions whose rank is computed here if the run was not evaluated."""
 PORTABLE = 2_500_000
 """Largest model, in bytes, that is included in the payload."""
-LONGEST_ID = 200
 
 Ints = npt.NDArray[np.int64]
 
@@ -89,7 +88,7 @@ class Items:
         index = np.array(self.index, np.int64)
         ids = self.view.items["item_id"].astype(str).to_numpy()[index - 1]
         return {
-            "id": [str(name)[:LONGEST_ID] for name in ids],
+            "id": [str(name) for name in ids],
             "title": [shortened(self.view.label(item)) for item in index.tolist()],
             "index": index.astype(np.uint32),
             "count": self.view.item_counts.total[index].astype(np.uint32),
@@ -177,7 +176,7 @@ def _sessions(view: RunView, drawn: Ints, shown: Sessions, items: Items) -> dict
     clicks = items.of(shown.items)
     has_times = "started_at" in table
     return {
-        "id": [str(name)[:LONGEST_ID] for name in table["session_id"]],
+        "id": [str(name) for name in table["session_id"]],  # whole: selections are saved by them
         "xy": place(view.positions[rows]),
         "half_xy": None if view.half_positions is None else place(view.half_positions[rows]),
         "proxy": table["proxy"].to_numpy(np.int16),
@@ -297,7 +296,7 @@ def _users(view: RunView, drawn: Ints, sessions: dict[str, Any]) -> dict[str, li
         return None
     codes, ids = pd.factorize(view.table["user"].iloc[drawn].replace("", None))
     sessions["user"] = codes.astype(np.int32)
-    return {"id": [str(name)[:LONGEST_ID] for name in ids]}
+    return {"id": [str(name) for name in ids]}
 
 
 def _portable(view: RunView, travels: bool) -> tuple[dict[str, Any] | None, str]:

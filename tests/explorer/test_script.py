@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from proxysr.analysis.run_view import RunView
 from proxysr.config import ConfigError
 from proxysr.explorer.payload_interests import seconds_of
 from proxysr.explorer.scene import Scene
@@ -108,6 +110,28 @@ def test_a_page_says_what_python_says_of_selections_from_elsewhere(scene: Scene)
     both = value_of("rowsOfFile(d, 'a.csv', text)", scene.tree,
                     text="session_id,data\ns3,else\ngone,else\n")  # fmt: skip
     assert len(both["notes"]) == 2
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_long_ids_leave_and_come_back_whole(view: RunView, kind: str) -> None:
+    ids = view.table["session_id"].map(lambda name: "long" * 100 + name)
+    users = view.table["user"].map(lambda name: name and "user" * 100 + name)
+    items = view.items.assign(item_id="item" * 100 + view.items["item_id"])
+    long = replace(view, table=view.table.assign(session_id=ids, user=users), items=items)
+    long.__dict__["layout"] = view.layout
+    scene = Scene(long)
+    own = Selection.of(scene, [2, 5])
+    given = {"text": own.to_bytes(kind).decode(), "kind": kind, "name": f"a.{kind}"}
+    text, python, page = value_of(
+        "[selectionText(d, [2, 5], kind), rowsOfFile(d, name, text),"
+        "rowsOfFile(d, name, selectionText(d, [2, 5], kind))]",
+        scene.tree, **given,
+    )  # fmt: skip
+    assert python == page == {"rows": [2, 5], "notes": []}
+    back = Selection.from_bytes(text.encode(), given["name"])
+    assert back.on_page(scene) == ([2, 5], [])
+    for name in ("session_id", "user", "item_id") if kind == "json" else ("session_id", "user"):
+        assert list(dict.fromkeys(back.clicks[name])) == list(dict.fromkeys(own.clicks[name]))
 
 
 STATES: list[dict[str, Any]] = [

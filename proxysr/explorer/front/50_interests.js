@@ -7,12 +7,14 @@ function interestButton(app, k) {
 }
 
 function sessionButton(app, row) {
-  return h('button.go', { onclick: () => app.go.session(row), 'aria-label': `session ${app.d.sessions.id[row]}` }, app.d.sessions.id[row])
+  return h('button.go', { onclick: () => app.go.session(row), 'aria-label': `session ${app.d.sessions.id[row]}` },
+    h('span', {}, app.d.sessions.id[row]))
 }
 
 function userButton(app, user) {
   if (!app.d.users || user < 0) return h('span.soft', {}, 'unknown')
-  return h('button.go', { onclick: () => app.go.user(user), 'aria-label': `customer ${app.d.users.id[user]}` }, app.d.users.id[user])
+  return h('button.go', { onclick: () => app.go.user(user), 'aria-label': `customer ${app.d.users.id[user]}` },
+    h('span', {}, app.d.users.id[user]))
 }
 
 /** Recall of an interest; in the merged view, of all interests merged into it. */
