@@ -20,7 +20,7 @@ CRITERION, SECOND = "R@20", "MRR@20"
 
 VAGUE = 3
 """The likeliest proxy of a session has at least that many times its share by chance."""
-SHARPER = "fewer proxies (n_proxies), temperature=1, more epochs"
+SHARPER = "fewer proxies (n_proxies), temperature=1 attention=False, more epochs"
 ONE_PROXY = "One proxy is no proxy model"
 COLLAPSED = "They have collapsed."
 UNCLEAR = "Which proxy a session is for is vague"

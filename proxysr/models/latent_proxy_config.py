@@ -7,6 +7,11 @@ R@20 of unseen items, one seed if not said otherwise.
 one proxy instead of 60 or 64
     On test, over three seeds: Online Retail .478 instead of .480 (8 epochs), a third of Diginetica
     .423 instead of .420 (5 epochs). It recovers planted interests at temperature 1, not at 4.
+sharper proxies
+    On the log of the demo, with 10 planted interests and 400 items, after 14 epochs: with 16
+    proxies, temperature 1 and no attention, the likeliest proxy of a session has .31 on average and
+    agrees with its interest by an AMI of .40; by the defaults it has .04. R@20 on validation is
+    .750 instead of .764.
 learning rate
     On validation, after 3 epochs, 4e-3 instead of 2e-3: thirds of Diginetica and RetailRocket .416
     instead of .395 and .359 instead of .327, Online Retail .458 instead of .452, a fifth of LastFM
