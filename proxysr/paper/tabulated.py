@@ -237,9 +237,11 @@ class _Maker:
             notes.append(f"No runs of: {', '.join(missing)}.")
         learned = [row for row in rows if learns(row.runs[0].model_name)]
         seeds = sorted({seed_of(run) for row in learned for run in row.runs})
+        by_lacking: dict[str, list[str]] = defaultdict(list)
         for row in learned:
-            if lacking := [str(seed) for seed in seeds if seed not in map(seed_of, row.runs)]:
-                notes.append(f"{row.label} has no run of seed {', '.join(lacking)}.")
+            lacking = [str(seed) for seed in seeds if seed not in map(seed_of, row.runs)]
+            by_lacking[", ".join(lacking)].append(row.label)
+        notes += [f"No runs of seed {n}: {', '.join(by_lacking[n])}." for n in by_lacking if n]
         cells = [self.cells(row, task, printed, differences) for row in rows]
         cells += [self.printed_cells(name, printed) for name in missing]
         table = Table(
