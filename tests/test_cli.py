@@ -294,7 +294,7 @@ def test_json_is_the_whole_of_stdout(
 def test_resume_continues_to_more_epochs(ask: Ask, folder: Path, tmp_path: Path) -> None:
     data, run = folder / "data", tmp_path / "run"
     first = ask("train", data, run, *QUICK)
-    assert "\nOn validation, R@20 of latent_proxy is " in first.out
+    assert "On validation, MRR@20 of latent_proxy is " in first.out  # of ten items, all are shown
     assert first.out.splitlines()[-1].startswith("Next: proxysr evaluate")
     assert "is not empty; nothing was overwritten. Add --resume" in refused(ask("train", data, run))
     more = ask("train", data, run, "--resume", "--epochs", "3", "--json")

@@ -77,7 +77,7 @@ def flow_picture(
     )
     lines = "<br>".join(filter(None, [subtitle, words]))
     small = f"<span style='font-size:12px;color:{GREY}'>{lines}</span>"
-    fig = finish(fig, f"{title}<br>{small}", width=900, height=720)
+    fig = finish(fig, f"{title}<br>{small}", width=700, height=540)
     return fig.update_layout(margin={"l": 70, "r": 70, "t": 105, "b": 30})
 
 
