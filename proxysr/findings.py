@@ -119,7 +119,7 @@ def findings(
             f"The best epoch is the last one ({last}): it was still improving, so train longer, "
             f"such as with --resume --epochs {2 * len(rows)}."
         )
-    if n_proxies is not None and "effective_proxies" in best:
+    if n_proxies == 1 or (n_proxies is not None and "effective_proxies" in best):
         texts.append(_about_proxies(best, n_proxies, model))
     return texts
 

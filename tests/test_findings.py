@@ -139,6 +139,8 @@ def test_one_proxy_is_no_proxy_model() -> None:
     row = GOOD | {"effective_proxies": 1.0, "largest_share": 1.0}
     sentences = said(row, n_proxies=1)
     assert sentences[-1].startswith("One proxy is no proxy model")
+    chooses_none = said({"R@20": 0.5}, n_proxies=1, model="latent_proxy")
+    assert chooses_none[-1] == sentences[-1]
     assert warnings_of(sentences) == [sentences[-1]]
 
 

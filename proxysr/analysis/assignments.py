@@ -126,6 +126,8 @@ def summary(logits: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor, Te
 def decisions(model: SessionModel, sessions: Sessions, *, batch_size: int = 1024) -> pd.DataFrame:
     """How many proxies each session meets, and since which click the last one leads.
 
+    Of sessions longer than ``max_length``, the latest clicks are read, as if there were no others.
+
     Parameters are those of :func:`assignments_from_model`.
 
     Returns

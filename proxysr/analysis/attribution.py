@@ -85,7 +85,10 @@ def contributions(model: SessionModel, clicks: Sequence[int], *, user: int = -1)
 
 @torch.inference_mode()
 def proxy_path(model: SessionModel, clicks: Sequence[int], *, user: int = -1) -> pd.DataFrame:
-    """The leading proxy of a session after each of its clicks.
+    """The leading proxy of a session after each of its clicks that are read.
+
+    What was clicked before the latest ``max_length`` clicks is left out after each of them; an
+    evaluation reads that many before each target. The two differ for longer sessions.
 
     Parameters are those of :func:`contributions`.
 

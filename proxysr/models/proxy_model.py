@@ -209,7 +209,9 @@ class ProxyModel(LearnedModel):
     def path(self, batch: SessionBatch) -> Tensor:
         """Weights (B, L, K) of the proxies after each click, 0 at the padding.
 
-        The last column equals the weights of :meth:`weigh`. Here, each prefix is weighed by itself.
+        The last column equals the weights of :meth:`weigh`. Here, each prefix is weighed by itself;
+        of a session longer than ``max_length``, all are of its latest clicks, where an evaluation
+        reads the latest ``max_length`` clicks before each target.
         """
         batch = recent(batch, self.max_length)
         n = batch.items.shape[1]
