@@ -163,10 +163,18 @@ class RunDir:
         Raises
         ------
         ValueError
-            If the data there are not those that the run was trained on.
+            If they have moved, or the data there are not those that the run was trained on.
         """
         folder = Path(data_dir or self.data["data_dir"])
-        split = SessionSplit.load(folder)
+        try:
+            split = SessionSplit.load(folder)
+        except ValueError:
+            if data_dir is None and not folder.exists():
+                raise ValueError(
+                    f"{folder}, the data that {self.path} was trained on, is not there. If it has "
+                    "moved, name its folder with --data (data_dir in Python)."
+                ) from None
+            raise
         if split.fingerprint() != self.data["fingerprint"]:
             raise ValueError(
                 f"{folder} is not the data that {self.path} was trained on: "

@@ -169,6 +169,7 @@ def train_run(
         counters: dict[str, Metrics] = {}
         if resume:
             write_json(path / "config.json", header)
+            write_json(path / "data.json", {**run.data, "data_dir": str(Path(data_dir).resolve())})
             saved = read_checkpoint(last, identity) if last.is_file() else None
             counters = run.counters
         from_first((name, settings, config, saved, counters))

@@ -339,3 +339,17 @@ def test_a_run_that_fails_in_its_first_epoch_is_not_in_the_way(
     assert main(words) == 0
     assert main([*words[:2], str(tmp_path / "other"), "--seed", str(2**32)]) == 2
     assert "seed" in capsys.readouterr().err
+
+
+def test_a_resumed_run_knows_where_its_data_have_gone(
+    data_dir: Path, copy: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(data_dir, moved)
+    path = copy / "data.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"data_dir": str(tmp_path / "gone")}))
+    with pytest.raises(ValueError, match="gone, the data that .* was trained on, is not there. If"):
+        RunDir(copy).split()
+    train_run(moved, copy, resume=True, progress=False)
+    assert RunDir(copy).data["data_dir"] == str(moved)
+    assert RunDir(copy).split().n_items == 40

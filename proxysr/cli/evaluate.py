@@ -8,7 +8,7 @@ from typing import get_args
 import pandas as pd
 
 from proxysr.cli.answer import Answer, table
-from proxysr.cli.options import add_run, add_targets, check_data
+from proxysr.cli.options import add_run, add_targets
 from proxysr.config import coerce
 from proxysr.run import Which
 from proxysr.running import evaluate_run
@@ -43,7 +43,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Answer:
     """Evaluate, write metrics and ranks to the run, and show the metrics."""
-    check_data(args)
     result = evaluate_run(
         args.run_dir, part=args.split, task=args.task, min_prefix=args.min_prefix,
         ks=coerce(args.ks, tuple[int, ...], "ks"), which=args.weights, data_dir=args.data,

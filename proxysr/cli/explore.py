@@ -8,7 +8,7 @@ import webbrowser
 from pathlib import Path
 
 from proxysr.cli.answer import Answer
-from proxysr.cli.options import add_run, add_split, check_data
+from proxysr.cli.options import add_run, add_split
 
 EXAMPLES = """\
 examples:
@@ -46,7 +46,6 @@ def run(args: argparse.Namespace) -> Answer | None:
 
     # check everything and compute the map before serving the page
     check_port(args.port)
-    check_data(args)
     selection = None if args.selection is None else Selection.load(args.selection)
     view = RunView.of(
         args.run_dir, part=args.split, max_drawn=args.max_drawn, data_dir=args.data, progress=True

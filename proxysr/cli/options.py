@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from proxysr.config import ConfigError, Settings, plain_type, require
+from proxysr.config import ConfigError, Settings, plain_type
 
 
 def add_run(parser: argparse.ArgumentParser, *, data: bool = True, compare: bool = False) -> None:
@@ -20,21 +19,6 @@ def add_run(parser: argparse.ArgumentParser, *, data: bool = True, compare: bool
         parser.add_argument("--data", metavar="DATA_DIR", help="the prepared data, if it has moved")
     if compare:
         parser.add_argument("--compare", metavar="RUN_DIR", help="a second run of the same data")
-
-
-def check_data(args: argparse.Namespace) -> None:
-    """Raise ``ConfigError`` if a run's data are no longer where they were, and none are named."""
-    from proxysr.processes import put_back
-    from proxysr.run import RunDir
-
-    if args.data is None:
-        folder = Path(RunDir(args.run_dir).data["data_dir"])
-        put_back(folder)
-        require(
-            (folder / "split.json").is_file(),
-            f"{folder}, the data that {args.run_dir} was trained on, is not there. If it has "
-            "moved, name its folder with --data.",
-        )
 
 
 def add_split(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from proxysr.cli.answer import Answer
-from proxysr.cli.options import add_run, add_split, check_data
+from proxysr.cli.options import add_run, add_split
 
 EXAMPLES = """\
 examples:
@@ -39,7 +39,6 @@ def run(args: argparse.Namespace) -> Answer:
     n = args.max_sessions
     require(n >= FEWEST, f"--max-sessions is at least {FEWEST}, for a map; received {n}.")
     check_place(args.file)
-    check_data(args)
     compare = None if args.compare is None else RunDir(args.compare)
     view = RunView.of(args.run_dir, part=args.split, data_dir=args.data, max_drawn=n, progress=True)
     path = write_report(view, args.file, compare=compare, command=args.command_line, max_sessions=n)
