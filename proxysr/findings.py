@@ -20,7 +20,8 @@ CRITERION, SECOND = "R@20", "MRR@20"
 
 VAGUE = 3
 """The likeliest proxy of a session has at least that many times its share by chance."""
-SHARPER = "fewer proxies (n_proxies), temperature=1 attention=False, more epochs"
+PARTING = "more epochs (proxies part late), a larger learning_rate, fewer proxies (n_proxies), "
+PARTING += "temperature=1 attention=False"
 ONE_PROXY = "One proxy is no proxy model"
 COLLAPSED = "They have collapsed."
 UNCLEAR = "Which proxy a session is for is vague"
@@ -183,9 +184,9 @@ def _about_proxies(row: Mapping[str, float], n_proxies: int, model: str) -> str:
         return (
             f"{text}. {UNCLEAR}: the likeliest one has "
             f"{likeliest:.1%} on average, where chance is {chance:.1%}, so groups of sessions mean "
-            f"little. Try {SHARPER}."
+            f"little. Try {PARTING}."
         )
-    tries = "more epochs (proxies part late) or a larger learning_rate"
+    tries = PARTING
     if model != "latent_proxy":
         tries = "more negatives (n_negatives, negatives), a larger init_std, "
         tries += "a smaller init_std_selector, the model latent_proxy"

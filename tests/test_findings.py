@@ -128,7 +128,7 @@ def test_proxies_that_collapsed_are_told_with_what_to_try(
     start = f"The proxies have collapsed: {effective:.1f} of {n_proxies} proxies are in use in"
     end = (
         f"effect; the largest has {largest:.0%} of the sessions. Try more epochs (proxies part "
-        "late) or a larger learning_rate."
+        "late), a larger learning_rate, fewer proxies (n_proxies), temperature=1 attention=False."
     )
     for facts in (row, {name: row[name] for name in row if name != "sessions_changing"}):
         sentences = said(facts, n_proxies=n_proxies, model="latent_proxy")
@@ -174,4 +174,4 @@ def test_proxies_that_hardly_differ_are_told(likeliest: float, vague: bool) -> N
     assert warnings_of(["It beats popularity.", text]) == ([short] if vague else [])
     if vague:
         assert f"has {likeliest:.1%} on average, where chance is 3.3%" in text
-        assert "Try fewer proxies (n_proxies)" in text
+        assert "Try more epochs (proxies part late)" in text
