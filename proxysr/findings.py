@@ -184,7 +184,7 @@ def _about_proxies(row: Mapping[str, float], n_proxies: int, model: str) -> str:
         return (
             f"{text}. {UNCLEAR}: the likeliest one has "
             f"{likeliest:.1%} on average, where chance is {chance:.1%}, so groups of sessions mean "
-            f"little. Try {PARTING}."
+            f"little. Try {PARTING if model == 'latent_proxy' else 'more epochs'}."
         )
     tries = PARTING
     if model != "latent_proxy":

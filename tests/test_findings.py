@@ -174,4 +174,6 @@ def test_proxies_that_hardly_differ_are_told(likeliest: float, vague: bool) -> N
     assert warnings_of(["It beats popularity.", text]) == ([short] if vague else [])
     if vague:
         assert f"has {likeliest:.1%} on average, where chance is 3.3%" in text
-        assert "Try more epochs (proxies part late)" in text
+        assert text.endswith("Try more epochs.")
+        own = said(GOOD | {"mean_max_pi": likeliest}, model="latent_proxy")[-1]
+        assert own.endswith("temperature=1 attention=False.")
