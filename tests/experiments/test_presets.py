@@ -33,7 +33,7 @@ def test_all_train_on_every_click_and_diginetica_is_validated_after_three() -> N
         assert (train.task, train.min_prefix, train.valid_task) == ("repeat", 1, "unseen")
         third = name.endswith("-third") and issubclass(MODELS[found.model], LearnedModel)
         assert train.valid_min_prefix == (3 if third or name.endswith("-diginetica") else 1)
-        if third and found.model != "core":
+        if third:
             assert "benchmarks.tune_models" in found.source
 
 
