@@ -20,8 +20,11 @@ CRITERION, SECOND = "R@20", "MRR@20"
 
 VAGUE = 3
 """The likeliest proxy of a session has at least that many times its share by chance."""
-PARTING = "more epochs (proxies part late), a larger learning_rate, fewer proxies (n_proxies), "
-PARTING += "temperature=1 attention=False"
+PARTING = (
+    "more epochs (proxies part late), a larger learning_rate, fewer proxies (n_proxies), "
+    "temperature=1 attention=False"
+)
+"""What parts the proxies of latent_proxy."""
 ONE_PROXY = "One proxy is no proxy model"
 COLLAPSED = "They have collapsed."
 UNCLEAR = "Which proxy a session is for is vague"
@@ -177,17 +180,18 @@ def _about_proxies(row: Mapping[str, float], n_proxies: int, model: str) -> str:
         text += f", and {row['sessions_changing']:.0%} of the sessions change proxy while clicked"
     # of two or three proxies, one may well have half of the sessions
     few = effective < min(max(2.0, n_proxies / 10), (n_proxies + 1) / 2)
-    if not few and largest <= max(0.5, 1.5 / n_proxies):
-        chance, likeliest = 1 / n_proxies, row.get("mean_max_pi", 1.0)
-        if likeliest >= min(VAGUE * chance, 0.5):
-            return f"{text}."
-        return (
-            f"{text}. {UNCLEAR}: the likeliest one has "
-            f"{likeliest:.1%} on average, where chance is {chance:.1%}, so groups of sessions mean "
-            f"little. Try {PARTING if model == 'latent_proxy' else 'more epochs'}."
+    is_own = model == "latent_proxy"
+    if few or largest > max(0.5, 1.5 / n_proxies):
+        tries = (
+            "more negatives (n_negatives, negatives), a larger init_std, a smaller "
+            "init_std_selector, the model latent_proxy"
         )
-    tries = PARTING
-    if model != "latent_proxy":
-        tries = "more negatives (n_negatives, negatives), a larger init_std, "
-        tries += "a smaller init_std_selector, the model latent_proxy"
-    return f"{text}. {COLLAPSED} Try {tries}."
+        return f"{text}. {COLLAPSED} Try {PARTING if is_own else tries}."
+    chance, likeliest = 1 / n_proxies, row.get("mean_max_pi", 1.0)
+    if likeliest < min(VAGUE * chance, 0.5):
+        return (
+            f"{text}. {UNCLEAR}: the likeliest one has {likeliest:.1%} on average, where chance is "
+            f"{chance:.1%}, so groups of sessions mean little. Try "
+            f"{PARTING if is_own else 'more epochs'}."
+        )
+    return f"{text}."

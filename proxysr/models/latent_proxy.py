@@ -335,7 +335,6 @@ class LatentProxy(ProxyModel):
         """
         drawn = np.linspace(0, len(valid) - 1, min(len(valid), CALIBRATED)).astype(int)
         sessions = valid.select(np.unique(drawn))
-        self.temperature.zero_()  # then evidence is that of the clicks alone
         log_w, batches = self.log_weights.log_softmax(0), self._evidence_and_likelihood(sessions)
         self.temperature.fill_(likeliest_temperature(log_w, batches))
         self.repeat_level.zero_()
@@ -345,7 +344,7 @@ class LatentProxy(ProxyModel):
         """Evidence before targets and their log-likelihood, (n, K) each, batch by batch."""
         device = self.temperature.device
         for _, batch in whole_sessions(sessions, max_length=self.max_length, device=device):
-            items, reading = self._read(batch)
+            items, reading = self._read(batch, 0.0)  # then evidence is that of the clicks alone
             is_target = pad(items[:, 1:] != PAD, (0, 1)) & (items != PAD)
             yield reading.evidence[is_target], reading.following[is_target]
 
