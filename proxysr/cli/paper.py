@@ -88,7 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--reference", metavar="MODEL", help="what others are compared with [proxysr]"
     )
     page.add_argument(
-        "--keep", metavar="FOLDER", help="where the numbers of each log's tables stay; see above"
+        "--keep", metavar="FOLDER", help="where the numbers of each log's tables stay; see below"
     )
     page.add_argument("--metrics", metavar="NAMES", help="between commas [R@20,MRR@20]")
     page.add_argument("--resamples", metavar="N", help="for intervals and p-values [10000]")
@@ -206,13 +206,11 @@ def _page(args: argparse.Namespace) -> Answer:
     given = [word for k in OF_PAGES if getattr(args, k) for word in (f"--{k}", getattr(args, k))]
     command = shlex.join(["proxysr", "paper", "tables", *args.what, "--out", args.out, *given])
     new, holes = tabulated(args.what, reference=reference, config=config) if args.what else ([], [])
-    logs, refused = merged(kept, new)
+    logs, refused = (new, []) if args.keep is None else merged(kept, new)
     require(bool(logs), f"No results are kept in {args.keep}. Name folders with runs as well.")
     if args.keep is not None:
         write_logs(args.keep, logs)
-    page = results_page(
-        logs, reference=reference, command=command, confidence=config.confidence, holes=holes
-    )
+    page = results_page(logs, command=command, confidence=config.confidence, holes=holes)
     with replacing(out) as temporary:
         temporary.write_text(page, encoding="utf-8")
     tables = [f"{log.name}: {table.title}" for log in logs for table in log.tables]

@@ -24,7 +24,6 @@ ABOUT_CLAIMS = (
 def results_page(
     logs: Sequence[Log],
     *,
-    reference: str = "proxysr",
     command: str = "proxysr paper tables",
     confidence: float = 0.95,
     holes: Sequence[str] = (),
@@ -34,8 +33,7 @@ def results_page(
     Parameters
     ----------
     logs : sequence of Log
-    reference : str
-        The model of Tables 2 and 3 that the others are compared with.
+        At least one; all have the same reference.
     command : str
         What makes the page, to be shown on it.
     confidence : float
@@ -50,6 +48,7 @@ def results_page(
         for table in log.tables
         if table.claims
     }
+    reference = logs[0].reference
     lines = ["# Results", ""]
     if standings:
         lines += [verdict(standings, reference), ""]

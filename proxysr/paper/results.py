@@ -97,9 +97,9 @@ class Table(BaseModel):
         by_label = zip(self.labels, numbers, strict=True)
         return {label.removesuffix(" †"): n for label, n in by_label if n}
 
-    def covers(self, other: Table) -> bool:
-        """Whether it has every row of the other, of at least as many seeds."""
-        return all(self.seeds.get(label, 0) >= n for label, n in other.seeds.items())
+    def lacking(self, other: Table) -> list[str]:
+        """Rows of the other that it does not have, or of fewer seeds."""
+        return [label for label, n in other.seeds.items() if self.seeds.get(label, 0) < n]
 
 
 class Log(BaseModel):
@@ -189,8 +189,8 @@ def write_logs(folder: str | Path, logs: Iterable[Log]) -> None:
 def merged(kept: Sequence[Log], new: Sequence[Log]) -> tuple[list[Log], list[str]]:
     """Kept logs with the tables of new ones, and a sentence for each table that is not taken.
 
-    A new table takes the place of the kept one if it covers it (:meth:`Table.covers`), so that a
-    few runs never replace many.
+    A new table takes the place of the kept one if it lacks nothing of it (:meth:`Table.lacking`),
+    so that a few runs never replace many.
 
     Raises
     ------
@@ -211,15 +211,13 @@ def merged(kept: Sequence[Log], new: Sequence[Log]) -> tuple[list[Log], list[str
             continue
         tables = {table.key: table for table in before.tables}
         for table in log.tables:
-            old = tables.get(table.key, table)
-            if table.covers(old):
-                tables[table.key] = table
-            else:
-                lacking = [row for row, n in old.seeds.items() if table.seeds.get(row, 0) < n]
+            if lacking := table.lacking(tables.get(table.key, table)):
                 refused.append(
                     f"{table.title} of {log.name} stays as it was kept: these runs have no row, or "
                     f"fewer seeds, of {', '.join(lacking)}."
                 )
+            else:
+                tables[table.key] = table
         in_order = [tables[key] for key in sorted(tables)]
         logs[log.file] = log.model_copy(update={"tables": in_order})
     return sorted(logs.values(), key=lambda log: log.name), refused

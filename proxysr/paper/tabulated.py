@@ -114,8 +114,8 @@ class _Maker:
                     self.add_claims(table, rows.ablations, task, printed, "ProxySR")
                 tables.append(table)
             if task == "unseen" and rows.sizes:
-                title = "Figure 3, number of proxies"
-                tables.append(self.table(title, rows.sizes, task, {}, rows.sizes[0].label)[0])
+                figure, first = "Figure 3, number of proxies", rows.sizes[0].label
+                tables.append(self.table(figure, rows.sizes, task, {}, first)[0])
         return tables
 
     def of_models(self, title: str, rows: Sequence[Row], task: Task, reference: str) -> Table:

@@ -353,3 +353,20 @@ def test_a_page_keeps_tables_whose_runs_are_elsewhere(
     assert main(["paper", "tables", *few, *words]) == 2
     assert "retailrocket-small.json is damaged, or holds no" in capsys.readouterr().err
     assert (tmp_path / "page.md").read_bytes() == before
+
+
+def test_logs_of_one_name_are_side_by_side_unless_they_are_kept(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / data.name
+    sizes = {"n_sessions": 150, "n_items": 50, "n_users": 8, "n_interests": 2}
+    SOURCES["synthetic"].prepare("synthetic", **sizes).save(other)
+    for folder in (data, other):
+        models = ["--models", "cooccurrence", "--seeds", "0"]
+        assert paper_run("table2", folder, tmp_path / "runs", *models) == 0
+    words = ["paper", "tables", str(tmp_path / "runs"), "--out", str(tmp_path / "page.md")]
+    assert main(words) == 0
+    assert (tmp_path / "page.md").read_text().count("## retailrocket-small") == 2
+    capsys.readouterr()
+    assert main([*words, "--keep", str(tmp_path / "kept")]) == 2
+    assert "Two logs with different sessions are called ret" in capsys.readouterr().err

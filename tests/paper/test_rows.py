@@ -43,7 +43,7 @@ def rows(runs: Path) -> list[Row]:
 def page_of(folders: list[Path], reference: str, config: CompareConfig) -> str:
     logs, holes = tabulated(folders, reference=reference, config=config)
     assert holes == []
-    return results_page(logs, reference=reference)
+    return results_page(logs)
 
 
 def test_settings_of_one_model_are_ordered_by_validation(rows: list[Row]) -> None:
