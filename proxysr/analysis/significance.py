@@ -378,12 +378,17 @@ def sessions_of(run: RunDir) -> str:
     return str(grouped.get("fingerprint", run.data["fingerprint"]))
 
 
+def training_of(run: RunDir) -> dict[str, Any]:
+    """A run's settings of training without seed and device, in which runs of one row may differ."""
+    return {**run.train_config.to_dict(), "seed": None, "device": None}
+
+
 def by_settings(runs: Sequence[RunDir]) -> list[list[RunDir]]:
     """Runs that differ only in seed and device, in order of appearance."""
     groups: dict[str, list[RunDir]] = {}
     for run in runs:
-        config = {**run.train_config.to_dict(), "seed": None, "device": None}
-        groups.setdefault(str((run.model_name, run.model_config, config)), []).append(run)
+        settings = (run.model_name, run.model_config, training_of(run))
+        groups.setdefault(str(settings), []).append(run)
     for members in groups.values():
         seeds = [run.train_config.seed for run in members]
         require(

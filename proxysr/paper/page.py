@@ -9,10 +9,9 @@ from typing import Any
 import pandas as pd
 
 from proxysr.paper.claims import NO_RUN, tally
-from proxysr.paper.results import Cells, Log, Table
+from proxysr.paper.results import DASH, Cells, Log, Table
 from proxysr.paper.verdict import leaders, verdict
 
-DASH = "–"
 ABOUT_CLAIMS = (
     "What the paper's tables say, row by row: a row is ahead of ProxySR, or in Table 6 of HRNN "
     "without users, or behind it. Here that holds or is reversed where our difference is more than "

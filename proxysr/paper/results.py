@@ -16,6 +16,9 @@ from proxysr.config import require
 from proxysr.files import read_json, write_json
 from proxysr.paper.verdict import Standing
 
+DASH = "–"
+"""What is shown of a gap."""
+
 Cells = dict[str, str]
 """A row of a table: heading to what is shown."""
 
@@ -171,10 +174,12 @@ def check_alike(kept: Sequence[Log], reference: str, metrics: Sequence[str] | No
             f"The kept tables of {log.name} compare with {log.reference}, those of this command "
             f"with {reference}. Say --reference {log.reference}, or keep these in another folder.",
         )
+        if metrics is None:
+            continue
         require(
-            metrics is None or log.metrics == list(metrics),
+            log.metrics == list(metrics),
             f"The kept tables of {log.name} have {', '.join(log.metrics)}, those of this command "
-            f"{', '.join(metrics or ())}. Say --metrics {','.join(log.metrics)}, or keep these in "
+            f"{', '.join(metrics)}. Say --metrics {','.join(log.metrics)}, or keep these in "
             "another folder.",
         )
 

@@ -18,7 +18,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from proxysr.analysis.significance import Contender, by_settings, contender_of, sessions_of
+from proxysr.analysis.significance import (
+    Contender,
+    by_settings,
+    contender_of,
+    sessions_of,
+    training_of,
+)
 from proxysr.data.sessions import Task
 from proxysr.evaluation import values_of
 from proxysr.experiments.presets import ABLATIONS
@@ -231,7 +237,7 @@ def _relatives(
     best: tuple[Any, ...] = (-1,)
     best_relatives: tuple[list[RunDir], dict[str, Any], dict[int, Any]] = ([], {}, {})
     settings = [group[0].model_config.to_dict() for group in groups]
-    trains = [{**g[0].train_config.to_dict(), "seed": 0, "device": ""} for g in groups]
+    trains = [training_of(group[0]) for group in groups]
     for i, group in enumerate(groups):
         ablations, sizes = {}, {}
         for j, other in enumerate(groups):
@@ -325,9 +331,8 @@ def _of_one_setting(groups: Mapping[K, list[RunDir]], differing: str) -> dict[K,
     families: dict[str, dict[K, list[RunDir]]] = defaultdict(dict)
     for name, runs in groups.items():
         for run in runs:
-            train = {**run.train_config.to_dict(), "seed": 0, "device": ""}
             settings = {**run.model_config.to_dict(), differing: None}
-            family = families[str((run.model_name, settings, train))]
+            family = families[str((run.model_name, settings, training_of(run)))]
             family.setdefault(name, []).append(run)
 
     def worth(family: dict[K, list[RunDir]]) -> tuple[int, int, float]:

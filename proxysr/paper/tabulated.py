@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from proxysr.analysis.significance import CompareConfig, compare
 from proxysr.config import Settings
@@ -24,7 +23,7 @@ from proxysr.paper.hrnn_groups import NO_USER
 from proxysr.paper.known_users import effects
 from proxysr.paper.popularity import by_popularity
 from proxysr.paper.printed import published_results, published_shares, published_variants
-from proxysr.paper.results import Cells, Claim, Log, Table
+from proxysr.paper.results import DASH, Cells, Claim, Log, Table
 from proxysr.paper.rows import (
     OF_MEASUREMENT,
     DataRuns,
@@ -40,7 +39,6 @@ from proxysr.paper.rows import (
 from proxysr.paper.verdict import Differences, standing
 
 TASKS: dict[str, Task] = {"Table 2, next unseen item": "unseen", "Table 3, with repeats": "repeat"}
-DASH = "–"
 
 
 def tabulated(
@@ -131,7 +129,8 @@ class _Maker:
             table.standing = standing(self.data.name, task, rows, chosen, differences)
         if differences:  # else they did not rank the same targets, which the table says
             self.add_claims(table, rows, task, printed, "ProxySR")
-            table.popularity = _cells(by_popularity(rows, task, "R@20"))
+            records = by_popularity(rows, task, "R@20").to_dict("records")
+            table.popularity = [{str(head): cell for head, cell in one.items()} for one in records]
         return table
 
     def table4(self) -> list[Table]:
@@ -245,8 +244,8 @@ class _Maker:
         cells = [self.cells(row, task, printed, differences) for row in rows]
         cells += [self.printed_cells(name, printed) for name in missing]
         table = Table(
-            title=title, about=about, min_prefix=min_prefix, rows=_cells(pd.DataFrame(cells)),
-            notes=notes, n_runs=sum(len(row.runs) for row in rows), made=self.day,
+            title=title, about=about, min_prefix=min_prefix, rows=cells, notes=notes,
+            n_runs=sum(len(row.runs) for row in rows), made=self.day,
         )  # fmt: skip
         return table, differences
 
@@ -315,9 +314,3 @@ def _difference(row: Mapping[Any, Any]) -> str:
         return DASH
     low, high = row["difference_low"], row["difference_high"]
     return f"{row['difference']:+.4f} [{low:+.4f}, {high:+.4f}], p = {row['p_holm']:.3g}"
-
-
-def _cells(frame: pd.DataFrame) -> list[Cells]:
-    """The rows of a frame as text; gaps are dashes."""
-    texts = frame.astype(object).where(frame.notna(), DASH).map(str)
-    return [{str(k): v for k, v in row.items()} for row in texts.to_dict("records")]
