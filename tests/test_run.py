@@ -164,8 +164,9 @@ def test_a_killed_run_resumes_to_the_same_files(
         [sys.executable, "-c", script, str(data_dir), str(target), *arguments], env=environment
     )
     deadline = time.monotonic() + 120
-    while not (target / "history.csv").is_file():
-        assert process.poll() is None or (target / "history.csv").is_file()
+    last = target / "checkpoints" / "last.safetensors"
+    while not last.is_file():
+        assert process.poll() is None or last.is_file()
         assert time.monotonic() < deadline
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)

@@ -117,7 +117,8 @@ def test_a_killed_worker_s_trial_is_continued_to_the_same_result(
     )
     process.start()
     deadline = time.monotonic() + 120
-    while not (path / "runs" / "trial-0001" / "history.csv").is_file():
+    # written after history.csv: with it, the epoch is complete
+    while not (path / "runs" / "trial-0001" / "checkpoints" / "last.safetensors").is_file():
         assert process.is_alive()
         assert time.monotonic() < deadline
         time.sleep(0.01)
