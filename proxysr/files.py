@@ -179,6 +179,37 @@ def check_writable(path: Path, kind: Literal["file", "folder"] | None = None) ->
         ) from None
 
 
+def check_own(path: Path, mark: str, what: str, other: str = "file") -> None:
+    """Check that writing to ``path`` replaces nothing but an earlier file of the same kind.
+
+    Parameters
+    ----------
+    path : Path
+    mark : str
+        Text that a line of every such file has.
+    what : str
+        What such a file is called, for the message.
+    other : {"file", "folder"}
+        What to name instead.
+
+    Raises
+    ------
+    ValueError
+        If another file is there.
+    OSError
+        If a folder is.
+    """
+    check_kind(path, "file")
+    if not path.is_file() or not path.stat().st_size:
+        return  # nothing is lost
+    with path.open("rb") as file:
+        is_own = any(mark.encode() in line for line in file)
+    if not is_own:
+        raise ValueError(
+            f"{path} exists and is not {what}; nothing was overwritten. Name another {other}."
+        )
+
+
 def hash_of_file(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxysr.disk import WriteError
-from proxysr.files import check_writable, read_json, replacing, write_json
+from proxysr.files import check_own, check_writable, read_json, replacing, write_json
 
 
 def test_a_file_is_replaced_only_on_success(tmp_path: Path) -> None:
@@ -63,6 +63,18 @@ def test_a_file_takes_no_folder_s_place_nor_a_folder_a_file_s(tmp_path: Path) ->
     check_writable(folder, "folder")
     check_writable(file, "file")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_only_files_of_one_s_own_are_replaced(tmp_path: Path) -> None:
+    for name, text in (("own", "Title\nMade by us\n"), ("empty", ""), ("other", "Title\n")):
+        (tmp_path / name).write_text(text)
+    for name in ("own", "empty", "absent"):
+        check_own(tmp_path / name, "Made by us", "a page")
+    message = "/other exists and is not a page; nothing was overwritten. Name another folder."
+    with pytest.raises(ValueError, match=message):
+        check_own(tmp_path / "other", "Made by us", "a page", "folder")
+    with pytest.raises(WriteError, match="is a folder; nothing was written. Name a file"):
+        check_own(tmp_path, "Made by us", "a page")
 
 
 def test_json_round_trip_keeps_letters_readable(tmp_path: Path) -> None:

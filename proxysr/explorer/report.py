@@ -23,7 +23,7 @@ from proxysr.config import require
 from proxysr.explorer import assets
 from proxysr.explorer.packing import pack
 from proxysr.explorer.payload import payload
-from proxysr.files import check_writable, replacing
+from proxysr.files import check_own, check_writable, replacing
 from proxysr.run import RunDir
 
 GENERATOR = "proxysr report"
@@ -125,14 +125,7 @@ def check_place(path: str | Path) -> Path:
         raise ValueError(f"A report is an HTML file, such as report.html; received {path}.")
     if path.is_dir():
         raise ValueError(f"{path} is a folder; nothing was written. Name a file.")
-    if path.is_file():
-        with path.open("rb") as file:
-            head = file.read(2_000)
-        if f'<meta name="generator" content="{GENERATOR}'.encode() not in head:
-            raise ValueError(
-                f"{path} exists and is not a proxysr report; nothing was overwritten. "
-                "Name another file."
-            )
+    check_own(path, f'<meta name="generator" content="{GENERATOR}', "a proxysr report")
     check_writable(path)
     return path
 

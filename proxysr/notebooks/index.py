@@ -11,6 +11,9 @@ from urllib.parse import quote
 
 from proxysr.files import read_json, read_object, replacing
 
+TITLE = "proxysr notebooks"
+INDEX_MARK = f"<title>{TITLE}</title>"
+"""Text by which an index is known as one."""
 STYLE = """
 body { font: 16px/1.5 Helvetica, Arial, sans-serif; color: #222; max-width: 1100px;
        margin: 2rem auto; padding: 0 1rem; }
@@ -50,7 +53,7 @@ def write_index(out: Path, pages: Iterable[Page]) -> Path:
             lines.append(f"<pre>{html.escape(page.problem)}</pre>")
         lines.append("</li>")
     lines.append("</ol>")
-    return _write(out, "proxysr notebooks", [*lines, *_figures(out / "figures", out)])
+    return _write(out, TITLE, [*lines, *_figures(out / "figures", out)])
 
 
 def write_gallery(folder: Path) -> Path:

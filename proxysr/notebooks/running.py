@@ -18,8 +18,8 @@ from tqdm.auto import tqdm
 
 from proxysr import __version__, paths
 from proxysr.config import ConfigError, require, unknown
-from proxysr.files import check_kind, read_json, write_json
-from proxysr.notebooks.index import Page, write_index
+from proxysr.files import check_kind, check_own, read_json, write_json
+from proxysr.notebooks.index import INDEX_MARK, Page, write_index
 from proxysr.notebooks.parameters import fitting
 from proxysr.notebooks.worker import MARK
 from proxysr.processes import remove, scratch_folder
@@ -60,7 +60,7 @@ def run_notebooks(
         of a notebook has values for that notebook alone. At the beginning of a value,
         ``$PROXYSR_DATA`` and ``$PROXYSR_RUNS`` are filled in, see :func:`proxysr.paths.placed`.
     out : str or Path
-        A folder; notebooks of the same name in it are replaced.
+        A folder; what was executed into it earlier is replaced, other files never are.
     jobs : int
         Notebooks to run at the same time.
     resume : bool
@@ -80,11 +80,14 @@ def run_notebooks(
         If a notebook or parameter does not exist, or a value is not of its type.
     NotebookError
         If a notebook fails: named with cell and error, after all have run.
+    ValueError
+        If ``out`` has other files where results are to be written.
     """
     require(jobs >= 1, f"jobs is at least 1; received {jobs}.")
     out = Path(out).resolve()
     check_kind(out, "folder")
     chosen = chosen_notebooks(names)
+    _check_places(out, chosen)
     values = fitting(chosen, params or {}, [path.stem for path in chosen_notebooks(None)])
     out.mkdir(parents=True, exist_ok=True)
     work = scratch_folder()
@@ -148,6 +151,24 @@ def chosen_notebooks(names: Sequence[str] | None) -> list[Path]:
     return [known[stem] for stem in dict.fromkeys(stems)]
 
 
+def _check_places(out: Path, sources: Sequence[Path]) -> None:
+    """Check that results replace nothing but earlier results."""
+    require(
+        out != sources[0].parent.resolve(),
+        f"{out} holds the notebooks themselves; nothing was overwritten. Name another folder.",
+    )
+    check_own(out / "index.html", INDEX_MARK, "an index of executed notebooks", "folder")
+    for source in sources:
+        notebook, page = out / source.name, out / f"{source.stem}.html"
+        check_own(notebook, f'"{MARK}": {{', "a notebook that was executed here", "folder")
+        check_kind(page, "file")
+        require(
+            notebook.is_file() or not page.is_file() or not page.stat().st_size,
+            f"{page} exists and {notebook.name}, of which it would be the page, does not; nothing "
+            "was overwritten. Name another folder.",
+        )
+
+
 class _Job(NamedTuple):
     """A notebook to execute: source, results, and the folder for messages of its process."""
 
@@ -181,6 +202,7 @@ class _Job(NamedTuple):
         self.folder.mkdir()
         content = {
             "source": str(self.source),
+            "executed": str(self.folder / "executed.ipynb"),
             "target": str(self.target),
             "page": str(self.page),
             "result": str(self.folder / "result.json"),
@@ -224,8 +246,6 @@ class _Job(NamedTuple):
                 f"{problem['message']} (with its traceback in {self.target})"
             )
         return Page(self.source, self.page, result["seconds"], message, command)
-
-    """The inputs of an execution: cells of ``source``, parameters, version of proxysr."""
 
 
 def mark_of(source: Path, values: Mapping[str, Any]) -> dict[str, Any]:

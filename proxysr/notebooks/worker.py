@@ -1,12 +1,14 @@
 """One notebook in a process of its own: ``python -m proxysr.notebooks.worker JOB.json``.
 
-The job names ``source``, ``target``, ``page``, ``mark``, ``parameters``, ``progress`` and
-``result``. A notebook that succeeds gets the mark, and each is written as an offline page.
+The job names ``source``, ``executed`` (a place to work in), ``target``, ``page``, ``mark``,
+``parameters``, ``progress`` and ``result``. Each notebook gets the mark, with the seconds that it
+took if it succeeds, and is written as an offline page.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -20,7 +22,7 @@ from proxysr.processes import end_with_parent, ending_on_sigterm
 from proxysr.text import visible
 
 MARK = "proxysr"
-"""Key of the mark in an executed notebook's metadata."""
+"""Key of the mark in an executed notebook's metadata: it was written here, and from what."""
 PLOTLY = "application/vnd.plotly.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -28,13 +30,15 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 def main(job_file: str) -> None:
     """Execute the notebook of a job, write its page, and leave the result."""
     job = read_json(Path(job_file))
-    target = Path(job["target"])
+    executed, target = Path(job["executed"]), Path(job["target"])
     try:
         started = time.perf_counter()
         problem = execute(job)
         seconds = round(time.perf_counter() - started, 1)
-        if target.is_file():
-            clean(target, None if problem else job["mark"] | {"seconds": seconds})
+        if executed.is_file():
+            clean(executed, job["mark"] | ({} if problem else {"seconds": seconds}))
+            with replacing(target) as temporary:
+                shutil.copyfile(executed, temporary)
             write_page(target, Path(job["page"]))
         write_json(Path(job["result"]), {"problem": problem, "seconds": seconds})
     except OSError as error:  # such as a full disk; not an error of the notebook
@@ -55,7 +59,7 @@ def execute(job: dict[str, Any]) -> dict[str, Any] | None:
     try:
         papermill.execute_notebook(
             job["source"],
-            job["target"],
+            job["executed"],
             parameters=job["parameters"],
             kernel_name="python3",
             progress_bar={"desc": Path(job["source"]).stem} if job["progress"] else False,

@@ -65,6 +65,35 @@ def test_a_project_without_notebooks_says_so(home: Path) -> None:
         run_notebooks(out=home / "out", progress=False)
 
 
+def test_only_earlier_results_are_replaced(home: Path) -> None:
+    """Sources never, nor other files; a page of an earlier run, also of one that failed, is."""
+    source, out = write(home / "notebooks", "01_a", "assert k > 3"), home / "out"
+    before = source.read_bytes()
+    for folder in (home / "notebooks", home / "out" / ".." / "notebooks"):
+        with pytest.raises(ConfigError, match="/notebooks holds the notebooks themselves; nothing"):
+            run_notebooks(out=folder, progress=False)
+    assert source.read_bytes() == before
+    assert [path.name for path in source.parent.iterdir()] == [source.name]
+    out.mkdir()
+    for name, message in [
+        ("index.html", "index.html exists and is not an index of executed notebooks; nothing was"),
+        ("01_a.ipynb", "01_a.ipynb exists and is not a notebook that was executed here; nothing"),
+        ("01_a.html", "01_a.html exists and 01_a.ipynb, of which it would be the page, does not"),
+    ]:
+        (out / name).write_bytes(before)
+        with pytest.raises(ValueError, match=f"{message}.*Name another folder"):
+            run_notebooks(out=out, progress=False)
+        assert (out / name).read_bytes() == before
+        assert [path.name for path in out.iterdir()] == [name]
+        (out / name).unlink()
+    with pytest.raises(NotebookError, match="01_a.ipynb failed in cell"):
+        run_notebooks(out=out, progress=False)
+    for _ in range(2):
+        page, index = run_notebooks(params={"k": 4}, out=out, progress=False)
+    assert "failed" not in index.read_text().partition("<body>")[2]
+    assert page.is_file()
+
+
 def test_one_whose_kernel_dies_is_named(home: Path) -> None:
     write(home / "notebooks", "01_dies", "import os; os._exit(3)")
     with pytest.raises(NotebookError, match="01_dies.ipynb (ended early|failed)"):
