@@ -34,6 +34,7 @@ TEXTS = ("item_id", "session_id", "user_id", "title")
 NO_ITEM, NO_TIME = "no item", "no time"
 BAD_TIME, NOBODY = "unreadable time", "no session and no user"
 UNLIKELY = "implausible time"
+BAD_FIELD = "unreadable field"
 
 # Casts differ between databases on offsets, zone names, 24:00:00 and words such as "epoch":
 # DuckDB's cast to a timestamp drops "+02:00". So dates are taken apart here. Of numbers, DuckDB's
@@ -88,7 +89,8 @@ def clean(raw: Any, kind: TimeKind, words: Sequence[str], engine: Engine) -> Any
     raw : ibis table
         Columns ``item_id`` and ``timestamp``, and ``session_id``, ``user_id``,
         ``title``, ``row`` where there are any, of any type; ``broken``, where there is
-        one, is the text of a record that is none, and null of good records.
+        one, is the text of a record that is none, and null of good records; so is ``unreadable``,
+        what is wrong with a field.
     kind : TimeKind
         What :func:`time_kind` says.
     words : sequence of str
@@ -121,13 +123,16 @@ def clean(raw: Any, kind: TimeKind, words: Sequence[str], engine: Engine) -> Any
         **_times(table["timestamp"], table.given, kind, engine),
         strange=ibis.coalesce(*strange) if strange else none,
     )
-    broken = table["broken"] if "broken" in raw.columns else none
+    broken, unreadable = (
+        table[name] if name in raw.columns else none for name in ("broken", "unreadable")
+    )
     unlikely = ibis.literal(False)
     if kind.unit != "order":
         earliest = SMALLEST["s"] * PER_UNIT["s"] if kind.judged else EARLIEST
         unlikely = (table.time < int(earliest)) | (table.time >= LATEST)
     fault = ibis.cases(
         (broken.notnull(), WRONG_NUMBER),
+        (unreadable.notnull(), BAD_FIELD),
         (table.item_id.isnull(), NO_ITEM),
         (table.given.isnull(), NO_TIME),
         (table.time.isnull() & _other(table).isnull(), BAD_TIME),
@@ -136,7 +141,10 @@ def clean(raw: Any, kind: TimeKind, words: Sequence[str], engine: Engine) -> Any
         else_=none,
     )
     received = ibis.cases(
-        (fault == WRONG_NUMBER, broken), (fault.isin((BAD_TIME, UNLIKELY)), table.given), else_=none
+        (fault == WRONG_NUMBER, broken),
+        (fault == BAD_FIELD, unreadable),
+        (fault.isin((BAD_TIME, UNLIKELY)), table.given),
+        else_=none,
     )
     extra = [n for n in ("row", "wanted", "sub", "fraction") if n in table.columns]
     return table.select(*extra, *TEXTS, "time", "strange", fault=fault, received=received)
@@ -171,7 +179,7 @@ def time_kind(raw: Any, unit: str, words: Sequence[str], engine: Engine) -> Time
     if kind.is_temporal():
         return _dated(unit)
     sample = raw.limit(SAMPLE).select(
-        timestamp=column, text=as_text(column, words, engine), number=_as_number(column)
+        timestamp=column, text=as_text(column, words, engine), number=as_number(column)
     )
     sample = sample.mutate(
         number=sample.number.abs(),
@@ -210,6 +218,8 @@ def fault_text(kind_of_fault: str, received: str | None, kind: TimeKind) -> str:
     if kind_of_fault == WRONG_NUMBER:
         return f"{WRONG_NUMBER}: {short(received)}"
     received = received if len(received) <= 80 else received[:79] + "…"
+    if kind_of_fault == BAD_FIELD:
+        return received
     if kind_of_fault == UNLIKELY and kind.judged:
         problem = (
             f"not from 1973 to {YEARS[1]}, read in {kind.unit} as most are. Mixed units, or no "
@@ -270,7 +280,7 @@ def _whole_float(number: Any) -> Any:
     return (whole.cast("float64") == number).ifelse(whole, ibis.null("int64"))
 
 
-def _as_number(column: Any) -> Any:
+def as_number(column: Any) -> Any:
     """``column`` as a finite float64, else null."""
     import ibis
 

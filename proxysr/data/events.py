@@ -204,7 +204,8 @@ def open_events(
     encoding : str, optional
         Of a text file; UTF-8 by default.
     derive : callable, optional
-        From the raw ibis table to one with more columns, such as a time made of two.
+        From the raw ibis table to one with more columns, such as a time made of two. What is wrong
+        with a row, if anything, may stand in a column ``proxysr.data.raw.UNREADABLE``.
     only : callable, optional
         From that table to a boolean column: rows where it is not true are none of the
         events asked for (such as other kinds of events), and not judged.
@@ -235,7 +236,7 @@ def open_events(
 
     if is_table:
         return checked(raw.table_rows(source, chosen))
-    if name := raw.kind_of_frame(source):
+    if name := raw.name_of_frame(source):
         return checked(raw.frame_rows(engine_of(connection), source, name, chosen))
     if not isinstance(source, str | os.PathLike):
         raise raw.not_a_log(source)

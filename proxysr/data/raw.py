@@ -19,6 +19,8 @@ from proxysr.files import hash_of_file
 Derive = Callable[[Any], Any]
 BROKEN_RECORD = "proxysr_broken_record"
 """Column of a table with the text of a record that could not be split, null of other records."""
+UNREADABLE = "proxysr_unreadable"
+"""Column that ``derive`` may make: what is wrong with a field of a row, null where nothing is."""
 TAKEN = "Taken are: a path, a pandas, polars or Arrow table, a DuckDB relation, or an Ibis table."
 
 
@@ -30,7 +32,8 @@ class RawRows(NamedTuple):
     table : ibis table
         ``item_id``, ``timestamp``, those of ``session_id``, ``user_id`` and ``title`` that the
         source has, of any type; ``row`` of frames and repaired files; ``wanted`` where only rows
-        of a kind are read; ``broken``, the text of a broken record.
+        of a kind are read; ``broken``, the text of a broken record; ``unreadable``, what is wrong
+        with a field.
     origin : dict
         Where they come from (name, SHA-256), for the provenance.
     places : callable, optional
@@ -101,6 +104,8 @@ class Columns:
         extra = {name: table[own_columns[name]] for name in own_columns}
         if self.only:
             extra["wanted"] = self.only(table).fill_null(False)
+        if UNREADABLE in table.columns:
+            extra["unreadable"] = table[UNREADABLE]
         return table.select(
             **{name: table[column[given]] for name, given in chosen.items()}, **extra
         )
@@ -168,10 +173,13 @@ def frame_rows(engine: Engine, source: Any, name: str, columns: Columns) -> RawR
     return RawRows(table, origin, _rows)
 
 
-def kind_of_frame(source: Any) -> str | None:
-    """The name of a frame's kind ("DataFrame", "polars.DataFrame"); None for other sources."""
+def name_of_frame(source: Any) -> str | None:
+    """What messages call a frame; None for other sources.
+
+    Its kind ("DataFrame", "polars.DataFrame"), or the file that ``attrs["file"]`` names.
+    """
     if isinstance(source, pd.DataFrame):
-        return "DataFrame"
+        return str(source.attrs.get("file", "DataFrame"))
     if any(hasattr(source, name) for name in ("__arrow_c_stream__", "collect", "to_arrow_table")):
         return f"{type(source).__module__.partition('.')[0]}.{type(source).__name__}"
     return None

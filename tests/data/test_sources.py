@@ -177,6 +177,41 @@ def test_online_retail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         source.prepare(tmp_path / "x.json")
 
 
+def test_malformed_lines_of_online_retail_are_named(tmp_path: Path) -> None:
+    source = SOURCES["online-retail"]
+    frame = invoices()
+    good = source.prepare(_written(frame, tmp_path / "good.csv"), ALL).fingerprint()
+    text = frame.astype("str")
+    text.loc[0, "Quantity"], text.loc[3, "UnitPrice"] = "six", "3,39"
+    text.loc[4, "CustomerID"], text.loc[6, "InvoiceDate"] = "17k", "soon"
+    text.loc[2, "Quantity"] = "six"  # postage, which is none of the events asked for
+    path = _written(text, tmp_path / "lines.csv")
+    with path.open("a") as file:
+        file.write('536000,71053,LANTERN,6\n536000,71053,"LAN"TERN,6,2010-12-01,2.5,17000,UK\n')
+    with pytest.raises(BadRowsError) as refused:
+        source.prepare(path, ALL)
+    said = str(refused.value)
+    assert "lines.csv: 6 of 22 rows are malformed (3 × unreadable field, " in said
+    assert "lines.csv, line 2: Quantity 'six' is not a number\n" in said
+    assert "lines.csv, line 5: UnitPrice '3,39' is not a number\n" in said
+    assert "lines.csv, line 6: CustomerID '17k' is not a number\n" in said
+    assert "lines.csv, line 8: time 'soon' is not an ISO 8601 date" in said
+    assert "lines.csv, line 35: 4 fields instead of 8" in said
+    split = source.prepare(path, ALL, on_bad_rows="drop")
+    assert steps(split)["rows read"] == 35
+    assert split.provenance["bad_rows"][0]["malformed"] == 6
+    text[:7].to_excel(tmp_path / "lines.xlsx", index=False)
+    with pytest.raises(BadRowsError, match=r"lines.xlsx, row 0: Quantity 'six' is not a number"):
+        source.prepare(tmp_path / "lines.xlsx", ALL)
+    american = frame.assign(InvoiceDate=frame["InvoiceDate"].dt.strftime("%m/%d/%Y %H:%M"))
+    assert source.prepare(_written(american, tmp_path / "a.csv"), ALL).fingerprint() == good
+
+
+def _written(frame: pd.DataFrame, path: Path) -> Path:
+    frame.to_csv(path, index=False)
+    return path
+
+
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         """Keep the output of tests clean."""
