@@ -12,11 +12,11 @@ from proxysr.analysis.significance import CompareConfig
 from proxysr.cli.answer import Answer, records, table
 from proxysr.cli.options import add_set, assigned
 from proxysr.config import ConfigError, require, unknown
-from proxysr.experiments.running import Results, run_spec
+from proxysr.experiments.running import ROWS_MARK, Results, run_spec
 from proxysr.experiments.spec import model_variants, numbers_in, read_spec
-from proxysr.files import check_writable, replacing
+from proxysr.files import check_own, check_writable, replacing
 from proxysr.models import MODELS
-from proxysr.paper.page import results_page
+from proxysr.paper.page import PAGE_MARK, results_page
 from proxysr.paper.results import check_alike, merged, read_logs, write_logs
 from proxysr.paper.tables import TABLES, Request, run_table
 from proxysr.paper.tabulated import tabulated
@@ -119,6 +119,7 @@ def _runs(args: argparse.Namespace) -> Answer:
     checked = TrainConfig.from_dict(train)  # what is misspelt is told before hours of training
     train = {name: getattr(checked, name) for name in train}
     out = Path(args.out)
+    check_own(out / "runs.csv", ROWS_MARK, "the rows of a spec's runs", "folder")
     check_writable(out / "runs.csv")
     if what in TABLES:
         results = _of_table(what, args, train, out)
@@ -198,6 +199,7 @@ def _page(args: argparse.Namespace) -> Answer:
         f"--{', --'.join(named)}: kept numbers stay as they are. Name folders with runs, too.",
     )
     out = Path(args.out)
+    check_own(out, PAGE_MARK, "a page of results")
     check_writable(out, "file")
     kept = [] if args.keep is None else read_logs(args.keep)
     reference = args.reference or (kept[0].reference if kept else "proxysr")

@@ -29,6 +29,8 @@ from proxysr.run import RunDir, has_epochs
 from proxysr.running import evaluate_run, train_run
 from proxysr.training import FOR_COUNTING, TrainConfig, reads_times
 
+ROWS_MARK = "data,variant,model,trained_for,seed,run,"
+"""Beginning of a CSV file of :attr:`Results.frame`."""
 METRICS = ("R@5", "MRR@5", "R@10", "MRR@10", "R@20", "MRR@20")
 
 

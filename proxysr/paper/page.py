@@ -12,6 +12,8 @@ from proxysr.paper.claims import NO_RUN, tally
 from proxysr.paper.results import DASH, Cells, Log, Table
 from proxysr.paper.verdict import leaders, verdict
 
+PAGE_MARK = "Made by `proxysr paper tables"
+"""Text by which a page is known as one."""
 ABOUT_CLAIMS = (
     "What the paper's tables say, row by row: a row is ahead of ProxySR, or in Table 6 of HRNN "
     "without users, or behind it. Here that holds or is reversed where our difference is more than "

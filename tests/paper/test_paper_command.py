@@ -296,6 +296,30 @@ def test_errors_are_one_line(
     assert message in captured.err.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("words", "name", "message"),
+    [
+        (["tables", "OUT", "--out", "notes.md"], "notes.md", "is not a page of results; nothing"),
+        (["run", "spec.yaml", "--out", "."], "runs.csv", "is not the rows of a spec's runs; nothing"),
+    ],
+)
+def test_only_earlier_results_are_replaced(
+    words: list[str], name: str, message: str, data: Path, out: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Path("spec.yaml").write_text(f"data: {data}\nmodels: popularity\n")
+    Path(name).write_text("own notes\n")
+    words = [str(out) if word == "OUT" else word for word in words]
+    assert main(["paper", *words]) == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
+    assert Path(name).read_text() == "own notes\n"
+    Path(name).unlink()
+    for _ in range(2):
+        assert main(["paper", *words]) == 0
+    assert Path(name).is_file()
+
+
 def test_table_6_tells_why_its_proxysr_is_missing(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
