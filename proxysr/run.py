@@ -28,13 +28,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 import pandas as pd
 
 from proxysr.checkpoints import FORMAT, Progress, load_weights, of_model, read_progress
-from proxysr.config import ConfigError, Settings
+from proxysr.config import ConfigError, Settings, require, unknown
 from proxysr.data.sessions import SessionSplit, Task
 from proxysr.evaluation import metrics_of
 from proxysr.files import checked, hash_of_file, read_object, read_parquet, write_json
@@ -208,9 +208,12 @@ class RunDir:
 
         Raises
         ------
+        ConfigError
+            If ``which`` is none of these.
         ValueError
             If the weights are missing, damaged, or not those of the run's settings.
         """
+        require(which in get_args(Which), unknown(str(which), get_args(Which), "state of a model"))
         if which == "last":
             path = self._checkpoint("last")
             return self._build(of_model(load_weights(path, run=self.identity)), path, device)

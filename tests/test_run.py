@@ -139,6 +139,13 @@ def test_validation_recall_of_the_best_epoch_is_found_again(run_dir: Path) -> No
     assert result.metrics["R@20"] == history["R@20"].max()
 
 
+def test_a_misspelt_state_gives_no_model(run_dir: Path) -> None:
+    with pytest.raises(ConfigError, match="'bset' is not a known state of a model. Did you mean 'be"):
+        RunDir(run_dir).model("bset")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="'Best' is not a known state of a model. Did you mean 'be"):
+        evaluate_run(run_dir, which="Best", progress=False)  # type: ignore[arg-type]
+
+
 def test_the_half_way_model_is_another_one(run_dir: Path) -> None:
     run = RunDir(run_dir)
     assert run.half_epoch == run.best_epoch // 2
