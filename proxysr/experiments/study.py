@@ -179,7 +179,8 @@ class StudyDir:
             if not waiting and len(existing) >= n_trials:
                 return None
             # settings depend on the seed and the earlier trials, not on the process
-            study.sampler = optuna.samplers.TPESampler(seed=seed * 1_000_003 + len(existing))
+            drawn_from = (seed * 1_000_003 + len(existing)) % 2**32  # larger ones are refused
+            study.sampler = optuna.samplers.TPESampler(seed=drawn_from)
             trial = study.ask(distributions(space))
             stack = ExitStack()
             stack.enter_context(self._locked(self.run_dir(trial).name, "claimed twice"))

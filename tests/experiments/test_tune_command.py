@@ -45,6 +45,15 @@ def test_one_object_then_a_page(
     assert (tmp_path / "study" / "trials.csv").is_file()
 
 
+@pytest.mark.parametrize("seed", [4295, 2**40])
+def test_large_seeds_are_seeds(
+    tune_data: Path, tmp_path: Path, seed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["tune", str(tune_data), str(tmp_path / "study"), "--model", "cooccurrence"]
+    assert main([*words, "--trials", "2", "--seed", str(seed), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["states"] == {"complete": 2}
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
