@@ -11,7 +11,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -224,11 +225,28 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; a damaged one is named in the error."""
+    """Read a JSON file; one that is damaged, or has a name twice, is named in the error."""
+    names: list[list[str]] = []
+
+    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names.append([name for name, _ in pairs])
+        return dict(pairs)
+
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=mapping)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: it is not valid JSON ({error}).") from None
+    _check_unique(path, names)
+    return value
+
+
+def _check_unique(path: Path, names: Iterable[Sequence[str]]) -> None:
+    """Raise ``ValueError`` if one of the mappings, of which these are the names, has one twice."""
+    twice = {name for some in names for name, n in Counter(some).items() if n > 1}
+    if twice:
+        raise ValueError(
+            f"{path} names {', '.join(sorted(twice))} twice in one place; one would be lost."
+        )
 
 
 def read_object(path: Path, keys: Mapping[str, type]) -> dict[str, Any]:
@@ -261,7 +279,8 @@ def read_yaml(path: Path) -> Any:
     Raises
     ------
     ValueError
-        If it is neither, or has aliases: a few lines of them can stand for more than memory holds.
+        If it is neither, has a name twice in one place, or has aliases: a few lines of them can
+        stand for more than memory holds.
     """
     import yaml
 
@@ -275,9 +294,21 @@ def read_yaml(path: Path) -> Any:
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > DEEPEST:
                 raise ValueError(f"values lie in one another more than {DEEPEST} deep")
-        return yaml.safe_load(text)
+        value, names = yaml.safe_load(text), list(_names(yaml.compose(text)))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is neither YAML nor JSON ({error}).") from None
+    _check_unique(path, names)
+    return value
+
+
+def _names(node: Any) -> Iterator[list[str]]:
+    """The names of each mapping of a YAML document."""
+    if node is None or node.id == "scalar":
+        return
+    if node.id == "mapping":
+        yield [str(key.value) for key, _ in node.value]
+    for child in node.value:
+        yield from _names(child[1] if node.id == "mapping" else child)
 
 
 def read_parquet(path: Path, *required: str, expected_hash: str | None = None) -> pd.DataFrame:

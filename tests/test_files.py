@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxysr.disk import WriteError
-from proxysr.files import check_own, check_writable, read_json, replacing, write_json
+from proxysr.files import check_own, check_writable, read_json, read_yaml, replacing, write_json
 
 
 def test_a_file_is_replaced_only_on_success(tmp_path: Path) -> None:
@@ -82,6 +82,26 @@ def test_json_round_trip_keeps_letters_readable(tmp_path: Path) -> None:
     write_json(path, {"title": "Rhône", "n": [1, 2.5, None]})
     assert "Rhône" in path.read_text(encoding="utf-8")
     assert read_json(path) == {"title": "Rhône", "n": [1, 2.5, None]}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "twice"),
+    [
+        ("a.yaml", "models: a\nseeds: [0]\nmodels: b\n", "models"),
+        ("a.yaml", "models: [{model: a, settings: {k: 1, k: 2}}]", "k"),
+        ("a.yaml", '{"a": [[{"b": 1, "b": 2}]], "a": 3}', "a, b"),
+        ("a.json", '{"a": [[{"b": 1, "b": 2}]], "a": 3}', "a, b"),
+    ],
+)
+def test_a_name_that_is_there_twice_is_told(
+    tmp_path: Path, name: str, text: str, twice: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    read = read_json if name.endswith("json") else read_yaml
+    with pytest.raises(ValueError, match=f"/{name} names {twice} twice in one place; one would be"):
+        read(tmp_path / name)
+    (tmp_path / name).write_text('{"a": {"b": 1}, "b": {"a": 1}}')
+    assert read(tmp_path / name) == {"a": {"b": 1}, "b": {"a": 1}}
 
 
 def test_nan_is_refused_and_nothing_is_written(tmp_path: Path) -> None:

@@ -117,8 +117,6 @@ def read_params(source: str | Path) -> dict[str, Any]:
     ValueError
         If the file cannot be read as such.
     """
-    import yaml
-
     path = shipped().get(str(source), Path(source))
     if not path.is_file():
         raise ConfigError(
@@ -126,22 +124,10 @@ def read_params(source: str | Path) -> dict[str, Any]:
             f"{nearest(str(source), shipped())} Known: {', '.join(shipped())}."
         )
     values = read_yaml(path)
-    repeated = _repeated(yaml.compose(path.read_text(encoding="utf-8")))
     sections = [v for v in getattr(values, "values", list)() if isinstance(v, dict)]
     levels = [values, *sections]
     require(
         all(isinstance(level, dict) and all(isinstance(n, str) for n in level) for level in levels),
         f"{path} has no parameters: write NAME: VALUE, one a line, or a JSON object.",
     )
-    require(
-        not repeated, f"{path} names {', '.join(repeated)} twice in one place; one would be lost."
-    )
     return dict(values)
-
-
-def _repeated(node: Any) -> list[str]:
-    """Names that occur twice in a YAML mapping or below; the reader would keep the last."""
-    pairs = node.value if node is not None and node.id == "mapping" else []
-    names = [str(key.value) for key, _ in pairs]
-    deeper = [name for _, value in pairs for name in _repeated(value)]
-    return sorted({name for name in names if names.count(name) > 1}) + deeper
