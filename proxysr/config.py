@@ -74,7 +74,7 @@ class Settings(BaseModel):
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Build from plain data; an unknown key is an error that names its nearest match."""
-        return cls(**values)
+        return cls(**{str(name): value for name, value in values.items()})  # YAML has numbers, too
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON-ready values; ``from_dict`` reverses it."""
@@ -149,6 +149,8 @@ def _sentence(error: ErrorDetails, cls: type[Settings]) -> str:
         return f"{name} is one of {allowed}; received {received!r}.{hint}"
     bounds = _bounds(cls.model_fields[name], error)
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    if get_origin(kind) is dict:
+        return f"{name} is a mapping of names to values; received {received!r}."
     if not bounds and get_origin(kind) is tuple:
         kind = get_args(kind)[0] if len(error["loc"]) > 1 else tuple
     shown = kind(received) if bounds and kind in (int, float) else repr(received)

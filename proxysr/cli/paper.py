@@ -13,7 +13,7 @@ from proxysr.cli.answer import Answer, records, table
 from proxysr.cli.options import add_set, assigned
 from proxysr.config import ConfigError, require, unknown
 from proxysr.experiments.running import ROWS_MARK, Results, run_spec
-from proxysr.experiments.spec import model_variants, numbers_in, read_spec
+from proxysr.experiments.spec import check_train, model_variants, numbers_in, read_spec
 from proxysr.files import check_own, check_writable, replacing
 from proxysr.models import MODELS
 from proxysr.paper.page import PAGE_MARK, results_page
@@ -118,6 +118,7 @@ def _runs(args: argparse.Namespace) -> Answer:
         train["epochs"] = args.epochs
     checked = TrainConfig.from_dict(train)  # what is misspelt is told before hours of training
     train = {name: getattr(checked, name) for name in train}
+    check_train(train)
     out = Path(args.out)
     check_own(out / "runs.csv", ROWS_MARK, "the rows of a spec's runs", "folder")
     check_writable(out / "runs.csv")

@@ -19,6 +19,7 @@ As a YAML file, for :func:`read_spec` and ``proxysr paper run``::
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,6 +34,7 @@ from proxysr.data.sessions import PARTS, Task, check_task
 from proxysr.experiments.presets import PRESETS, preset
 from proxysr.files import read_yaml
 from proxysr.models import MODELS, learns, model_class
+from proxysr.training import FOR_COUNTING
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,20 @@ class Variant:
         return self.changed(self.name, anneal_epochs=min(own, epochs * 3 // 5))
 
 
+SAID_BY = {
+    "seed": "seeds of the spec, or --seeds",
+    "valid_task": "train_for of the spec; a table has its own",
+    "device": "--device, or device=… of run_spec",
+}
+"""Fields of ``TrainConfig`` that differ among the runs of a spec, or are no part of it."""
+
+
+def check_train(train: Mapping[str, Any]) -> None:
+    """Check that a ``train`` sets nothing that is said elsewhere and would be overridden."""
+    for name, place in SAID_BY.items():
+        require(name not in train, f"{name} is no part of train. It is said by {place}.")
+
+
 @dataclass(frozen=True)
 class Spec:
     """Runs to make: every variant on all data, for every task and seed.
@@ -101,8 +117,8 @@ class Spec:
     Raises
     ------
     ConfigError
-        If a name is there twice, a task or the part is unknown, or variants, tasks or seeds are
-        missing.
+        If a name, task or seed is there twice, a task or the part is unknown, variants, tasks or
+        seeds are missing, or a ``train`` has what would not be used.
     """
 
     data: str | Path | Mapping[str, str | Path]
@@ -113,16 +129,27 @@ class Spec:
     part: str = "test"
 
     def __post_init__(self) -> None:
-        names = [variant.name for variant in self.variants]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        require(not twice, f"Variants need names of their own; {', '.join(twice)} is there twice.")
-        require(bool(names), "At least one model is needed; received none.")
+        twice = _twice([variant.name for variant in self.variants])
+        require(not twice, f"Variants need names of their own; {twice} is there twice.")
+        require(bool(self.variants), "At least one model is needed; received none.")
         require(bool(self.seeds), "At least one seed is needed; received none.")
         require(bool(self.train_for), "At least one task to train for is needed; received none.")
+        twice = _twice(self.seeds) or _twice(self.train_for)
+        require(not twice, f"Seeds and tasks are there once each; {twice} is there twice.")
         require(bool(self.folders), "At least one folder of prepared data is needed.")
         for task in self.train_for:
             check_task(task)
         require(self.part in PARTS, unknown(self.part, PARTS, "part of a split"))
+        check_train(self.train)
+        for variant in self.variants:
+            check_train(variant.train)
+            if variant.model in MODELS and not learns(variant.model):
+                idle = ", ".join(name for name in variant.train if name not in FOR_COUNTING)
+                require(
+                    not idle,
+                    f"{variant.name} only counts: {idle} of its train would have no effect. "
+                    "Leave it out.",
+                )
 
     @property
     def folders(self) -> dict[str, Path]:
@@ -130,6 +157,11 @@ class Spec:
         if isinstance(self.data, Mapping):
             return {name: Path(folder) for name, folder in self.data.items()}
         return {Path(self.data).name: Path(self.data)}
+
+
+def _twice(values: Sequence[Any]) -> str:
+    """The values that are there more than once, between commas."""
+    return ", ".join(str(value) for value, n in Counter(values).items() if n > 1)
 
 
 def names_in(text: str) -> list[str]:
@@ -217,7 +249,12 @@ def read_spec(path: str | Path) -> Spec:
         require(isinstance(models, list), "models is a list of names or mappings.")
         variants = [one for entry in models for one in _variants(entry, file.presets)]
         folders = {"": file.data} if isinstance(file.data, str) else file.data
-        placed = {str(k): Path(paths.placed(str(v))).expanduser() for k, v in folders.items()}
+        for folder in folders.values():
+            require(
+                isinstance(folder, str) and folder != "",
+                f"A folder of data is text, such as data/shop; received {folder!r}.",
+            )
+        placed = {str(k): Path(paths.placed(v)).expanduser() for k, v in folders.items()}
         data = placed[""] if isinstance(file.data, str) else placed
         tasks = cast(tuple[Task, ...], file.train_for)
         return Spec(data, variants, file.train, tasks, file.seeds, file.part)
@@ -233,8 +270,17 @@ def _variants(entry: Any, presets: str) -> list[Variant]:
     for key in entry:
         if key not in MODEL_KEYS:
             raise ConfigError(unknown(str(key), MODEL_KEYS, "key of an entry of models"))
-    for key in ("settings", "train", "vary"):
-        require(isinstance(entry.get(key, {}), dict), f"{key} of a model is a mapping of settings.")
+    for key, value in entry.items():
+        if key in ("name", "model", "preset"):
+            require(
+                isinstance(value, str) and value != "",
+                f"{key} of an entry of models is text; received {value!r}.",
+            )
+        else:
+            require(
+                isinstance(value, dict) and all(isinstance(name, str) for name in value),
+                f"{key} of a model is a mapping of settings; received {value!r}.",
+            )
     if "preset" in entry:
         base = Variant.of_preset(entry.get("name", entry["preset"]), entry["preset"])
         require(
@@ -250,7 +296,10 @@ def _variants(entry: Any, presets: str) -> list[Variant]:
     base = base.changed(base.name, **entry.get("settings", {}))
     grid: dict[str, list[Any]] = entry.get("vary", {})
     for name, values in grid.items():
-        require(isinstance(values, list), f"vary of {name} is a list of values.")
+        require(
+            isinstance(values, list) and values != [],
+            f"vary of {name} is a list of values, one or more; received {values!r}.",
+        )
     if not grid:
         return [base]
     return [

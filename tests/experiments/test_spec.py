@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,22 @@ def test_models_are_named_or_refused() -> None:
         ({"variants": [TINY, TINY]}, "tiny is there twice"),
         ({"variants": []}, "At least one model is needed"),
         ({"seeds": ()}, "At least one seed"),
+        ({"seeds": (0, 1, 0)}, "Seeds and tasks are there once each; 0 is there twice"),
+        ({"train_for": ("repeat", "repeat")}, "once each; repeat is there twice"),
+        (
+            {"train": {"seed": 7}},
+            "seed is no part of train. It is said by seeds of the spec, or",
+        ),
+        (
+            {"train": {"valid_task": "repeat"}},
+            "valid_task is no part of .* by train_for of the",
+        ),
+        ({"train": {"device": "cpu"}}, "device is no part of train. It is said by --device, or"),
+        ({"variants": [replace(TINY, train={"seed": 7})]}, "seed is no part of train"),
+        (
+            {"variants": [Variant("pairs", "cooccurrence", train={"epochs": 3})]},
+            "pairs only counts: epochs of its train would have no effect. Leave it out",
+        ),
         ({"train_for": ()}, "At least one task to train for"),
         ({"train_for": ("repeats",)}, "'repeats' is not a known task"),
         ({"part": "tset"}, "'tset' is not a known part of a split. Did you mean 'test'"),
@@ -103,6 +120,37 @@ def test_a_file_is_a_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         ("settings: {embedding_dim: 64}", "settings: 64", "settings of a model is a mapping"),
         ("name: wide, preset", "model: narm, preset", "Preset 'proxysr-small' is of proxysr, not"),
         ("{shop: $PROXYSR_DATA/shop, toy: toy}", "3", "data is a folder, or a mapping of names"),
+        ("toy: toy", "toy: null", "A folder of data is text, such as data/shop; received None"),
+        ("[1, 10]", "[]", r"vary of n_proxies is a list of values, one or more; received \[\]"),
+        ("name: wide", "name: null", "name of an entry of models is text; received None"),
+        ("- cooccurrence", "- {model: 5}", "model of an entry of models is text; received 5"),
+        (
+            "- cooccurrence",
+            "- {model: [a]}",
+            r"model of an entry of .* is text; received \['a'\]",
+        ),
+        (
+            "- cooccurrence",
+            "- {preset: null}",
+            "preset of an entry of models is text; received N",
+        ),
+        (
+            "settings: {embedding_dim: 64}",
+            "settings: {1: 2}",
+            "is a mapping of settings; rec",
+        ),
+        (
+            "train: {epochs: 3}",
+            "train: {1: 2}",
+            "train of a model is a mapping of settings; rec",
+        ),
+        (
+            "train: {valid_min_prefix: 2}",
+            "train: {1: 2}",
+            "train is a mapping of names .*; received",
+        ),
+        ("train: {valid_min_prefix: 2}", "train: [a]", r"train is a mapping .*; received \['a'\]"),
+        ("seeds:", "1:", "'1' is not a known option of _SpecFile"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -266,6 +266,8 @@ def test_a_spec_of_one_s_own_goes_on_where_a_part_fails(
         (["run", "spec.yaml", "--out", "x"], "spec.yaml"),
         (["run", "table2", "--data", "D", "--out", "x", "--epochs", "0"], "epochs is at least 1"),
         (["run", "table2", "--data", "D", "--out", "x", "--set", "epohcs=2"], "Did you mean 'epoc"),
+        (["run", "table2", "--data", "D", "--out", "x", "--set", "seed=5"], "seed is no part"),
+        (["run", "table2", "--data", "D", "--out", "x", "--seeds", "0,0"], "0 is there twice"),
         (
             ["run", "table5", "--data", "D", "--out", "x", "--min-sessions", "3"],
             "table5 knows no users: --min-sessions is for table4",
@@ -300,7 +302,7 @@ def test_errors_are_one_line(
     ("words", "name", "message"),
     [
         (["tables", "OUT", "--out", "notes.md"], "notes.md", "is not a page of results; nothing"),
-        (["run", "spec.yaml", "--out", "."], "runs.csv", "is not the rows of a spec's runs; nothing"),
+        (["run", "spec.yaml", "--out", "."], "runs.csv", "is not the rows of a spec's runs; n"),
     ],
 )
 def test_only_earlier_results_are_replaced(
