@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from proxysr.config import ConfigError
@@ -64,6 +66,23 @@ def test_names_that_differ_in_case_only_are_told_apart(tmp_path: Path) -> None:
             read_events(source, item="Sku", **names)
     names_of_all_kinds = ["", "a", "A", "column_0", "b"]
     assert safe_names(names_of_all_kinds) == ["column_1", "column_2", "column_3", "column_0", "b"]
+
+
+def test_columns_of_parquet_are_told_apart(tmp_path: Path) -> None:
+    """DuckDB takes names that differ in case only for one, and renames the second."""
+    values = [pa.array(v) for v in (["u", "v"], [1, 2], ["A", "B"], ["a", "b"])]
+
+    def read(*names: str, **options: str) -> pd.DataFrame:
+        pq.write_table(pa.table(values, names=list(names)), tmp_path / "log.parquet")
+        return read_events(tmp_path / "log.parquet", **options)
+
+    names = ("session_id", "timestamp", "ITEM_ID", "item_id")
+    assert read(*names)["item_id"].tolist() == ["a", "b"]
+    assert read(*names, item="ITEM_ID")["item_id"].tolist() == ["A", "B"]
+    events = read("Session_ID", "timestamp", "item_id", "session_id")
+    assert events["session_id"].tolist() == ["a", "b"]
+    with pytest.raises(ConfigError, match=r"log\.parquet has two columns 'item_id'"):
+        read("session_id", "timestamp", "item_id", "item_id")
 
 
 @pytest.mark.parametrize(
