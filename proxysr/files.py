@@ -249,6 +249,24 @@ def read_yaml(path: Path) -> Any:
         raise ValueError(f"{path} is neither YAML nor JSON ({error}).") from None
 
 
+def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table of a run or a split; ``ValueError`` if a column holds values of several types.
+
+    The file is opened here, as pyarrow takes no path that is not UTF-8.
+    """
+    import pyarrow as pa
+
+    try:
+        with path.open("wb") as file:
+            frame.to_parquet(file, index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        reason = ": ".join(map(str, reversed(error.args))).rstrip(".")
+        raise ValueError(
+            f"The table of {path.stem} cannot be written. {reason}. Give each of its columns "
+            "values of one type, such as text."
+        ) from None
+
+
 def read_parquet(path: Path, *required: str, expected_hash: str | None = None) -> pd.DataFrame:
     """Read a table of a run or a split.
 
