@@ -270,6 +270,8 @@ def test_given_parts_stay_apart() -> None:
     assert provenance_table(split)["interactions"].tolist()[-3:] == [18, 2, 9]
     with pytest.raises(ConfigError, match="Parts that are given have their sessions given too"):
         prepare_parts(train, valid, test, PrepareConfig(sessions="day"))
+    with pytest.raises(ConfigError, match="min_item_count, valid_fraction: no effect, as parts"):
+        prepare_parts(train, valid, test, PrepareConfig(min_item_count=2, valid_fraction=0.3))
 
 
 def test_only_recent_training_sessions_stay() -> None:
