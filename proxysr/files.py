@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -168,8 +168,16 @@ def check_writable(path: Path, kind: Literal["file", "folder"] | None = None) ->
     """
     if kind is not None:
         check_kind(path, kind)
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        raise WriteError(
+            f"{path} cannot be written: its name is not UTF-8 text. Name another place."
+        ) from None
     near = existing_parent(path)
     try:
+        with suppress(FileNotFoundError):
+            path.stat()  # fails for links that lead in a circle
         with tempfile.TemporaryDirectory(prefix=".proxysr-", dir=near):
             pass
     except OSError as error:

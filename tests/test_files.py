@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,18 @@ def test_a_file_takes_no_folder_s_place_nor_a_folder_a_file_s(tmp_path: Path) ->
     check_writable(folder, "folder")
     check_writable(file, "file")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_links_in_a_circle_and_names_that_are_no_text_are_named(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    for path in (loop, loop / "new"):
+        with pytest.raises(WriteError, match="loop.* cannot be written: .*levels of symbolic link"):
+            check_writable(path)
+    (tmp_path / "link").symlink_to(tmp_path / "new")
+    check_writable(tmp_path / "link")
+    with pytest.raises(WriteError, match="cannot be written: its name is not UTF-8 text"):
+        check_writable(tmp_path / os.fsdecode(b"o\xff"))
 
 
 def test_json_round_trip_keeps_letters_readable(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from proxysr.data import delimited
 from proxysr.data.engines import ROW, Engine, temporary_folder, view_of_file
 from proxysr.data.ids import id_text, without_categories
 from proxysr.files import hash_of_file
+from proxysr.text import visible
 
 Derive = Callable[[Any], Any]
 BROKEN_RECORD = "proxysr_broken_record"
@@ -246,7 +247,7 @@ def _of_pandas(column: pd.Series[Any]) -> Any:
 
 
 def _origin(path: Path) -> dict[str, Any]:
-    return {"name": path.name, "bytes": path.stat().st_size, "sha256": hash_of_file(path)}
+    return {"name": visible(path.name), "bytes": path.stat().st_size, "sha256": hash_of_file(path)}
 
 
 def _rows(numbers: list[int]) -> list[str]:

@@ -314,7 +314,7 @@ class SessionSplit:
     def save(self, folder: str | Path) -> Path:
         """Write to ``folder``, replacing a split that lies there; errors as :meth:`check_place`."""
         folder = self.check_place(folder)
-        with files.replacing(folder.resolve()) as temporary:
+        with files.replacing(folder) as temporary:
             temporary.mkdir(parents=True)
             for name in PARTS:
                 self.part(name).save(temporary / name)

@@ -126,6 +126,18 @@ def test_endings_in_any_case(tmp_path: Path) -> None:
     assert len(read_events(tmp_path / "LOG.CSV.GZ")) == 2
 
 
+@pytest.mark.parametrize("name", [b"l\xff.csv", b"l\xff.parquet"])
+def test_names_of_files_may_be_no_text(tmp_path: Path, name: bytes) -> None:
+    path = tmp_path / os.fsdecode(name)
+    log = pd.DataFrame({"session_id": [1, 1], "item_id": ["a", "b"], "timestamp": [1, 2]})
+    with path.open("wb") as file:
+        log.to_csv(file, index=False) if path.suffix == ".csv" else log.to_parquet(file)
+    config = PrepareConfig(min_item_count=1, valid_fraction=0, test_fraction=0)
+    split = prepare(open_events(path), config)
+    assert split.provenance["source"]["name"].startswith(r"l\udcff.")
+    split.save(tmp_path / "data")
+
+
 def test_no_row_of_the_kind_asked_for() -> None:
     log = pd.DataFrame({"item_id": ["a"], "timestamp": 1, "session_id": 1, "event": "buy"})
     with pytest.raises(ValueError, match="none of its 1 rows is an event of this kind"):
@@ -182,6 +194,15 @@ SMALL = PrepareConfig(min_item_count=1)
 def test_counts_are_those_of_training() -> None:
     with pytest.raises(ValueError, match="The items frame has a column 'count', which is what the"):
         prepare(visits(), SMALL, items=pd.DataFrame({"item_id": [1], "count": [999]}))
+
+
+def test_facts_that_fit_no_session_are_refused() -> None:
+    log = pd.DataFrame({"session_id": [1, 1], "item_id": ["a", "b"], "timestamp": [1, 2]})
+    config = PrepareConfig(min_item_count=1, valid_fraction=0, test_fraction=0)
+    with pytest.raises(
+        ValueError, match="None of the 1 sessions is in session_info, which has 2: .* '1', .* 's1'"
+    ):
+        prepare(log, config, session_info=pd.DataFrame({"session_id": ["s1", "s2"], "x": 1}))
 
 
 def test_ids_of_facts_are_read_as_those_of_events() -> None:

@@ -185,6 +185,8 @@ def test_days_and_gaps_name_their_sessions() -> None:
     assert days.provenance["options"]["sessions"] == "day"
     gaps = prepare(events, PrepareConfig(min_item_count=1, sessions="gap", gap_minutes=5))
     assert gaps.train.session_ids.tolist()[:5] == [f"user{n}#1" for n in range(4)] + ["user0#2"]
+    never = prepare(events, PrepareConfig(min_item_count=1, sessions="gap", gap_minutes=1e302))
+    assert never.provenance["steps"][1]["sessions"] == 4
 
 
 def test_auto_takes_given_sessions_where_there_are_some() -> None:
