@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticKnownError
 
 Count = Annotated[int, Field(ge=1)]
 """A whole number from 1 on."""
@@ -29,6 +29,8 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 """From 0 to below 1, such as a dropout rate."""
 Part = Annotated[float, Field(ge=0, le=1)]
 """From 0 to 1."""
+LARGEST = 2**63 - 1
+"""Largest whole number."""
 
 
 class ConfigError(ValueError):
@@ -69,6 +71,14 @@ class Settings(BaseModel):
             kind is bool and not isinstance(value, bool | str)
         ):
             raise ValueError("another type")
+        return value
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _in_64_bits(cls, value: Any) -> Any:
+        """Refuse whole numbers that neither PyTorch nor a database can hold."""
+        if isinstance(value, int) and value > LARGEST:
+            raise PydanticKnownError("less_than_equal", {"le": LARGEST})
         return value
 
     @classmethod
@@ -153,7 +163,9 @@ def _sentence(error: ErrorDetails, cls: type[Settings]) -> str:
         return f"{name} is a mapping of names to values; received {received!r}."
     if not bounds and get_origin(kind) is tuple:
         kind = get_args(kind)[0] if len(error["loc"]) > 1 else tuple
-    shown = kind(received) if bounds and kind in (int, float) else repr(received)
+    shown = repr(received)
+    if bounds:
+        shown = str(float(received) if kind is float else received)
     return f"{name} is {bounds or words.get(kind, 'a list')}; received {shown}."
 
 

@@ -38,6 +38,8 @@ ADAM = 7
 """Numbers that Adam reads (4) and writes (3) for a parameter."""
 BACKWARD = 2
 """Matrix products for the gradient of a product."""
+LARGEST = 2**63
+"""Bytes that PyTorch cannot count any more."""
 FORWARD_CALLS, BACKWARD_CALLS, UPDATE_CALLS, TILE_CALLS = 150, 250, 30, 10
 """PyTorch operations: of a step or batch, and of a tile of items."""
 
@@ -203,12 +205,17 @@ def _encoder_flops(s: Sizes) -> float:
 
 
 def table_bytes(model: type[SessionModel], n_items: int, settings: Settings) -> tuple[float, float]:
-    """Bytes of a model's parameters and of its buffers, without building it.
+    """Bytes of a model's parameters and of its buffers, without allocating them.
 
     Both are linear in the number of items, so two small models are enough.
     """
-    with torch.random.fork_rng(devices=[]):
-        (a, b), (c, d) = (sizes_of(model(n, settings)) for n in (2, 3))
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            (a, b), (c, d) = (sizes_of(model(n, settings)) for n in (2, 3))
+    except RuntimeError as error:
+        if "overflow" not in str(error):
+            raise
+        return LARGEST, 0
     return a + (n_items - 2) * (c - a), b + (n_items - 2) * (d - b)
 
 
@@ -303,7 +310,7 @@ def check_training_memory(
     values = settings.to_dict() | {"batch_size": batch_size}
     options = []
     for name in ("embedding_dim", "n_proxies", "max_length", "batch_size"):
-        smaller = (value for n in range(1, 20) if (value := (values.get(name) or 0) >> n))
+        smaller = (value for n in range(1, 63) if (value := (values.get(name) or 0) >> n))
         options += [f"{name}={value}" for value in smaller if fits(name, value)][:1]
     drawn = min(8192, n_items // 2)
     if values.get("sampled_negatives") == 0 and fits("sampled_negatives", drawn):

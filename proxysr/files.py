@@ -13,7 +13,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -169,8 +169,16 @@ def check_writable(path: Path, kind: Literal["file", "folder"] | None = None) ->
     """
     if kind is not None:
         check_kind(path, kind)
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        raise WriteError(
+            f"{path} cannot be written: its name is not UTF-8 text. Name another place."
+        ) from None
     near = existing_parent(path)
     try:
+        with suppress(FileNotFoundError):
+            path.stat()  # fails for links that lead in a circle
         with tempfile.TemporaryDirectory(prefix=".proxysr-", dir=near):
             pass
     except OSError as error:
@@ -309,6 +317,24 @@ def _names(node: Any) -> Iterator[list[str]]:
         yield [str(key.value) for key, _ in node.value]
     for child in node.value:
         yield from _names(child[1] if node.id == "mapping" else child)
+
+
+def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table of a run or a split; ``ValueError`` if a column holds values of several types.
+
+    The file is opened here, as pyarrow takes no path that is not UTF-8.
+    """
+    import pyarrow as pa
+
+    try:
+        with path.open("wb") as file:
+            frame.to_parquet(file, index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        reason = ": ".join(map(str, reversed(error.args))).rstrip(".")
+        raise ValueError(
+            f"The table of {path.stem} cannot be written. {reason}. Give each of its columns "
+            "values of one type, such as text."
+        ) from None
 
 
 def read_parquet(path: Path, *required: str, expected_hash: str | None = None) -> pd.DataFrame:

@@ -165,7 +165,7 @@ class RunDir:
         ValueError
             If they have moved, or the data there are not those that the run was trained on.
         """
-        folder = Path(data_dir or self.data["data_dir"])
+        folder = Path(self.data["data_dir"] if data_dir is None else data_dir)
         try:
             split = SessionSplit.load(folder)
         except ValueError:

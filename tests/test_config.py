@@ -57,7 +57,7 @@ def test_text_from_a_command_line_is_parsed() -> None:
     n_items=st.integers(1, 10**6),
     rate=st.floats(allow_nan=False, allow_infinity=False),
     kind=st.sampled_from(["a", "b"]),
-    most=st.none() | st.integers(),
+    most=st.none() | st.integers(max_value=2**63 - 1),
     on=st.booleans(),
     sizes=st.lists(st.integers(), min_size=1),
 )
@@ -81,6 +81,9 @@ def test_whole_floats_are_whole_numbers() -> None:
         ({"n_items": True}, "n_items is a whole number; received True"),
         ({"n_items": None}, "n_items is a whole number; received None"),
         ({"n_items": 0}, "n_items is at least 1; received 0"),
+        ({"n_items": "0.0"}, r"n_items is at least 1; received 0\.0"),
+        ({"most": 2**63}, r"most is at most 9\.22337e\+18; received 9223372036854775808"),
+        ({"n_items": 2**70}, r"n_items is in \[1, 9\.22337e\+18\]; received 11805916207174"),
         ({"left_out": 1}, r"left_out is in \[0, 1\); received 1"),
         ({"left_out": -0.1}, r"left_out is in \[0, 1\); received -0.1"),
         ({"rate": 7}, "rate is anything but 7; received 7"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,18 @@ def test_only_files_of_one_s_own_are_replaced(tmp_path: Path) -> None:
         check_own(tmp_path / "other", "Made by us", "a page", "folder")
     with pytest.raises(WriteError, match="is a folder; nothing was written. Name a file"):
         check_own(tmp_path, "Made by us", "a page")
+
+
+def test_links_in_a_circle_and_names_that_are_no_text_are_named(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    for path in (loop, loop / "new"):
+        with pytest.raises(WriteError, match="loop.* cannot be written: .*levels of symbolic link"):
+            check_writable(path)
+    (tmp_path / "link").symlink_to(tmp_path / "new")
+    check_writable(tmp_path / "link")
+    with pytest.raises(WriteError, match="cannot be written: its name is not UTF-8 text"):
+        check_writable(tmp_path / os.fsdecode(b"o\xff"))
 
 
 def test_json_round_trip_keeps_letters_readable(tmp_path: Path) -> None:

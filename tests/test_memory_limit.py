@@ -10,7 +10,7 @@ import pytest
 
 from proxysr import memory_limit
 from proxysr.config import ConfigError
-from proxysr.costs import sizes_of, table_bytes
+from proxysr.costs import check_training_memory, sizes_of, table_bytes
 from proxysr.data.sessions import Sessions, SessionSplit
 from proxysr.evaluation import evaluate
 from proxysr.memory_limit import GIB, available_memory, require_memory
@@ -94,6 +94,15 @@ def test_training_that_does_not_fit_names_settings_that_do(
         tmp_path / "data", tmp_path / "run", model="gru4rec", model_config=settings,
         train=TrainConfig(epochs=1), progress=False,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("embedding_dim", [2**17, 10**13])
+def test_sizes_of_any_number_are_counted_not_allocated(limit: Any, embedding_dim: int) -> None:
+    limit(10**9)
+    settings = MODELS["gru4rec"].Config.from_dict({"embedding_dim": embedding_dim})
+    sizes = {"batch_size": 10, "longest": 10}
+    with pytest.raises(ConfigError, match=r"needs at least [\d,.]+ GiB.*would fit: embedding_dim="):
+        check_training_memory(MODELS["gru4rec"], 50, settings, **sizes)
 
 
 def test_what_a_batch_takes_counts_too(tiny_split: SessionSplit, limit: Any) -> None:

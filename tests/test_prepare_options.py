@@ -50,6 +50,10 @@ def test_files_of_other_programs(tmp_path: Path) -> None:
         (["--gap-minutes", "30"], "gap_minutes is for sessions='gap' and changes nothing where"),
         (["--gap-minutes", "5", "--format", "lastfm1k"], "are 'day'. Add --sessions gap"),
         (["--day-starts-at", "0", "--sessions", "gap"], "Add --sessions day (sessions='day'), or"),
+        (
+            ["--format", "proxysr-csv", "--min-item-count", "5", "--test-fraction", "0.3"],
+            "min_item_count, test_fraction: no effect, as parts that are given are neither filt",
+        ),
     ],
 )
 def test_options_without_effect_are_refused_before_a_log_is_read(

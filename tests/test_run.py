@@ -236,6 +236,8 @@ def test_resume_on_other_data_is_refused(copy: Path, tmp_path: Path) -> None:
     other.save(tmp_path / "other")
     with pytest.raises(ValueError, match="their fingerprints differ"):
         train_run(tmp_path / "other", copy, resume=True, progress=False)
+    with pytest.raises(ValueError, match="is not a proxysr split"):  # not where they were
+        RunDir(copy).split("")
 
 
 def test_what_is_not_a_run_is_refused(tmp_path: Path) -> None:

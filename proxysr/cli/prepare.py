@@ -127,7 +127,7 @@ def run(args: argparse.Namespace) -> Answer:
         )
     chosen = given(args, PrepareConfig)
     config = source.config.replace(**chosen)
-    config.check_used(config.sessions, chosen)
+    config.check_used(config.sessions, chosen, in_parts=source.in_parts)
     SessionSplit.check_place(args.data_dir)
     names = (*OWN_LOG, *CLUSTER, "header")
     options = {name: getattr(args, name) for name in names if name in args}

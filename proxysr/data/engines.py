@@ -21,6 +21,7 @@ import numpy as np
 from proxysr.config import ConfigError, require
 from proxysr.disk import no_room
 from proxysr.processes import remove, scratch_folder
+from proxysr.text import visible
 
 MEMORY_LIMIT = "2GB"
 """DuckDB's limit of memory; larger intermediate tables go to a temporary folder."""
@@ -256,7 +257,7 @@ def view_of_file(connection: Any, function: str, path: Path, options: str = "") 
     import ibis
 
     path = path.absolute()
-    if "\\" in str(path):  # DuckDB knows no way to write it in a pattern
+    if "\\" in str(path) or visible(str(path)) != str(path):  # no pattern of DuckDB's has these
         folder = temporary_folder(connection)
         link = folder / f"link-{len(list(folder.iterdir()))}"
         link.symlink_to(path)

@@ -18,6 +18,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -30,6 +31,7 @@ from proxysr.data.bad_rows import NAMED, BadRow, BadRows, OnBadRows, refuse
 from proxysr.data.cleaning import PER_UNIT, TEXTS, TimeKind, clean, fault_text, time_kind
 from proxysr.data.containers import damaged, kind_of
 from proxysr.data.engines import Engine, embedded, engine_of, interruptible, temporary_folder
+from proxysr.data.ids import words_of
 
 TimeUnit = Literal["auto", "s", "ms", "us", "ns", "order"]
 OF_READING = {"time_unit", "n_read", "bad_rows", "source"}
@@ -122,6 +124,9 @@ def read_events(source: Any, **options: Any) -> pd.DataFrame:
     BadRowsError, ValueError, ConfigError
         As :func:`open_events`.
     """
+    known = list(signature(open_events).parameters)[1:]
+    if unknowns := [name for name in options if name not in known]:
+        raise TypeError(unknown(unknowns[0], known, "option of read_events"))
     return open_events(source, **options).frame()
 
 
@@ -229,7 +234,7 @@ def open_events(
     given = {"item_id": item, "timestamp": time, "session_id": session, "user_id": user}
     names = {n: None if g is None else str(g) for n, g in (given | {"title": title}).items()}
     chosen = raw.Columns(names, derive, only)
-    words = ("", *((missing,) if isinstance(missing, str) else missing))
+    words = ("", *words_of(missing))
 
     def checked(rows: raw.RawRows) -> EventTable:
         return _well_formed(connection, rows, time_unit, words, on_bad_rows)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from proxysr.config import ConfigError
+from proxysr.data.cleaning import LARGEST
 from proxysr.data.engines import Engine
 from proxysr.data.events import EventTable
 from proxysr.data.preparation_config import PrepareConfig
@@ -149,7 +150,7 @@ def gap_sessions(events: Any, minutes: float) -> Any:
     events = events.filter(events.user.notnull())
     window = ibis.window(group_by="user", order_by="time")
     waited = events.time - events.time.lag().over(window)
-    begins = (waited > round(minutes * MINUTE)).fill_null(False).cast("int64")
+    begins = (waited > round(min(minutes * MINUTE, LARGEST))).fill_null(False).cast("int64")
     marked = events.mutate(begins=begins)
     # a range, so that all events of the time of the first one of a session are in it
     running = ibis.range_window(group_by="user", order_by="time", preceding=None, following=0)

@@ -1,7 +1,8 @@
 """Ids and titles as text, by one rule for logs, frames, files of items and recommendations.
 
-Whole numbers have no ``.0``, bytes are UTF-8, white space and invisible characters at the edges
-are cut. Letters are left alone: ``é`` as one character and as two are two ids.
+Whole numbers have no ``.0``, bytes are UTF-8, periods are the times at which they begin, white
+space and invisible characters at the edges are cut. Letters are left alone: ``é`` as one character
+and as two are two ids.
 :func:`proxysr.data.cleaning.as_text` is the same rule in a database.
 
 >>> id_text(101.0), id_text(b"a "), id_text(2.50), id_text("007"), id_text(True)
@@ -36,6 +37,11 @@ def trimmed(text: str) -> str:
     return text.strip(EDGES)
 
 
+def words_of(missing: str | Sequence[str]) -> tuple[str, ...]:
+    """Words that mean "no value", one or several, trimmed as ids are."""
+    return tuple(map(trimmed, (missing,) if isinstance(missing, str) else missing))
+
+
 def id_text(value: Any) -> str | None:
     """An id, or a title, as text; None where there is none (None, NaN, empty text)."""
     if value is None or value is pd.NaT or value is pd.NA:
@@ -54,16 +60,23 @@ def id_text(value: Any) -> str | None:
             return None
         text = f"{value.normalize():f}"
     else:
-        text = str(value)
+        text = str(value.start_time if isinstance(value, pd.Period) else value)
     return trimmed(text) or None
 
 
 def texts_of(column: pd.Series[Any]) -> pd.Series[Any]:
     """A column of ids as text."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(column.cat.categories.dtype)
     # elements of nullable numbers with gaps would be floats, were they made an array
-    return pd.Series([id_text(value) for value in column], column.index, dtype="str")
+    texts = [id_text(value) for value in without_categories(column)]
+    return pd.Series(texts, column.index, dtype="str")
+
+
+def without_categories(column: pd.Series[Any]) -> pd.Series[Any]:
+    """A categorical column as its values, others as they are."""
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return column
+    values = column.cat.categories.to_series().convert_dtypes().array  # integers may have gaps
+    return pd.Series(values.take(column.cat.codes.to_numpy(), allow_fill=True), column.index)
 
 
 def packed(texts: Sequence[str]) -> npt.NDArray[Any]:

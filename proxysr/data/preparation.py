@@ -97,7 +97,7 @@ def prepare_parts(
 
     As :func:`prepare`, but nothing is filtered and nothing moves between the parts:
     the options of ``config`` on sessions, ``max_mixed_sessions``, ``drop_repeats`` and
-    ``recent_fraction`` apply.
+    ``recent_fraction`` apply, and others are refused.
     A session id that occurs in two parts names two sessions.
     """
     config = config or PrepareConfig()
@@ -106,6 +106,7 @@ def prepare_parts(
         "Parts that are given have their sessions given too; "
         f"received sessions={config.sessions!r}.",
     )
+    config.check_used(config.sessions, in_parts=True)
     steps = _Preparation([train, valid, test], config, items, session_info, connection)
     clicks = steps.sessionise()
     return steps.split(clicks, steps.cut(clicks), source)

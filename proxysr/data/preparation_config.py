@@ -9,6 +9,11 @@ from proxysr.config import Part, Positive, Settings, Share, require
 
 FOR = {"gap_minutes": "gap", "day_starts_at": "day"}
 """Options that are for one kind of sessions."""
+OF_WHOLE_LOGS = (
+    "min_item_count", "min_session_length", "max_session_length", "first_filter", "rounds",
+    "valid_fraction", "test_fraction",
+)  # fmt: skip
+"""Options that change nothing where the parts are given: these are neither filtered nor split."""
 
 
 class PrepareConfig(Settings):
@@ -67,7 +72,9 @@ class PrepareConfig(Settings):
         require(total < 1, f"valid_fraction + test_fraction is below 1; received {total}.")
         self.check_used(self.sessions)
 
-    def check_used(self, kind: str, names: Iterable[str] | None = None) -> None:
+    def check_used(
+        self, kind: str, names: Iterable[str] | None = None, *, in_parts: bool = False
+    ) -> None:
         """Refuse options that change nothing where sessions are of this kind.
 
         Parameters
@@ -75,12 +82,21 @@ class PrepareConfig(Settings):
         kind : {"auto", "given", "day", "gap"}
         names : iterable of str, optional
             Options that were chosen; by default those that differ from their defaults.
+        in_parts : bool
+            Whether the log comes filtered and split already.
         """
+        if names is None:
+            fields = type(self).model_fields
+            names = [name for name in fields if getattr(self, name) != fields[name].default]
+        unused = [name for name in OF_WHOLE_LOGS if in_parts and name in names]
+        require(
+            not unused,
+            f"{', '.join(unused)}: no effect, as parts that are given are neither filtered nor "
+            "split. Leave it out.",
+        )
         for name, needed in FOR.items():
-            default = type(self).model_fields[name].default
-            is_chosen = getattr(self, name) != default if names is None else name in names
             require(
-                not is_chosen or needed == kind or (kind, needed) == ("auto", "day"),
+                name not in names or needed == kind or (kind, needed) == ("auto", "day"),
                 f"{name} is for sessions={needed!r} and changes nothing where sessions are "
                 f"{kind!r}. Add --sessions {needed} (sessions={needed!r}), or leave {name} out.",
             )

@@ -13,8 +13,9 @@ import pandas as pd
 from proxysr.config import require, unknown
 from proxysr.data import delimited
 from proxysr.data.engines import ROW, Engine, temporary_folder, view_of_file
-from proxysr.data.ids import id_text
+from proxysr.data.ids import id_text, without_categories
 from proxysr.files import hash_of_file
+from proxysr.text import visible
 
 Derive = Callable[[Any], Any]
 BROKEN_RECORD = "proxysr_broken_record"
@@ -67,7 +68,7 @@ class Columns:
     def among(self, columns: Sequence[str], where: str) -> dict[str, str]:
         """{our name: the caller's} of what ``columns`` has; ConfigError if it lacks a column."""
         chosen = {
-            name: named or name
+            name: name if named is None else named
             for name, named in self.names.items()
             if named is not None or name in columns
         }
@@ -76,6 +77,13 @@ class Columns:
             require(
                 list(columns).count(named) == 1,
                 f"{where} has two columns {named!r}. Rename or drop one of them.",
+            )
+        for name, named in chosen.items():
+            same = [other for other in chosen if other != name and chosen[other] == named]
+            require(
+                name not in ("item_id", "timestamp") or same in ([], ["title"]),
+                f"Column {named!r} of {where} cannot be {name} and {' and '.join(same)} as well. "
+                "Name another column for one of them.",
             )
         require(
             "session_id" in chosen or "user_id" in chosen,
@@ -120,8 +128,12 @@ def table_rows(table: Any, columns: Columns) -> RawRows:
 
 def parquet_rows(connection: Any, path: Path, columns: Columns) -> RawRows:
     """The rows of a Parquet file."""
+    import pyarrow.parquet as pq
+
     table = view_of_file(connection, "read_parquet", path)
-    return RawRows(columns.select(table, path.name), _origin(path), _rows)
+    with path.open("rb") as file:  # DuckDB renames what differs in case only, or not at all
+        shown = dict(zip(table.columns, pq.read_schema(file).names, strict=True))
+    return RawRows(columns.select(table, path.name, shown), _origin(path), _rows)
 
 
 def text_rows(
@@ -162,7 +174,8 @@ def frame_rows(engine: Engine, source: Any, name: str, columns: Columns) -> RawR
         given = list(frame.column_names)
     chosen = list(range(len(given)))
     if not columns.derive and not columns.only:  # other columns do not matter
-        chosen = [given.index(one) for one in columns.among(given, "the frame").values()]
+        named = columns.among(given, "the frame").values()
+        chosen = [given.index(one) for one in dict.fromkeys(named)]
     given = [given[place] for place in chosen]
     safe = delimited.safe_names(given)
     arrow = pa.table([_column(frame, place) for place in chosen], names=safe)
@@ -228,11 +241,11 @@ def _of_pandas(column: pd.Series[Any]) -> Any:
     """A column of pandas as one of Arrow; what Arrow cannot hold becomes text."""
     import pyarrow as pa
 
-    dtype = column.dtype
-    if isinstance(dtype, pd.SparseDtype):
+    column = without_categories(column)
+    if isinstance(column.dtype, pd.SparseDtype):
         column = pd.Series(column.to_numpy())
-    elif isinstance(dtype, pd.CategoricalDtype):
-        column = column.astype(dtype.categories.dtype)
+    elif isinstance(column.dtype, pd.PeriodDtype):  # Arrow has numbers for them
+        column = column.dt.to_timestamp()
     try:
         if column.dtype == object:  # mostly text
             return pa.chunked_array([pa.array(column, pa.string(), from_pandas=True)])
@@ -242,7 +255,7 @@ def _of_pandas(column: pd.Series[Any]) -> Any:
 
 
 def _origin(path: Path) -> dict[str, Any]:
-    return {"name": path.name, "bytes": path.stat().st_size, "sha256": hash_of_file(path)}
+    return {"name": visible(path.name), "bytes": path.stat().st_size, "sha256": hash_of_file(path)}
 
 
 def _rows(numbers: list[int]) -> list[str]:

@@ -29,7 +29,7 @@ import pandas as pd
 
 from proxysr import files
 from proxysr.config import ConfigError, require, unknown
-from proxysr.data.ids import packed
+from proxysr.data.arrays import read_array, write_array
 from proxysr.processes import put_back
 
 Task = Literal["unseen", "repeat"]
@@ -109,6 +109,8 @@ class Sessions:
             require(got == n, f"Sessions.{name} needs {n} entries, one a session; received {got}.")
         smallest = int(self.items.min(initial=PAD + 1))
         require(smallest > PAD, "Item indices start at 1; 0 is the padding.")
+        user = int(self.user_index.min(initial=-1))
+        require(user >= -1, f"user_index is -1 or a row of the users; received {user}.")
 
     @classmethod
     def from_lists(
@@ -124,18 +126,25 @@ class Sessions:
         users = [-1] * n if user_index is None else user_index
         starts = [np.nan] * n if started_at is None else started_at
         return cls(
-            items=np.array([item for session in clicks for item in session], dtype=np.int32),
+            items=_int32s([item for session in clicks for item in session]),
             offsets=np.cumsum([0, *map(len, clicks)], dtype=np.int64),
             session_ids=np.arange(n) if session_ids is None else np.asarray(session_ids),
-            user_index=np.asarray(users, np.int32),
+            user_index=_int32s(users),
             started_at=np.asarray(starts, np.float64),
         )
+
+    def __repr__(self) -> str:
+        n_items = np.count_nonzero(np.bincount(self.items))
+        return f"Sessions({len(self):,} sessions, {self.n_clicks:,} clicks, {n_items:,} items)"
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     def __getitem__(self, row: int) -> npt.NDArray[np.int32]:
-        """The clicks of one session."""
+        """The clicks of one session; row -1 is the last."""
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"There is no session {row}; there are {len(self):,} of them.")
+        row %= len(self)
         return self.items[self.offsets[row] : self.offsets[row + 1]]
 
     @property
@@ -192,39 +201,18 @@ class Sessions:
         return Prefixes(session, length, np.asarray(self.items[click]))
 
     def save(self, folder: Path) -> None:
-        """Write the arrays as ``.npy`` files (memory-mappable, no pickle) into a new folder."""
+        """Write the arrays into a new folder, see :mod:`proxysr.data.arrays`."""
         folder.mkdir()
         for name in self.__dataclass_fields__:
-            array = np.asarray(getattr(self, name))
-            if array.dtype == object:
-                array = packed([str(value) for value in array])
-            if array.dtype == object:  # texts of very different lengths, which .npy would pad
-                table = pd.DataFrame({name: pd.Series(array, dtype="str")})
-                table.to_parquet(folder / f"{name}.parquet", index=False)
-            else:
-                np.save(folder / f"{name}.npy", array, allow_pickle=False)
+            write_array(folder, name, getattr(self, name))
 
     @classmethod
     def load(cls, folder: Path) -> Sessions:
         """Memory-map the arrays that :meth:`save` wrote."""
-        arrays: dict[str, npt.NDArray[Any]] = {}
-        for name in cls.__dataclass_fields__:
-            path = folder / f"{name}.npy"
-            if name == "session_ids" and path.with_suffix(".parquet").is_file():
-                path = path.with_suffix(".parquet")
-            try:
-                if path.suffix == ".npy":
-                    arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
-                else:
-                    arrays[name] = pd.read_parquet(path)[name].to_numpy(dtype=object)
-            except Exception as error:  # numpy raises all kinds of errors for a damaged header
-                reason = " ".join(str(error).split())
-                raise ValueError(f"{path} is missing or damaged ({reason}).") from None
+        arrays = {name: read_array(folder, name) for name in cls.__dataclass_fields__}
         try:
             ids = arrays["session_ids"].dtype
             require(ids.kind in "iuUTO", f"session_ids are text or whole numbers; received {ids}.")
-            users = int(arrays["user_index"].min(initial=-1))
-            require(users >= -1, f"user_index is -1 or a row of the users; received {users}.")
             return cls(**arrays)
         except (ValueError, TypeError, OverflowError) as error:  # numbers of another kind
             raise ValueError(f"{folder} is damaged: {error}") from None
@@ -234,6 +222,13 @@ FILES = tuple(f"{part}/{name}.npy" for part in PARTS for name in Sessions.__data
 FILES += tuple(f"{name}.parquet" for name in TABLES)
 FILES += tuple(f"{part}/session_ids.parquet" for part in PARTS)  # in place of the .npy
 """Files of a split beside ``split.json``, which has their hashes."""
+
+
+def _int32s(values: Any) -> npt.NDArray[Any]:
+    """Whole numbers as int32; others as they are, to be refused where NumPy would cut them."""
+    array = np.asarray(values)
+    narrow = array.astype(np.int32) if array.dtype.kind in "iu" or not array.size else array
+    return narrow if (narrow == array).all() else array
 
 
 def _first_occurrence(items: Ints, lengths: Ints) -> npt.NDArray[np.bool_]:
@@ -286,6 +281,10 @@ class SessionSplit:
             require(item <= self.n_items, text.format("item", item, "item", self.n_items))
             require(user < self.n_users, text.format("user", user, "user", self.n_users))
 
+    def __repr__(self) -> str:
+        parts = "".join(f", {name}={self.part(name)!r}" for name in PARTS)
+        return f"SessionSplit({self.n_items:,} items, {self.n_users:,} users{parts})"
+
     @property
     def n_items(self) -> int:
         """Number of items; their indices are 1..n_items."""
@@ -315,12 +314,12 @@ class SessionSplit:
     def save(self, folder: str | Path) -> Path:
         """Write to ``folder``, replacing a split that lies there; errors as :meth:`check_place`."""
         folder = self.check_place(folder)
-        with files.replacing(folder.resolve()) as temporary:
+        with files.replacing(folder) as temporary:
             temporary.mkdir(parents=True)
             for name in PARTS:
                 self.part(name).save(temporary / name)
             for name in TABLES:
-                getattr(self, name).to_parquet(temporary / f"{name}.parquet", index=False)
+                files.write_parquet(getattr(self, name), temporary / f"{name}.parquet")
             written = [name for name in FILES if (temporary / name).is_file()]
             header = {
                 "format": FORMAT,

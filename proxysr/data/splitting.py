@@ -201,11 +201,24 @@ def described(table: pd.DataFrame, known: pd.DataFrame | None, key: str) -> pd.D
 
 
 def info_of(parts: Sequence[Sessions], known: pd.DataFrame | None) -> pd.DataFrame:
-    """What is known of the sessions of all parts; empty where nothing is."""
+    """What is known of the sessions of all parts; empty where nothing is.
+
+    Raises
+    ------
+    ValueError
+        If ``known`` has none of them.
+    """
     if known is None:
         return pd.DataFrame()
     ids = pd.DataFrame({"session_id": np.concatenate([part.session_ids for part in parts])})
-    return described(ids.drop_duplicates(), known, "session_id")
+    ids = ids.drop_duplicates()
+    if len(known) and set(known["session_id"]).isdisjoint(ids["session_id"]):
+        raise ValueError(
+            f"None of the {len(ids):,} sessions is in session_info, which has {len(known):,}: the "
+            f"split has ids such as {ids['session_id'].iloc[0]!r}, session_info "
+            f"{known['session_id'].iloc[0]!r}. Check its column session_id."
+        )
+    return described(ids, known, "session_id")
 
 
 def check_items(engine: Engine, ids: Any, items: pd.DataFrame) -> None:

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from proxysr.config import Count, NotNegative, Part, Settings, Share, require
+from proxysr.config import Count, NotNegative, Part, Settings, Share, Whole, require
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -105,7 +105,7 @@ class SyntheticConfig(Settings):
     """Days from the first session to the last."""
     structure: bool = True
     """False for the null variant: clicked items shuffled over all clicks."""
-    seed: int = 0
+    seed: Whole = 0
     """Seed of everything random; equal settings make equal logs."""
 
     def check(self) -> None:

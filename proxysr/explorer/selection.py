@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -227,9 +228,12 @@ def _table(data: bytes, kind: str, name: str) -> pd.DataFrame:
         if kind == "parquet":
             return pd.read_parquet(io.BytesIO(data))
         texts = ("session_id", "item_id", "user", "title", "interest", "run", "data", "part")
-        table = pd.read_csv(
-            io.BytesIO(data), dtype=dict.fromkeys(texts, "str"), keep_default_na=False
-        )
+        kinds = dict.fromkeys(texts, "str")
+        with warnings.catch_warnings():  # fields beyond the columns, such as of commas at the end
+            warnings.simplefilter("ignore", pd.errors.ParserWarning)
+            table = pd.read_csv(
+                io.BytesIO(data), dtype=kinds, keep_default_na=False, index_col=False
+            )
     except Exception as error:  # readers raise all kinds of errors for damaged files
         reason = " ".join(str(error).split())
         raise ValueError(f"{name} cannot be read as a table ({reason}).") from None

@@ -15,7 +15,7 @@ User Modeling and User-Adapted Interaction 28, 2018. https://doi.org/10.1007/s11
 
 Where the equations are
 -----------------------
-Counting, with weights by distance as in their sequential rules: :meth:`Cooccurrence.prepare`;
+Counting, with weights by distance as in their sequential rules: :meth:`Cooccurrence.count`;
 scores: :meth:`proxysr.models.counting.PairModel.score`.
 
 Differences from the paper
@@ -79,7 +79,7 @@ class Cooccurrence(PairModel):
     Config = CooccurrenceConfig
     config: CooccurrenceConfig
 
-    def prepare(self, train: Sessions) -> None:
+    def count(self, train: Sessions) -> None:
         """Count all pairs of the training sessions."""
         keys, counts = _merged(self._pairs(train))
         first, second = np.divmod(keys, self.n_items + 1)

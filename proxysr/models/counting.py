@@ -1,7 +1,7 @@
 """What models share that count and learn nothing by gradients.
 
-All they know is counted once, in :meth:`prepare`, into buffers. Lists of different length
-(the items beside an item, the sessions of an item) are kept one after the other:
+All they know is counted once, in :meth:`CountingModel.count`, into buffers. Lists of different
+length (the items beside an item, the sessions of an item) are kept one after the other:
 list ``i`` is ``values[offsets[i] : offsets[i + 1]]``.
 """
 
@@ -16,11 +16,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from proxysr.config import Count, Settings
+from proxysr.config import Count, Settings, require
 from proxysr.data.batches import SessionBatch
-from proxysr.data.sessions import PAD
+from proxysr.data.sessions import PAD, Sessions
 from proxysr.kernels import sizes
-from proxysr.models.base import SessionModel
+from proxysr.models.base import Answer, Ends, SessionModel
 from proxysr.models.softmax import recent
 
 SKETCH = 64
@@ -41,9 +41,16 @@ class CountingConfig(Settings):
 
 
 class CountingModel(SessionModel):
-    """Base of models that only count: a map shows their scores, folded into 64 numbers."""
+    """Base of models that only count: a map shows their scores, folded into 64 numbers.
+
+    Attributes
+    ----------
+    has_counted : bool
+        Whether it was prepared or loaded; before that, all items would have equal scores.
+    """
 
     Config: ClassVar[type[Settings]] = CountingConfig
+    has_counted: bool = False
     folded: Tensor
     signs: Tensor
 
@@ -56,6 +63,28 @@ class CountingModel(SessionModel):
         signs = torch.randint(2, (n_items + 1,), generator=random) * 2.0 - 1
         self.register_buffer("folded", buckets, persistent=False)
         self.register_buffer("signs", signs, persistent=False)
+
+    @abstractmethod
+    def count(self, train: Sessions) -> None:
+        """Compute buffers from the training sessions."""
+
+    def prepare(self, train: Sessions) -> None:
+        """Count the training sessions."""
+        self.count(train)
+        self.has_counted = True
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        self.has_counted = True
+
+    def answer(self, batch: SessionBatch, ends: Ends | None = None) -> Answer:
+        """Scores for ranking; an error before anything is counted."""
+        require(
+            self.has_counted,
+            f"{type(self).__name__} has counted no sessions yet: call fit(model, split), or "
+            "model.prepare(split.train), first.",
+        )
+        return super().answer(batch, ends)
 
     @torch.no_grad()
     def represent(self, batch: SessionBatch) -> Tensor:

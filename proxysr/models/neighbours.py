@@ -96,7 +96,7 @@ class NeighbourModel(CountingModel):
             self.register_buffer("session_places", empty)
             self.register_buffer("item_places", empty)
 
-    def prepare(self, train: Sessions) -> None:
+    def count(self, train: Sessions) -> None:
         """Index the training sessions by item, the latest first."""
         width = self.n_items + 1
         keys = train.session_of_click * width + np.asarray(train.items)

@@ -60,7 +60,7 @@ class Popularity(CountingModel):
         super().__init__(n_items, config)
         self.register_buffer("clicks", torch.zeros(n_items + 1))
 
-    def prepare(self, train: Sessions) -> None:
+    def count(self, train: Sessions) -> None:
         """Count the clicks."""
         counts = np.bincount(train.items, minlength=self.n_items + 1)
         self.clicks.copy_(torch.from_numpy(counts))
@@ -88,7 +88,7 @@ class SessionPopularity(CountingModel):
         super().__init__(n_items, config)
         self.register_buffer("popularity", torch.zeros(n_items + 1))
 
-    def prepare(self, train: Sessions) -> None:
+    def count(self, train: Sessions) -> None:
         """Order the items by their clicks."""
         counts = np.bincount(train.items, minlength=self.n_items + 1)
         # places, not counts: their distance is large enough not to vanish beside a count of 50

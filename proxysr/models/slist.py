@@ -16,7 +16,7 @@ Where the equations are
 -----------------------
 Sessions as a whole (SLIS) and clicks with what follows (SLIT): :meth:`SLIST.whole` and
 :meth:`SLIST.transitions`; their joint solution ``(α XᵀWX + (1 - α) SᵀWS + λ)⁻¹ (α XᵀWX + (1 - α)
-SᵀWT)``: :meth:`SLIST.prepare`; what a session's clicks weigh: :meth:`SLIST.click_weights`.
+SᵀWT)``: :meth:`SLIST.count`; what a session's clicks weigh: :meth:`SLIST.click_weights`.
 
 Differences from the paper
 --------------------------
@@ -80,7 +80,7 @@ class SLIST(PairModel):
     Config = SLISTConfig
     config: SLISTConfig
 
-    def prepare(self, train: Sessions) -> None:
+    def count(self, train: Sessions) -> None:
         """Solve for the matrix.
 
         Raises

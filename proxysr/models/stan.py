@@ -78,9 +78,9 @@ class STAN(NeighbourModel):
         super().__init__(n_items, config)
         self.register_buffer("ages", torch.zeros(0))
 
-    def prepare(self, train: Sessions) -> None:
+    def count(self, train: Sessions) -> None:
         """Index the training sessions, and take their ages."""
-        super().prepare(train)
+        super().count(train)
         self.ages = torch.from_numpy(ages(train.started_at)).to(self.ages)
 
     def click_weights(self, recency: Tensor, lengths: Tensor) -> Tensor:

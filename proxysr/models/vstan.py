@@ -65,9 +65,9 @@ class VSTAN(STAN):
         super().__init__(n_items, config)
         self.register_buffer("idf", torch.zeros(n_items + 1))
 
-    def prepare(self, train: Sessions) -> None:
+    def count(self, train: Sessions) -> None:
         """Index the training sessions, and count how many have an item."""
-        super().prepare(train)
+        super().count(train)
         counts = torch.bincount(self.session_items, minlength=self.n_items + 1).to(self.idf)
         self.idf.copy_(torch.log(len(train) / counts.clamp(min=1)))
 

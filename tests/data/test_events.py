@@ -101,9 +101,10 @@ def test_ids_become_text() -> None:
 
 def test_categories_and_words_for_nothing() -> None:
     table = frame([1, 2], session_id=pd.Categorical(["x", "y"]), user_id=["NA", "u"])
-    events = read_events(table, missing=("NA",))
-    assert events["session_id"].tolist() == ["x", "y"]
-    assert events["user_id"].isna().tolist() == [True, False]
+    for words in (("NA",), "NA", [" NA "]):
+        events = read_events(table, missing=words)
+        assert events["session_id"].tolist() == ["x", "y"]
+        assert events["user_id"].isna().tolist() == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -350,6 +351,11 @@ def test_a_table_of_another_database() -> None:
 def test_wrong_names_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         read_events(frame([1]), **options)
+
+
+def test_an_option_that_is_misspelt_is_told_with_what_is_near() -> None:
+    with pytest.raises(TypeError, match="'itme' is not a known option of read_events. Did you mea"):
+        read_events(frame([1]), itme="sku")
 
 
 def test_a_log_needs_sessions_or_users() -> None:

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from proxysr.config import ConfigError
@@ -66,6 +68,23 @@ def test_names_that_differ_in_case_only_are_told_apart(tmp_path: Path) -> None:
     assert safe_names(names_of_all_kinds) == ["column_1", "column_2", "column_3", "column_0", "b"]
 
 
+def test_columns_of_parquet_are_told_apart(tmp_path: Path) -> None:
+    """DuckDB takes names that differ in case only for one, and renames the second."""
+    values = [pa.array(v) for v in (["u", "v"], [1, 2], ["A", "B"], ["a", "b"])]
+
+    def read(*names: str, **options: str) -> pd.DataFrame:
+        pq.write_table(pa.table(values, names=list(names)), tmp_path / "log.parquet")
+        return read_events(tmp_path / "log.parquet", **options)
+
+    names = ("session_id", "timestamp", "ITEM_ID", "item_id")
+    assert read(*names)["item_id"].tolist() == ["a", "b"]
+    assert read(*names, item="ITEM_ID")["item_id"].tolist() == ["A", "B"]
+    events = read("Session_ID", "timestamp", "item_id", "session_id")
+    assert events["session_id"].tolist() == ["a", "b"]
+    with pytest.raises(ConfigError, match=r"log\.parquet has two columns 'item_id'"):
+        read("session_id", "timestamp", "item_id", "item_id")
+
+
 @pytest.mark.parametrize(
     ("text", "encoding", "message"),
     [
@@ -105,6 +124,18 @@ def test_endings_in_any_case(tmp_path: Path) -> None:
     assert len(read_events(write(tmp_path, HEADER + ROWS, "LOG.CSV"))) == 2
     (tmp_path / "LOG.CSV.GZ").write_bytes(gzip.compress((HEADER + ROWS).encode()))
     assert len(read_events(tmp_path / "LOG.CSV.GZ")) == 2
+
+
+@pytest.mark.parametrize("name", [b"l\xff.csv", b"l\xff.parquet"])
+def test_names_of_files_may_be_no_text(tmp_path: Path, name: bytes) -> None:
+    path = tmp_path / os.fsdecode(name)
+    log = pd.DataFrame({"session_id": [1, 1], "item_id": ["a", "b"], "timestamp": [1, 2]})
+    with path.open("wb") as file:
+        log.to_csv(file, index=False) if path.suffix == ".csv" else log.to_parquet(file)
+    config = PrepareConfig(min_item_count=1, valid_fraction=0, test_fraction=0)
+    split = prepare(open_events(path), config)
+    assert split.provenance["source"]["name"].startswith(r"l\udcff.")
+    split.save(tmp_path / "data")
 
 
 def test_no_row_of_the_kind_asked_for() -> None:
@@ -163,6 +194,15 @@ SMALL = PrepareConfig(min_item_count=1)
 def test_counts_are_those_of_training() -> None:
     with pytest.raises(ValueError, match="The items frame has a column 'count', which is what the"):
         prepare(visits(), SMALL, items=pd.DataFrame({"item_id": [1], "count": [999]}))
+
+
+def test_facts_that_fit_no_session_are_refused() -> None:
+    log = pd.DataFrame({"session_id": [1, 1], "item_id": ["a", "b"], "timestamp": [1, 2]})
+    config = PrepareConfig(min_item_count=1, valid_fraction=0, test_fraction=0)
+    with pytest.raises(
+        ValueError, match="None of the 1 sessions is in session_info, which has 2: .* '1', .* 's1'"
+    ):
+        prepare(log, config, session_info=pd.DataFrame({"session_id": ["s1", "s2"], "x": 1}))
 
 
 def test_ids_of_facts_are_read_as_those_of_events() -> None:

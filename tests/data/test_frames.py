@@ -105,6 +105,33 @@ def test_ids_may_be_of_any_type(kind: str) -> None:
     assert len(read_events(LOG.assign(item_id=EXTRA[kind]))) == 2
 
 
+@pytest.mark.parametrize(
+    ("freq", "second"), [("D", "2026-01-02"), ("M", "2026-02-01"), ("Y", "2027-01-01")]
+)
+def test_periods_are_the_times_at_which_they_begin(freq: str, second: str) -> None:
+    periods = pd.Series(pd.period_range("2026-01-01", periods=2, freq=freq))
+    for times in (periods, periods.astype("category"), periods.astype(object)):
+        events = read_events(LOG.assign(timestamp=times))
+        assert events["timestamp"].tolist() == [pd.Timestamp("2026-01-01"), pd.Timestamp(second)]
+        assert events.attrs["time_unit"] == "date"
+
+
+def test_a_column_has_one_meaning() -> None:
+    with pytest.raises(ConfigError, match="'session_id' of the frame cannot be item_id and sess"):
+        read_events(LOG, item="session_id")
+    with pytest.raises(ConfigError, match="'item_id' of the frame cannot be item_id and timestamp"):
+        read_events(LOG, time="item_id")
+    events = read_events(LOG, title="item_id", user="session_id")
+    assert events["title"].tolist() == ["a", "b"]
+    assert events["user_id"].tolist() == ["1", "1"]
+
+
+@pytest.mark.parametrize("option", ["item", "time", "session", "user", "title"])
+def test_no_name_is_no_default(option: str) -> None:
+    with pytest.raises(ConfigError, match="'' is not a known column of the frame"):
+        read_events(LOG, **{option: ""})
+
+
 def test_names_of_columns_that_mean_something_here(tmp_path: Any) -> None:
     ours = ("broken_record", "proxysr_row", "proxysr_line", "row", "fault", "wanted", "time", "sub")
     log = LOG.assign(**dict.fromkeys(ours, "x"))

@@ -46,6 +46,7 @@ CASES: list[tuple[Any, str | None]] = [
     (pd.NaT, None),
     (decimal.Decimal("NaN"), None),
     (datetime.date(2026, 3, 1), "2026-03-01"),
+    (pd.Period("2026-03", "M"), "2026-03-01 00:00:00"),
 ]
 
 
@@ -75,6 +76,26 @@ def test_the_same_number_is_the_same_id_whatever_its_type(column: Any) -> None:
     log = pd.DataFrame({"item_id": column, "timestamp": [1, 2], "session_id": 1})
     assert open_events(log).frame()["item_id"].tolist() == ["101", "102"]
     assert texts_of(log["item_id"]).tolist() == ["101", "102"]
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([2**53 + 1, None, 7], ["9007199254740993", None, "7"]),
+        (np.array([2**63 + 1], np.uint64), ["9223372036854775809"]),
+        ([2.5, None, 7.0], ["2.5", None, "7"]),
+        ([True, None], ["true", None]),
+        (["a", None], ["a", None]),
+    ],
+    ids=str,
+)
+def test_categories_may_have_gaps(values: Any, texts: list[str | None]) -> None:
+    column = pd.Series(pd.Categorical(values))
+    assert [None if pd.isna(text) else text for text in texts_of(column)] == texts
+    log = pd.DataFrame({"item_id": column, "user_id": column, "timestamp": 1, "session_id": 1})
+    events = open_events(log, on_bad_rows="drop").frame()
+    assert events["item_id"].tolist() == [text for text in texts if text is not None]
+    assert events["user_id"].tolist() == events["item_id"].tolist()
 
 
 VALUES = {

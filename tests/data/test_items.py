@@ -84,6 +84,13 @@ def test_malformed_rows_of_items_are_named(tmp_path: Path) -> None:
     assert any("items.csv: 3 of 4 rows" in note for note in split.provenance["remarks"])
 
 
+@pytest.mark.parametrize("words", ["NA", [" NA"]])
+def test_words_for_nothing_are_whole_words(tmp_path: Path, words: object) -> None:
+    text = "item_id,title\n007,A\ni3,NA \n"
+    split = prepared(tmp_path, text, missing=words, on_bad_rows="drop")
+    assert split.items.set_index("item_id")["title"].notna().to_dict() == {"007": True, "i3": False}
+
+
 def test_items_in_another_encoding(tmp_path: Path) -> None:
     text = "item_id,title\nNA,Käse\n".encode("cp1252")
     with pytest.raises(BadRowsError, match=r"items\.csv, line 2: .*\n.* look like cp1252: say so"):

@@ -185,6 +185,8 @@ def test_days_and_gaps_name_their_sessions() -> None:
     assert days.provenance["options"]["sessions"] == "day"
     gaps = prepare(events, PrepareConfig(min_item_count=1, sessions="gap", gap_minutes=5))
     assert gaps.train.session_ids.tolist()[:5] == [f"user{n}#1" for n in range(4)] + ["user0#2"]
+    never = prepare(events, PrepareConfig(min_item_count=1, sessions="gap", gap_minutes=1e302))
+    assert never.provenance["steps"][1]["sessions"] == 4
 
 
 def test_auto_takes_given_sessions_where_there_are_some() -> None:
@@ -270,6 +272,8 @@ def test_given_parts_stay_apart() -> None:
     assert provenance_table(split)["interactions"].tolist()[-3:] == [18, 2, 9]
     with pytest.raises(ConfigError, match="Parts that are given have their sessions given too"):
         prepare_parts(train, valid, test, PrepareConfig(sessions="day"))
+    with pytest.raises(ConfigError, match="min_item_count, valid_fraction: no effect, as parts"):
+        prepare_parts(train, valid, test, PrepareConfig(min_item_count=2, valid_fraction=0.3))
 
 
 def test_only_recent_training_sessions_stay() -> None:

@@ -115,11 +115,48 @@ def good() -> dict[str, object]:
         ({"items": np.array([1, 0, 3], np.int32)}, "Item indices start at 1; 0 is the padding"),
         ({"items": np.array([1.0, 2.0, 3.0])}, r"items holds whole numbers; received float64"),
         ({"offsets": np.array([0.0, 1.0, 3.0])}, r"offsets holds whole numbers; received float"),
+        ({"user_index": np.array([-7, 0])}, "user_index is -1 or a row of the users; received -7"),
     ],
 )
 def test_sessions_that_make_no_sense(change: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Sessions(**(good() | change))  # type: ignore[arg-type]
+
+
+def test_lists_are_not_cut_to_whole_numbers() -> None:
+    with pytest.raises(ConfigError, match="items holds whole numbers; received float64"):
+        Sessions.from_lists([[1.7, 2]])  # type: ignore[list-item]
+    with pytest.raises(ConfigError, match="user_index holds whole numbers; received float64"):
+        Sessions.from_lists([[1, 2]], user_index=[0.9])  # type: ignore[list-item]
+    assert Sessions.from_lists([[2**40]]).items.tolist() == [2**40]
+    assert Sessions.from_lists([[], [1]]).items.dtype == np.int32
+
+
+def test_sessions_are_a_sequence() -> None:
+    sessions = Sessions.from_lists([[1, 2], [3, 3, 4]])
+    assert sessions[-1].tolist() == [3, 3, 4]
+    assert [clicks.tolist() for clicks in sessions] == [[1, 2], [3, 3, 4]]
+    for row in (2, -3):
+        with pytest.raises(IndexError, match=f"There is no session {row}; there are 2 of them"):
+            sessions[row]
+
+
+def test_sessions_are_shown_in_a_line(tiny_split: SessionSplit) -> None:
+    sessions = Sessions.from_lists([[1, 2], [3, 3, 4]])
+    assert repr(sessions) == "Sessions(2 sessions, 5 clicks, 4 items)"
+    assert repr(Sessions.from_lists([])) == "Sessions(0 sessions, 0 clicks, 0 items)"
+    shown = repr(tiny_split)
+    assert shown.startswith(f"SessionSplit({tiny_split.n_items} items, ")
+    assert f"train={tiny_split.train!r}, valid=" in shown
+    assert "\n" not in shown
+
+
+def test_columns_of_several_types_are_named(tiny_split: SessionSplit, tmp_path: Path) -> None:
+    mixed = [1, *["a"] * (tiny_split.n_items - 1)]
+    split = dataclasses.replace(tiny_split, items=tiny_split.items.assign(price=mixed))
+    with pytest.raises(ValueError, match=r"items cannot be written\..* column price .*of one type"):
+        split.save(tmp_path / "data")
+    assert not list(tmp_path.iterdir())
 
 
 def test_task_and_min_prefix_are_checked() -> None:
@@ -342,5 +379,5 @@ def test_users_that_are_no_whole_numbers_name_the_folder(tmp_path: Path) -> None
     folder = tmp_path / "train"
     Sessions.from_lists([[1, 2], [3]]).save(folder)
     np.save(folder / "user_index.npy", np.array([0.0, np.nan]))
-    with pytest.raises(ValueError, match="train is damaged: cannot convert float NaN"):
+    with pytest.raises(ValueError, match="train is damaged: .*user_index holds whole numbers"):
         Sessions.load(folder)

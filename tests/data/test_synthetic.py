@@ -159,6 +159,7 @@ def test_titles_can_be_read_however_many_items_there_are() -> None:
         ({"max_length": 1}, r"max_length is at least 2 clicks; received 1"),
         ({"popularity_exponent": -1}, r"popularity_exponent is not negative; received -1"),
         ({"n_users": 0}, r"n_users is at least 1; received 0"),
+        ({"seed": -1}, r"seed is not negative; received -1"),
     ],
 )
 def test_settings_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:

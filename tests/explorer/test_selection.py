@@ -83,6 +83,12 @@ def test_a_table_of_session_ids_will_do(scene: Scene, tmp_path: Path) -> None:
     assert notes == ["1 of 2 selected sessions are not on this page."]
 
 
+def test_commas_at_the_ends_of_lines_move_no_column() -> None:
+    selection = Selection.from_bytes(b"session_id,proxy\n1,5,\n2,7,\n", "ids.csv")
+    assert selection.session_ids == ["1", "2"]
+    assert selection.clicks["proxy"].tolist() == [5, 7]
+
+
 def test_what_does_not_fit_is_said(scene: Scene, tmp_path: Path) -> None:
     selection = Selection.of(scene, [0, 1])
     other = replace(selection, provenance=selection.provenance | {"data": "else"})

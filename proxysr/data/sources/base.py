@@ -60,6 +60,8 @@ class Source(ABC):
         Interactions, items and sessions in the paper's Table 1.
     options : tuple of str
         Names of the options of its own that :meth:`prepare` takes.
+    in_parts : bool
+        Whether it comes filtered and split already.
     """
 
     name: ClassVar[str]
@@ -69,6 +71,7 @@ class Source(ABC):
     config: ClassVar[PrepareConfig] = PrepareConfig()
     published: ClassVar[dict[str, int] | None] = None
     options: ClassVar[tuple[str, ...]] = ()
+    in_parts: ClassVar[bool] = False
 
     @abstractmethod
     def read(self, path: str | Path, on_bad_rows: OnBadRows, **options: Any) -> Log:

@@ -28,6 +28,7 @@ class ProxySRCsv(Source):
         "name the place); hand in the folder that holds the three."
     )
     config = PrepareConfig(sessions="given", max_mixed_sessions=1)
+    in_parts = True
 
     def read(self, path: str | Path, on_bad_rows: OnBadRows, **options: Any) -> Log:
         """Read the three files in folder ``path``."""

@@ -13,7 +13,7 @@ from proxysr.data import delimited
 from proxysr.data.bad_rows import NAMED, BadRow, BadRows, OnBadRows, refuse
 from proxysr.data.containers import damaged, kind_of
 from proxysr.data.engines import embedded, temporary_folder
-from proxysr.data.ids import texts_of
+from proxysr.data.ids import texts_of, trimmed, words_of
 
 
 def side_table(connection: Any, path: Path, *needed: str) -> Any:
@@ -75,7 +75,11 @@ def frame_of(
     text, dialect = delimited.open_text(path, temporary_folder(connection), encoding)
     malformed = delimited.Malformed()
     records = list(delimited.well_formed(text, dialect, malformed))
-    rows = [[None if field in missing else field for field in record] for _, record in records]
+    words = words_of(missing)
+    rows = [
+        [None if field is None or trimmed(field) in words else field for field in record]
+        for _, record in records
+    ]
     places = pd.Index([f"line {line}" for line, _ in records], dtype="str")
     names = [name or safe for name, safe in zip(dialect.columns, dialect.safe, strict=True)]
     frame = pd.DataFrame(rows, places, names, dtype="str")
