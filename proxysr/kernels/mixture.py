@@ -74,12 +74,11 @@ def with_bias(
 
 @torch.no_grad()
 def log_mixture(
-    queries: Tensor, items: Tensor, share: Tensor, by_proxy: Tensor,
-    begins: Tensor, bias: Tensor,
+    queries: Tensor, items: Tensor, share: Tensor, by_proxy: Tensor, bias: Tensor | None = None
 ) -> Tensor:  # fmt: skip
     """Logarithms (tiles, R, width) of mixtures over proxies; see :mod:`proxysr.kernels.tiles`.
 
-    The plain line: ``queries @ items.T + (share @ by_proxy).log() + begins * bias``.
+    The plain line: ``queries @ items.T + (share @ by_proxy).log() + bias``.
 
     Parameters
     ----------
@@ -88,16 +87,13 @@ def log_mixture(
     share : (R, K)
     by_proxy : (K, V)
         ``exp(p.e - ||p||)``.
-    begins : bool (R, 1)
-        Rows to add the bias to: those of empty prefixes.
-    bias : (V,)
+    bias : (V,), optional
     """
-    tiles, first = product_tiles(queries, items), begins.nonzero()[:, 0]
+    tiles = product_tiles(queries, items, bias)
     for index, tile in enumerate(tiles):
         part = slice(index * tile.shape[1], (index + 1) * tile.shape[1])
         scores = tile[:, : by_proxy[:, part].shape[1]]
         scores += (share @ by_proxy[:, part]).log_()
-        scores[first] += bias[part]
     return tiles
 
 
@@ -109,13 +105,14 @@ def _sums(queries: Tensor, proxies: Tensor, items: Tensor, by_proxy: Tensor) -> 
         part = slice(first, first + rows)
         tiles = zip(_tiles(items), torch.split(by_proxy, sizes.TILE, dim=1), strict=True)
         for tile, known in tiles:
-            sums[part].addmm_(_exponentials(queries[part], tile, left[part]), known.T)
+            sums[part].addmm_(exponentials(queries[part], tile, left[part]), known.T)
     log_z: Tensor = sums.log() + left + torch.linalg.vector_norm(proxies, dim=1)
     return log_z
 
 
-def _exponentials(vectors: Tensor, items: Tensor, length: Tensor) -> Tensor:
-    """``exp(x.e - ||x||)`` of each vector and item; lengths (R, 1) are those of the vectors."""
+def exponentials(vectors: Tensor, items: Tensor, length: Tensor | None = None) -> Tensor:
+    """``exp(x.e - ||x||)`` (R, V) of each vector and item; lengths (R, 1) if they are known."""
+    length = torch.linalg.vector_norm(vectors, dim=1, keepdim=True) if length is None else length
     return torch.mm(vectors, items.T).sub_(length).exp_()
 
 
@@ -128,8 +125,8 @@ class _LogNormalisers(torch.autograd.Function):
         n_kept = sizes.KEPT // (items.element_size() * (len(queries) + len(proxies)))
         ctx.kept = []
         for tile in _tiles(items):
-            by_query = _exponentials(queries, tile, left)  # (R, tile)
-            by_proxy = _exponentials(proxies, tile, right)  # (K, tile)
+            by_query = exponentials(queries, tile, left)  # (R, tile)
+            by_proxy = exponentials(proxies, tile, right)  # (K, tile)
             sums.addmm_(by_query, by_proxy.T)
             if (len(ctx.kept) + 1) * sizes.TILE <= n_kept:
                 ctx.kept.append((by_query, by_proxy))
@@ -148,8 +145,8 @@ class _LogNormalisers(torch.autograd.Function):
             if index < len(ctx.kept):
                 by_query, by_proxy = ctx.kept[index]
             else:
-                by_query = _exponentials(queries, tile, left)
-                by_proxy = _exponentials(proxies, tile, right)
+                by_query = exponentials(queries, tile, left)
+                by_proxy = exponentials(proxies, tile, right)
             of_query = (share @ by_proxy).mul_(by_query)  # (R, tile)
             of_proxy = (share.T @ by_query).mul_(by_proxy)  # (K, tile)
             for_queries.addmm_(of_query, tile)

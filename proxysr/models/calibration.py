@@ -26,13 +26,6 @@ def steps_back(items: Tensor) -> Tensor:
     return column[:, None] - column
 
 
-def is_first(items: Tensor) -> Tensor:
-    """Whether a click (B, L) is the first one of its session, padded on the left."""
-    is_click = items != PAD
-    is_click[:, 1:] &= items[:, :-1] == PAD
-    return is_click
-
-
 def is_latest(items: Tensor) -> Tensor:
     """Whether, after click l, click u is the latest on its item, (B, L, L).
 

@@ -3,10 +3,10 @@
 Idea
 ----
 As in ProxySR, a session is a general interest, for which one of K learnt *proxies* stands, plus
-a short-term interest that its latest clicks show. Here that is a probability model of the clicks,
-so no network selects the proxy: Bayes' rule infers it from the clicks so far, in training as in
-use, and each click adds an exact amount of evidence for each proxy. With one proxy (K = 1), the
-model compares items and sessions by cosine only.
+a short-term interest that its latest clicks show. No network selects the proxy: each makes some
+items likely on its own, so Bayes' rule infers it from the clicks so far, in training as in use, and
+each click adds an exact amount of evidence for each proxy, in whatever order they come. With one
+proxy (K = 1), the model compares items and sessions by cosine only.
 
 Equations
 ---------
@@ -15,22 +15,24 @@ clicks ``i_1 … i_T``:
 
 1. short-term interest ``q_t = unit(sum_u softmax_u(a_{t-u} + ê_t' A ê_u) ê_u + N ê_t)``, over
    ``u <= t``; N is 0 at first and learnt slowly
-2. ``p(i_{t+1} = i | i_1 … i_t, k) = softmax_i(s q_t.ê_i + p_k.ê_i + b_i)``, where ``b_i`` is 0 for
-   an item that was not clicked yet, and else depends on how many clicks ago it was clicked last
-3. ``p(i_1 = i | k) = softmax_i(log popularity_i + p_k.ê_i)``
-4. posterior ``π_t(k) ∝ w_k (p(i_1 | k) … p(i_t | i_1 … i_{t-1}, k))^(1/T)``
-5. recommended: ``sum_k π_t(k) p(i | i_1 … i_t, k)``
-6. loss: ``-log p(i_1 … i_T) = -sum_t log sum_k π_{t-1}(k) p(i_t | i_1 … i_{t-1}, k)``
+2. ``p(i_{t+1} = i | i_1 … i_t, k) = softmax_i(s q_t.ê_i + β p_k.ê_i + b_i)``, where ``b_i`` is 0
+   for an item that was not clicked yet, and else depends on how many clicks ago it was clicked
+   last; the strength β is learnt
+3. of a click by itself, ``p(i | k) = softmax_i(log popularity_i + p_k.ê_i)``
+4. posterior ``π_t(k) ∝ w_k (p(i_1 | k) … p(i_t | k))^(1/T)``
+5. recommended: ``sum_k π_t(k) p(i | i_1 … i_t, k)``, and for the first click, by equation 3
+6. loss: ``-sum_t log sum_k π_{t-1}(k) p(i_t | i_1 … i_{t-1}, k)`` over the clicks after the first,
+   and, G times, ``-log sum_k w_k p(i_1 | k) … p(i_{T-1} | k)``: what makes proxies differ
 7. a user with earlier sessions: ``w_k ∝ c w_k + sum of the posteriors of these sessions``
+
+The short-term interest could explain most clicks without proxies, which then would say little. So
+proxies have a term of the loss of their own, and equation 4 leaves the short-term interest out.
 
 The normaliser of 2 for all K is one matrix product (:mod:`proxysr.kernels.mixture`); the biases
 ``b_i`` of the clicked items are added to it afterwards. With ``sampled_negatives``, training
-estimates it from the batch's items and drawn ones (:mod:`proxysr.kernels.sampling`).
-
-Where the equations are
------------------------
-1: :meth:`LatentProxy.short_term`; 2-4: :meth:`LatentProxy.read`; 5: :meth:`LatentProxy.answer`;
-6: :meth:`LatentProxy.loss`; 7: :meth:`LatentProxy.prior`.
+estimates it from the batch's items and drawn ones (:mod:`proxysr.kernels.sampling`). Equation 1 is
+:meth:`LatentProxy.short_term`, 2 to 4 are :meth:`LatentProxy.read`, 5 :meth:`LatentProxy.answer`,
+6 :meth:`LatentProxy.loss`, 7 :meth:`LatentProxy.prior`.
 """
 
 from __future__ import annotations
@@ -46,14 +48,13 @@ from torch.nn.functional import dropout, embedding, normalize, pad
 
 from proxysr.data.batches import SessionBatch, whole_sessions
 from proxysr.data.sessions import PAD, Sessions
-from proxysr.kernels.mixture import log_mixture, log_normalisers, with_bias
+from proxysr.kernels.mixture import exponentials, log_mixture, log_normalisers, with_bias
 from proxysr.kernels.rows import at_clicks, by_length, lookup, unit_rows
 from proxysr.kernels.sampling import ItemSampler, Sample
 from proxysr.kernels.tiles import add_to
 from proxysr.models.base import Answer, Ends, Loss
 from proxysr.models.calibration import (
     best_repeat_level,
-    is_first,
     is_latest,
     likeliest_temperature,
     steps_back,
@@ -70,19 +71,19 @@ CALIBRATED = 500
 
 
 class Reading(NamedTuple):
-    """Everything that :meth:`LatentProxy.read` computes after each click of a batch.
+    """What :meth:`LatentProxy.read` computes after each click of a batch.
 
     Attributes
     ----------
     query : (B, L, D)
         ``s q_t``.
     click : (B, L, K)
-        ``log p(i_t | i_1 … i_{t-1}, k)`` of each click, 0 at the padding.
+        ``log p(i_t | k)`` of each click by itself, 0 at the padding.
     following : (B, L, K)
-        The same for the item after each click; 0 where there is none.
+        ``log p(i_{t+1} | i_1 … i_t, k)`` of the item after each click; 0 where there is none.
     evidence : (B, L, K)
-        ``T log w_k + log p(i_1 … i_t | k)``, the latter centred over proxies click by click.
-        Divided by T, it is the logarithm of the posterior up to a constant.
+        ``T log w_k`` and the sum of ``click`` so far, each centred over proxies. Divided by T, it
+        is the logarithm of the posterior up to a constant.
     log_z : (B, L, K)
         Logarithm of the normaliser of equation 2 after each click.
     latest : bool (B, L, L)
@@ -108,18 +109,20 @@ class Tables(NamedTuple):
     directions : (V, D)
         ``ê_i``.
     log_popularity : (V,)
-    length, log_z_first : (K,)
-        ``||p_k||``, and the logarithm of the normaliser of equation 3.
+    pull : (K, D)
+        ``β p_k``.
+    log_z : (K,)
+        Logarithm of the normaliser of equation 3.
     by_proxy : (K, V)
-        ``exp(p_k.ê_i - ||p_k||)``; empty while gradients are recorded, which do not use it.
+        ``exp(β p_k.ê_i - ||β p_k||)``; empty while gradients are recorded, which do not use it.
     log_times : (V - 1,), optional
         Of a sample, without the padding; see :class:`Sample`.
     """
 
     directions: Tensor
     log_popularity: Tensor
-    length: Tensor
-    log_z_first: Tensor
+    pull: Tensor
+    log_z: Tensor
     by_proxy: Tensor
     log_times: Tensor | None = None
 
@@ -155,6 +158,7 @@ class LatentProxy(ProxyModel):
         self.items.data[PAD] = 0
         # larger proxies separate sooner; at a high temperature, small ones are enough
         self.proxies = nn.Parameter(torch.randn(k, c.embedding_dim) / c.temperature**0.5)
+        self.strength = nn.Parameter(torch.tensor(0.5))
         if k > 1:
             self.log_weights = nn.Parameter(torch.zeros(k))
         else:
@@ -173,8 +177,8 @@ class LatentProxy(ProxyModel):
     def prepare(self, train: Sessions) -> None:
         """Count how often items are clicked."""
         super().prepare(train)
-        counts = torch.bincount(torch.tensor(train.items).long(), minlength=self.n_items + 1)
-        self.log_popularity.copy_((counts.double() + 0.5).log())
+        n_clicks = torch.bincount(torch.tensor(train.items).long(), minlength=self.n_items + 1)
+        self.log_popularity.copy_((n_clicks.double() + 0.5).log())
         if self.sampler is not None:
             self.sampler.count(train)
 
@@ -216,19 +220,16 @@ class LatentProxy(ProxyModel):
         bias = latest * self.repeat_bias[steps_back(items).clamp(0, PLACES - 1)]
         real, by_proxy, times = directions[1:], tables.by_proxy[:, 1:], tables.log_times
         log_z = at_clicks(
-            lambda q: log_normalisers(q, self.proxies, real, by_proxy, times), query, is_click
+            lambda q: log_normalisers(q, tables.pull, real, by_proxy, times), query, is_click
         )
-        log_z = with_bias(log_z, query, self.proxies, clicks, bias, c.scale)
+        log_z = with_bias(log_z, query, tables.pull, clicks, bias, c.scale)
         repeats = items[:, None] == following[:, :, None]  # (B, L, L)
         logit = torch.linalg.vecdot(query, after) + (bias * repeats).sum(dim=2)
-        likelihood = logit[..., None] + after @ self.proxies.T - log_z
+        likelihood = logit[..., None] + after @ tables.pull.T - log_z
         likelihood = likelihood * (following != PAD)[..., None]
-        # equation 3 for the first click
-        first = (
-            tables.log_popularity[items][..., None] + clicks @ self.proxies.T - tables.log_z_first
-        )
-        later = pad(likelihood[:, :-1], (0, 0, 1, 0))
-        click = torch.where(is_first(items)[..., None], first, later) * is_click[..., None]
+        # equation 3
+        click = clicks @ self.proxies.T - tables.log_z
+        click = (tables.log_popularity[items][..., None] + click) * is_click[..., None]
         # equation 4
         log_prior = self.log_weights.log_softmax(dim=0) if prior is None else prior.log()[:, None]
         addends = click - click.mean(dim=2, keepdim=True)  # small numbers: sums stay exact
@@ -237,7 +238,7 @@ class LatentProxy(ProxyModel):
 
     def loss(self, batch: SessionBatch) -> Loss:
         """Equation 6, summed over the batch and divided by the number of targets."""
-        items, is_target = batch.items, batch.targets != PAD
+        c, items, is_target = self.config, batch.items, batch.targets != PAD
         following = torch.cat([items[:, 1:], batch.targets[:, -1:]], dim=1) * (items != PAD)
         if self.sampler is None:
             tables = self.tables()
@@ -245,16 +246,18 @@ class LatentProxy(ProxyModel):
             sample, (items, following) = self.sampler.around(torch.stack([items, following]))
             tables = self._new_tables(sample)
         log_w = self.log_weights.log_softmax(dim=0)
-        log_p, log_p_first = items.new_zeros(2, dtype=log_w.dtype)
+        log_p, log_p_alone = items.new_zeros(2, dtype=log_w.dtype)
         for rows, length in by_length(batch.lengths):
             clicks, after, scored = (x[rows, -length:] for x in (items, following, is_target))
-            reading = self.read(clicks, after, tables, self.config.temperature)
-            posterior = (reading.evidence / self.config.temperature).log_softmax(dim=2)
+            reading = self.read(clicks, after, tables, c.temperature)
+            posterior = (reading.evidence / c.temperature).log_softmax(dim=2)
             log_p = log_p + torch.logsumexp(posterior + reading.following, dim=2)[scored].sum()
-            first = log_w + reading.click[is_first(clicks)]
-            log_p_first = log_p_first + torch.logsumexp(first, dim=1).sum()
-        parts = {"next": -log_p / batch.n_targets, "first": -log_p_first / batch.n_targets}
-        return Loss(parts["next"] + parts["first"], {k: v.detach() for k, v in parts.items()})
+            is_read = scored.flip(1).cumsum(1).flip(1)[..., None] > 0  # before a target
+            alone = log_w + (reading.click * is_read).sum(dim=1)
+            log_p_alone = log_p_alone + torch.logsumexp(alone, dim=1).sum()
+        parts = {"next": -log_p / batch.n_targets, "general": -log_p_alone / batch.n_targets}
+        total = parts["next"] + c.general_weight * parts["general"]
+        return Loss(total, {k: v.detach() for k, v in parts.items()})
 
     @torch.no_grad()
     def answer(
@@ -269,13 +272,17 @@ class LatentProxy(ProxyModel):
         if ends is None:
             row = torch.arange(len(items), device=items.device)
             ends = row, torch.full_like(row, items.shape[1] - 1)
-        tables, begins = self.tables(), (items[ends] == PAD)[:, None]
+        tables, begins = self.tables(), (items[ends] == PAD).nonzero()[:, 0]
         weights = self.weights(reading.evidence[ends], **choice)  # (R, K)
-        log_z = torch.where(begins, tables.log_z_first, reading.log_z[ends])
-        query, share = reading.query[ends] * ~begins, weights * torch.exp(tables.length - log_z)
-        tiles = log_mixture(
-            query, tables.directions, share, tables.by_proxy, begins, self.log_popularity
-        )
+        share = weights * torch.exp(tables.pull.norm(dim=1) - reading.log_z[ends])
+        query = reading.query[ends]
+        tiles = log_mixture(query, tables.directions, share, tables.by_proxy)
+        if len(begins):  # equation 3
+            share = weights[begins] * torch.exp(self.proxies.norm(dim=1) - tables.log_z)
+            alone = exponentials(self.proxies, tables.directions)
+            tiles[:, begins] = log_mixture(
+                0 * query[begins], tables.directions, share, alone, self.log_popularity
+            )
         latest = reading.latest[ends]
         add_to(tiles, items[ends[0]] * latest, (reading.bias[ends] + self.repeat_level) * latest)
         return Answer(tiles, self.choices_by(weights))
@@ -311,13 +318,10 @@ class LatentProxy(ProxyModel):
 
     @torch.no_grad()
     def replaced(self, batch: SessionBatch, items: Tensor) -> Tensor:
-        """See :meth:`ProxyModel.replaced`; the normalisers of later clicks stay as they are."""
-        clicked, reading = self._read(batch)
-        tables = self.tables()
-        log_z = pad(reading.log_z[0, :-1], (0, 0, 1, 0))
-        log_z[is_first(clicked)[0]] = tables.log_z_first
-        addends = (tables.directions[items] @ self.proxies.T)[:, None] - log_z  # (n, L, K)
-        return (addends - addends.mean(dim=2, keepdim=True)) * (clicked[0] != PAD)[:, None]
+        """See :meth:`ProxyModel.replaced`; exact, and the same at each click."""
+        tables, is_click = self.tables(), batch.items[0, -self.max_length :] != PAD
+        addends = tables.directions[items] @ self.proxies.T - tables.log_z  # (n, K)
+        return (addends - addends.mean(dim=1, keepdim=True))[:, None] * is_click[:, None]
 
     @property
     def chooses(self) -> bool:
@@ -328,10 +332,9 @@ class LatentProxy(ProxyModel):
     def calibrate(self, valid: Sessions) -> None:
         """Fit ``temperature`` and ``repeat_level`` to validation sessions.
 
-        Embeddings were fitted to training sessions, so clicks of a new one are weaker evidence: the
-        temperature with the highest likelihood is taken. Training also makes new items too
-        probable: ``repeat_level`` is added to the scores of all clicked items, and the value with
-        the best MRR@20 (repeats included) is taken.
+        Clicks of a new session are weaker evidence than those that were fitted: the temperature
+        with the highest likelihood is taken. Training also makes new items too probable:
+        ``repeat_level`` is added to all clicked items; the one with the best MRR@20 is taken.
         """
         drawn = np.linspace(0, len(valid) - 1, min(len(valid), CALIBRATED)).astype(int)
         sessions = valid.select(np.unique(drawn))
@@ -354,11 +357,11 @@ class LatentProxy(ProxyModel):
         tables = self.tables()
         return {
             "kind": "latent_proxy", "dim": self.config.embedding_dim, "items": tables.directions,
-            "proxies": self.proxies, "log_weights": self.log_weights.log_softmax(dim=0),
+            "proxies": self.proxies, "strength": self.strength.item(),
+            "log_weights": self.log_weights.log_softmax(dim=0), "log_z": tables.log_z,
             "places": self.places, "attention": self.attention if self.config.attention else None,
             "transition": self.transition, "repeat_bias": self.repeat_bias,
-            "repeat_level": float(self.repeat_level), "log_popularity": self.log_popularity,
-            "log_z_first": tables.log_z_first, "scale": self.config.scale,
+            "repeat_level": float(self.repeat_level), "scale": self.config.scale,
             "temperature": float(self.temperature), "max_length": self.max_length,
         }  # fmt: skip
 
@@ -375,17 +378,16 @@ class LatentProxy(ProxyModel):
         """The :class:`Tables`; without gradients, cached until a parameter changes."""
         if torch.is_grad_enabled():
             return self._new_tables()
-        sources = (self.items, self.proxies, self.log_popularity)
+        sources = (self.items, self.proxies, self.strength, self.log_popularity)
         state = [(x.data_ptr(), x._version) for x in sources]
         if self._cached is None or self._cached[0] != state:
             tables = self._new_tables()
-            by_proxy = self.proxies @ tables.directions.T
-            by_proxy = by_proxy.sub_(tables.length[:, None]).exp_()
+            by_proxy = exponentials(tables.pull, tables.directions)
             self._cached = state, tables._replace(by_proxy=by_proxy)
         return self._cached[1]
 
     def _new_tables(self, sample: Sample | None = None) -> Tables:
-        items, popularity, length = self.items, self.log_popularity, self.proxies.norm(dim=1)
+        items, popularity = self.items, self.log_popularity
         if sample is not None:  # only these rows get a gradient
             items = embedding(sample.items, items, padding_idx=PAD, sparse=True)
             popularity = popularity[sample.items]
@@ -395,4 +397,4 @@ class LatentProxy(ProxyModel):
         log_weights = log_weights if times is None else log_weights + times
         no_query = torch.zeros_like(directions[:1])  # in equation 3
         log_z = log_normalisers(no_query, self.proxies, real, none, log_weights)[0]
-        return Tables(directions, popularity, length, log_z, none, times)
+        return Tables(directions, popularity, self.strength * self.proxies, log_z, none, times)

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from proxysr.config import Count, Positive, Share, Whole, require
+from proxysr.config import Count, NotNegative, Positive, Share, Whole, require
 from proxysr.models.proxy_model import ProxyConfig
 
 DRAWN = 2_000
@@ -55,6 +55,8 @@ class LatentProxyConfig(ProxyConfig):
     """Scale s of the cosine of short-term interest and item: one over the softmax's temperature."""
     dropout: Share = 0.3
     """Share of the entries of click vectors that are dropped before the short-term interest."""
+    general_weight: NotNegative = 0.5
+    """Weight G of the likelihood of the clicks by the proxies alone in the loss (equation 6)."""
     attention: bool = True
     """Whether weights of clicks depend on the latest click (A in equation 1), not only on their
     places."""

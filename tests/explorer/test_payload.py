@@ -322,30 +322,25 @@ def literal() -> Callable[[dict[str, Any], list[int], str], tuple[np.ndarray, np
         clicks = clicks[-m["max_length"] :]
         items, p = m["items"].astype(float), m["proxies"].astype(float)
         x, n = items[clicks], len(clicks)
-        q, log_z, bias, latest = np.zeros(0), np.zeros(0), list[float](), dict[int, int]()
         evidence = m["temperature"] * m["log_weights"].astype(float)
         pull = p @ items.T  # (K, V)
-        for step in range(n):
-            if step == 0:
-                said = m["log_popularity"][clicks[0]] + pull[:, clicks[0]] - m["log_z_first"]
-            else:
-                again = sum(bias[u] for u in range(step) if clicks[u] == clicks[step])
-                said = q @ x[step] + pull[:, clicks[step]] - log_z + again
+        for item in clicks:
+            said = pull[:, item] - m["log_z"]
             evidence = evidence + said - said.mean()
-            weight = np.array([m["places"][min(step - u, len(m["places"]) - 1)]
-                               for u in range(step + 1)])  # fmt: skip
-            if m["attention"] is not None:
-                weight = weight + x[step] @ m["attention"] @ x[: step + 1].T
-            weight = np.exp(weight - weight.max())
-            mean = (weight / weight.sum()) @ x[: step + 1] + m["transition"] @ x[step]
-            q = m["scale"] * mean / np.linalg.norm(mean)
-            latest = {item: u for u, item in enumerate(clicks[: step + 1])}
-            bias = [m["repeat_bias"][min(step - u, 9)] if latest[clicks[u]] == u else 0.0
-                    for u in range(step + 1)]  # fmt: skip
-            log_z = np.log(np.exp(items[1:] @ q + pull[:, 1:]).sum(axis=1))
-            more = sum(np.expm1(bias[u]) * np.exp(q @ x[u] + pull[:, clicks[u]] - log_z)
-                       for u in range(step + 1))  # fmt: skip
-            log_z = log_z + np.log1p(np.maximum(more, -1 + 1e-6))
+        back = range(n - 1, -1, -1)
+        weight = np.array([m["places"][min(u, len(m["places"]) - 1)] for u in back])
+        if m["attention"] is not None:
+            weight = weight + x[-1] @ m["attention"] @ x.T
+        weight = np.exp(weight - weight.max())
+        mean = (weight / weight.sum()) @ x + m["transition"] @ x[-1]
+        q, pull = m["scale"] * mean / np.linalg.norm(mean), m["strength"] * pull
+        latest = {item: u for u, item in enumerate(clicks)}
+        bias = [m["repeat_bias"][min(n - 1 - u, 9)] if latest[clicks[u]] == u else 0.0
+                for u in range(n)]  # fmt: skip
+        log_z = np.log(np.exp(items[1:] @ q + pull[:, 1:]).sum(axis=1))
+        more = sum(np.expm1(bias[u]) * np.exp(q @ x[u] + pull[:, clicks[u]] - log_z)
+                   for u in range(n))  # fmt: skip
+        log_z = log_z + np.log1p(np.maximum(more, -1 + 1e-6))
         weights = np.exp((evidence - evidence.max()) / m["temperature"])
         weights /= weights.sum()
         found = items @ q + np.log(weights @ np.exp(pull - log_z[:, None]))

@@ -45,7 +45,8 @@ class Literal:
         self.scale, self.attention = model.config.scale, getattr(model, "attention", None)
         self.transition = model.transition.detach()
         self.e = [row / row.norm() if row.norm() > 0 else row for row in model.items.detach()]
-        self.p = list(model.proxies.detach())
+        self.p, self.strength = list(model.proxies.detach()), model.strength.item()
+        self.general_weight = model.config.general_weight
         self.a = model.places.detach().tolist()
         self.b, self.level = model.repeat_bias.tolist(), float(model.repeat_level)
         self.temperature = float(model.temperature)
@@ -70,14 +71,15 @@ class Literal:
         return mixed / mixed.norm()
 
     def next_click(self, clicks: list[int], k: int) -> list[float]:
-        """Equations 2 and 3: the probability of each item, ``[0]`` for the padding."""
+        """Equation 2, or 3 without clicks: the probability of each item, ``[0]`` for padding."""
         found = [0.0]
         for item in range(1, N_ITEMS + 1):
             by_proxy = float(self.p[k] @ self.e[item])
             if not clicks:
                 found.append(self.popularity[item] * math.exp(by_proxy))
                 continue
-            logit = self.scale * float(self.short_term(clicks) @ self.e[item]) + by_proxy
+            logit = self.scale * float(self.short_term(clicks) @ self.e[item])
+            logit += self.strength * by_proxy
             if item in clicks:
                 place = clicks[::-1].index(item)
                 logit += self.b[min(place, PLACES - 1)]
@@ -90,8 +92,8 @@ class Literal:
         weights = []
         for k in range(len(self.p)):
             weight = (self.w if prior is None else prior)[k]
-            for t, item in enumerate(clicks):
-                weight *= self.next_click(clicks[:t], k)[item] ** (1 / self.temperature)
+            for item in clicks:
+                weight *= self.next_click([], k)[item] ** (1 / self.temperature)
             weights.append(weight)
         return [w / sum(weights) for w in weights]
 
@@ -115,9 +117,18 @@ class Literal:
         terms = [
             -math.log(self.recommended(clicks[:t])[clicks[t]])
             for clicks in sessions
-            for t in range(len(clicks))
+            for t in range(1, len(clicks))
         ]
-        return sum(terms) / (len(terms) - len(sessions))
+        general = self.general_weight * sum(self.general(clicks[:-1]) for clicks in sessions)
+        return (sum(terms) + general) / len(terms)
+
+    def general(self, clicks: list[int]) -> float:
+        """The last part of equation 6."""
+        likelihood = 0.0
+        for k, weight in enumerate(self.w):
+            by_itself = self.next_click([], k)
+            likelihood += weight * math.prod(by_itself[item] for item in clicks)
+        return -math.log(likelihood)
 
 
 OPTIONS: list[dict[str, Any]] = [{}, {"attention": True}, {"n_proxies": 1}]
@@ -184,8 +195,9 @@ def test_loss_asks_for_targets_only_and_reads_all_clicks() -> None:
     literal, clicks = Literal(model), [4, 2, 7, 2, 9]
     targets = torch.tensor([[0, 7, 0, 9]])
     batch = SessionBatch(torch.tensor([clicks[:4]]), torch.tensor([4]), targets)
-    terms = [-math.log(literal.recommended(clicks[:t])[clicks[t]]) for t in (0, 2, 4)]
-    assert model.loss(batch).total.item() == pytest.approx(sum(terms) / 2, abs=1e-9)
+    terms = [-math.log(literal.recommended(clicks[:t])[clicks[t]]) for t in (2, 4)]
+    expected = (sum(terms) + 0.5 * literal.general(clicks[:4])) / 2
+    assert model.loss(batch).total.item() == pytest.approx(expected, abs=1e-9)
 
 
 def test_gradients() -> None:
@@ -215,7 +227,7 @@ def test_posteriors_after_each_click_and_addends() -> None:
         for t in range(len(clicks)):
             expected = torch.tensor(literal.posterior(clicks[: t + 1]), dtype=torch.float64)
             torch.testing.assert_close(path[row, start + t], expected, rtol=0, atol=1e-9)
-            logs = [math.log(literal.next_click(clicks[:t], k)[clicks[t]]) for k in range(K)]
+            logs = [math.log(literal.next_click([], k)[clicks[t]]) for k in range(K)]
             addend = torch.tensor(logs, dtype=torch.float64)
             torch.testing.assert_close(
                 trace.position_logits[row, start + t], addend - addend.mean(), rtol=0, atol=1e-9

@@ -16,9 +16,9 @@ function latentProxy(m, d) {
   const K = m.proxies.length / D
   const dot = (a, i, b, j) => { let sum = 0; for (let x = 0; x < D; x++) sum += a[i * D + x] * b[j * D + x]; return sum }
   const tables = lazily(() => {
-    const length = Float64Array.from({ length: K }, (_, k) => Math.sqrt(dot(m.proxies, k, m.proxies, k)))
-    const byProxy = new Float32Array(K * V) // exp(p_k.ê_i − ||p_k||)
-    for (let k = 0; k < K; k++) for (let i = 1; i < V; i++) byProxy[k * V + i] = Math.exp(dot(m.proxies, k, m.items, i) - length[k])
+    const length = Float64Array.from({ length: K }, (_, k) => Math.abs(m.strength) * Math.sqrt(dot(m.proxies, k, m.proxies, k)))
+    const byProxy = new Float32Array(K * V) // exp(β p_k.ê_i − ||β p_k||)
+    for (let k = 0; k < K; k++) for (let i = 1; i < V; i++) byProxy[k * V + i] = Math.exp(m.strength * dot(m.proxies, k, m.items, i) - length[k])
     return { length, byProxy }
   })
 
@@ -73,16 +73,17 @@ function latentProxy(m, d) {
   const softmax = (xs) => { const most = Math.max(...xs); const e = xs.map((x) => Math.exp(x - most)); const sum = e.reduce((a,
     b) => a + b, 0); return e.map((x) => x / sum) }
 
-  /** Equations 2 to 4: the addends of each click, those before the first, and the posterior after each. */
+  /** Equation 3, centred: what a click on an item says for each proxy, wherever it comes. */
+  const addend = (item) => centred(Float64Array.from({ length: K }, (_, k) => dot(m.proxies, k, m.items, item) - m.log_z[k]))
+
+  /** Equations 3 and 4: the addends of each click, those before the first, and the posterior after each. */
   function read(given, temperature) {
     const clicks = given.slice(-m.max_length)
     const prior = centred(Float64Array.from(m.log_weights, (w) => temperature * w))
-    const logZ = clicks.map((_, n) => (n ? after(clicks, n).logZ : m.log_z_first))
-    const addends = clicks.map((item, n) => centred(Float64Array.from({ length: K },
-      (_, k) => dot(m.proxies, k, m.items, item) - logZ[n][k])))
+    const addends = clicks.map(addend)
     const logits = prior.slice()
     const posterior = addends.map((one) => { for (let k = 0; k < K; k++) logits[k] += one[k]; return softmax(logits.map((x) => x / temperature)) })
-    return { clicks, addends, posterior, logits, logZ }
+    return { clicks, addends, posterior, logits }
   }
 
   const order = (xs) => [...xs.keys()].sort((a, b) => xs[b] - xs[a])
@@ -149,16 +150,15 @@ function latentProxy(m, d) {
     }
   }
 
-  /** The most promising replacements, estimated with unchanged normalisers of later clicks. */
-  function promising({ clicks, addends, logits, logZ }, lead) {
+  /** The most promising replacements, by the sums of addends. */
+  function promising({ clicks, addends, logits }, lead) {
     const common = [...d.items.index.keys()].sort((a, b) => d.items.count[b] - d.items.count[a]).slice(0,
       1000).map((item) => d.items.index[item])
     const swaps = []
     for (const item of common) {
-      const pull = Float64Array.from({ length: K }, (_, k) => dot(m.proxies, k, m.items, item))
+      const own = addend(item)
       clicks.forEach((_, at) => {
-        const addend = centred(pull.map((v, k) => v - logZ[at][k]))
-        const gain = lead(logits.map((v, k) => v - addends[at][k] + addend[k]))
+        const gain = lead(logits.map((v, k) => v - addends[at][k] + own[k]))
         if (gain > 0) swaps.push({ at, item, gain })
       })
     }
