@@ -20,14 +20,13 @@ CRITERION, SECOND = "R@20", "MRR@20"
 
 VAGUE = 3
 """The likeliest proxy of a session has at least that many times its share by chance."""
-PARTING = (
-    "more epochs (proxies part late), a larger learning_rate, fewer proxies (n_proxies), "
-    "temperature=1 attention=False"
-)
+PARTING = "more epochs (with a larger patience), fewer proxies (n_proxies), temperature=1"
 """What parts the proxies of latent_proxy."""
 ONE_PROXY = "One proxy is no proxy model"
 COLLAPSED = "They have collapsed."
 UNCLEAR = "Which proxy a session is for is vague"
+RESTLESS = 0.9
+"""Share of sessions that change proxy above which a proxy says little about a session."""
 
 COUNTERS = {"cooccurrence": "co-occurrence", "popularity": "popularity"}
 """Models that only count and take seconds, by name; every other model should beat them."""
@@ -187,6 +186,11 @@ def _about_proxies(row: Mapping[str, float], n_proxies: int, model: str) -> str:
             "init_std_selector, the model latent_proxy"
         )
         return f"{text}. {COLLAPSED} Try {PARTING if is_own else tries}."
+    if row.get("sessions_changing", 0.0) > RESTLESS:
+        return (
+            f"{text}. {UNCLEAR}: nearly all change, so groups of sessions are those of their last "
+            f"clicks. Try {PARTING if is_own else 'the model latent_proxy'}."
+        )
     chance, likeliest = 1 / n_proxies, row.get("mean_max_pi", 1.0)
     if likeliest < min(VAGUE * chance, 0.5):
         return (

@@ -127,8 +127,8 @@ def test_proxies_that_collapsed_are_told_with_what_to_try(
     assert ("They have collapsed. Try more epochs" in sentence) == collapsed
     start = f"The proxies have collapsed: {effective:.1f} of {n_proxies} proxies are in use in"
     end = (
-        f"effect; the largest has {largest:.0%} of the sessions. Try more epochs (proxies part "
-        "late), a larger learning_rate, fewer proxies (n_proxies), temperature=1 attention=False."
+        f"effect; the largest has {largest:.0%} of the sessions. Try more epochs (with a larger "
+        "patience), fewer proxies (n_proxies), temperature=1."
     )
     for facts in (row, {name: row[name] for name in row if name != "sessions_changing"}):
         sentences = said(facts, n_proxies=n_proxies, model="latent_proxy")
@@ -176,4 +176,11 @@ def test_proxies_that_hardly_differ_are_told(likeliest: float, vague: bool) -> N
         assert f"has {likeliest:.1%} on average, where chance is 3.3%" in text
         assert text.endswith("Try more epochs.")
         own = said(GOOD | {"mean_max_pi": likeliest}, model="latent_proxy")[-1]
-        assert own.endswith("temperature=1 attention=False.")
+        assert own.endswith("fewer proxies (n_proxies), temperature=1.")
+
+
+@pytest.mark.parametrize(("changing", "restless"), [(0.85, False), (0.95, True)])
+def test_proxies_that_hold_for_no_session_are_told(changing: float, restless: bool) -> None:
+    text = said(GOOD | {"sessions_changing": changing})[-1]
+    assert ("is vague: nearly all change" in text) is restless
+    assert text.endswith("Try the model latent_proxy.") is restless

@@ -39,7 +39,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import MappingProxyType
-from typing import NamedTuple, Unpack
+from typing import NamedTuple, Unpack, cast
 
 import numpy as np
 import torch
@@ -297,23 +297,23 @@ class LatentProxy(ProxyModel):
     @torch.no_grad()
     def path(self, batch: SessionBatch) -> Tensor:
         """The posterior (B, L, K) after each click, 0 at the padding."""
-        items, reading = self._read(batch)
-        weights = self.weights(reading.evidence.flatten(0, 1)).view_as(reading.evidence)
-        return weights * (items != PAD)[..., None]
+        return cast(Tensor, self.trace(batch).posterior)
 
     @torch.no_grad()
     def trace(self, batch: SessionBatch, **choice: Unpack[Choice]) -> ProxyTrace:
         """See :meth:`ProxyModel.trace`; an addend is a log-likelihood, less its mean over K."""
-        reading = self._read(batch, choice.get("temperature"))[1]
+        items, reading = self._read(batch, choice.get("temperature"))
         addends = reading.click - reading.click.mean(dim=2, keepdim=True)
         prior_logits = reading.evidence[:, 0] - addends[:, 0]
         prior_logits = prior_logits - prior_logits.mean(dim=1, keepdim=True)
         logits = prior_logits + addends.sum(dim=1)
         weights = self.weights(logits, **choice)
+        posterior = self.weights(reading.evidence.flatten(0, 1), None, choice.get("temperature"))
         return ProxyTrace(
             proxy_logits=logits, position_logits=addends, prior_logits=prior_logits,
             proxy_weights=weights, proxy=weights @ self.proxies,
             short_term=reading.query[:, -1] / self.config.scale,
+            posterior=posterior.view_as(addends) * (items != PAD)[..., None],
         )  # fmt: skip
 
     @torch.no_grad()

@@ -62,6 +62,8 @@ class ProxyTrace(NamedTuple):
         The general and the short-term interest.
     normal, projected : (B, D), optional
         ProxySR only: ``v``, and the short-term interest on the hyperplane of ``v``.
+    posterior : (B, L, K), optional
+        ``latent_proxy`` only: the weights after each click, 0 at the padding.
     """
 
     proxy_logits: Tensor
@@ -72,6 +74,7 @@ class ProxyTrace(NamedTuple):
     short_term: Tensor
     normal: Tensor | None = None
     projected: Tensor | None = None
+    posterior: Tensor | None = None
 
 
 LARGE_CATALOGUE = 10_000

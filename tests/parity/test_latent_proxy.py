@@ -233,6 +233,8 @@ def test_posteriors_after_each_click_and_addends() -> None:
                 trace.position_logits[row, start + t], addend - addend.mean(), rtol=0, atol=1e-9
             )
     torch.testing.assert_close(trace.proxy_weights, path[:, -1], rtol=0, atol=1e-12)
+    assert trace.posterior is not None
+    torch.testing.assert_close(trace.posterior, path, rtol=0, atol=0)
     torch.testing.assert_close(
         trace.proxy_logits,
         trace.prior_logits + trace.position_logits.sum(dim=1),
