@@ -55,7 +55,7 @@ class LatentProxyConfig(ProxyConfig):
     """Scale s of the cosine of short-term interest and item: one over the softmax's temperature."""
     dropout: Share = 0.3
     """Share of the entries of click vectors that are dropped before the short-term interest."""
-    general_weight: NotNegative = 0.5
+    general_weight: NotNegative = 0.1
     """Weight G of the likelihood of the clicks by the proxies alone in the loss (equation 6)."""
     attention: bool = True
     """Whether weights of clicks depend on the latest click (A in equation 1), not only on their

@@ -196,7 +196,7 @@ def test_loss_asks_for_targets_only_and_reads_all_clicks() -> None:
     targets = torch.tensor([[0, 7, 0, 9]])
     batch = SessionBatch(torch.tensor([clicks[:4]]), torch.tensor([4]), targets)
     terms = [-math.log(literal.recommended(clicks[:t])[clicks[t]]) for t in (2, 4)]
-    expected = (sum(terms) + 0.5 * literal.general(clicks[:4])) / 2
+    expected = (sum(terms) + 0.1 * literal.general(clicks[:4])) / 2
     assert model.loss(batch).total.item() == pytest.approx(expected, abs=1e-9)
 
 
