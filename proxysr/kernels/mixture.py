@@ -74,11 +74,11 @@ def with_bias(
 
 @torch.no_grad()
 def log_mixture(
-    queries: Tensor, items: Tensor, share: Tensor, by_proxy: Tensor, bias: Tensor | None = None
+    queries: Tensor, items: Tensor, share: Tensor, by_proxy: Tensor
 ) -> Tensor:  # fmt: skip
     """Logarithms (tiles, R, width) of mixtures over proxies; see :mod:`proxysr.kernels.tiles`.
 
-    The plain line: ``queries @ items.T + (share @ by_proxy).log() + bias``.
+    The plain line: ``queries @ items.T + (share @ by_proxy).log()``.
 
     Parameters
     ----------
@@ -87,9 +87,8 @@ def log_mixture(
     share : (R, K)
     by_proxy : (K, V)
         ``exp(p.e - ||p||)``.
-    bias : (V,), optional
     """
-    tiles = product_tiles(queries, items, bias)
+    tiles = product_tiles(queries, items)
     for index, tile in enumerate(tiles):
         part = slice(index * tile.shape[1], (index + 1) * tile.shape[1])
         scores = tile[:, : by_proxy[:, part].shape[1]]

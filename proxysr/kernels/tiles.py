@@ -90,6 +90,13 @@ def add_to(tiles: Tensor, items: Tensor, values: Tensor) -> None:
     tiles.view(-1).index_add_(0, entries(tiles, items).flatten(), values.flatten())
 
 
+def put_rows(tiles: Tensor, row: Tensor, scores: Tensor) -> None:
+    """Put scores (R, V) in place of the rows ``row`` (R,) of tiles."""
+    for tile, part in zip(tiles, torch.split(scores, tiles.shape[2], dim=1), strict=True):
+        tile[row, : part.shape[1]] = part
+    tiles[0, row, PAD] = -torch.inf
+
+
 def count_ranks(tiles: Tensor, target: Tensor, ties: Ties = "mean") -> Tensor:
     """Rank from 1 (float64) of item ``target`` (R,) in each row of tiles (tiles, R, width).
 

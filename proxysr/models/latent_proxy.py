@@ -51,7 +51,7 @@ from proxysr.data.sessions import PAD, Sessions
 from proxysr.kernels.mixture import exponentials, log_mixture, log_normalisers, with_bias
 from proxysr.kernels.rows import at_clicks, by_length, lookup, unit_rows
 from proxysr.kernels.sampling import ItemSampler, Sample
-from proxysr.kernels.tiles import add_to
+from proxysr.kernels.tiles import add_to, put_rows
 from proxysr.models.base import Answer, Ends, Loss
 from proxysr.models.calibration import (
     best_repeat_level,
@@ -275,14 +275,11 @@ class LatentProxy(ProxyModel):
         tables, begins = self.tables(), (items[ends] == PAD).nonzero()[:, 0]
         weights = self.weights(reading.evidence[ends], **choice)  # (R, K)
         share = weights * torch.exp(tables.pull.norm(dim=1) - reading.log_z[ends])
-        query = reading.query[ends]
-        tiles = log_mixture(query, tables.directions, share, tables.by_proxy)
+        tiles = log_mixture(reading.query[ends], tables.directions, share, tables.by_proxy)
         if len(begins):  # equation 3
             share = weights[begins] * torch.exp(self.proxies.norm(dim=1) - tables.log_z)
-            alone = exponentials(self.proxies, tables.directions)
-            tiles[:, begins] = log_mixture(
-                0 * query[begins], tables.directions, share, alone, self.log_popularity
-            )
+            alone = (share @ exponentials(self.proxies, tables.directions)).log_()
+            put_rows(tiles, begins, alone + self.log_popularity)
         latest = reading.latest[ends]
         add_to(tiles, items[ends[0]] * latest, (reading.bias[ends] + self.repeat_level) * latest)
         return Answer(tiles, self.choices_by(weights))

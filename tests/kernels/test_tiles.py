@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from proxysr.kernels.tiles import count_ranks, product_tiles, side_by_side
+from proxysr.kernels.tiles import count_ranks, product_tiles, put_rows, side_by_side
 
 
 @pytest.mark.parametrize("ties", ["mean", "best", "worst"])
@@ -21,6 +21,16 @@ def test_tiles_change_no_rank(monkeypatch: pytest.MonkeyPatch, ties: Any, width:
     for item in range(13):
         tiles[item // width, :, item % width] = scores[:, item]
     assert torch.equal(count_ranks(tiles, target, ties), plain(scores, target, ties))
+
+
+@pytest.mark.parametrize("width", [4, 13])
+def test_rows_are_put_in_their_places(width: int) -> None:
+    tiles, scores = torch.full((-(-13 // width), 5, width), -torch.inf), torch.rand(2, 13)
+    put_rows(tiles, torch.tensor([3, 0]), scores)
+    found = side_by_side(tiles, 13)
+    assert torch.equal(found[[3, 0], 1:], scores[:, 1:])
+    assert found[[1, 2, 4]].eq(-torch.inf).all()
+    assert found[:, 0].eq(-torch.inf).all()
 
 
 def plain(scores: Tensor, target: Tensor, ties: str) -> Tensor:

@@ -273,8 +273,12 @@ def test_a_person_with_earlier_sessions() -> None:
         np.testing.assert_allclose(found[row].tolist(), weights, rtol=0, atol=1e-9)
 
 
-def test_evaluation_reads_a_session_once_for_all_its_prefixes() -> None:
+@pytest.mark.parametrize("tile", [4, 2048])
+def test_evaluation_reads_a_session_once_for_all_its_prefixes(
+    tile: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Ranks are those of each prefix by itself, also where sessions are longer than is read."""
+    monkeypatch.setattr("proxysr.kernels.sizes.TILE", tile)
     model = model_of(max_length=5)
     sessions = Sessions.from_lists(SESSIONS, user_index=[0, 1, 0, -1, 1])
     history = [Sessions.from_lists([[1, 2], [9]], user_index=[0, 1])]
