@@ -193,7 +193,8 @@ PRESETS: dict[str, Preset] = {
         of="six epochs", **PROGRAM | {"embedding_dim": 64, "n_proxies": 100, "anneal_epochs": 5},
     ),
     "latent_proxy-third": _third(
-        "latent_proxy", 4e-3, "2e-3 gave 0.395, 4e-3 0.416, with dropout 0.4 0.410",
+        "latent_proxy", 4e-3, "2e-3 gave 0.395, 4e-3 0.416, with dropout 0.4 0.410, before its "
+        "loss had a term of the proxies",
     ),
     "gru4rec-third": _third(
         "gru4rec", 5e-3, "2e-3 gave 0.318, 5e-3 0.368, with weight_decay 1e-5 0.350",
