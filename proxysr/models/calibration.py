@@ -80,20 +80,17 @@ def best_repeat_level(model: SessionModel, sessions: Sessions) -> float:
     return LEVELS[int(total.argmax())]
 
 
-def likeliest_temperature(log_w: Tensor, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
+def likeliest_temperature(batches: Iterable[tuple[Tensor, Tensor]]) -> float:
     """The one of :data:`TEMPERATURES` that gives targets the highest probability.
 
     Parameters
     ----------
-    log_w : (K,)
-        Logarithms of the proxies' weights before the first click, which no temperature changes.
     batches : iterable of two (n, K)
-        The evidence of the clicks before n targets for each proxy, and the targets' log-likelihood
-        under it.
+        The evidence before n targets for each proxy, and the targets' log-likelihood under it.
     """
     total = [0.0] * len(TEMPERATURES)
     for evidence, likelihood in batches:
         for index, temperature in enumerate(TEMPERATURES):
-            posterior = (log_w + evidence / temperature).log_softmax(dim=1)
+            posterior = (evidence / temperature).log_softmax(dim=1)
             total[index] += float(torch.logsumexp(posterior + likelihood, dim=1).sum())
     return TEMPERATURES[max(range(len(total)), key=total.__getitem__)]

@@ -19,7 +19,7 @@ clicks ``i_1 … i_T``:
    for an item that was not clicked yet, and else depends on how many clicks ago it was clicked
    last; the strength β is learnt
 3. of a click by itself, ``p(i | k) = softmax_i(log popularity_i + p_k.ê_i)``
-4. posterior ``π_t(k) ∝ w_k (p(i_1 | k) … p(i_t | k))^(1/T)``
+4. posterior ``π_t(k) ∝ (w_k p(i_1 | k) … p(i_t | k))^(1/T)``, and ``w_k`` before the first click
 5. recommended: ``sum_k π_t(k) p(i | i_1 … i_t, k)``, and for the first click, by equation 3
 6. loss: ``-sum_t log sum_k π_{t-1}(k) p(i_t | i_1 … i_{t-1}, k)`` over the clicks after the first,
    and, G times, ``-log sum_k w_k p(i_1 | k) … p(i_{T-1} | k)``: what makes proxies differ
@@ -82,8 +82,8 @@ class Reading(NamedTuple):
     following : (B, L, K)
         ``log p(i_{t+1} | i_1 … i_t, k)`` of the item after each click; 0 where there is none.
     evidence : (B, L, K)
-        ``T log w_k`` and the sum of ``click`` so far, each centred over proxies. Divided by T, it
-        is the logarithm of the posterior up to a constant.
+        ``log w_k`` and the sum of ``click`` so far, centred over proxies; ``T log w_k`` at the
+        padding. Divided by T, it is the logarithm of the posterior up to a constant.
     log_z : (B, L, K)
         Logarithm of the normaliser of equation 2 after each click.
     latest : bool (B, L, L)
@@ -233,7 +233,8 @@ class LatentProxy(ProxyModel):
         # equation 4
         log_prior = self.log_weights.log_softmax(dim=0) if prior is None else prior.log()[:, None]
         addends = click - click.mean(dim=2, keepdim=True)  # small numbers: sums stay exact
-        evidence = temperature * log_prior + addends.cumsum(dim=1)
+        times = torch.where(is_click, 1.0, temperature)[..., None]
+        evidence = times * log_prior + addends.cumsum(dim=1)
         return Reading(query, click, likelihood, evidence, log_z, latest, bias)
 
     def loss(self, batch: SessionBatch) -> Loss:
@@ -301,9 +302,10 @@ class LatentProxy(ProxyModel):
         """See :meth:`ProxyModel.trace`; an addend is a log-likelihood, less its mean over K."""
         items, reading = self._read(batch, choice.get("temperature"))
         addends = reading.click - reading.click.mean(dim=2, keepdim=True)
-        prior_logits = reading.evidence[:, 0] - addends[:, 0]
+        sums = addends.sum(dim=1)
+        prior_logits = reading.evidence[:, -1] - sums
         prior_logits = prior_logits - prior_logits.mean(dim=1, keepdim=True)
-        logits = prior_logits + addends.sum(dim=1)
+        logits = prior_logits + sums
         weights = self.weights(logits, **choice)
         posterior = self.weights(reading.evidence.flatten(0, 1), None, choice.get("temperature"))
         return ProxyTrace(
@@ -335,8 +337,7 @@ class LatentProxy(ProxyModel):
         """
         drawn = np.linspace(0, len(valid) - 1, min(len(valid), CALIBRATED)).astype(int)
         sessions = valid.select(np.unique(drawn))
-        log_w, batches = self.log_weights.log_softmax(0), self._evidence_and_likelihood(sessions)
-        self.temperature.fill_(likeliest_temperature(log_w, batches))
+        self.temperature.fill_(likeliest_temperature(self._evidence_and_likelihood(sessions)))
         self.repeat_level.zero_()
         self.repeat_level.fill_(best_repeat_level(self, sessions))
 
@@ -344,7 +345,7 @@ class LatentProxy(ProxyModel):
         """Evidence before targets and their log-likelihood, (n, K) each, batch by batch."""
         device = self.temperature.device
         for _, batch in whole_sessions(sessions, max_length=self.max_length, device=device):
-            items, reading = self._read(batch, 0.0)  # then evidence is that of the clicks alone
+            items, reading = self._read(batch)
             is_target = pad(items[:, 1:] != PAD, (0, 1)) & (items != PAD)
             yield reading.evidence[is_target], reading.following[is_target]
 

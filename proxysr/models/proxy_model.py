@@ -54,8 +54,7 @@ class ProxyTrace(NamedTuple):
     position_logits : (B, L, K)
         What each click adds to them, exactly; 0 at the padding.
     prior_logits : (B, K)
-        Their value before the first click, such as the bias of a known user. Where it stands for
-        weights that no temperature changes, it is their logarithm times the temperature.
+        Their value before the first click, such as the bias of a known user.
     proxy_weights : (B, K)
         ``softmax(proxy_logits / temperature)``, or all weight on a forced proxy.
     proxy, short_term : (B, D)

@@ -322,7 +322,7 @@ def literal() -> Callable[[dict[str, Any], list[int], str], tuple[np.ndarray, np
         clicks = clicks[-m["max_length"] :]
         items, p = m["items"].astype(float), m["proxies"].astype(float)
         x, n = items[clicks], len(clicks)
-        evidence = m["temperature"] * m["log_weights"].astype(float)
+        evidence = m["log_weights"].astype(float)
         pull = p @ items.T  # (K, V)
         for item in clicks:
             said = pull[:, item] - m["log_z"]

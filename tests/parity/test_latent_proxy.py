@@ -93,8 +93,8 @@ class Literal:
         for k in range(len(self.p)):
             weight = (self.w if prior is None else prior)[k]
             for item in clicks:
-                weight *= self.next_click([], k)[item] ** (1 / self.temperature)
-            weights.append(weight)
+                weight *= self.next_click([], k)[item]
+            weights.append(weight ** (1 / self.temperature) if clicks else weight)
         return [w / sum(weights) for w in weights]
 
     def recommended(self, clicks: list[int], prior: list[float] | None = None) -> list[float]:

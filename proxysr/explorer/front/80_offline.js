@@ -79,7 +79,7 @@ function latentProxy(m, d) {
   /** Equations 3 and 4: the addends of each click, those before the first, and the posterior after each. */
   function read(given, temperature) {
     const clicks = given.slice(-m.max_length)
-    const prior = centred(Float64Array.from(m.log_weights, (w) => temperature * w))
+    const prior = centred(m.log_weights)
     const addends = clicks.map(addend)
     const logits = prior.slice()
     const posterior = addends.map((one) => { for (let k = 0; k < K; k++) logits[k] += one[k]; return softmax(logits.map((x) => x / temperature)) })
