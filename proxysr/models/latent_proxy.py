@@ -233,8 +233,8 @@ class LatentProxy(ProxyModel):
         # equation 4
         log_prior = self.log_weights.log_softmax(dim=0) if prior is None else prior.log()[:, None]
         addends = click - click.mean(dim=2, keepdim=True)  # small numbers: sums stay exact
-        times = torch.where(is_click, 1.0, temperature)[..., None]
-        evidence = times * log_prior + addends.cumsum(dim=1)
+        log_prior = torch.where(is_click, 1.0, temperature)[..., None] * log_prior
+        evidence = log_prior + addends.cumsum(dim=1)
         return Reading(query, click, likelihood, evidence, log_z, latest, bias)
 
     def loss(self, batch: SessionBatch) -> Loss:
