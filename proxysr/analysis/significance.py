@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from proxysr.analysis.alike import by_settings, sessions_of
 from proxysr.analysis.seeds import Floats, Seeds, deviation, means_of_seeds, range_of_differences
 from proxysr.config import Count, Settings, Whole, require, unknown
 from proxysr.data.sessions import Task
@@ -370,30 +371,3 @@ def _agreed(runs: Sequence[RunDir], part: str, task: Task) -> int:
                 f"{again} --min-prefix {expected}`."
             )
     return int(expected)
-
-
-def sessions_of(run: RunDir) -> str:
-    """Fingerprint of a run's data; that of the original data if these were only regrouped."""
-    grouped = run.data.get("provenance", {}).get("grouped", {})
-    return str(grouped.get("fingerprint", run.data["fingerprint"]))
-
-
-def training_of(run: RunDir) -> dict[str, Any]:
-    """A run's settings of training without seed and device, in which runs of one row may differ."""
-    return {**run.train_config.to_dict(), "seed": None, "device": None}
-
-
-def by_settings(runs: Sequence[RunDir]) -> list[list[RunDir]]:
-    """Runs that differ only in seed and device, in order of appearance."""
-    groups: dict[str, list[RunDir]] = {}
-    for run in runs:
-        settings = (run.model_name, run.model_config, training_of(run))
-        groups.setdefault(str(settings), []).append(run)
-    for members in groups.values():
-        seeds = [run.train_config.seed for run in members]
-        require(
-            len(set(seeds)) == len(seeds),
-            f"{', '.join(str(run.path) for run in members)} have equal settings and seeds "
-            f"({', '.join(map(str, seeds))}): they cannot count as different seeds of one run.",
-        )
-    return list(groups.values())

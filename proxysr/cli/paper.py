@@ -16,8 +16,10 @@ from proxysr.experiments.running import ROWS_MARK, Results, run_spec
 from proxysr.experiments.spec import check_train, model_variants, numbers_in, read_spec
 from proxysr.files import check_own, check_writable, replacing
 from proxysr.models import MODELS
+from proxysr.paper.evidence import find_runs
+from proxysr.paper.kept import read_kept, write_kept
 from proxysr.paper.page import PAGE_MARK, results_page
-from proxysr.paper.results import check_alike, merged, read_logs, write_logs
+from proxysr.paper.rows import named_by_log
 from proxysr.paper.tables import TABLES, Request, run_table
 from proxysr.paper.tabulated import tabulated
 from proxysr.training import TrainConfig
@@ -38,10 +40,10 @@ Diginetica are judged after 3 clicks in the paper: --set valid_min_prefix=3.
 
 tables writes a page from the files of all runs below some folders: ours beside the paper's, with
 target counts, standard deviations over seeds, paired differences and Holm's p-values; what is
-missing is named. With --keep, the numbers of each log's tables stay in that folder, and a table
-that is kept there is on the page, too, where its runs are not: so runs may be on several machines.
-A new table takes the place of a kept one if it has all its rows, of as many seeds. Without
-folders of runs, the page is of what is kept.
+missing is named. With --keep, what the tables need of each run stays in that folder, in small files
+without a click in them, and the page is of all runs that were ever kept there: so they may be on
+several machines. A run that is trained again takes the place of the kept one; to take one off the
+page, remove its file. Without folders of runs, the page is of what is kept.
 
 a spec is a YAML file:
   data: {shop: data/shop}                # name: what `proxysr prepare` wrote
@@ -88,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--reference", metavar="MODEL", help="what others are compared with [proxysr]"
     )
     page.add_argument(
-        "--keep", metavar="FOLDER", help="where the numbers of each log's tables stay; see below"
+        "--keep", metavar="FOLDER", help="where what is needed of each run stays; see below"
     )
     page.add_argument("--metrics", metavar="NAMES", help="between commas [R@20,MRR@20]")
     page.add_argument("--resamples", metavar="N", help="for intervals and p-values [10000]")
@@ -193,32 +195,34 @@ def _page(args: argparse.Namespace) -> Answer:
     config = CompareConfig.from_dict(named)
     require(
         args.what or args.keep is not None,
-        "Name folders with runs, or --keep, the folder of the numbers that are kept.",
-    )
-    require(
-        args.what or not named,
-        f"--{', --'.join(named)}: kept numbers stay as they are. Name folders with runs, too.",
+        "Name folders with runs, or --keep, the folder of what is kept of them.",
     )
     out = Path(args.out)
     check_own(out, PAGE_MARK, "a page of results")
     check_writable(out, "file")
-    kept = [] if args.keep is None else read_logs(args.keep)
-    reference = args.reference or (kept[0].reference if kept else "proxysr")
+    reference = args.reference or "proxysr"
     require(reference in MODELS, unknown(reference, MODELS, "model"))
-    check_alike(kept, reference, config.metrics if args.what else None)
     given = [word for k in OF_PAGES if getattr(args, k) for word in (f"--{k}", getattr(args, k))]
     command = shlex.join(["proxysr", "paper", "tables", *args.what, "--out", args.out, *given])
-    new, holes = tabulated(args.what, reference=reference, config=config) if args.what else ([], [])
-    logs, refused = (new, []) if args.keep is None else merged(kept, new)
-    require(bool(logs), f"No results are kept in {args.keep}. Name folders with runs as well.")
+    kept = {} if args.keep is None else {one.key: one for one in read_kept(args.keep)}
+    new, holes = find_runs(args.what)
+    shown = named_by_log(list({**kept, **{one.key: one for one in new}}.values()))
+    if not shown:
+        raise ValueError(
+            f"No evaluated run lies in {', '.join([*args.what, *filter(None, [args.keep])])}. "
+            + (f"Found, but left out: {holes[0]}" if holes else "Make some: `proxysr paper run`.")
+        )
+    logs = tabulated(shown, reference=reference, config=config)
+    page = results_page(
+        logs, reference=reference, command=command, confidence=config.confidence, holes=holes
+    )
     if args.keep is not None:
-        write_logs(args.keep, logs)
-    page = results_page(logs, command=command, confidence=config.confidence, holes=holes)
+        write_kept(args.keep, [one for one in shown if one.key in {run.key for run in new}])
     with replacing(out) as temporary:
         temporary.write_text(page, encoding="utf-8")
     tables = [f"{log.name}: {table.title}" for log in logs for table in log.tables]
-    text = "\n".join([f"{out}: {len(tables)} tables.", *(f"  {name}" for name in tables), *refused])
-    return Answer({"out": str(out), "tables": tables, "refused": refused}, text)
+    text = "\n".join([f"{out}: {len(tables)} tables.", *(f"  {name}" for name in tables)])
+    return Answer({"out": str(out), "tables": tables, "left_out": holes}, text)
 
 
 def after_interrupt(args: argparse.Namespace) -> str:

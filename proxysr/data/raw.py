@@ -131,9 +131,26 @@ def parquet_rows(connection: Any, path: Path, columns: Columns) -> RawRows:
     import pyarrow.parquet as pq
 
     table = view_of_file(connection, "read_parquet", path)
-    with path.open("rb") as file:  # DuckDB renames what differs in case only, or not at all
-        shown = dict(zip(table.columns, pq.read_schema(file).names, strict=True))
-    return RawRows(columns.select(table, path.name, shown), _origin(path), _rows)
+    with path.open("rb") as file:
+        schema = pq.read_schema(file)
+    # DuckDB renames what differs in case only, or not at all
+    shown = dict(zip(table.columns, schema.names, strict=True))
+    rows = RawRows(columns.select(table, path.name, shown), _origin(path), _rows)
+    if columns.derive is None:
+        for named in columns.among(schema.names, path.name).values():
+            _check_no_period(schema.field(named), path)
+    return rows
+
+
+def _check_no_period(column: Any, path: Path) -> None:
+    """Refuse periods of pandas: DuckDB would read their numbers, of days or months since 1970."""
+    extension = getattr(column.type, "extension_name", "")
+    require(
+        extension != "pandas.period",
+        f"Column {column.name!r} of {path.name} has periods of pandas, which are numbers in a "
+        f"Parquet file. Write it with frame[{column.name!r}].dt.to_timestamp(), or hand in the "
+        "frame itself.",
+    )
 
 
 def text_rows(

@@ -8,6 +8,7 @@ target: over all sessions, over those of users known at this share, and over the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from proxysr.analysis.alike import Trained
 from proxysr.analysis.assignments import assignments_from_model
 from proxysr.analysis.comparison import as_read
 from proxysr.analysis.known_users import rows_of_known_users, strata_of
@@ -25,6 +27,7 @@ from proxysr.data.known import anonymous, with_known_users
 from proxysr.data.sessions import Sessions, SessionSplit, Task
 from proxysr.experiments.spec import Spec, Variant
 from proxysr.models import model_class
+from proxysr.paper.evidence import Evidence
 from proxysr.run import RunDir
 
 Shares = Mapping[int, Sequence[RunDir]]
@@ -132,9 +135,17 @@ def share_specs(variant: Variant, data: Mapping[int, Path], **fields: Any) -> li
 
 
 def effects(
-    runs: Shares,
+    runs: Shares, *, task: Task = "unseen", config: CompareConfig | None = None
+) -> pd.DataFrame:
+    """:func:`effects_of` the evidence of runs, share to one run for each seed."""
+    _check(runs)
+    evidence = {share: [Evidence.of_run(run) for run in members] for share, members in runs.items()}
+    return effects_of(evidence, task=task, config=config)
+
+
+def effects_of(
+    runs: Mapping[int, Sequence[Evidence]],
     *,
-    part: str = "test",
     task: Task = "unseen",
     config: CompareConfig | None = None,
 ) -> pd.DataFrame:
@@ -143,8 +154,7 @@ def effects(
     Parameters
     ----------
     runs : mapping
-        Share to evaluated runs.
-    part : {"train", "valid", "test"}
+        Share to evidence of evaluated runs, one for each seed.
     task : {"unseen", "repeat"}
     config : CompareConfig, optional
 
@@ -166,21 +176,22 @@ def effects(
         If runs were not evaluated, or not on the same targets.
     """
     seeds = _check(runs)
-    ranks = {share: [run.ranks(part, task) for run in members] for share, members in runs.items()}
     tables: list[pd.DataFrame] = []
     for share in sorted(set(runs) - {0}):
-        sessions = runs[share][0].split().part(part)
-        ids = np.asarray(sessions.session_ids)
-        is_known = np.asarray(sessions.user_index) >= 0
-        n_known = len(np.unique(sessions.user_index[is_known]))
-        kinds = [(ALL, ids, n_known), (KNOWN, ids[is_known], n_known), (OTHERS, ids[~is_known], 0)]
-        for kind, members, n_users in kinds:
+        one = runs[share][0]
+        known = one.ranked[task].known
+        for kind, of_known in ((ALL, None), (KNOWN, True), (OTHERS, False)):
             pair = [
-                Contender(f"{percent} % known", _of_sessions(ranks[percent], members), seeds)
-                for percent in (0, share)
+                Contender(
+                    f"{percent} % known",
+                    [replace(run.ranked[task], known=known).frame(of_known) for run in members],
+                    seeds,
+                )
+                for percent, members in ((0, runs[0]), (share, runs[share]))
             ]
             if pair[0].ranks[0]["session_id"].nunique() < 2:
                 continue
+            n_users = 0 if kind == OTHERS else one.n_known
             table_of_kind = compare(pair, config).assign(
                 share=share, sessions=kind, n_users=n_users
             )
@@ -363,7 +374,7 @@ def _by_run(choices: pd.DataFrame) -> list[tuple[int, int, dict[str, pd.DataFram
     ]
 
 
-def _check(runs: Shares) -> list[int]:
+def _check(runs: Mapping[int, Sequence[Trained]]) -> list[int]:
     """The seeds of every share."""
     require(
         0 in runs and len(runs) > 1,
@@ -376,7 +387,3 @@ def _check(runs: Shares) -> list[int]:
         f"Every share needs runs with the same seeds, in the same order; received {seeds}.",
     )
     return seeds[0]
-
-
-def _of_sessions(frames: Sequence[pd.DataFrame], ids: npt.NDArray[Any]) -> list[pd.DataFrame]:
-    return [frame[frame["session_id"].isin(ids)].reset_index(drop=True) for frame in frames]

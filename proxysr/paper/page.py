@@ -6,8 +6,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
-
 from proxysr.paper.claims import NO_RUN, tally
 from proxysr.paper.results import DASH, Cells, Log, Table
 from proxysr.paper.verdict import leaders, verdict
@@ -25,6 +23,7 @@ ABOUT_CLAIMS = (
 def results_page(
     logs: Sequence[Log],
     *,
+    reference: str = "proxysr",
     command: str = "proxysr paper tables",
     confidence: float = 0.95,
     holes: Sequence[str] = (),
@@ -34,7 +33,8 @@ def results_page(
     Parameters
     ----------
     logs : sequence of Log
-        At least one; all have the same reference.
+    reference : str
+        The model that others are compared with in Tables 2 and 3.
     command : str
         What makes the page, to be shown on it.
     confidence : float
@@ -44,12 +44,11 @@ def results_page(
     """
     standings = [table.standing for log in logs for table in log.tables if table.standing]
     claims = {
-        (log.name, table.title): pd.DataFrame([claim.model_dump() for claim in table.claims])
+        (log.name, table.title): table.claims
         for log in logs
         for table in log.tables
-        if table.claims
+        if table.claims is not None
     }
-    reference = logs[0].reference
     lines = ["# Results", ""]
     if standings:
         lines += [verdict(standings, reference), ""]
@@ -77,20 +76,20 @@ def results_page(
 
 def _section(table: Table) -> list[str]:
     """A table, and what belongs to it."""
-    made = f"From {table.n_runs} run{'s' if table.n_runs > 1 else ''}, {table.made}."
+    made = f"From {table.n_runs} run{'s' if table.n_runs > 1 else ''}."
     lines = ["", f"### {table.title}", "", f"{table.about} {made}".strip()]
     if table.rows:
         lines += ["", *_markdown(table.rows)]
     for note in table.notes:
         lines += ["", note]
     by_row: dict[str, Cells] = defaultdict(dict)
-    for one in table.claims:
-        if one.verdict != NO_RUN:
-            cells, metric = by_row[one.row], one.metric
-            cells[""] = one.row
-            cells[f"Δ {metric}, paper"] = f"{one.printed:+.4f}"
-            cells[f"Δ {metric}, here"] = f"{one.here:+.4f}"
-            cells[f"{metric}: this"] = one.verdict
+    for one in [] if table.claims is None else table.claims.to_dict("records"):
+        if one["verdict"] != NO_RUN:
+            cells, metric = by_row[one["row"]], one["metric"]
+            cells[""] = one["row"]
+            cells[f"Δ {metric}, paper"] = f"{one['printed']:+.4f}"
+            cells[f"Δ {metric}, here"] = f"{one['here']:+.4f}"
+            cells[f"{metric}: this"] = one["verdict"]
     if by_row:
         heading = f"#### Differences to {table.base}, printed and here"
         lines += ["", heading, "", *_markdown(list(by_row.values()))]

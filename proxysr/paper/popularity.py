@@ -13,9 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from proxysr.analysis.significance import values_by_target
-from proxysr.data.sessions import Task
-from proxysr.paper.rows import Row
+from proxysr.analysis.significance import Contender, values_by_target
 
 CLASSES = ("head", "middle", "tail")
 
@@ -30,36 +28,41 @@ def popularity_class(clicks: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArr
     return classes
 
 
-def by_popularity(rows: Sequence[Row], task: Task, metric: str) -> pd.DataFrame:
+def by_popularity(
+    contenders: Sequence[Contender],
+    popularity: npt.NDArray[np.int64],
+    n_items: Sequence[int],
+    metric: str,
+) -> pd.DataFrame:
     """A metric on targets of each class, the mean over the seeds.
 
     Parameters
     ----------
-    rows : sequence of Row
-        With runs of the same data, evaluated on the test sessions.
-    task : {"unseen", "repeat"}
+    contenders : sequence of Contender
+        Ranks of the same T targets.
+    popularity : (T,)
+        Class of each target.
+    n_items : sequence of int
+        Items of each class.
     metric : str
         Such as "R@20".
 
     Returns
     -------
     DataFrame
-        A row for each of ``rows``: its label, and a column for each class, headed by its number of
+        A row for each contender: its name, and a column for each class, headed by its number of
         items and its share of the targets.
 
     Raises
     ------
     ValueError
-        If the runs did not rank the same targets.
+        If they did not rank the same targets.
     """
-    contenders = [row.contender(task) for row in rows]
     values = values_by_target(contenders, [metric])[0][:, :, 0]
-    classes = popularity_class(rows[0].runs[0].items["count"].to_numpy())
-    of_target = classes[contenders[0].ranks[0]["target"].to_numpy() - 1]
-    table: dict[str, list[str]] = {"": [row.label for row in rows]}
+    table: dict[str, list[str]] = {"": [contender.name for contender in contenders]}
     for number, name in enumerate(CLASSES):
-        inside = of_target == number
-        head = f"{name} ({(classes == number).sum():,} items, {inside.mean():.0%} of targets)"
-        means = values[inside].mean(axis=0) if inside.any() else [np.nan] * len(rows)
+        inside = popularity == number
+        head = f"{name} ({n_items[number]:,} items, {inside.mean():.0%} of targets)"
+        means = values[inside].mean(axis=0) if inside.any() else [np.nan] * len(contenders)
         table[head] = [f"{mean:.4f}" if np.isfinite(mean) else "–" for mean in means]
     return pd.DataFrame(table)

@@ -10,29 +10,23 @@ chooses it: :func:`best_on_validation`. Values on the test sessions are only sho
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
 
-from proxysr.analysis.significance import (
-    Contender,
-    by_settings,
-    contender_of,
-    sessions_of,
-    training_of,
-)
+from proxysr.analysis.alike import by_settings, sessions_of, training_of
+from proxysr.analysis.significance import Contender
 from proxysr.data.sessions import Task
 from proxysr.evaluation import values_of
 from proxysr.experiments.presets import ABLATIONS
 from proxysr.findings import CRITERION
 from proxysr.models import learns
+from proxysr.paper.evidence import Evidence
 from proxysr.paper.hrnn_groups import NO_USER, PEEKING, PROXY, RANDOM, TRUE_USER
 from proxysr.paper.printed import DATASETS, published_results
-from proxysr.run import RunDir
 
 DATASET_OF = {
     "retailrocket": "retailrocket",
@@ -41,9 +35,6 @@ DATASET_OF = {
     "lastfm1k": "lastfm",
 }
 """Format of a source to the data set of the paper that it is."""
-
-SHOWN = 5
-"""So many runs without an evaluation are named; tries of settings have none, and may be many."""
 
 LEARNT = 2
 """A model has learnt something if its recall is that many times that of best-sellers."""
@@ -56,7 +47,7 @@ class Row:
     """A row of a table: runs that differ only in their seeds."""
 
     label: str
-    runs: list[RunDir]
+    runs: list[Evidence]
     printed: str = ""
     """Its name in the paper; "" if the paper lacks it."""
     _contenders: dict[Task, Contender] = field(default_factory=dict, init=False, repr=False)
@@ -64,7 +55,9 @@ class Row:
     def contender(self, task: Task) -> Contender:
         """Its ranks on the test sessions, under its label; they are read once."""
         if task not in self._contenders:
-            self._contenders[task] = contender_of(self.label, self.runs, "test", task)
+            seeds = [seed_of(run) if learns(run.model_name) else None for run in self.runs]
+            ranks = [run.ranks(task) for run in self.runs]
+            self._contenders[task] = Contender(self.label, ranks, seeds)
         return self._contenders[task]
 
     @property
@@ -77,21 +70,18 @@ class Row:
 
         Recall is of the task that chose the epoch; of two rows, compare both parts.
         """
-        recall = float(np.mean([_best_recall(run) for run in self.runs]))
+        recall = float(np.mean([run.validation for run in self.runs]))
         return self.runs[0].train_config.valid_task == task, recall
 
     @property
     def learnt(self) -> bool:
         """Whether its runs have clearly more recall on validation than popularity has."""
-        return all(
-            _best_recall(run) >= LEARNT * popularity[CRITERION]
-            for run in self.runs
-            if (popularity := run.counters.get("popularity"))
-        )
+        return all(run.validation >= LEARNT * (run.popularity or 0) for run in self.runs)
 
     def values(self, task: Task, metric: str) -> list[float]:
         """A metric on the test sessions, of each run."""
-        return [_metric(run, task, metric) for run in self.runs]
+        frames = self.contender(task).ranks
+        return [float(values_of(frame["rank"].to_numpy(), metric).mean()) for frame in frames]
 
     def mean(self, task: Task, metric: str) -> float:
         """The mean of :meth:`values`."""
@@ -107,14 +97,9 @@ class DataRuns:
     about: str
     sessions: str
     """Fingerprint of its sessions."""
-    plain: list[RunDir] = field(default_factory=list)
-    known: list[RunDir] = field(default_factory=list)
-    grouped: list[RunDir] = field(default_factory=list)
-
-
-def _best_recall(run: RunDir) -> float:
-    """Recall on validation at a run's best epoch."""
-    return float(run.history()[CRITERION].max())
+    plain: list[Evidence] = field(default_factory=list)
+    known: list[Evidence] = field(default_factory=list)
+    grouped: list[Evidence] = field(default_factory=list)
 
 
 def best_on_validation(rows: Sequence[Row], task: Task) -> Row:
@@ -122,71 +107,46 @@ def best_on_validation(rows: Sequence[Row], task: Task) -> Row:
     return rows[0] if len(rows) == 1 else max(rows, key=lambda row: row.validation(task))
 
 
-def find_runs(folders: Iterable[str | Path]) -> tuple[list[RunDir], list[str]]:
-    """All runs below some folders, and a sentence for each that cannot be read.
+def named_by_log(runs: Sequence[Evidence]) -> list[Evidence]:
+    """Evidence with the name of the log itself, not of a folder in which its users are known.
 
-    Raises
-    ------
-    ValueError
-        If a folder is not there.
+    Where folders of the same log have several names, most runs decide. The order is that of seeds.
     """
-    runs: list[RunDir] = []
-    holes: list[str] = []
-    unevaluated: list[str] = []
-    first_runs: dict[str, RunDir] = {}
-    for folder in map(Path, folders):
-        if not folder.is_dir():
-            raise ValueError(f"{folder} is not there. Name a folder with runs.")
-        for config in sorted(folder.rglob("config.json")):
-            try:
-                run = RunDir(config.parent)
-                if not run.metrics():
-                    unevaluated.append(run.path.name)
-                elif (first := first_runs.setdefault(_key(run), run)) is not run:
-                    holes.append(f"{run.path.name} repeats the run {first.path.name}.")
-                else:
-                    runs.append(run)
-            except ValueError as error:
-                holes.append(" ".join(str(error).split()))
-    if unevaluated:
-        holes.append(
-            f"{len(unevaluated)} without an evaluation, which `proxysr evaluate RUN` makes: "
-            f"{', '.join(unevaluated[:SHOWN])}{', …' if len(unevaluated) > SHOWN else '.'}"
-        )
-    return runs, holes
+    names: dict[str, Counter[str]] = defaultdict(Counter)
+    for run in runs:
+        names[_log_key(run)][run.log] += 1 if _changes(run) else len(runs)
+    name_of = {key: max(sorted(found), key=found.__getitem__) for key, found in names.items()}
+    in_order = sorted(runs, key=lambda run: (len(_changes(run)), seed_of(run), run.key))
+    return [replace(run, log=name_of[_log_key(run)]) for run in in_order]
 
 
-def _key(run: RunDir) -> str:
-    """A key of a run: data, model and settings without the device."""
-    train = {**run.train_config.to_dict(), "device": ""}
-    return str((run.data["fingerprint"], run.model_name, run.model_config, train))
-
-
-def runs_by_data(runs: Sequence[RunDir]) -> list[DataRuns]:
+def runs_by_data(runs: Sequence[Evidence]) -> list[DataRuns]:
     """Runs by the log that they are of, also where some users were made known or grouped."""
     by_log: dict[str, DataRuns] = {}
-    for run in sorted(runs, key=lambda run: len(_changes(run))):  # the log itself first
-        provenance = run.data.get("provenance", {})
-        key = str(provenance.get("known_users", {}).get("of_data", sessions_of(run)))
-        if key not in by_log:
+    for run in named_by_log(runs):
+        if (key := _log_key(run)) not in by_log:
             by_log[key] = _described(run, key)
-        attribute = "known" if "known_users" in provenance else "plain"
-        attribute = "grouped" if "grouped" in provenance else attribute
+        attribute = "known" if "known_users" in run.data["provenance"] else "plain"
+        attribute = "grouped" if "grouped" in run.data["provenance"] else attribute
         getattr(by_log[key], attribute).append(run)
     return sorted(by_log.values(), key=lambda data: data.name)
 
 
-def _changes(run: RunDir) -> set[str]:
-    return {"known_users", "grouped"} & set(run.data.get("provenance", {}))
+def _log_key(run: Evidence) -> str:
+    """A fingerprint of the sessions, whoever of their users is known."""
+    known = run.data["provenance"].get("known_users", {})
+    return str(known.get("of_data", sessions_of(run)))
 
 
-def _described(run: RunDir, sessions: str) -> DataRuns:
-    provenance = run.data.get("provenance", {})
-    folder = Path(run.data["data_dir"])
-    name = folder.name if folder.name != "data" else f"{folder.parent.name}/data"
+def _changes(run: Evidence) -> set[str]:
+    return {"known_users", "grouped"} & set(run.data["provenance"])
+
+
+def _described(run: Evidence, sessions: str) -> DataRuns:
+    provenance = run.data["provenance"]
     dataset = DATASET_OF.get(provenance.get("source", {}).get("format", ""), "")
     if not dataset:  # a preparation by others, in a folder that says of what
-        dataset = next((candidate for candidate in DATASETS if candidate in name), "")
+        dataset = next((candidate for candidate in DATASETS if candidate in run.log), "")
     description = f"{run.data['n_items']:,} items"
     recent = provenance.get("options", {}).get("recent_fraction", 1.0)
     if recent < 1:
@@ -194,7 +154,7 @@ def _described(run: RunDir, sessions: str) -> DataRuns:
     comparison = (
         f"the paper's numbers are those of {dataset}" if dataset else "no data of the paper"
     )
-    return DataRuns(name, dataset, f"{description}; {comparison}.", sessions)
+    return DataRuns(run.log, dataset, f"{description}; {comparison}.", sessions)
 
 
 @dataclass
@@ -211,7 +171,7 @@ def main_rows(data: DataRuns, task: Task) -> MainRows:
 
     Where no run of a model had its epoch chosen by the task, those chosen by the other one serve.
     """
-    groups = by_settings([run for run in data.plain if f"test-{task}" in run.evaluations()])
+    groups = by_settings([run for run in data.plain if task in run.ranked])
     of_task = [group for group in groups if group[0].train_config.valid_task == task]
     trained = {group[0].model_name for group in of_task}
     of_other_task = [group for group in groups if group[0].model_name not in trained]
@@ -231,11 +191,11 @@ def main_rows(data: DataRuns, task: Task) -> MainRows:
 
 
 def _relatives(
-    groups: list[list[RunDir]],
-) -> tuple[list[RunDir], dict[str, list[RunDir]], dict[int, list[RunDir]]]:
+    groups: list[list[Evidence]],
+) -> tuple[list[Evidence], dict[str, list[Evidence]], dict[int, list[Evidence]]]:
     """The settings that most others are ablations or other sizes of, and these."""
     best: tuple[Any, ...] = (-1,)
-    best_relatives: tuple[list[RunDir], dict[str, Any], dict[int, Any]] = ([], {}, {})
+    best_relatives: tuple[list[Evidence], dict[str, Any], dict[int, Any]] = ([], {}, {})
     settings = [group[0].model_config.to_dict() for group in groups]
     trains = [training_of(group[0]) for group in groups]
     for i, group in enumerate(groups):
@@ -254,14 +214,14 @@ def _relatives(
     return best_relatives
 
 
-def _named(groups: Sequence[list[RunDir]], task: Task) -> list[Row]:
+def _named(groups: Sequence[list[Evidence]], task: Task) -> list[Row]:
     """Rows with the model's name, and with the settings in which those of one model differ.
 
     Models are ordered as in the paper; others come after, the highest recall first. Settings of one
     model are ordered by validation, so the first ones stand for it.
     """
     printed = published_results().drop_duplicates("model").set_index("model")["printed"].to_dict()
-    by_model: dict[str, list[list[RunDir]]] = defaultdict(list)
+    by_model: dict[str, list[list[Evidence]]] = defaultdict(list)
     for group in groups:
         by_model[group[0].model_name].append(group)
     rows_of_models: list[list[Row]] = []
@@ -297,9 +257,9 @@ def _named(groups: Sequence[list[RunDir]], task: Task) -> list[Row]:
     return [row for rows in sorted(rows_of_models, key=place) for row in rows]
 
 
-def runs_by_share(data: DataRuns) -> dict[int, list[RunDir]]:
+def runs_by_share(data: DataRuns) -> dict[int, list[Evidence]]:
     """Table 4: the share of known users, in percent, to its runs by seed, of one setting."""
-    shares: dict[int, list[RunDir]] = defaultdict(list)
+    shares: dict[int, list[Evidence]] = defaultdict(list)
     for run in sorted(data.known, key=seed_of):
         shares[round(100 * run.data["provenance"]["known_users"]["share"])].append(run)
     return _of_one_setting(dict(sorted(shares.items())), "n_users")
@@ -307,7 +267,7 @@ def runs_by_share(data: DataRuns) -> dict[int, list[RunDir]]:
 
 def group_rows(data: DataRuns) -> list[Row]:
     """The rows of Table 6, of one setting of HRNN."""
-    groups: dict[str, list[RunDir]] = defaultdict(list)
+    groups: dict[str, list[Evidence]] = defaultdict(list)
     for run in sorted(data.grouped, key=seed_of):
         by = run.data["provenance"]["grouped"]["by"]
         chosen = PROXY if run.model_config.to_dict().get("proxysr") else PEEKING
@@ -322,33 +282,26 @@ def group_rows(data: DataRuns) -> list[Row]:
 K = TypeVar("K")
 
 
-def _of_one_setting(groups: Mapping[K, list[RunDir]], differing: str) -> dict[K, list[RunDir]]:
+def _of_one_setting(groups: Mapping[K, list[Evidence]], differing: str) -> dict[K, list[Evidence]]:
     """The runs of the settings that most groups have, and most runs; of equal ones the best.
 
     Else runs of other settings would count as further seeds. ``differing`` is the setting of the
     model that groups differ in, and validation says which is best.
     """
-    families: dict[str, dict[K, list[RunDir]]] = defaultdict(dict)
+    families: dict[str, dict[K, list[Evidence]]] = defaultdict(dict)
     for name, runs in groups.items():
         for run in runs:
             settings = {**run.model_config.to_dict(), differing: None}
             family = families[str((run.model_name, settings, training_of(run)))]
             family.setdefault(name, []).append(run)
 
-    def worth(family: dict[K, list[RunDir]]) -> tuple[int, int, float]:
+    def worth(family: dict[K, list[Evidence]]) -> tuple[int, int, float]:
         runs = [run for members in family.values() for run in members]
-        return len(family), len(runs), float(np.mean([_best_recall(run) for run in runs]))
+        return len(family), len(runs), float(np.mean([run.validation for run in runs]))
 
     return max(families.values(), key=worth, default={})
 
 
-def _metric(run: RunDir, task: Task, metric: str) -> float:
-    metrics = run.evaluation("test", task)["metrics"]
-    if metric in metrics:
-        return float(metrics[metric])
-    return float(values_of(run.ranks("test", task)["rank"].to_numpy(), metric).mean())
-
-
-def seed_of(run: RunDir) -> int:
+def seed_of(run: Evidence) -> int:
     """The seed of a run."""
     return run.train_config.seed

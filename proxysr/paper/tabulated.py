@@ -1,15 +1,10 @@
-"""The tables of all runs in some folders, beside the paper's.
-
-Values are from the runs' metrics files, and differences from their ranks.
-"""
+"""The tables of evaluated runs, beside the paper's."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,17 +14,17 @@ from proxysr.config import Settings
 from proxysr.data.sessions import Task
 from proxysr.models import learns
 from proxysr.paper.claims import claims
+from proxysr.paper.evidence import Evidence
 from proxysr.paper.hrnn_groups import NO_USER
-from proxysr.paper.known_users import effects
+from proxysr.paper.known_users import effects_of
 from proxysr.paper.popularity import by_popularity
 from proxysr.paper.printed import published_results, published_shares, published_variants
-from proxysr.paper.results import DASH, Cells, Claim, Log, Table
+from proxysr.paper.results import DASH, Cells, Log, Table
 from proxysr.paper.rows import (
     OF_MEASUREMENT,
     DataRuns,
     Row,
     best_on_validation,
-    find_runs,
     group_rows,
     main_rows,
     runs_by_data,
@@ -42,17 +37,17 @@ TASKS: dict[str, Task] = {"Table 2, next unseen item": "unseen", "Table 3, with 
 
 
 def tabulated(
-    folders: Sequence[str | Path],
+    evidence: Sequence[Evidence],
     *,
     reference: str = "proxysr",
     config: CompareConfig | None = None,
-) -> tuple[list[Log], list[str]]:
-    """All tables of the runs below some folders, and a sentence for each run that is left out.
+) -> list[Log]:
+    """All tables of evaluated runs, by log.
 
     Parameters
     ----------
-    folders : sequence of path
-        Where runs lie; all below are found.
+    evidence : sequence of Evidence
+        Of different runs.
     reference : str
         The model of Tables 2 and 3 that the others are compared with; of several settings of it,
         those that are best on validation, and if it is not there, the row that is.
@@ -60,32 +55,19 @@ def tabulated(
 
     Raises
     ------
-    ValueError
-        If a folder is not there, or holds no evaluated run.
+    ConfigError
+        If kept ranks do not go as far as the metrics look.
     """
     config = CompareConfig() if config is None else config
-    runs, holes = find_runs(folders)
-    if not runs:
-        raise ValueError(
-            f"No evaluated run lies in {', '.join(map(str, folders))}. "
-            + (
-                f"Found, but left out: {holes[0]}"
-                if holes
-                else "Make some with `proxysr paper run`."
-            )
-        )
+    for one in evidence:
+        one.check_depth(config.metrics)
     logs = []
-    for data in runs_by_data(runs):
-        made = _Maker(data, config, date.today().isoformat())
+    for data in runs_by_data(evidence):
+        made = _Maker(data, config)
         tables = [*made.main_tables(reference), *made.table4(), *made.table6()]
-        tables.sort(key=lambda table: table.key)
-        logs.append(
-            Log(
-                name=data.name, about=data.about, sessions=data.sessions, reference=reference,
-                metrics=list(config.metrics), tables=tables,
-            )
-        )  # fmt: skip
-    return logs, holes
+        tables.sort(key=lambda table: (table.title.startswith("Figure"), table.title))
+        logs.append(Log(data.name, data.about, tables))
+    return logs
 
 
 @dataclass(frozen=True)
@@ -94,7 +76,6 @@ class _Maker:
 
     data: DataRuns
     config: CompareConfig
-    day: str
 
     def main_tables(self, reference: str) -> list[Table]:
         """Tables 2, 3 and 5 and Figure 3."""
@@ -129,7 +110,10 @@ class _Maker:
             table.standing = standing(self.data.name, task, rows, chosen, differences)
         if differences:  # else they did not rank the same targets, which the table says
             self.add_claims(table, rows, task, printed, "ProxySR")
-            records = by_popularity(rows, task, "R@20").to_dict("records")
+            contenders = [row.contender(task) for row in rows]
+            targets = rows[0].runs[0].ranked[task].targets
+            frame = by_popularity(contenders, targets.popularity, targets.n_items, "R@20")
+            records = frame.to_dict("records")
             table.popularity = [{str(head): cell for head, cell in one.items()} for one in records]
         return table
 
@@ -138,13 +122,10 @@ class _Maker:
         shares = runs_by_share(self.data)
         if not shares:
             return []
-        table = Table(
-            title="Table 4, known users", about="", min_prefix=0, rows=[],
-            n_runs=sum(map(len, shares.values())), made=self.day,
-        )  # fmt: skip
+        table = Table("Table 4, known users", "", sum(map(len, shares.values())))
         self.note_others(table, len(self.data.known))
         try:
-            frame = effects(shares, config=self.config)
+            frame = effects_of(shares, config=self.config)
         except ValueError as error:
             table.notes.append(f"Not shown: {' '.join(str(error).split())}")
             return [table]
@@ -202,10 +183,8 @@ class _Maker:
     ) -> None:  # fmt: skip
         """The paper's differences to one row beside ours."""
         if base in {row.printed for row in rows} and (base, self.config.metrics[0]) in printed:
-            frame = claims(rows, task, printed, base, self.config)
-            records = frame.astype(object).where(frame.notna(), None).to_dict("records")
             table.base = base
-            table.claims = [Claim.model_validate(record) for record in records]
+            table.claims = claims(rows, task, printed, base, self.config)
 
     def table(
         self, title: str, rows: Sequence[Row], task: Task,
@@ -214,7 +193,7 @@ class _Maker:
         """A table, with what is missing of its seeds, and the differences in it."""
         contenders = [row.contender(task) for row in rows]
         labels = [row.label for row in rows]
-        min_prefix = rows[0].runs[0].evaluation("test", task)["min_prefix"]
+        min_prefix = rows[0].runs[0].ranked[task].min_prefix
         first = contenders[0].ranks[0]
         if reference not in labels:
             reference = best_on_validation(rows, task).label
@@ -243,11 +222,8 @@ class _Maker:
         notes += [f"No runs of seed {n}: {', '.join(by_lacking[n])}." for n in by_lacking if n]
         cells = [self.cells(row, task, printed, differences) for row in rows]
         cells += [self.printed_cells(name, printed) for name in missing]
-        table = Table(
-            title=title, about=about, min_prefix=min_prefix, rows=cells, notes=notes,
-            n_runs=sum(len(row.runs) for row in rows), made=self.day,
-        )  # fmt: skip
-        return table, differences
+        n_runs = sum(len(row.runs) for row in rows)
+        return Table(title, about, n_runs, cells, notes), differences
 
     def cells(
         self, row: Row, task: Task, printed: Mapping[tuple[str, str], float],
@@ -275,10 +251,11 @@ class _Maker:
 
 def _by_targets(rows: Sequence[Row], task: Task) -> list[list[Row]]:
     """Rows grouped by their targets; each group gets its own table."""
-    by_prefix: dict[int, list[Row]] = defaultdict(list)
+    by_targets: dict[tuple[int, str], list[Row]] = defaultdict(list)
     for row in rows:
-        by_prefix[row.runs[0].evaluation("test", task)["min_prefix"]].append(row)
-    return [by_prefix[min_prefix] for min_prefix in sorted(by_prefix)]
+        ranked = row.runs[0].ranked[task]
+        by_targets[ranked.min_prefix, ranked.targets.fingerprint].append(row)
+    return [by_targets[key] for key in sorted(by_targets)]
 
 
 def _settings(rows: Sequence[Row]) -> list[str]:
@@ -288,7 +265,7 @@ def _settings(rows: Sequence[Row]) -> list[str]:
         first = row.runs[0]
         parts = [_differing(first.model_config)]
         if learns(first.model_name):
-            epochs = (f"{run.best_epoch + 1} of {len(run.history())}" for run in row.runs)
+            epochs = (f"{run.best_epoch + 1} of {run.n_epochs}" for run in row.runs)
             parts += [_differing(first.train_config), f"best epoch {', '.join(epochs)}"]
         label = row.label.removesuffix(" †")
         lines.append(f"{label}: {'; '.join(filter(None, parts)) or 'the defaults'}")

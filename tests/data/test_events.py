@@ -303,6 +303,13 @@ def test_files_against_a_literal_reader(
     assert [row.place for row in report.first] == first_bad[:5]
 
 
+def test_periods_in_parquet_are_not_taken_for_numbers(tmp_path: Path) -> None:
+    table = frame(pd.period_range("2026-01-01", periods=2, freq="D"))
+    table.to_parquet(tmp_path / "log.parquet")
+    with pytest.raises(ConfigError, match=r"'timestamp' of log\.parquet has periods of pandas, "):
+        read_events(tmp_path / "log.parquet")
+
+
 def test_frames_and_parquet_name_rows(tmp_path: Path) -> None:
     table = frame([1, 2, None], item_id=["a", None, "c"])
     table.to_parquet(tmp_path / "log.parquet")

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from proxysr.evaluation import values_of
+from proxysr.models import model_class
+from proxysr.paper.evidence import Evidence, Ranked, Targets
 from proxysr.paper.rows import Row
+from proxysr.training import TrainConfig
+
+
+def evidence(ranks: Any, *, model: str = "mean", validation: float = 0.5) -> Evidence:
+    """A run with these ranks, each in a session of its own, and that validation."""
+    n = len(ranks)
+    targets = Targets("f" * 64, np.arange(n), np.arange(n) % 3, (2, 3, 5))
+    known = np.arange(n) % 4 == 0
+    return Evidence(
+        path=Path("run"), model_name=model, model_config=model_class(model).Config(),
+        train_config=TrainConfig(), log="shop",
+        data={"fingerprint": "f1", "n_items": 200, "provenance": {"source": {"format": "events"}}},
+        n_known=3, best_epoch=1, n_epochs=4, validation=validation, popularity=0.1,
+        ranked={"unseen": Ranked(2, targets, np.asarray(ranks), known)},
+    )  # fmt: skip
 
 
 def row(label: str, ranks: Any, *, model: str = "mean", validation: float = 0.5) -> Row:
-    """A row of one run with these ranks, each in a session of its own, and that validation."""
-    frame = pd.DataFrame(
-        {"session_id": np.arange(len(ranks)), "position": 1, "target": 1, "rank": ranks}
-    )
-    recall = float(values_of(np.asarray(ranks, dtype=float), "R@20").mean())
-    run: Any = SimpleNamespace(
-        model_name=model,
-        train_config=SimpleNamespace(seed=0, valid_task="unseen"),
-        counters={"popularity": {"R@20": 0.1}},
-        history=lambda: pd.DataFrame({"R@20": [0.0, validation]}),
-        ranks=lambda part, task: frame,
-        evaluation=lambda part, task: {"metrics": {"R@20": recall}},
-    )
+    """A row of one such run."""
+    run = evidence(ranks, model=model, validation=validation)
     return Row(label, [run], label.partition(" (")[0])
 
 

@@ -46,7 +46,7 @@ def test_nothing_is_said_of_a_row_that_hardly_beats_popularity(rows: list[Row]) 
 
 def test_differences_and_p_values_are_those_of_compare(rows: list[Row]) -> None:
     table = claims(rows, "unseen", PRINTED, "ours", CONFIG).set_index("row")
-    contenders = [Contender(one.label, [one.runs[0].ranks("test", "unseen")]) for one in rows]
+    contenders = [Contender(one.label, [one.runs[0].ranks("unseen")]) for one in rows]
     expected = compare(contenders, CONFIG, reference="ours").set_index("run")
     for name in ("worse", "better", "same"):
         assert table["here"][name] == expected["difference"][name]

@@ -10,9 +10,10 @@ import pytest
 from proxysr.analysis.significance import CompareConfig
 from proxysr.data.sources import SOURCES
 from proxysr.experiments import Spec, Variant, run_spec
+from proxysr.paper.evidence import find_runs
 from proxysr.paper.known_users import data_of_shares, share_specs
 from proxysr.paper.page import results_page
-from proxysr.paper.rows import Row, find_runs, main_rows, runs_by_data
+from proxysr.paper.rows import Row, main_rows, runs_by_data
 from proxysr.paper.tabulated import tabulated
 from proxysr.run import RunDir
 
@@ -41,9 +42,10 @@ def rows(runs: Path) -> list[Row]:
 
 
 def page_of(folders: list[Path], reference: str, config: CompareConfig) -> str:
-    logs, holes = tabulated(folders, reference=reference, config=config)
+    evidence, holes = find_runs(folders)
     assert holes == []
-    return results_page(logs)
+    logs = tabulated(evidence, reference=reference, config=config)
+    return results_page(logs, reference=reference)
 
 
 def test_settings_of_one_model_are_ordered_by_validation(rows: list[Row]) -> None:
@@ -89,7 +91,7 @@ def test_a_table_of_users_has_runs_of_one_setting(tmp_path: Path) -> None:
     wider = small.changed("proxysr", n_proxies=5)
     at_zero = share_specs(wider, {0: data[0]}, **(options | {"seeds": [0, 1]}))
     assert run_spec([*both, *at_zero], tmp_path / "runs", device="cpu", progress=False).holes == []
-    (log,), _ = tabulated([tmp_path / "runs"], config=CompareConfig(resamples=50))
+    (log,) = tabulated(find_runs([tmp_path / "runs"])[0], config=CompareConfig(resamples=50))
     (table,) = [table for table in log.tables if table.title.startswith("Table 4")]
     assert table.n_runs == 2
     assert {row["seeds"] for row in table.rows} == {"1"}
