@@ -120,6 +120,12 @@ class RunDir:
         return str(self.config["model"])
 
     @property
+    def log(self) -> str:
+        """Name of the prepared data: of their folder, and of its parent if that is called data."""
+        folder = Path(self.data["data_dir"])
+        return folder.name if folder.name != "data" else f"{folder.parent.name}/data"
+
+    @property
     def model_config(self) -> Settings:
         """The model's settings."""
         return self._settings("model_config", model_class(self.model_name).Config)

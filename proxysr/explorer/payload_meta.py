@@ -42,7 +42,9 @@ def meta_of(view: RunView, notes: list[str], command: str | None) -> dict[str, A
     sentences = [*view.notes, *notes, *missing]
     return {
         "title": run.path.resolve().name,
-        "subtitle": f"{run.model_name}, {view.part} sessions, best epoch {run.best_epoch}",
+        "subtitle": (
+            f"{run.model_name} of {run.log}, {view.part} sessions, best epoch {run.best_epoch}"
+        ),
         "model": run.model_name,
         "part": view.part,
         "task": run.train_config.valid_task,

@@ -190,14 +190,13 @@ class Evidence:
             if f"test-{task}" in run.evaluations():
                 min_prefix = run.evaluation("test", task)["min_prefix"]
                 ranked[task] = _ranked(run.ranks("test", task), run, min_prefix, known_ids)
-        folder = Path(run.data["data_dir"])
         counter = run.counters.get("popularity")
         return cls(
             path=run.path,
             model_name=run.model_name,
             model_config=run.model_config,
             train_config=run.train_config,
-            log=folder.name if folder.name != "data" else f"{folder.parent.name}/data",
+            log=run.log,
             data={
                 "fingerprint": run.data["fingerprint"],
                 "n_items": run.data["n_items"],
@@ -256,7 +255,7 @@ def find_runs(folders: Iterable[str | Path]) -> tuple[list[Evidence], list[str]]
         for config in sorted(folder.rglob("config.json")):
             try:
                 run = RunDir(config.parent)
-                if not run.metrics():
+                if not any(name.startswith("test-") for name in run.metrics()):
                     unevaluated.append(run.path.name)
                     continue
                 evidence = Evidence.of_run(run)

@@ -11,6 +11,7 @@ Arrays are bytes, compressed by zlib, in base 85.
 from __future__ import annotations
 
 import base64
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -44,7 +45,7 @@ class _Targets(_Strict):
     format: Literal["proxysr targets 1"] = "proxysr targets 1"
     fingerprint: str = Field(pattern="^[0-9a-f]{64}$")
     per_session: str
-    """Targets of each session, two bytes each, the low one first."""
+    """Targets of each session, four bytes each, the low one first."""
     popularity: str
     """Class of each target, a byte each."""
     n_items: list[int]
@@ -95,14 +96,14 @@ def write_kept(folder: str | Path, evidence: Sequence[Evidence]) -> None:
     """
     before = {one.key: one.path for one in read_kept(folder)}
     for one in evidence:
-        log = Path(folder) / one.log.replace("/", "-")
+        log = Path(folder) / re.sub(r"[^\w-]+", "-", one.log)
         log.mkdir(parents=True, exist_ok=True)
         ranked: dict[Task, _Ranked] = {}
         for task, found in one.ranked.items():
             targets = found.targets
             of_targets = _Targets(
                 fingerprint=targets.fingerprint,
-                per_session=_packed(np.bincount(targets.session).astype("<u2")),
+                per_session=_packed(np.bincount(targets.session).astype("<u4")),
                 popularity=_packed(targets.popularity.astype(np.uint8)),
                 n_items=list(targets.n_items),
             )
@@ -173,7 +174,7 @@ def _refusing(path: Path) -> Iterator[None]:
 
 
 def _targets(file: _Targets) -> Targets:
-    counts = _unpacked(file.per_session, "<u2")
+    counts = _unpacked(file.per_session, "<u4")
     popularity = _unpacked(file.popularity, "u1")
     if len(file.n_items) != len(CLASSES) or popularity.max(initial=0) >= len(CLASSES):
         raise ValueError(f"popularity has {len(CLASSES)} classes.")

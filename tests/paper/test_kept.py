@@ -72,6 +72,13 @@ def test_ranks_and_sessions_are_read_as_they_were(
     assert np.array_equal(found.known, known)
 
 
+@pytest.mark.parametrize(("log", "folder"), [("..", "-"), ("a/data", "a-data"), ("läden", "läden")])
+def test_the_name_of_a_log_is_one_folder(log: str, folder: str, tmp_path: Path) -> None:
+    write_kept(tmp_path / "kept", [replace(evidence(hits(3, 4)), log=log)])
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == [folder]
+    assert [one.log for one in read_kept(tmp_path / "kept")] == [log]
+
+
 def test_the_same_run_again_takes_the_place_of_the_first(tmp_path: Path) -> None:
     write_kept(tmp_path, [evidence(hits(30, 40))])
     (first,) = tmp_path.glob("shop/mean-*.json")
