@@ -19,11 +19,13 @@ from torch.nn.functional import pad
 from proxysr.kernels import sizes
 from proxysr.kernels.tiles import product_tiles
 
+LEAST_SHARE = -1 + 1e-6
+"""Biases take no more than all of a normaliser, also where rounding would have it so."""
+
 
 def log_normalisers(
-    queries: Tensor, proxies: Tensor, items: Tensor, by_proxy: Tensor,
-    log_weights: Tensor | None = None,
-) -> Tensor:  # fmt: skip
+    queries: Tensor, proxies: Tensor, items: Tensor, log_weights: Tensor | None = None
+) -> Tensor:
     """Logarithm (R, K) of the sum over items of ``exp(x.e + p.e)``, each times its weight.
 
     The plain line, without weights:
@@ -35,28 +37,21 @@ def log_normalisers(
     proxies : (K, D)
     items : (V, D)
         Of length 1.
-    by_proxy : (K, V) or (K, 0)
-        ``exp(p.e - ||p||)`` if it was computed before (no gradients then), else empty.
     log_weights : (V,), optional
-        Only if ``by_proxy`` is empty.
     """
     if log_weights is not None:  # one more entry of all vectors, which only queries multiply
         queries, proxies = pad(queries, (0, 1), value=1.0), pad(proxies, (0, 1))
         items = torch.cat([items, log_weights.to(items)[:, None]], dim=1)
-    if by_proxy.numel():
-        return _sums(queries, proxies, items, by_proxy)
     return _LogNormalisers.apply(queries, proxies, items)  # type: ignore[no-any-return,no-untyped-call]
 
 
-def with_bias(
-    log_z: Tensor, queries: Tensor, proxies: Tensor, clicks: Tensor, bias: Tensor, scale: float
+def bias_terms(
+    queries: Tensor, proxies: Tensor, clicks: Tensor, bias: Tensor, scale: float
 ) -> Tensor:
-    """``log_z`` (B, L, K) corrected for biases of the clicked items: only their terms change.
+    """What biases of the clicked items add to normalisers (B, L, K), less ``scale + ||p||``.
 
     Parameters
     ----------
-    log_z : (B, L, K)
-        Without biases.
     queries : (B, L, D)
         Of length ``scale``.
     proxies : (K, D)
@@ -66,47 +61,50 @@ def with_bias(
         After click l, the bias of the item of click u; 0 at all but one of the clicks on an item.
     scale : float
     """
-    length = torch.linalg.vector_norm(proxies, dim=1)
     more = torch.expm1(bias) * torch.exp(queries @ clicks.mT - scale)
-    share = more @ torch.exp(clicks @ proxies.T - length) * torch.exp(scale + length - log_z)
-    return log_z + torch.log1p(share.clamp(min=-1 + 1e-6))
+    return more @ exponentials(proxies, clicks.flatten(0, 1)).T.view(*clicks.shape[:2], -1)
+
+
+def with_bias(log_z: Tensor, terms: Tensor, proxies: Tensor, scale: float) -> Tensor:
+    """``log_z`` (B, L, K) corrected for biases, whose terms :func:`bias_terms` has."""
+    share = terms * torch.exp(scale + torch.linalg.vector_norm(proxies, dim=1) - log_z)
+    return log_z + torch.log1p(share.clamp(min=LEAST_SHARE))
 
 
 @torch.no_grad()
 def log_mixture(
-    queries: Tensor, items: Tensor, share: Tensor, by_proxy: Tensor
-) -> Tensor:  # fmt: skip
+    queries: Tensor, items: Tensor, weights: Tensor, by_proxy: Tensor, terms: Tensor
+) -> Tensor:
     """Logarithms (tiles, R, width) of mixtures over proxies; see :mod:`proxysr.kernels.tiles`.
 
-    The plain line: ``queries @ items.T + (share @ by_proxy).log()``.
+    The products with items are used twice: for the normaliser of each proxy, and for the result.
+    The plain lines::
+
+        by_query = (queries @ items.T - ||queries||).exp()
+        (by_query * ((weights / (by_query @ by_proxy.T + terms)) @ by_proxy)).log()
 
     Parameters
     ----------
     queries : (R, D)
     items : (V, D)
-    share : (R, K)
+        The padding first, which is nothing.
+    weights : (R, K)
     by_proxy : (K, V)
         ``exp(p.e - ||p||)``.
+    terms : (R, K)
+        Of :func:`bias_terms`.
     """
     tiles = product_tiles(queries, items)
-    for index, tile in enumerate(tiles):
-        part = slice(index * tile.shape[1], (index + 1) * tile.shape[1])
-        scores = tile[:, : by_proxy[:, part].shape[1]]
-        scores += (share @ by_proxy[:, part]).log_()
+    length = torch.linalg.vector_norm(queries, dim=1, keepdim=True)
+    parts = torch.split(by_proxy, tiles.shape[2], dim=1)
+    sums = torch.zeros_like(terms)
+    for tile, known in zip(tiles, parts, strict=True):
+        tile -= length
+        sums.addmm_(tile[:, : known.shape[1]].exp(), known.T)
+    share = weights / (sums + terms.maximum(LEAST_SHARE * sums))
+    for tile, known in zip(tiles, parts, strict=True):
+        tile[:, : known.shape[1]] += (share @ known).log_()
     return tiles
-
-
-def _sums(queries: Tensor, proxies: Tensor, items: Tensor, by_proxy: Tensor) -> Tensor:
-    left = torch.linalg.vector_norm(queries, dim=1, keepdim=True)
-    sums = queries.new_zeros(len(queries), len(proxies))
-    rows = sizes.ROWS if queries.device.type == "cpu" else max(1, len(queries))
-    for first in range(0, len(queries), rows):
-        part = slice(first, first + rows)
-        tiles = zip(_tiles(items), torch.split(by_proxy, sizes.TILE, dim=1), strict=True)
-        for tile, known in tiles:
-            sums[part].addmm_(exponentials(queries[part], tile, left[part]), known.T)
-    log_z: Tensor = sums.log() + left + torch.linalg.vector_norm(proxies, dim=1)
-    return log_z
 
 
 def exponentials(vectors: Tensor, items: Tensor, length: Tensor | None = None) -> Tensor:

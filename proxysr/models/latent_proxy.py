@@ -31,8 +31,7 @@ proxies have a term of the loss of their own, and equation 4 leaves the short-te
 The normaliser of 2 for all K is one matrix product (:mod:`proxysr.kernels.mixture`); the biases
 ``b_i`` of the clicked items are added to it afterwards. With ``sampled_negatives``, training
 estimates it from the batch's items and drawn ones (:mod:`proxysr.kernels.sampling`). Equation 1 is
-:meth:`LatentProxy.short_term`, 2 to 4 are :meth:`LatentProxy.read`, 5 :meth:`LatentProxy.answer`,
-6 :meth:`LatentProxy.loss`, 7 :meth:`LatentProxy.prior`.
+``short_term``, 2 ``following``, 3 and 4 ``read``, 5 ``answer``, 6 ``loss``, and 7 ``prior``.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ from torch.nn.functional import dropout, embedding, normalize, pad
 
 from proxysr.data.batches import SessionBatch, whole_sessions
 from proxysr.data.sessions import PAD, Sessions
-from proxysr.kernels.mixture import exponentials, log_mixture, log_normalisers, with_bias
+from proxysr.kernels import mixture
 from proxysr.kernels.rows import at_clicks, by_length, lookup, unit_rows
 from proxysr.kernels.sampling import ItemSampler, Sample
 from proxysr.kernels.tiles import add_to, put_rows
@@ -79,25 +78,16 @@ class Reading(NamedTuple):
         ``s q_t``.
     click : (B, L, K)
         ``log p(i_t | k)`` of each click by itself, 0 at the padding.
-    following : (B, L, K)
-        ``log p(i_{t+1} | i_1 … i_t, k)`` of the item after each click; 0 where there is none.
     evidence : (B, L, K)
         ``log w_k`` and the sum of ``click`` so far, centred over proxies; ``T log w_k`` at the
         padding. Divided by T, it is the logarithm of the posterior up to a constant.
-    log_z : (B, L, K)
-        Logarithm of the normaliser of equation 2 after each click.
-    latest : bool (B, L, L)
-        After click l, whether click u is the latest one on its item.
     bias : (B, L, L)
-        ``b_i`` of equation 2 for the item of click u where ``latest``; else 0.
+        After click l, ``b_i`` of equation 2 for the item of click u if that is its latest; else 0.
     """
 
     query: Tensor
     click: Tensor
-    following: Tensor
     evidence: Tensor
-    log_z: Tensor
-    latest: Tensor
     bias: Tensor
 
 
@@ -195,15 +185,17 @@ class LatentProxy(ProxyModel):
         return normalize(weights @ clicks + clicks @ self.transition.T, dim=2)
 
     def read(
-        self, items: Tensor, following: Tensor, tables: Tables, temperature: float | Tensor,
+        self, items: Tensor, clicks: Tensor, tables: Tables, temperature: float | Tensor,
         prior: Tensor | None = None,
     ) -> Reading:  # fmt: skip
-        """Equations 2 to 4.
+        """Equations 1, 3 and 4, and the biases of equation 2.
 
         Parameters
         ----------
-        items, following : int64 (B, L)
-            Rows of the tables: clicks, and the item after each whose probability to compute.
+        items : int64 (B, L)
+            Rows of the tables.
+        clicks : (B, L, D)
+            Their directions.
         tables : Tables
         temperature : float or Tensor ()
             T of equation 4: that of training, or the fitted one.
@@ -211,22 +203,7 @@ class LatentProxy(ProxyModel):
             Weights of the proxies before the first click, instead of ``w``.
         """
         c, is_click = self.config, items != PAD
-        rows = torch.cat([items, following])
-        vectors, directions = lookup(tables.directions, rows.flatten())
-        clicks, after = vectors.view(*rows.shape, -1).chunk(2)  # (B, L, D)
         query = c.scale * self.short_term(dropout(clicks, c.dropout, self.training), is_click)
-        # equation 2
-        latest = is_latest(items)
-        bias = latest * self.repeat_bias[steps_back(items).clamp(0, PLACES - 1)]
-        real, by_proxy, times = directions[1:], tables.by_proxy[:, 1:], tables.log_times
-        log_z = at_clicks(
-            lambda q: log_normalisers(q, tables.pull, real, by_proxy, times), query, is_click
-        )
-        log_z = with_bias(log_z, query, tables.pull, clicks, bias, c.scale)
-        repeats = items[:, None] == following[:, :, None]  # (B, L, L)
-        logit = torch.linalg.vecdot(query, after) + (bias * repeats).sum(dim=2)
-        likelihood = logit[..., None] + after @ tables.pull.T - log_z
-        likelihood = likelihood * (following != PAD)[..., None]
         # equation 3
         click = clicks @ self.proxies.T - tables.log_z
         click = (tables.log_popularity[items][..., None] + click) * is_click[..., None]
@@ -235,7 +212,27 @@ class LatentProxy(ProxyModel):
         addends = click - click.mean(dim=2, keepdim=True)  # small numbers: sums stay exact
         log_prior = torch.where(is_click, 1.0, temperature)[..., None] * log_prior
         evidence = log_prior + addends.cumsum(dim=1)
-        return Reading(query, click, likelihood, evidence, log_z, latest, bias)
+        bias = is_latest(items) * self.repeat_bias[steps_back(items).clamp(0, PLACES - 1)]
+        return Reading(query, click, evidence, bias)
+
+    def following(
+        self, reading: Reading, items: Tensor, following: Tensor, vectors: Tensor, tables: Tables
+    ) -> Tensor:
+        """Equation 2: ``log p(i_{t+1} | i_1 … i_t, k)`` (B, L, K), 0 where nothing follows.
+
+        ``items`` and ``following``, the item after each, are rows of the tables (B, L), and
+        ``vectors`` (2B, L, D) the directions of both.
+        """
+        (clicks, after), query, scale = vectors.chunk(2), reading.query, self.config.scale
+        real, pull, times = tables.directions[PAD + 1 :], tables.pull, tables.log_times
+        log_z = at_clicks(
+            lambda q: mixture.log_normalisers(q, pull, real, times), query, items != PAD
+        )
+        terms = mixture.bias_terms(query, pull, clicks, reading.bias, scale)
+        log_z = mixture.with_bias(log_z, terms, pull, scale)
+        repeats = items[:, None] == following[:, :, None]  # (B, L, L)
+        logit: Tensor = torch.linalg.vecdot(query, after) + (reading.bias * repeats).sum(dim=2)
+        return (logit[..., None] + after @ pull.T - log_z) * (following != PAD)[..., None]
 
     def loss(self, batch: SessionBatch) -> Loss:
         """Equation 6, summed over the batch and divided by the number of targets."""
@@ -249,10 +246,14 @@ class LatentProxy(ProxyModel):
         log_w = self.log_weights.log_softmax(dim=0)
         log_p, log_p_alone = items.new_zeros(2, dtype=log_w.dtype)
         for rows, length in by_length(batch.lengths):
-            clicks, after, scored = (x[rows, -length:] for x in (items, following, is_target))
-            reading = self.read(clicks, after, tables, c.temperature)
+            clicked, after, scored = (x[rows, -length:] for x in (items, following, is_target))
+            both = torch.cat([clicked, after])
+            vectors, directions = lookup(tables.directions, both.flatten())
+            vectors, own = vectors.view(*both.shape, -1), tables._replace(directions=directions)
+            reading = self.read(clicked, vectors.chunk(2)[0], own, c.temperature)
+            likelihood = self.following(reading, clicked, after, vectors, own)
             posterior = (reading.evidence / c.temperature).log_softmax(dim=2)
-            log_p = log_p + torch.logsumexp(posterior + reading.following, dim=2)[scored].sum()
+            log_p = log_p + torch.logsumexp(posterior + likelihood, dim=2)[scored].sum()
             is_read = scored.flip(1).cumsum(1).flip(1)[..., None] > 0  # before a target
             alone = log_w + (reading.click * is_read).sum(dim=1)
             log_p_alone = log_p_alone + torch.logsumexp(alone, dim=1).sum()
@@ -275,14 +276,15 @@ class LatentProxy(ProxyModel):
             ends = row, torch.full_like(row, items.shape[1] - 1)
         tables, begins = self.tables(), (items[ends] == PAD).nonzero()[:, 0]
         weights = self.weights(reading.evidence[ends], **choice)  # (R, K)
-        share = weights * torch.exp(tables.pull.norm(dim=1) - reading.log_z[ends])
-        tiles = log_mixture(reading.query[ends], tables.directions, share, tables.by_proxy)
+        query, bias, directions = reading.query, reading.bias, tables.directions
+        terms = mixture.bias_terms(query, tables.pull, directions[items], bias, self.config.scale)
+        tiles = mixture.log_mixture(query[ends], directions, weights, tables.by_proxy, terms[ends])
         if len(begins):  # equation 3
             share = weights[begins] * torch.exp(self.proxies.norm(dim=1) - tables.log_z)
-            alone = (share @ exponentials(self.proxies, tables.directions)).log_()
+            alone = (share @ mixture.exponentials(self.proxies, directions)).log_()
             put_rows(tiles, begins, alone + self.log_popularity)
-        latest = reading.latest[ends]
-        add_to(tiles, items[ends[0]] * latest, (reading.bias[ends] + self.repeat_level) * latest)
+        latest = is_latest(items)[ends]
+        add_to(tiles, items[ends[0]] * latest, (bias[ends] + self.repeat_level) * latest)
         return Answer(tiles, self.choices_by(weights))
 
     def prior(self, sums: Tensor) -> Tensor:
@@ -322,11 +324,6 @@ class LatentProxy(ProxyModel):
         addends = tables.directions[items] @ self.proxies.T - tables.log_z  # (n, K)
         return (addends - addends.mean(dim=1, keepdim=True))[:, None] * is_click[:, None]
 
-    @property
-    def chooses(self) -> bool:
-        """Whether there is more than one proxy."""
-        return self.n_proxies > 1
-
     @torch.no_grad()
     def calibrate(self, valid: Sessions) -> None:
         """Fit ``temperature`` and ``repeat_level`` to validation sessions.
@@ -345,9 +342,11 @@ class LatentProxy(ProxyModel):
         """Evidence before targets and their log-likelihood, (n, K) each, batch by batch."""
         device = self.temperature.device
         for _, batch in whole_sessions(sessions, max_length=self.max_length, device=device):
-            items, reading = self._read(batch)
-            is_target = pad(items[:, 1:] != PAD, (0, 1)) & (items != PAD)
-            yield reading.evidence[is_target], reading.following[is_target]
+            (items, reading), tables = self._read(batch), self.tables()
+            following = pad(items[:, 1:], (0, 1)) * (items != PAD)
+            vectors = tables.directions[torch.cat([items, following])]
+            likelihood = self.following(reading, items, following, vectors, tables)
+            yield reading.evidence[following != PAD], likelihood[following != PAD]
 
     @torch.no_grad()
     def portable(self) -> dict[str, Tensor | float | str | None]:
@@ -366,11 +365,10 @@ class LatentProxy(ProxyModel):
     def _read(
         self, batch: SessionBatch, temperature: float | Tensor | None = None, *, cut: bool = True
     ) -> tuple[Tensor, Reading]:
-        """The clicks (B, L) that are read, and :meth:`read` of them with the next as following."""
-        items = batch.items[:, -self.max_length :] if cut else batch.items
-        following = pad(items[:, 1:], (0, 1)) * (items != PAD)
+        """The clicks (B, L) that are read, and :meth:`read` of them."""
+        items, tables = batch.items[:, -self.max_length :] if cut else batch.items, self.tables()
         temperature = self.temperature if temperature is None else temperature
-        return items, self.read(items, following, self.tables(), temperature, batch.prior)
+        return items, self.read(items, tables.directions[items], tables, temperature, batch.prior)
 
     def tables(self) -> Tables:
         """The :class:`Tables`; without gradients, cached until a parameter changes."""
@@ -380,7 +378,7 @@ class LatentProxy(ProxyModel):
         state = [(x.data_ptr(), x._version) for x in sources]
         if self._cached is None or self._cached[0] != state:
             tables = self._new_tables()
-            by_proxy = exponentials(tables.pull, tables.directions)
+            by_proxy = mixture.exponentials(tables.pull, tables.directions)
             self._cached = state, tables._replace(by_proxy=by_proxy)
         return self._cached[1]
 
@@ -391,8 +389,9 @@ class LatentProxy(ProxyModel):
             popularity = popularity[sample.items]
         directions = unit_rows(items)
         times = None if sample is None else sample.log_times[PAD + 1 :]
-        real, log_weights, none = directions[PAD + 1 :], popularity[PAD + 1 :], directions[:0]
+        real, log_weights = directions[PAD + 1 :], popularity[PAD + 1 :]
         log_weights = log_weights if times is None else log_weights + times
         no_query = torch.zeros_like(directions[:1])  # in equation 3
-        log_z = log_normalisers(no_query, self.proxies, real, none, log_weights)[0]
-        return Tables(directions, popularity, self.strength * self.proxies, log_z, none, times)
+        log_z = mixture.log_normalisers(no_query, self.proxies, real, log_weights)[0]
+        pull, none = self.strength * self.proxies, directions[:0]
+        return Tables(directions, popularity, pull, log_z, none, times)

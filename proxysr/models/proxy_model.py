@@ -164,7 +164,7 @@ class ProxyModel(LearnedModel):
     @property
     def chooses(self) -> bool:
         """Whether sessions choose among proxies; False for variants without proxies."""
-        return True
+        return self.n_proxies > 1
 
     @property
     def represents_by_proxies(self) -> bool:
