@@ -63,7 +63,7 @@ class Settings(BaseModel):
     def _as_typed(cls, value: Any, info: Any) -> Any:
         """Convert text to a list or None; refuse a boolean for a number and a number for one."""
         kind, optional = plain_type(cls.model_fields[info.field_name])
-        if optional and value in ("none", "None"):
+        if optional and value in (None, "none", "None"):
             return None
         if get_origin(kind) is tuple and isinstance(value, str):
             return value.split(",") if value else ()

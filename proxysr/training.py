@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from proxysr import distributed
+from proxysr.averaging import to_average, to_latest
 from proxysr.config import (
     ConfigError,
     Count,
@@ -76,16 +77,21 @@ class TrainConfig(Settings):
     half_life: NotNegative = 0.0
     """Age after which a training session counts half, as a share of the time that the training
     sessions span: an epoch draws older sessions less often. 0: all count the same."""
+    averaging: bool | None = None
+    """Whether what is evaluated and kept is an average of the weights over epochs, in which late
+    ones count most; by default the model's own: latent_proxy averages."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of the weights, the order of the sessions and dropout."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto takes a GPU if there is one."""
 
     def resolved(self, model: type[SessionModel], settings: Settings) -> TrainConfig:
-        """The settings, with an open learning rate filled in by the model."""
-        if self.learning_rate is not None or not issubclass(model, LearnedModel):
+        """The settings, with what is open filled in by the model."""
+        if not issubclass(model, LearnedModel):
             return self
-        return self.replace(learning_rate=model.default_learning_rate(settings))
+        rate = self.learning_rate or model.default_learning_rate(settings)
+        averaging = (model.averaging or None) if self.averaging is None else self.averaging
+        return self.replace(learning_rate=rate, averaging=averaging)
 
 
 FOR_COUNTING = ("valid_task", "valid_min_prefix", "device")
@@ -200,9 +206,12 @@ def fit(
     ) as bar:
         while not is_over(history, config, model.schedule_epochs):
             epoch = len(history.rows)
+            to_latest(optimizer)
             model.start_epoch(epoch)
             with random_state_of(config.seed, epoch):
                 row = train_epoch(model, optimizer, batches, epoch, progress)
+            if averages(model, config):
+                to_average(optimizer, epoch)
             close_epoch(row)
             best = history.rows[history.best_epoch]
             bar.update()
@@ -279,6 +288,13 @@ def validate(model: SessionModel, split: SessionSplit, config: TrainConfig) -> d
     return row | {"eval_seconds": time.perf_counter() - started}
 
 
+def averages(model: type[SessionModel] | SessionModel, config: TrainConfig) -> bool:
+    """Whether an average of the weights is kept; see :mod:`proxysr.averaging`."""
+    return bool(
+        getattr(model, "averaging", False) if config.averaging is None else config.averaging
+    )
+
+
 def is_over(history: History, config: TrainConfig, schedule_epochs: int) -> bool:
     """Whether all epochs are done or patience is used up, counted from the end of annealing."""
     n = len(history.rows)
@@ -353,7 +369,7 @@ def check_memory(
         type(model) if isinstance(model, SessionModel) else model, split.n_items, settings,
         batch_size=config.batch_size,
         longest=int(split.train.lengths.max(initial=1)),
-        snapshots=snapshots,
+        snapshots=snapshots + averages(model, config),
         tables=sizes_of(model) if isinstance(model, SessionModel) else None,
     )  # fmt: skip
 

@@ -156,6 +156,8 @@ class LearnedModel(SessionModel):
     """Makes the training batches of an epoch."""
     learning_rate: ClassVar[float] = 2e-3
     """Of Adam, for a training that names none; see :meth:`default_learning_rate`."""
+    averaging: ClassVar[bool] = False
+    """Whether a training that does not say keeps an average of the weights over epochs."""
     step_sizes: Mapping[str, float] = MappingProxyType({})
     """Parameter names to factors of the learning rate; 1 for parameters not named."""
     training_length: int | None = None

@@ -137,6 +137,7 @@ class LatentProxy(ProxyModel):
     starts_sessions = True
     uses_history = True
     learning_rate = 4e-3
+    averaging = True
     max_proxies = 64
 
     def __init__(self, n_items: int, config: LatentProxyConfig | None = None) -> None:
