@@ -30,7 +30,8 @@ proxies have a term of the loss of their own, and equation 4 leaves the short-te
 
 The normaliser of 2 for all K is one matrix product (:mod:`proxysr.kernels.mixture`); the biases
 ``b_i`` of the clicked items are added to it afterwards. With ``sampled_negatives``, training
-estimates it from the batch's items and drawn ones (:mod:`proxysr.kernels.sampling`). Equation 1 is
+estimates it from the batch's items and drawn ones (:mod:`proxysr.kernels.sampling`). What is
+evaluated is an average of the weights over epochs (:mod:`proxysr.averaging`). Equation 1 is
 ``short_term``, 2 ``following``, 3 and 4 ``read``, 5 ``answer``, 6 ``loss``, and 7 ``prior``.
 """
 
