@@ -69,7 +69,7 @@ class Ranked:
         Fewest clicks before a target.
     targets : Targets
     ranks : (T,)
-        Rank of each target.
+        Rank of each target; halves among items of equal score.
     known : (S,)
         Whether the user of each session is known to the model.
     depth : int or None
@@ -78,7 +78,7 @@ class Ranked:
 
     min_prefix: int
     targets: Targets
-    ranks: Ints
+    ranks: npt.NDArray[np.float64]
     known: npt.NDArray[np.bool_]
     depth: int | None = None
 
@@ -234,7 +234,7 @@ def _ranked(
         popularity=classes[target[order] - 1],
         n_items=tuple(np.bincount(classes, minlength=len(CLASSES)).tolist()),
     )
-    ranks = frame["rank"].to_numpy()[order].astype(np.int64)
+    ranks = frame["rank"].to_numpy(dtype=np.float64)[order]
     return Ranked(min_prefix, targets, ranks, np.isin(np.asarray(ids), known_ids))
 
 

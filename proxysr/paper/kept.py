@@ -31,6 +31,7 @@ from proxysr.training import TrainConfig
 
 DEPTH = 20
 """Kept ranks go so far, the length of the paper's lists; of others it is kept that they are not."""
+BEYOND = 2 * DEPTH + 1
 MOST_BYTES = 2**26
 """Of an array; a small file may say that it has many more."""
 
@@ -58,7 +59,7 @@ class _Ranked(_Strict):
     targets: str
     """The fingerprint of its targets."""
     ranks: str
-    """Rank of each target, a byte each; DEPTH + 1 stands for all beyond."""
+    """Twice the rank of each target, a byte each; BEYOND stands for those that are not kept."""
     known: list[int]
     """Numbers of the sessions whose user is known."""
 
@@ -113,7 +114,7 @@ def write_kept(folder: str | Path, evidence: Sequence[Evidence]) -> None:
             ranked[task] = _Ranked(
                 min_prefix=found.min_prefix,
                 targets=targets.fingerprint,
-                ranks=_packed(np.minimum(found.ranks, DEPTH + 1).astype(np.uint8)),
+                ranks=_packed(np.minimum(2 * found.ranks, BEYOND).astype(np.uint8)),
                 known=np.flatnonzero(found.known).tolist(),
             )
         kept = _Evidence(
@@ -190,14 +191,14 @@ def _evidence(file: _Evidence, path: Path, targets: Mapping[str, Targets]) -> Ev
         if found.targets not in targets:
             raise ValueError(f"its targets, {found.targets[:8]}, are in no file beside it.")
         of_targets = targets[found.targets]
-        ranks = _unpacked(found.ranks, "u1")
-        if len(ranks) != len(of_targets.session) or ranks.min() < 1 or ranks.max() > DEPTH + 1:
-            raise ValueError(f"ranks of {task} are not from 1 to {DEPTH + 1}, one a target.")
+        doubled = _unpacked(found.ranks, "u1")
+        if len(doubled) != len(of_targets.session) or doubled.min() < 2 or doubled.max() > BEYOND:
+            raise ValueError(f"ranks of {task} are not from 2 to {BEYOND}, one a target.")
         known = np.zeros(of_targets.session[-1] + 1, dtype=np.bool_)
         if found.known and not 0 <= min(found.known) <= max(found.known) < len(known):
             raise ValueError("known sessions are not numbers of its sessions.")
         known[found.known] = True
-        ranked[task] = Ranked(found.min_prefix, of_targets, ranks, known, DEPTH)
+        ranked[task] = Ranked(found.min_prefix, of_targets, doubled / 2, known, DEPTH)
     if file.best_epoch >= file.n_epochs:
         raise ValueError("its best epoch is after its last one.")
     data = file.data.model_dump()

@@ -23,7 +23,7 @@ def evidence(ranks: Any, *, model: str = "mean", validation: float = 0.5) -> Evi
         train_config=TrainConfig(), log="shop",
         data={"fingerprint": "f1", "n_items": 200, "provenance": {"source": {"format": "events"}}},
         n_known=3, best_epoch=1, n_epochs=4, validation=validation, popularity=0.1,
-        ranked={"unseen": Ranked(2, targets, np.asarray(ranks), known)},
+        ranked={"unseen": Ranked(2, targets, np.asarray(ranks, dtype=float), known)},
     )  # fmt: skip
 
 

@@ -52,14 +52,15 @@ def test_what_is_kept_makes_the_same_page(two: list[Evidence], tmp_path: Path) -
         read_kept(tmp_path / "kept" / "shop" / names[0])
 
 
-@given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 30)), min_size=1, max_size=20))
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(2, 60)), min_size=1, max_size=20))
 def test_ranks_and_sessions_are_read_as_they_were(
     tmp_path_factory: pytest.TempPathFactory, sessions: list[tuple[int, int]]
 ) -> None:
-    """Any number of targets a session, and any rank: those beyond the list are beyond it."""
+    """Any number of targets a session, and any rank, halves too: those beyond stay beyond."""
     session = np.repeat(np.arange(len(sessions)), [n for n, _ in sessions])
-    ranks = np.repeat([rank for _, rank in sessions], [n for n, _ in sessions])
-    targets = Targets("a" * 64, session, ranks % 3, (1, 2, 3))
+    doubled = np.repeat([rank for _, rank in sessions], [n for n, _ in sessions])
+    ranks, classes = doubled / 2, doubled % 3
+    targets = Targets("a" * 64, session, classes, (1, 2, 3))
     known = np.array([rank % 2 == 0 for _, rank in sessions])
     one = replace(evidence([1]), ranked={"repeat": Ranked(1, targets, ranks, known)})
     folder = tmp_path_factory.mktemp("kept")
@@ -67,8 +68,8 @@ def test_ranks_and_sessions_are_read_as_they_were(
     (again,) = read_kept(folder)
     found = again.ranked["repeat"]
     assert np.array_equal(found.targets.session, session)
-    assert np.array_equal(found.targets.popularity, ranks % 3)
-    assert np.array_equal(found.ranks, np.minimum(ranks, DEPTH + 1))
+    assert np.array_equal(found.targets.popularity, classes)
+    assert np.array_equal(found.ranks, np.where(ranks <= DEPTH, ranks, DEPTH + 0.5))
     assert np.array_equal(found.known, known)
 
 
@@ -121,7 +122,7 @@ BOMB = base64.b85encode(zlib.compress(bytes(MOST_BYTES + 1))).decode()
         ("mean", {"ranks": "x"}, "no kept result: "),
         ("mean", {"ranks": base64.b85encode(b"x").decode()}, "no kept result: "),
         ("mean", {"ranks": BOMB}, "an array does not end, or has more than"),
-        ("mean", {"ranks": "FULL"}, "ranks of unseen are not from 1 to 21, one a target"),
+        ("mean", {"ranks": "FULL"}, "ranks of unseen are not from 2 to 41, one a target"),
         ("mean", {"targets": "b" * 64}, "its targets, bbbbbbbb, are in no file beside it"),
         ("mean", {"known": [40]}, "known sessions are not numbers of its sessions"),
         ("mean", {"data": {"fingerprint": "f", "n_items": 1, "provenance": {"path": {"a": 1}}}},

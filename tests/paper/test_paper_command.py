@@ -14,8 +14,10 @@ import pytest
 from proxysr.__main__ import main
 from proxysr.analysis.significance import CompareConfig, compare_runs
 from proxysr.data.sources import SOURCES
+from proxysr.evaluation import values_of
 from proxysr.experiments.presets import ABLATIONS
 from proxysr.paper import tables
+from proxysr.paper.evidence import Evidence
 from proxysr.paper.printed import published_results, published_variants
 from proxysr.run import RunDir
 from proxysr.running import train_run
@@ -79,6 +81,20 @@ def test_values_are_those_of_the_metrics_files(out: Path, page: str) -> None:
     assert row["R@20, paper"] == "0.2781"
     n_targets = own[0].evaluation("test", "unseen")["n_targets"]
     assert f"{n_targets:,} targets of " in page.partition("### Table 2")[2][:60]
+
+
+def test_evidence_has_the_metrics_of_its_run(out: Path) -> None:
+    """Also of models that count, in which items are often level, so that ranks have halves."""
+    runs = [RunDir(path.parent) for path in out.glob("run-*/config.json")]
+    halves = 0
+    for run in runs:
+        evidence = Evidence.of_run(run)
+        for task, ranked in evidence.ranked.items():
+            metrics = run.evaluation("test", task)["metrics"]
+            for name in ("R@20", "MRR@20", "R@5"):
+                assert values_of(ranked.ranks, name).mean() == pytest.approx(metrics[name])
+            halves += int((ranked.ranks % 1 > 0).sum())
+    assert halves > 0
 
 
 def test_differences_are_those_of_compare(out: Path, page: str) -> None:
