@@ -158,5 +158,6 @@ def quality_over_minutes(
     ticks = [unit * step for unit in (0.01, 0.1, 1, 10, 100) for step in (1, 2, 5)]
     fig.update_xaxes(title_text="minutes of training", type="log", tickvals=ticks)
     fig.update_yaxes(title_text=f"{metric} on validation", rangemode="tozero")
-    finished = finish(fig, "How soon is a model good?", width=900, height=520)
-    return finished.update_layout(margin_r=190) if lines else finished
+    fig = finish(fig, "How soon is a model good?", width=900, height=520)
+    fig.update_layout(legend={"y": -0.17, "yanchor": "top"}, margin_b=100)
+    return fig.update_layout(margin_r=190) if lines else fig
