@@ -160,7 +160,10 @@ class Evidence:
         ConfigError
             If they do not.
         """
-        longest = max(int(metric.partition("@")[2] or 0) for metric in metrics)
+        lengths = (
+            metric.partition("@")[2] for metric in metrics
+        )  # what is no metric is told later
+        longest = max((int(length) for length in lengths if length.isdecimal()), default=0)
         for ranked in self.ranked.values():
             require(
                 ranked.depth is None or longest <= ranked.depth,

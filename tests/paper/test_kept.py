@@ -101,6 +101,8 @@ def test_kept_ranks_say_nothing_of_longer_lists(two: list[Evidence], tmp_path: P
     write_kept(tmp_path, two)
     with pytest.raises(ConfigError, match="Kept ranks go up to 20, and .* metrics up to 50. Name"):
         tabulated(read_kept(tmp_path), config=long)
+    with pytest.raises(ConfigError, match="A metric is R@k or MRR@k, such as R@20; received 'R@x'"):
+        tabulated(read_kept(tmp_path), config=CompareConfig(metrics=("R@x",)))
 
 
 BOMB = base64.b85encode(zlib.compress(bytes(MOST_BYTES + 1))).decode()
