@@ -15,7 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import torch
 from pydantic import Field
@@ -144,7 +144,7 @@ def fit(
         training takes more memory than there is, or several processes cannot share the model's
         batches.
     """
-    config = TrainConfig() if config is None else config
+    config = (config or TrainConfig()).resolved(type(model), model.config)
     require(
         model.n_items == split.n_items,
         f"The model is for {model.n_items:,} items, and the data have {split.n_items:,}. "
@@ -192,7 +192,7 @@ def fit(
         f"of task {config.task!r} after at least {config.min_prefix} click(s).",
     )
     optimizer = RowAdam(
-        by_step_size(model, config.learning_rate or model.default_learning_rate(model.config)),
+        by_step_size(model, cast(float, config.learning_rate)),  # resolved above
         weight_decay=config.weight_decay,
         fused=True,  # one pass over each table
     )
@@ -210,7 +210,7 @@ def fit(
             model.start_epoch(epoch)
             with random_state_of(config.seed, epoch):
                 row = train_epoch(model, optimizer, batches, epoch, progress)
-            if averages(model, config):
+            if config.averaging:
                 to_average(optimizer, epoch)
             close_epoch(row)
             best = history.rows[history.best_epoch]
@@ -288,13 +288,6 @@ def validate(model: SessionModel, split: SessionSplit, config: TrainConfig) -> d
     return row | {"eval_seconds": time.perf_counter() - started}
 
 
-def averages(model: type[SessionModel] | SessionModel, config: TrainConfig) -> bool:
-    """Whether an average of the weights is kept; see :mod:`proxysr.averaging`."""
-    return bool(
-        getattr(model, "averaging", False) if config.averaging is None else config.averaging
-    )
-
-
 def is_over(history: History, config: TrainConfig, schedule_epochs: int) -> bool:
     """Whether all epochs are done or patience is used up, counted from the end of annealing."""
     n = len(history.rows)
@@ -361,7 +354,8 @@ def check_memory(
 ) -> None:
     """Raise ``ConfigError`` if training on the CPU takes more memory than there is.
 
-    ``snapshots`` is the number of copies of the weights that are in memory at the same time.
+    ``snapshots`` is the number of copies of the weights that are in memory at the same time, but
+    for their average; ``config`` is resolved.
     """
     if config.device != "cpu" and torch.cuda.is_available():
         return
@@ -369,7 +363,7 @@ def check_memory(
         type(model) if isinstance(model, SessionModel) else model, split.n_items, settings,
         batch_size=config.batch_size,
         longest=int(split.train.lengths.max(initial=1)),
-        snapshots=snapshots + averages(model, config),
+        snapshots=snapshots + bool(config.averaging),
         tables=sizes_of(model) if isinstance(model, SessionModel) else None,
     )  # fmt: skip
 

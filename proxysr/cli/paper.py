@@ -205,8 +205,9 @@ def _page(args: argparse.Namespace) -> Answer:
     given = [word for k in OF_PAGES if getattr(args, k) for word in (f"--{k}", getattr(args, k))]
     command = shlex.join(["proxysr", "paper", "tables", *args.what, "--out", args.out, *given])
     kept = {} if args.keep is None else {one.key: one for one in read_kept(args.keep)}
-    new, holes = find_runs(args.what)
-    shown = named_by_log(list({**kept, **{one.key: one for one in new}}.values()))
+    found, holes = find_runs(args.what)
+    new = {one.key: one for one in found}
+    shown = named_by_log(list({**kept, **new}.values()))
     if not shown:
         raise ValueError(
             f"No evaluated run lies in {', '.join([*args.what, *filter(None, [args.keep])])}. "
@@ -217,7 +218,7 @@ def _page(args: argparse.Namespace) -> Answer:
         logs, reference=reference, command=command, confidence=config.confidence, holes=holes
     )
     if args.keep is not None:
-        write_kept(args.keep, [one for one in shown if one.key in {run.key for run in new}])
+        write_kept(args.keep, [one for one in shown if one.key in new])
     with replacing(out) as temporary:
         temporary.write_text(page, encoding="utf-8")
     tables = [f"{log.name}: {table.title}" for log in logs for table in log.tables]

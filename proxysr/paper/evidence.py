@@ -188,11 +188,12 @@ class Evidence:
             is_known = np.asarray(test.user_index) >= 0
             known_ids = np.asarray(test.session_ids)[is_known]
             n_known = len(np.unique(np.asarray(test.user_index)[is_known]))
+        classes, evaluations = popularity_class(run.items["count"].to_numpy()), run.evaluations()
         ranked: dict[Task, Ranked] = {}
         for task in get_args(Task):
-            if f"test-{task}" in run.evaluations():
-                min_prefix = run.evaluation("test", task)["min_prefix"]
-                ranked[task] = _ranked(run.ranks("test", task), run, min_prefix, known_ids)
+            if entry := evaluations.get(f"test-{task}"):
+                ranks = run.ranks("test", task)
+                ranked[task] = _ranked(ranks, classes, entry["min_prefix"], known_ids)
         counter = run.counters.get("popularity")
         return cls(
             path=run.path,
@@ -224,12 +225,11 @@ def _for_tables(provenance: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _ranked(
-    frame: pd.DataFrame, run: RunDir, min_prefix: int, known_ids: npt.NDArray[Any]
+    frame: pd.DataFrame, classes: Ints, min_prefix: int, known_ids: npt.NDArray[Any]
 ) -> Ranked:
     """An evaluation without the items, its sessions numbered."""
     session, ids = pd.factorize(frame["session_id"])
     order = np.argsort(session, kind="stable")
-    classes = popularity_class(run.items["count"].to_numpy())
     target = frame["target"].to_numpy()
     targets = Targets(
         fingerprint=hashlib.sha256(frame[TARGET].to_csv(index=False).encode()).hexdigest(),

@@ -102,14 +102,14 @@ def write_kept(folder: str | Path, evidence: Sequence[Evidence]) -> None:
         ranked: dict[Task, _Ranked] = {}
         for task, found in one.ranked.items():
             targets = found.targets
-            of_targets = _Targets(
-                fingerprint=targets.fingerprint,
-                per_session=_packed(np.bincount(targets.session).astype("<u4")),
-                popularity=_packed(targets.popularity.astype(np.uint8)),
-                n_items=list(targets.n_items),
-            )
             path = log / f"targets-{targets.fingerprint[:8]}.json"
             if not path.is_file():
+                of_targets = _Targets(
+                    fingerprint=targets.fingerprint,
+                    per_session=_packed(np.bincount(targets.session).astype("<u4")),
+                    popularity=_packed(targets.popularity.astype(np.uint8)),
+                    n_items=list(targets.n_items),
+                )
                 write_json(path, of_targets.model_dump())
             ranked[task] = _Ranked(
                 min_prefix=found.min_prefix,
