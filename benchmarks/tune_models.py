@@ -60,6 +60,7 @@ LEARNED: dict[str, tuple[Options, tuple[float, float], Options, Options]] = {
     "gcegnn": ({}, (2e-3, 5e-3), L2, {"weight_decay": 0.0}),
     "core": ({}, (1e-3, 2e-3), {}, {"dropout": 0.2}),
     "mean": ({}, (2e-3, 5e-3), {}, L2),
+    "hrnn": ({}, (2e-3, 5e-3), {}, {"dropout_session": 0.25}),
 }  # fmt: skip
 
 COUNTING: dict[str, tuple[Options, Options, Options]] = {
