@@ -13,7 +13,8 @@ on.
 
 Runs lie in RUNS as those of `proxysr paper run`. Those that are there are kept, and interrupted
 ones go on; those that are missing at the end are named, and the exit code is 2 then. What a model's
-paper settles is that paper's; the size of embeddings and of batches is the same for all.
+paper settles is that paper's; the size of embeddings and of batches is the same for all. HRNN is
+tried only if it is named, as it needs sessions of known users.
 """
 
 from __future__ import annotations
@@ -148,7 +149,8 @@ def main() -> None:
     )
     parser.add_argument("data_dir", metavar="DATA_DIR")
     parser.add_argument("runs", metavar="RUNS")
-    parser.add_argument("--models", default=",".join([*COUNTING, *LEARNED]))
+    of_sessions = [name for name in LEARNED if name != "hrnn"]
+    parser.add_argument("--models", default=",".join([*COUNTING, *of_sessions]))
     parser.add_argument("--seeds", default="0", help="of the runs that go on")
     parser.add_argument("--min-prefix", type=int, default=1, help="clicks before a target")
     parser.add_argument("--jobs", type=int, default=1, help="processes for several seeds")

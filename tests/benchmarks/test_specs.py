@@ -8,12 +8,22 @@ from typing import Any
 
 import pytest
 
+from proxysr.experiments.presets import ABLATIONS
 from proxysr.experiments.spec import Variant, read_spec
 from proxysr.paper.evidence import Evidence
 from proxysr.paper.kept import read_kept
+from proxysr.paper.tables import PROXIES
 
 ROOT = Path(__file__).parents[2]
 SPECS = {path.stem: path for path in (ROOT / "benchmarks" / "specs").glob("*.yaml")}
+OF_PROXYSR: list[dict[str, Any]] = [*ABLATIONS.values(), *({"n_proxies": k} for k in PROXIES)]
+"""What Table 5 and Figure 3 change in the row of ProxySR."""
+
+
+def variants_of(row: Variant) -> list[Variant]:
+    """The row itself; of ProxySR, also those of Table 5 and Figure 3."""
+    changes = OF_PROXYSR if row.model == "proxysr" else []
+    return [row, *(row.changed(row.name, **change) for change in changes)]
 
 
 def is_of(run: Evidence, variant: Variant, train: Any) -> bool:
@@ -30,7 +40,11 @@ def test_kept_runs_are_rows_of_their_spec(name: str) -> None:
     spec = read_spec(SPECS[name])
     assert list(spec.data) == [name]
     for run in read_kept(ROOT / "docs" / "results" / name):
-        rows = [one.name for one in spec.variants if is_of(run, one, spec.train)]
+        rows = [
+            row.name
+            for row in spec.variants
+            if any(is_of(run, one, spec.train) for one in variants_of(row))
+        ]
         assert len(rows) == 1, f"{run.path.name} is of {rows}"
         assert run.train_config.seed in spec.seeds
 
