@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, get_args
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -23,13 +23,17 @@ from tqdm.auto import tqdm
 
 from proxysr.config import ConfigError, require, unknown
 from proxysr.data.batches import PrefixBatches
-from proxysr.data.sessions import Sessions, Task
+from proxysr.data.known import dealt_out, seen_before
+from proxysr.data.sessions import PARTS, Sessions, SessionSplit, Task
 from proxysr.distributed import gathered, rank, world_size
 from proxysr.kernels.tiles import Ties, all_finite, count_ranks, leave_out
 from proxysr.memory_limit import require_memory
 from proxysr.models.base import SessionModel
 from proxysr.models.proxy_model import ProxyModel
-from proxysr.priors import priors
+from proxysr.priors import learning_from_history, priors
+
+WhoseHistory = Literal["none", "own", "another"]
+"""Whose earlier sessions are read: nobody's, those of the session's user, or of another user."""
 
 CPU_MEMORY = 32 * 2**20
 """Bytes for the scores of one batch of prefixes on a CPU."""
@@ -177,6 +181,61 @@ def evaluate(
         {"session_id": sessions.session_ids[session], "position": length, "target": target}
         | {name: column[order] for name, column in columns.items()}
     )
+    return EvalResult(task, min_prefix, metrics_of(ranks["rank"].to_numpy(), ks), ranks)
+
+
+def evaluate_with_history(
+    model: SessionModel,
+    split: SessionSplit,
+    history: WhoseHistory,
+    *,
+    part: str = "test",
+    task: Task = "unseen",
+    ks: Sequence[int] = (5, 10, 20),
+    min_prefix: int = 0,
+    seed: int = 0,
+    progress: bool = False,
+) -> EvalResult:
+    """Rank the targets of users who were seen before, with what they did in earlier sessions.
+
+    Parameters
+    ----------
+    model : SessionModel
+        One that ``uses_history``, such as ``latent_proxy``.
+    split : SessionSplit
+    history : {"none", "own", "another"}
+        The same targets are ranked as if nobody were known, with the earlier sessions of the user,
+        or with those of another one: users are dealt out at random among these sessions.
+    part : {"valid", "test"}
+        All sessions before it are history, and so are earlier ones of this part.
+    task, ks, min_prefix, progress
+        See :func:`evaluate`; without a click, there is the history alone to go by.
+    seed : int
+        Seed of the users that are dealt out.
+
+    Raises
+    ------
+    ConfigError
+        If fewer than two sessions are of users seen before, or the model does not use history.
+    """
+    require(history in get_args(WhoseHistory), unknown(history, get_args(WhoseHistory), "history"))
+    require(part in PARTS[1:], unknown(part, PARTS[1:], "part with sessions before it"))
+    learning_from_history(model)
+    sessions, earlier = split.part(part), [split.part(name) for name in PARTS[: PARTS.index(part)]]
+    asked = seen_before(sessions, earlier)
+    require(
+        asked.sum() >= 2,
+        f"{asked.sum()} of {len(sessions)} sessions of {part} are of a user who was seen before; "
+        "at least two are needed to tell what history gives.",
+    )
+    users = np.array(sessions.user_index)
+    if history == "another":
+        users[asked] = dealt_out(users[asked], seed)
+    ranks = evaluate(
+        model, replace(sessions, user_index=users), task=task, ks=ks, min_prefix=min_prefix,
+        history=() if history == "none" else earlier, progress=progress,
+    ).ranks  # fmt: skip
+    ranks = ranks[ranks["session_id"].isin(sessions.session_ids[asked])].reset_index(drop=True)
     return EvalResult(task, min_prefix, metrics_of(ranks["rank"].to_numpy(), ks), ranks)
 
 

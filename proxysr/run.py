@@ -12,7 +12,8 @@ The files::
     checkpoints/epoch-0011.safetensors   weights after the best epoch, the one half-way to it, and
                                   epochs that longer training may make half-way
     metrics.json                  one entry for each evaluation, and one with findings of training
-    ranks-test-unseen.parquet     rank of every target of that evaluation
+    ranks-test-unseen.parquet     rank of every target of that evaluation; -own, -another and -none
+                                  stand for those of users seen before, by whose history was read
 
 Every file is written under a temporary name and renamed, so an interrupted run can be resumed.
 Nothing is unpickled. Files ``.*.lock`` keep two processes from training or evaluating a run at the
@@ -36,18 +37,15 @@ import pandas as pd
 from proxysr.checkpoints import FORMAT, Progress, load_weights, of_model, read_progress
 from proxysr.config import ConfigError, Settings, require, unknown
 from proxysr.data.sessions import SessionSplit, Task
-from proxysr.evaluation import metrics_of
+from proxysr.evaluation import WhoseHistory
+from proxysr.evaluations import TRAINING, evaluation_name, gives, read_entries
 from proxysr.files import checked, hash_of_file, read_object, read_parquet, write_json
 from proxysr.models import SessionModel, create, model_class
 from proxysr.training import State, TrainConfig, resolve_device
 
 FORMAT_VERSION = 1
-TRAINING = "training"
-"""Key in ``metrics.json`` of the findings of training; all other keys are evaluations."""
 CONFIG_KEYS = {"model": str, "model_config": dict, "train": dict}
 DATA_KEYS = {"data_dir": str, "fingerprint": str, "n_items": int}
-TRAINING_KEYS = {"epochs": int, "counters": dict, "findings": list}
-EVALUATION_KEYS = {"part": str, "task": str, "min_prefix": int, "epoch": int, "metrics": dict}
 
 Which = Literal["best", "half", "last"]
 SettingsT = TypeVar("SettingsT", bound=Settings)
@@ -251,7 +249,7 @@ class RunDir:
         return model.to(resolve_device(device)).eval()
 
     def metrics(self) -> dict[str, Any]:
-        """All evaluations: one entry for each "PART-TASK".
+        """All evaluations, by :func:`evaluation_name`.
 
         Raises
         ------
@@ -266,7 +264,9 @@ class RunDir:
                 self._ranks(name, entry)
         return evaluations
 
-    def evaluation(self, part: str = "test", task: Task = "unseen") -> dict[str, Any]:
+    def evaluation(
+        self, part: str = "test", task: Task = "unseen", history: WhoseHistory | None = None
+    ) -> dict[str, Any]:
         """One evaluation: ``min_prefix``, ``epoch``, ``n_targets``, ``metrics``.
 
         Raises
@@ -274,22 +274,27 @@ class RunDir:
         ValueError
             If it does not exist yet, or is out of date.
         """
-        entry = self._evaluation(part, task)
-        self._ranks(f"{part}-{task}", entry)
+        entry = self._evaluation(name := evaluation_name(part, task, history))
+        self._ranks(name, entry)
         return entry
 
-    def ranks(self, part: str = "test", task: Task = "unseen") -> pd.DataFrame:
+    def ranks(
+        self, part: str = "test", task: Task = "unseen", history: WhoseHistory | None = None
+    ) -> pd.DataFrame:
         """Rank of every target of an evaluation; raises like :meth:`evaluation`."""
-        return self._ranks(f"{part}-{task}", self._evaluation(part, task))
+        name = evaluation_name(part, task, history)
+        return self._ranks(name, self._evaluation(name))
 
-    def _evaluation(self, part: str, task: Task) -> dict[str, Any]:
+    def _evaluation(self, name: str) -> dict[str, Any]:
         """The entry of an evaluation of the best epoch; its ranks are not checked."""
-        name = f"{part}-{task}"
         entry = self.evaluations().get(name)
         if entry is None or not self.ranks_file(name).is_file():
+            part, task, *history = name.split("-")
+            command = f"proxysr evaluate {self.path} --split {part} --task {task}"
+            command += " --history" if history else ""
             raise ValueError(
                 f"{self.path} has no ranks for {part}, task {task!r}, yet. Make them with "
-                f"`proxysr evaluate {self.path} --split {part} --task {task}`."
+                f"`{command}`."
             )
         self._check_date(name, entry)
         return dict(entry)
@@ -318,14 +323,7 @@ class RunDir:
                 f"{path} is damaged: {bad.sum():,} of {len(ranks):,} ranks are not from 1 to "
                 f"{self.data['n_items']:,}, the number of items. {again}"
             )
-        try:
-            recomputed = metrics_of(
-                ranks, sorted({int(k.partition("@")[2]) for k in entry["metrics"]})
-            )
-            equal = all(abs(recomputed[k] - float(v)) < 1e-9 for k, v in entry["metrics"].items())
-        except (ValueError, TypeError, KeyError):
-            equal = False
-        if not (equal and len(ranks)):
+        if not gives(ranks, entry["metrics"]):
             raise ValueError(
                 f"{self.path / 'metrics.json'}: the metrics of {name} are not those of the ranks "
                 f"in {path.name}. {again}"
@@ -356,24 +354,9 @@ class RunDir:
 
     def _metrics_file(self) -> dict[str, Any]:
         path = self.path / "metrics.json"
-        if not path.is_file():
-            return {}
-        entries = read_object(path, {})
-        checked(entries, dict.fromkeys(entries, dict), path)
-        for name, entry in entries.items():
+        entries = read_entries(path)
+        for entry in entries.values():
             self._check_identity(entry, path)
-            if name == TRAINING:
-                checked(entry, TRAINING_KEYS, path)
-                checked(entry["counters"], dict.fromkeys(entry["counters"], dict), path)
-                if not all(isinstance(sentence, str) for sentence in entry["findings"]):
-                    raise ValueError(f"{path} is damaged: 'findings' is not a list of sentences.")
-                continue
-            for key, kind in EVALUATION_KEYS.items():
-                if not isinstance(entry.get(key), kind):
-                    problem = f"{key!r} of {name!r} is missing or not a {kind.__name__}"
-                    raise ValueError(f"{path} is damaged: {problem}.")
-            if name != f"{entry['part']}-{entry['task']}":
-                raise ValueError(f"{path} is damaged: {name!r} has another part or task.")
         return entries
 
     def _check_date(self, name: str, entry: Mapping[str, Any]) -> None:
@@ -387,12 +370,14 @@ class RunDir:
     def _command(self, entry: Mapping[str, Any]) -> str:
         """The command that repeats an evaluation."""
         command = f"proxysr evaluate {self.path} --split {entry['part']} --task {entry['task']}"
-        if entry["min_prefix"] != self.train_config.valid_min_prefix:
+        if entry.get("history"):
+            command += " --history"
+        elif entry["min_prefix"] != self.train_config.valid_min_prefix:
             command += f" --min-prefix {entry['min_prefix']}"
         return command
 
     def ranks_file(self, name: str) -> Path:
-        """The file with the ranks of evaluation "PART-TASK"."""
+        """The file with the ranks of an evaluation, by :func:`evaluation_name`."""
         return self.path / f"ranks-{name}.parquet"
 
     def _checkpoint(self, name: str) -> Path:

@@ -25,12 +25,13 @@ from proxysr.config import ConfigError, Settings, require
 from proxysr.data.known import check_users
 from proxysr.data.sessions import SessionSplit, Task
 from proxysr.distributed import from_first, is_first, joined, world_size
-from proxysr.evaluation import EvalResult, evaluate
+from proxysr.evaluation import EvalResult, WhoseHistory, evaluate, evaluate_with_history
+from proxysr.evaluations import TRAINING, evaluation_name
 from proxysr.files import check_writable, claiming, flush, hash_of_file, replacing, write_json
 from proxysr.findings import Metrics
 from proxysr.models import DEFAULT, create, model_class
 from proxysr.processes import Holder, locked, sweep_folder
-from proxysr.run import FORMAT_VERSION, TRAINING, RunDir, Which, has_epochs
+from proxysr.run import FORMAT_VERSION, RunDir, Which, has_epochs
 from proxysr.training import (
     Checkpoint,
     TrainConfig,
@@ -276,6 +277,7 @@ def evaluate_run(
     min_prefix: int | None = None,
     ks: Sequence[int] = (5, 10, 20),
     which: Which = "best",
+    history: WhoseHistory | None = None,
     data_dir: str | Path | None = None,
     device: str = "auto",
     progress: bool = True,
@@ -287,10 +289,13 @@ def evaluate_run(
     run_dir : str or Path
     part : {"train", "valid", "test"}
     task, min_prefix : optional
-        If left out, those that chose the best epoch.
+        If left out, those that chose the best epoch; with a history, from the first click on.
     ks : sequence of int
     which : {"best", "half", "last"}
         Epoch of the weights; only evaluations of the best epoch are written.
+    history : {"none", "own", "another"}, optional
+        Rank only sessions of users who were seen before, and read such a history, see
+        :func:`proxysr.evaluation.evaluate_with_history`.
     data_dir : str or Path, optional
         The prepared data, if it has moved since.
     device : {"auto", "cpu", "cuda"}
@@ -303,14 +308,16 @@ def evaluate_run(
     task = trained.valid_task if task is None else task
     best = run.best_epoch  # read once: another process may be training
     model = run.model_after(best, device) if which == "best" else run.model(which, device)
-    result = evaluate(
-        model,
-        run.split(data_dir).part(part),
-        task=task,
-        ks=ks,
-        min_prefix=trained.valid_min_prefix if min_prefix is None else min_prefix,
-        progress=progress,
-    )
+    split = run.split(data_dir)
+    options: dict[str, Any] = {"task": task, "ks": ks, "progress": progress}
+    if history is None:
+        least = trained.valid_min_prefix if min_prefix is None else min_prefix
+        result = evaluate(model, split.part(part), min_prefix=least, **options)
+    else:
+        least = min_prefix or 0
+        result = evaluate_with_history(
+            model, split, history, part=part, min_prefix=least, **options
+        )
     if which == "best":
         entry = {
             "part": part,
@@ -320,11 +327,12 @@ def evaluate_run(
             "n_targets": result.n_targets,
             "metrics": result.metrics,
         }
-        path = run.ranks_file(f"{part}-{task}")
+        entry |= {"history": history} if history else {}
+        path = run.ranks_file(name := evaluation_name(part, task, history))
         with _metrics_lock(run), replacing(path) as temporary:
             result.ranks.to_parquet(temporary, index=False)
             flush(temporary)  # if the disk is full, fail before writing the metrics
-            run.keep_metrics(f"{part}-{task}", entry | {"ranks": hash_of_file(temporary)})
+            run.keep_metrics(name, entry | {"ranks": hash_of_file(temporary)})
     return result
 
 

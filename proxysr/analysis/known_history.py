@@ -9,21 +9,18 @@ much, the effect would not be due to the user.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from proxysr.analysis.significance import Contender
 from proxysr.config import require
-from proxysr.data.known import dealt_out
-from proxysr.data.sessions import PARTS, Sessions, Task
-from proxysr.evaluation import evaluate
+from proxysr.data.sessions import Task
+from proxysr.evaluation import WhoseHistory, evaluate_with_history
 from proxysr.run import RunDir
 
 NOBODY, OWN, ANOTHER = "no history", "own history", "another user's history"
+NAMES: dict[WhoseHistory, str] = {"none": NOBODY, "own": OWN, "another": ANOTHER}
 FIRST, LATER = "first click", "later clicks"
 METRIC = "R@20"
 
@@ -41,21 +38,15 @@ def history_ranks(
     Parameters
     ----------
     runs : sequence of RunDir
-        Of a model that ``uses_history`` and ``starts_sessions``, such as ``latent_proxy``; they
-        differ only in their seeds.
-    part : {"valid", "test"}
-        Part of the sessions; all earlier sessions are history.
-    task : {"unseen", "repeat"}
-    seed : int
-        Seed of the shuffled users.
+        They differ only in their seeds.
+    part, task, seed
+        See :func:`proxysr.evaluation.evaluate_with_history`.
+    device : {"auto", "cpu", "cuda"}
 
     Returns
     -------
     dict
-        "first click" and "later clicks" (of the same sessions) to contenders, for
-        :func:`proxysr.analysis.comparison.compare_by`: "no history", "own history", and "another
-        user's history": users are dealt out at random among these sessions. Ranks are among all
-        items, after no click at all for the first one.
+        See :func:`by_clicks`.
 
     Raises
     ------
@@ -63,48 +54,47 @@ def history_ranks(
         If fewer than two sessions are of users seen before, or the model does not use history.
     """
     require(len(runs) > 0, "At least one run is needed; received none.")
-    frames: dict[str, list[pd.DataFrame]] = {NOBODY: [], OWN: [], ANOTHER: []}
+    frames: dict[WhoseHistory, list[pd.DataFrame]] = {history: [] for history in NAMES}
     for run in runs:
         model, split = run.model("best", device), run.split()
-        earlier = [split.part(name) for name in PARTS[: PARTS.index(part)]]
-        sessions = split.part(part)
-        has_history = seen_before(sessions, earlier)
-        require(
-            has_history.sum() >= 2,
-            f"{has_history.sum()} of {len(sessions)} sessions of {part} are of a user who was seen "
-            "before; at least two are needed to tell what history gives.",
-        )
-        users = np.array(sessions.user_index)
-        users[has_history] = dealt_out(users[has_history], seed)
-        readings: dict[str, tuple[Sessions, Sequence[Sessions]]] = {
-            NOBODY: (sessions, ()),
-            OWN: (sessions, earlier),
-            ANOTHER: (replace(sessions, user_index=users), earlier),
-        }
-        for name, (read_sessions, history) in readings.items():
-            ranks = evaluate(model, read_sessions, task=task, min_prefix=0, history=history).ranks
-            is_asked = ranks["session_id"].isin(sessions.session_ids[has_history])
-            frames[name].append(ranks[is_asked])
-    seeds = [run.train_config.seed for run in runs]
+        for history, members in frames.items():
+            found = evaluate_with_history(model, split, history, part=part, task=task, seed=seed)
+            members.append(found.ranks)
+    return by_clicks(frames, [run.train_config.seed for run in runs])
+
+
+def by_clicks(
+    frames: Mapping[WhoseHistory, Sequence[pd.DataFrame]], seeds: Sequence[int]
+) -> dict[str, list[Contender]]:
+    """Ranks from the first click on, for :func:`proxysr.analysis.comparison.compare_by`.
+
+    Parameters
+    ----------
+    frames : mapping
+        Whose history was read to the ranks of each run, as
+        :func:`proxysr.evaluation.evaluate_with_history` gives them.
+    seeds : sequence of int
+        Of the runs.
+
+    Returns
+    -------
+    dict
+        "first click" and "later clicks" (of the same sessions) to contenders: "no history", "own
+        history", and "another user's history". Ranks are among all items, after no click at all
+        for the first one.
+    """
     return {
         kind: [
-            Contender(name, [_at(ranks, kind == FIRST) for ranks in read_sessions], seeds)
-            for name, read_sessions in frames.items()
+            Contender(NAMES[history], [_at(ranks, kind == FIRST) for ranks in members], seeds)
+            for history, members in frames.items()
         ]
         for kind in (FIRST, LATER)
     }
 
 
-def seen_before(sessions: Sessions, earlier: Sequence[Sessions]) -> npt.NDArray[np.bool_]:
-    """Whether the user of each session (S,) has an earlier one, there or among ``sessions``."""
-    earlier_users = np.concatenate([np.empty(0, np.int64), *(part.user_index for part in earlier)])
-    users = pd.Series(np.asarray(sessions.user_index))
-    repeated = users.duplicated().to_numpy() | users.isin(earlier_users).to_numpy()
-    return np.asarray((users >= 0).to_numpy() & repeated)
-
-
 def _at(ranks: pd.DataFrame, first: bool) -> pd.DataFrame:
-    return ranks[(ranks["position"] == 0) == first].reset_index(drop=True)
+    """The first target of each session, which is its first click, or all others."""
+    return ranks[~ranks["session_id"].duplicated() == first].reset_index(drop=True)
 
 
 def helps(table: pd.DataFrame, against: pd.DataFrame, kind: str) -> bool:

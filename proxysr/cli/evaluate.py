@@ -7,10 +7,19 @@ from typing import get_args
 
 import pandas as pd
 
-from proxysr.cli.answer import Answer, table
+from proxysr.analysis.comparison import compare_by
+from proxysr.analysis.known_history import (
+    ANOTHER,
+    NOBODY,
+    by_clicks,
+    history_sentences,
+)
+from proxysr.analysis.significance import CompareConfig
+from proxysr.cli.answer import Answer, records, table
 from proxysr.cli.options import add_run, add_targets
-from proxysr.config import coerce
-from proxysr.run import Which
+from proxysr.config import coerce, require
+from proxysr.evaluation import WhoseHistory
+from proxysr.run import RunDir, Which
 from proxysr.running import evaluate_run
 
 EXAMPLES = """\
@@ -18,6 +27,12 @@ examples:
   proxysr evaluate runs/shop                       # test sessions, the task that chose the epoch
   proxysr evaluate runs/shop --task repeat         # repeated clicks count as targets, too
   proxysr evaluate runs/shop --split valid --json
+  proxysr evaluate runs/shop --history             # does it help to know what people did before?
+
+With --history, sessions of people who were seen before are ranked three times, from the first click
+on: without their earlier sessions, with them, and with those of somebody else, drawn at random. If
+the latter help as much, it is not the person that counts. The model must use earlier sessions, as
+latent_proxy does, and the log must have users.
 
 Metrics and the rank of every target are written to RUN_DIR (metrics.json, ranks-*.parquet)."""
 
@@ -37,12 +52,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "only evaluations of the best are written to RUN_DIR",
     )  # fmt: skip
     parser.add_argument(
+        "--history",
+        action="store_true",
+        help="of people seen before: does that help? See below",
+    )
+    parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute [auto]"
     )
 
 
 def run(args: argparse.Namespace) -> Answer:
     """Evaluate, write metrics and ranks to the run, and show the metrics."""
+    if args.history:
+        return with_history(args)
     result = evaluate_run(
         args.run_dir, part=args.split, task=args.task, min_prefix=args.min_prefix,
         ks=coerce(args.ks, tuple[int, ...], "ks"), which=args.weights, data_dir=args.data,
@@ -67,3 +89,30 @@ def run(args: argparse.Namespace) -> Answer:
         f"least {result.min_prefix} click(s)\n{table(pd.DataFrame(rows))}"
     )
     return Answer(data, text)
+
+
+def with_history(args: argparse.Namespace) -> Answer:
+    """Whether a person's earlier sessions help, and more than another person's."""
+    require(args.min_prefix is None, "--history ranks from the first click on: no --min-prefix.")
+    found = {
+        history: evaluate_run(
+            args.run_dir, part=args.split, task=args.task, which=args.weights, history=history,
+            ks=coerce(args.ks, tuple[int, ...], "ks"), data_dir=args.data, device=args.device,
+        )
+        for history in get_args(WhoseHistory)
+    }  # fmt: skip
+    config = RunDir(args.run_dir).train_config
+    ranks = by_clicks({history: [result.ranks] for history, result in found.items()}, [config.seed])
+    gains, against = (
+        compare_by("clicks", ranks, reference=reference, config=CompareConfig())
+        for reference in (NOBODY, ANOTHER)
+    )
+    sentences = history_sentences(gains, against)
+    task = found["none"].task
+    data = {
+        "run_dir": args.run_dir, "split": args.split, "task": task, "weights": args.weights,
+        "table": records(gains), "findings": sentences,
+    }  # fmt: skip
+    columns = ["clicks", "run", "n_sessions", "n_targets", "metric", "value", "difference"]
+    text = f"{args.run_dir}, {args.split}, task {task}, people seen before\n{table(gains[columns])}"
+    return Answer(data, "\n".join([text, "", *sentences]))

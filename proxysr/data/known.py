@@ -23,7 +23,7 @@ array([ 5,  3,  3, -1])
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -176,3 +176,11 @@ def _sessions_of_users(split: SessionSplit) -> npt.NDArray[np.int64]:
     """Number of training sessions of each user, (n_users,)."""
     users = np.asarray(split.train.user_index)
     return np.bincount(users[users >= 0], minlength=split.n_users)
+
+
+def seen_before(sessions: Sessions, earlier: Sequence[Sessions]) -> npt.NDArray[np.bool_]:
+    """Whether the user of each session (S,) has an earlier one, there or among ``sessions``."""
+    earlier_users = np.concatenate([np.empty(0, np.int64), *(part.user_index for part in earlier)])
+    users = pd.Series(np.asarray(sessions.user_index))
+    repeated = users.duplicated().to_numpy() | users.isin(earlier_users).to_numpy()
+    return np.asarray((users >= 0).to_numpy() & repeated)

@@ -8,8 +8,8 @@ training. So it can be kept beside the page that is made of it (:mod:`proxysr.pa
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,6 +20,8 @@ import pandas as pd
 from proxysr.analysis.significance import TARGET
 from proxysr.config import Settings, require
 from proxysr.data.sessions import Task
+from proxysr.evaluation import WhoseHistory
+from proxysr.evaluations import evaluation_name
 from proxysr.findings import CRITERION
 from proxysr.paper.popularity import CLASSES, popularity_class
 from proxysr.run import RunDir
@@ -126,6 +128,8 @@ class Evidence:
         R@20 of popularity there; None of models that count.
     ranked : dict
         Task to its evaluation on the test sessions.
+    histories : dict
+        Whose history was read to the evaluation of *unseen*, of the users who were seen before.
     """
 
     path: Path
@@ -140,6 +144,7 @@ class Evidence:
     validation: float
     popularity: float | None
     ranked: dict[Task, Ranked]
+    histories: dict[WhoseHistory, Ranked] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -164,7 +169,7 @@ class Evidence:
             metric.partition("@")[2] for metric in metrics
         )  # what is no metric is told later
         longest = max((int(length) for length in lengths if length.isdecimal()), default=0)
-        for ranked in self.ranked.values():
+        for ranked in (*self.ranked.values(), *self.histories.values()):
             require(
                 ranked.depth is None or longest <= ranked.depth,
                 f"Kept ranks go up to {ranked.depth}, and {self.path} has no more; received "
@@ -189,11 +194,12 @@ class Evidence:
             known_ids = np.asarray(test.session_ids)[is_known]
             n_known = len(np.unique(np.asarray(test.user_index)[is_known]))
         classes, evaluations = popularity_class(run.items["count"].to_numpy()), run.evaluations()
-        ranked: dict[Task, Ranked] = {}
-        for task in get_args(Task):
-            if entry := evaluations.get(f"test-{task}"):
-                ranks = run.ranks("test", task)
-                ranked[task] = _ranked(ranks, classes, entry["min_prefix"], known_ids)
+
+        def evaluated(task: Task, history: WhoseHistory | None = None) -> Iterator[Ranked]:
+            if entry := evaluations.get(evaluation_name("test", task, history)):
+                ranks = run.ranks("test", task, history)
+                yield _ranked(ranks, classes, entry["min_prefix"], known_ids)
+
         counter = run.counters.get("popularity")
         return cls(
             path=run.path,
@@ -211,7 +217,12 @@ class Evidence:
             n_epochs=len(history := run.history()),
             validation=float(history[CRITERION].max()),
             popularity=None if counter is None else float(counter[CRITERION]),
-            ranked=ranked,
+            ranked={task: one for task in get_args(Task) for one in evaluated(task)},
+            histories={
+                history: one
+                for history in get_args(WhoseHistory)
+                for one in evaluated("unseen", history)
+            },
         )
 
 

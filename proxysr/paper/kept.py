@@ -23,6 +23,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from proxysr.data.sessions import Task
+from proxysr.evaluation import WhoseHistory
 from proxysr.files import read_json, write_json
 from proxysr.models import model_class
 from proxysr.paper.evidence import OF_PROVENANCE, Evidence, Ranked, Targets
@@ -55,7 +56,7 @@ class _Targets(_Strict):
 class _Ranked(_Strict):
     """An evaluation."""
 
-    min_prefix: int = Field(ge=1)
+    min_prefix: int = Field(ge=0)
     targets: str
     """The fingerprint of its targets."""
     ranks: str
@@ -85,6 +86,7 @@ class _Evidence(_Strict):
     validation: float
     popularity: float | None
     ranked: dict[Task, _Ranked]
+    histories: dict[WhoseHistory, _Ranked] = {}
 
 
 def write_kept(folder: str | Path, evidence: Sequence[Evidence]) -> None:
@@ -99,34 +101,38 @@ def write_kept(folder: str | Path, evidence: Sequence[Evidence]) -> None:
     for one in evidence:
         log = Path(folder) / re.sub(r"[^\w-]+", "-", one.log)
         log.mkdir(parents=True, exist_ok=True)
-        ranked: dict[Task, _Ranked] = {}
-        for task, found in one.ranked.items():
-            targets = found.targets
-            path = log / f"targets-{targets.fingerprint[:8]}.json"
-            if not path.is_file():
-                of_targets = _Targets(
-                    fingerprint=targets.fingerprint,
-                    per_session=_packed(np.bincount(targets.session).astype("<u4")),
-                    popularity=_packed(targets.popularity.astype(np.uint8)),
-                    n_items=list(targets.n_items),
-                )
-                write_json(path, of_targets.model_dump())
-            ranked[task] = _Ranked(
-                min_prefix=found.min_prefix,
-                targets=targets.fingerprint,
-                ranks=_packed(np.minimum(2 * found.ranks, BEYOND).astype(np.uint8)),
-                known=np.flatnonzero(found.known).tolist(),
-            )
         kept = _Evidence(
             log=one.log, data=_Data(**one.data), model=one.model_name,
             settings=one.model_config.to_dict(), train=one.train_config.to_dict(),
             n_known=one.n_known, best_epoch=one.best_epoch, n_epochs=one.n_epochs,
-            validation=one.validation, popularity=one.popularity, ranked=ranked,
+            validation=one.validation, popularity=one.popularity,
+            ranked={task: _keep(ranked, log) for task, ranked in one.ranked.items()},
+            histories={whose: _keep(ranked, log) for whose, ranked in one.histories.items()},
         )  # fmt: skip
         path = log / f"{one.model_name}-{one.train_config.seed}-{one.key[:8]}.json"
         write_json(path, kept.model_dump(mode="json"))
         if before.get(one.key, path) != path:  # of a version with other settings by default
             before[one.key].unlink()
+
+
+def _keep(ranked: Ranked, folder: Path) -> _Ranked:
+    """An evaluation as it is kept; its targets are written once for all runs."""
+    targets = ranked.targets
+    path = folder / f"targets-{targets.fingerprint[:8]}.json"
+    if not path.is_file():
+        of_targets = _Targets(
+            fingerprint=targets.fingerprint,
+            per_session=_packed(np.bincount(targets.session).astype("<u4")),
+            popularity=_packed(targets.popularity.astype(np.uint8)),
+            n_items=list(targets.n_items),
+        )
+        write_json(path, of_targets.model_dump())
+    return _Ranked(
+        min_prefix=ranked.min_prefix,
+        targets=targets.fingerprint,
+        ranks=_packed(np.minimum(2 * ranked.ranks, BEYOND).astype(np.uint8)),
+        known=np.flatnonzero(ranked.known).tolist(),
+    )
 
 
 def read_kept(folder: str | Path) -> list[Evidence]:
@@ -186,19 +192,6 @@ def _targets(file: _Targets) -> Targets:
 
 
 def _evidence(file: _Evidence, path: Path, targets: Mapping[str, Targets]) -> Evidence:
-    ranked: dict[Task, Ranked] = {}
-    for task, found in file.ranked.items():
-        if found.targets not in targets:
-            raise ValueError(f"its targets, {found.targets[:8]}, are in no file beside it.")
-        of_targets = targets[found.targets]
-        doubled = _unpacked(found.ranks, "u1")
-        if len(doubled) != len(of_targets.session) or doubled.min() < 2 or doubled.max() > BEYOND:
-            raise ValueError(f"ranks of {task} are not from 2 to {BEYOND}, one a target.")
-        known = np.zeros(of_targets.session[-1] + 1, dtype=np.bool_)
-        if found.known and not 0 <= min(found.known) <= max(found.known) < len(known):
-            raise ValueError("known sessions are not numbers of its sessions.")
-        known[found.known] = True
-        ranked[task] = Ranked(found.min_prefix, of_targets, doubled / 2, known, DEPTH)
     if file.best_epoch >= file.n_epochs:
         raise ValueError("its best epoch is after its last one.")
     data = file.data.model_dump()
@@ -212,8 +205,24 @@ def _evidence(file: _Evidence, path: Path, targets: Mapping[str, Targets]) -> Ev
         model_config=model_class(file.model).Config.from_dict(file.settings),
         train_config=TrainConfig.from_dict(file.train), log=file.log, data=data,
         n_known=file.n_known, best_epoch=file.best_epoch, n_epochs=file.n_epochs,
-        validation=file.validation, popularity=file.popularity, ranked=ranked,
+        validation=file.validation, popularity=file.popularity,
+        ranked={task: _ranked(found, task, targets) for task, found in file.ranked.items()},
+        histories={w: _ranked(found, w, targets) for w, found in file.histories.items()},
     )  # fmt: skip
+
+
+def _ranked(found: _Ranked, name: str, targets: Mapping[str, Targets]) -> Ranked:
+    if found.targets not in targets:
+        raise ValueError(f"its targets, {found.targets[:8]}, are in no file beside it.")
+    of_targets = targets[found.targets]
+    doubled = _unpacked(found.ranks, "u1")
+    if len(doubled) != len(of_targets.session) or doubled.min() < 2 or doubled.max() > BEYOND:
+        raise ValueError(f"ranks of {name} are not from 2 to {BEYOND}, one a target.")
+    known = np.zeros(of_targets.session[-1] + 1, dtype=np.bool_)
+    if found.known and not 0 <= min(found.known) <= max(found.known) < len(known):
+        raise ValueError("known sessions are not numbers of its sessions.")
+    known[found.known] = True
+    return Ranked(found.min_prefix, of_targets, doubled / 2, known, DEPTH)
 
 
 def _packed(values: npt.NDArray[Any]) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from proxysr.paper.verdict import Standing
@@ -61,3 +64,16 @@ class Log:
     name: str
     about: str
     tables: list[Table]
+
+
+def value_text(mean: float, sd: float) -> str:
+    """A mean, with its standard deviation over seeds unless that is NaN."""
+    return f"{mean:.4f}" if np.isnan(sd) else f"{mean:.4f} ± {sd:.4f}"
+
+
+def difference_text(row: Mapping[Any, Any]) -> str:
+    """The difference in a row of a comparison, with interval and p-value; a dash if it has none."""
+    if np.isnan(row["difference"]):
+        return DASH
+    low, high = row["difference_low"], row["difference_high"]
+    return f"{row['difference']:+.4f} [{low:+.4f}, {high:+.4f}], p = {row['p_holm']:.3g}"

@@ -2,7 +2,8 @@
 
 Settings: ProxySR has those of the authors' program (preset ``proxysr-diginetica``), the only ones
 that are known; other models have their defaults. Or all have those of presets that end alike. The
-models beside ProxySR in Table 6 and Figure 4 have their defaults, too, if they lack such a preset.
+models beside ProxySR in Tables 4 and 6 and Figure 4 have their defaults, too, if they lack such a
+preset.
 """
 
 from __future__ import annotations
@@ -11,15 +12,19 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from proxysr.config import ConfigError, require, unknown
 from proxysr.data.sessions import SessionSplit
+from proxysr.evaluation import WhoseHistory
 from proxysr.experiments.presets import ABLATIONS, PRESETS
+from proxysr.experiments.processes import reason
 from proxysr.experiments.running import Results, run_spec
 from proxysr.experiments.spec import Spec, Variant, model_variants
 from proxysr.paper.hrnn_groups import grouping_specs, groupings
 from proxysr.paper.known_users import SHARES, data_of_shares, share_specs
+from proxysr.run import RunDir
+from proxysr.running import evaluate_run
 
 PROXIES = (3, 10, 30, 100, 300, 1000, 3000)
 """Numbers of proxies in Figure 3."""
@@ -119,11 +124,28 @@ def _table3(request: Request) -> Results:
 
 
 def _table4(request: Request) -> Results:
-    """ProxySR with 0, 10, 30 and 50 % of the frequent users known."""
+    """ProxySR with 0, 10, 30 and 50 % of the frequent users known; latent_proxy with histories."""
     data = data_of_shares(request.data_dir, SHARES, request.out, min_sessions=request.min_sessions)
-    return request.run(
-        share_specs(request.proxysr, data, train=request.options, seeds=request.seeds)
-    )
+    shares = share_specs(request.proxysr, data, train=request.options, seeds=request.seeds)
+    latent = request.beside("latent_proxy")
+    results = Results([*request.run(shares).cells, *request.run(request.spec([latent])).cells])
+    for cell in results.cells:
+        if cell.variant == latent and not cell.hole:
+            try:
+                _read_histories(RunDir(cell.path), cell.data_dir, request.device)
+            except ValueError as error:
+                cell.hole = reason(error)
+    return results
+
+
+def _read_histories(run: RunDir, data_dir: Path, device: str) -> None:
+    """Evaluate with and without the earlier sessions of users, where that is missing."""
+    for history in get_args(WhoseHistory):
+        try:
+            run.evaluation("test", "unseen", history)
+        except ValueError:  # missing, or out of date
+            options: dict[str, Any] = {"data_dir": data_dir, "device": device, "progress": False}
+            evaluate_run(run.path, part="test", task="unseen", history=history, **options)
 
 
 def _table5(request: Request) -> Results:

@@ -15,11 +15,12 @@ from proxysr.data.sessions import Task
 from proxysr.models import learns
 from proxysr.paper.claims import claims
 from proxysr.paper.evidence import Evidence
+from proxysr.paper.histories import histories_table
 from proxysr.paper.hrnn_groups import NO_USER
 from proxysr.paper.known_users import effects_of
 from proxysr.paper.popularity import by_popularity
 from proxysr.paper.printed import published_results, published_shares, published_variants
-from proxysr.paper.results import DASH, Cells, Log, Table
+from proxysr.paper.results import DASH, Cells, Log, Table, difference_text, value_text
 from proxysr.paper.rows import (
     OF_MEASUREMENT,
     DataRuns,
@@ -65,6 +66,7 @@ def tabulated(
     for data in runs_by_data(evidence):
         made = _Maker(data, config)
         tables = [*made.main_tables(reference), *made.table4(), *made.table6()]
+        tables += histories_table(data, config)
         tables.sort(key=lambda table: (table.title.startswith("Figure"), table.title))
         logs.append(Log(data.name, data.about, tables))
     return logs
@@ -141,8 +143,8 @@ class _Maker:
             cells |= {"targets": str(first["n_targets"]), "seeds": str(first["seeds"])}
             for row in rows.to_dict("records"):
                 metric = row["metric"]
-                cells[metric] = _value(row["value"], row["sd"])
-                cells[f"Δ {metric}"] = _difference(row)
+                cells[metric] = value_text(row["value"], row["sd"])
+                cells[f"Δ {metric}"] = difference_text(row)
                 printed_value = printed.get((share, metric)) if share and kind == "all" else None
                 paper = DASH if printed_value is None else f"{printed_value:+.4f}"
                 cells[f"Δ {metric}, paper (LastFM)"] = paper
@@ -234,12 +236,12 @@ class _Maker:
         for metric in self.config.metrics:
             values = row.values(task, metric)
             sd = float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
-            cells[metric] = _value(float(np.mean(values)), sd)
+            cells[metric] = value_text(float(np.mean(values)), sd)
             if printed:
                 of_paper = printed.get((row.printed, metric))
                 cells[f"{metric}, paper"] = DASH if of_paper is None else f"{of_paper:.4f}"
             if differences:
-                cells[f"Δ {metric}"] = _difference(differences[row.label, metric])
+                cells[f"Δ {metric}"] = difference_text(differences[row.label, metric])
         return cells
 
     def printed_cells(self, name: str, printed: Mapping[tuple[str, str], float]) -> Cells:
@@ -280,14 +282,3 @@ def _differing(settings: Settings) -> str:
         for name, value in settings.to_dict().items()
         if value != default[name] and name not in OF_MEASUREMENT
     )
-
-
-def _value(mean: float, sd: float) -> str:
-    return f"{mean:.4f}" if np.isnan(sd) else f"{mean:.4f} ± {sd:.4f}"
-
-
-def _difference(row: Mapping[Any, Any]) -> str:
-    if np.isnan(row["difference"]):
-        return DASH
-    low, high = row["difference_low"], row["difference_high"]
-    return f"{row['difference']:+.4f} [{low:+.4f}, {high:+.4f}], p = {row['p_holm']:.3g}"

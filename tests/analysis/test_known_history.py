@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,26 +12,20 @@ import pandas as pd
 import pytest
 import torch
 
+from proxysr.__main__ import main
 from proxysr.analysis import known_history as kh
 from proxysr.analysis.comparison import compare_by
 from proxysr.analysis.significance import CompareConfig
 from proxysr.config import ConfigError
 from proxysr.data.batches import batch_of
 from proxysr.data.sessions import Sessions, SessionSplit
-from proxysr.evaluation import rank_of
+from proxysr.evaluation import evaluate_with_history, rank_of
 from proxysr.models import LatentProxy
 from proxysr.run import RunDir
-from proxysr.running import train_run
+from proxysr.running import evaluate_run, train_run
 from proxysr.training import TrainConfig
 
 QUICK = CompareConfig(resamples=200)
-
-
-def test_seen_before_is_there_or_earlier_in_the_part() -> None:
-    sessions = Sessions.from_lists([[1]] * 6, user_index=[4, 7, -1, 7, -1, 2])
-    earlier = Sessions.from_lists([[1]] * 3, user_index=[2, -1, 9])
-    assert kh.seen_before(sessions, []).tolist() == [False, False, False, True, False, False]
-    assert kh.seen_before(sessions, [earlier]).tolist() == [False, False, False, True, False, True]
 
 
 def loyal(n: int, seed: int) -> Sessions:
@@ -132,5 +128,52 @@ def test_what_cannot_be_asked_is_said(run: RunDir, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="0 of 60 sessions of test are of a user who was seen"):
         kh.history_ranks([anonymous])
     counting = train_run(run.data["data_dir"], tmp_path / "other", model="mean", **options)
-    with pytest.raises(ConfigError, match="needs a click to start from"):
+    with pytest.raises(ConfigError, match="MeanEncoder does not use a user's earlier sessions"):
         kh.history_ranks([counting])
+    with pytest.raises(ConfigError, match="'train' is not a known part with sessions before"):
+        kh.history_ranks([run], part="train")
+    with pytest.raises(ConfigError, match="'owm' is not a known history. Did you mean 'own'"):
+        evaluate_with_history(run.model(), split, "owm")  # type: ignore[arg-type]
+
+
+def test_the_command_keeps_all_three_and_says_whether_it_helps(
+    run: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path(shutil.copytree(run.path, tmp_path / "run"))
+    words = ["evaluate", str(path), "--device", "cpu"]
+    with pytest.raises(ValueError, match="no ranks for test, .* --task unseen --history`"):
+        RunDir(path).ranks(history="own")
+    assert main([*words, "--history"]) == 0
+    said = capsys.readouterr().out
+    assert "At the first click, a user's own history helps beyond another user's: R@20 0." in said
+    assert "first click" in said
+    assert main([*words, "--history", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    kept, expected = RunDir(path), kh.history_ranks([run])
+    assert set(kept.metrics()) == {"test-unseen-none", "test-unseen-own", "test-unseen-another"}
+    for history, name in kh.NAMES.items():
+        ranks = kept.ranks(history=history)
+        for kind, contenders in expected.items():
+            (frame,) = next(one.ranks for one in contenders if one.name == name)
+            mine = kh.by_clicks({history: [ranks]}, [0])[kind][0].ranks[0]
+            pd.testing.assert_frame_equal(mine, frame)
+            (row,) = [
+                row for row in answer["table"]
+                if (row["clicks"], row["run"], row["metric"]) == (kind, name, "R@20")
+            ]  # fmt: skip
+            assert row["value"] == pytest.approx((frame["rank"] <= 20).mean())
+    assert main([*words, "--history", "--min-prefix", "2"]) == 2
+    assert "from the first click on: no --min-prefix" in capsys.readouterr().err
+
+
+def test_an_evaluation_with_another_history_than_its_name_is_refused(
+    run: RunDir, tmp_path: Path
+) -> None:
+    path = Path(shutil.copytree(run.path, tmp_path / "run"))
+    evaluate_run(path, task="unseen", history="own", device="cpu", progress=False)
+    metrics = path / "metrics.json"
+    content = json.loads(metrics.read_text())
+    content["test-unseen-own"]["history"] = "none"
+    metrics.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="'test-unseen-own' has another part or task"):
+        RunDir(path).evaluation(history="own")

@@ -19,6 +19,7 @@ from proxysr.data.known import (
     dealt_out,
     grouped,
     order_of_users,
+    seen_before,
     with_known_users,
 )
 from proxysr.data.sessions import PARTS, Sessions, SessionSplit
@@ -181,3 +182,10 @@ def test_dealt_out_groups_keep_their_sizes() -> None:
     assert Counter(dealt.tolist()) == Counter(groups.tolist())
     assert not np.array_equal(dealt, groups)
     assert np.array_equal(dealt, dealt_out(groups, seed=1))
+
+
+def test_seen_before_is_there_or_earlier_in_the_part() -> None:
+    sessions = Sessions.from_lists([[1]] * 6, user_index=[4, 7, -1, 7, -1, 2])
+    earlier = Sessions.from_lists([[1]] * 3, user_index=[2, -1, 9])
+    assert seen_before(sessions, []).tolist() == [False, False, False, True, False, False]
+    assert seen_before(sessions, [earlier]).tolist() == [False, False, False, True, False, True]

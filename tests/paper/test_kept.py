@@ -63,14 +63,16 @@ def test_ranks_and_sessions_are_read_as_they_were(
     targets = Targets("a" * 64, session, classes, (1, 2, 3))
     known = np.array([rank % 2 == 0 for _, rank in sessions])
     one = replace(evidence([1]), ranked={"repeat": Ranked(1, targets, ranks, known)})
+    one = replace(one, histories={"own": replace(one.ranked["repeat"], min_prefix=0)})
     folder = tmp_path_factory.mktemp("kept")
     write_kept(folder, [one])
     (again,) = read_kept(folder)
-    found = again.ranked["repeat"]
-    assert np.array_equal(found.targets.session, session)
-    assert np.array_equal(found.targets.popularity, classes)
-    assert np.array_equal(found.ranks, np.where(ranks <= DEPTH, ranks, DEPTH + 0.5))
-    assert np.array_equal(found.known, known)
+    for found, min_prefix in ((again.ranked["repeat"], 1), (again.histories["own"], 0)):
+        assert found.min_prefix == min_prefix
+        assert np.array_equal(found.targets.session, session)
+        assert np.array_equal(found.targets.popularity, classes)
+        assert np.array_equal(found.ranks, np.where(ranks <= DEPTH, ranks, DEPTH + 0.5))
+        assert np.array_equal(found.known, known)
 
 
 @pytest.mark.parametrize(("log", "folder"), [("..", "-"), ("a/data", "a-data"), ("läden", "läden")])

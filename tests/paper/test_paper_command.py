@@ -6,12 +6,12 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 
 from proxysr.__main__ import main
+from proxysr.analysis.known_history import FIRST, LATER, NAMES
 from proxysr.analysis.significance import CompareConfig, compare_runs
 from proxysr.data.sources import SOURCES
 from proxysr.evaluation import values_of
@@ -69,6 +69,11 @@ def cells(page: str, title: str) -> dict[str, list[str]]:
     return {row[0].strip(): row[1:] for row in rows}
 
 
+def line_after(page: str, words: str) -> list[str]:
+    """The names that the first line with these words goes on with."""
+    return page.partition(words)[2].splitlines()[0].rstrip(".").split(", ")
+
+
 def test_values_are_those_of_the_metrics_files(out: Path, page: str) -> None:
     runs = [RunDir(path.parent) for path in out.glob("run-*/config.json")]
     own = [r for r in runs if r.model_name == "sasrec" and r.train_config.valid_task == "unseen"]
@@ -119,10 +124,10 @@ def test_every_table_has_its_rows_and_names_what_is_missing(page: str) -> None:
     names = list(table2)[2:]  # after the heading
     ours = ["SASRec", "GCE-GNN", "ProxySR"]
     assert names[:3] == ours
-    assert set(names[3:5]) == {"cooccurrence", "mean"}
-    assert names[5:] == [name for name in printed if name not in ours]
+    assert set(names[3:6]) == {"cooccurrence", "mean", "latent_proxy"}
+    assert names[6:] == [name for name in printed if name not in ours]
     assert "No runs of: GRU4Rec, NARM, STAMP, RepeatNet, SR-GNN, FGNN, CSRM, GRec." in page
-    assert "No runs of seed 1: GCE-GNN, mean." in page
+    assert set(line_after(page, "No runs of seed 1: ")) == {"GCE-GNN", "latent_proxy", "mean"}
     assert table3["GCE-GNN †"][0] == "1"
     assert "† The epoch was chosen by the other task." in page
     assert list(cells(page, "Table 5"))[2:] == ["ProxySR", *ABLATIONS]
@@ -130,6 +135,11 @@ def test_every_table_has_its_rows_and_names_what_is_missing(page: str) -> None:
     shares = cells(page, "Table 4")
     assert {f"{share} %, all" for share in (0, 30, 50)} <= {*shares}
     assert "+0.0107" in shares["50 %, all"]
+    histories = cells(page, "Table 4, the prior of latent_proxy by earlier sessions")
+    assert list(histories)[2:] == [
+        f"{clicks}, {read}" for clicks in (FIRST, LATER) for read in NAMES.values()
+    ]
+    assert "a user's own history" in page.partition("the prior of latent_proxy")[2]
     hrnn = published_variants(6)["variant"].unique()
     assert [name for name in cells(page, "Table 6") if name in hrnn] == list(hrnn)
     assert "0.1941" in cells(page, "Table 6")["HRNN proxy"]
@@ -265,56 +275,6 @@ def test_a_spec_of_one_s_own_goes_on_where_a_part_fails(
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["run", "tabel2", "--out", "x"], "'tabel2' is not a known table or figure. Did you mean"),
-        (["run", "table2", "--out", "x"], "--data is needed: what `proxysr prepare` wrote"),
-        (["run", "table2"], "--out is needed: the folder of the runs"),
-        (["run", "table2", "table3", "--out", "x"], "One table or spec at a time"),
-        (["run", "table2", "--data", "absent", "--out", "x"], "absent is not a proxysr split"),
-        (["run", "table2", "--data", "D", "--out", "x", "--models", "narn"], "'narn' is not a kno"),
-        (
-            ["run", "table5", "--data", "D", "--out", "x", "--models", "narm"],
-            "has models of its",
-        ),
-        (["run", "table2", "--data", "D", "--out", "x", "--presets", "smal"], "not a known preset"),
-        (["run", "table2", "--data", "D", "--out", "x", "--seeds", "0;1"], "Whole numbers between"),
-        (["run", "spec.yaml", "--out", "x"], "spec.yaml"),
-        (["run", "table2", "--data", "D", "--out", "x", "--epochs", "0"], "epochs is at least 1"),
-        (["run", "table2", "--data", "D", "--out", "x", "--set", "epohcs=2"], "Did you mean 'epoc"),
-        (["run", "table2", "--data", "D", "--out", "x", "--set", "seed=5"], "seed is no part"),
-        (["run", "table2", "--data", "D", "--out", "x", "--seeds", "0,0"], "0 is there twice"),
-        (
-            ["run", "table5", "--data", "D", "--out", "x", "--min-sessions", "3"],
-            "table5 knows no users: --min-sessions is for table4",
-        ),
-        (
-            ["run", "table4", "--data", "D", "--out", "x", "--min-sessions", "0"],
-            "--min-sessions is at least 1; received 0",
-        ),
-        (["run", "spec.yaml", "--data", "D", "--out", "x"], "--data: the spec says that, so leave"),
-        (["run", "--out", "x"], "One table or spec at a time; received none."),
-        (["tables", "--out", "x.md"], "Name folders with runs, or --keep, the folder of what is"),
-        (["tables", "--out", "x.md", "--keep", "absent"], "No evaluated run lies in absent. Mak"),
-        (["tables", "absent", "--out", "x.md"], "absent is not there. Name a folder with runs."),
-        (["run", "table2", "--out", "x", "--keep", "k"], "--keep: only tables takes that."),
-        (["tables", ".", "--out", "x.md", "--seeds", "0"], "--seeds: only run takes that."),
-        (["tables", ".", "--out", "x.md", "--reference", "narn"], "'narn' is not a known model"),
-    ],
-)
-def test_errors_are_one_line(
-    words: list[str], message: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    monkeypatch.chdir(tmp_path)
-    asked = [str(data) if word == "D" else word for word in words]
-    assert main(["paper", *asked]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert message in captured.err.splitlines()[-1]
-
-
-@pytest.mark.parametrize(
     ("words", "name", "message"),
     [
         (["tables", "OUT", "--out", "notes.md"], "notes.md", "is not a page of results; nothing"),
@@ -336,18 +296,6 @@ def test_only_earlier_results_are_replaced(
     for _ in range(2):
         assert main(["paper", *words]) == 0
     assert Path(name).is_file()
-
-
-def test_table_6_tells_why_its_proxysr_is_missing(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def failing(*args: Any, **options: Any) -> Any:
-        raise FloatingPointError("The loss is not finite in epoch 0.")
-
-    monkeypatch.setattr("proxysr.experiments.running.train_run", failing)
-    assert paper_run("table6", data, tmp_path / "out", "--seeds", "0") == 2
-    assert "proxysr, retailrocket-small, unseen, seed 0: " in capsys.readouterr().err
-    assert "not finite" in (tmp_path / "out" / "runs.csv").read_text()
 
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
