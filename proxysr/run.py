@@ -40,7 +40,7 @@ from proxysr.data.sessions import SessionSplit, Task
 from proxysr.evaluation import WhoseHistory
 from proxysr.evaluations import TRAINING, evaluation_name, gives, read_entries
 from proxysr.files import checked, hash_of_file, read_object, read_parquet, write_json
-from proxysr.models import SessionModel, create, model_class
+from proxysr.models import SessionModel, create, learns, model_class
 from proxysr.training import State, TrainConfig, resolve_device
 
 FORMAT_VERSION = 1
@@ -332,11 +332,16 @@ class RunDir:
 
     @property
     def findings(self) -> list[str]:
-        """Sentences on the result of training; none before its end, or for older runs."""
+        """Sentences on the result of training; none before its end."""
+        return list(self._metrics_file()[TRAINING]["findings"]) if self.is_trained else []
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether training came to its end; what a model counts is there with the run."""
+        if not learns(self.model_name):
+            return True
         training = self._metrics_file().get(TRAINING)
-        if training is None or training["epochs"] != len(self.history()):
-            return []
-        return list(training["findings"])
+        return training is not None and training["epochs"] == len(self.history())
 
     @property
     def counters(self) -> dict[str, dict[str, float]]:

@@ -16,7 +16,7 @@ import pandas as pd
 from proxysr.analysis.significance import CompareConfig, compare
 from proxysr.data.sessions import Task
 from proxysr.paper.rows import Row, best_on_validation
-from proxysr.paper.verdict import LEVEL
+from proxysr.paper.verdict import more_than_chance
 
 HOLDS, REVERSED, OPEN = "holds", "reversed", "cannot be told"
 UNLEARNT, NO_RUN = "not learnt", "no run"
@@ -47,8 +47,8 @@ def claims(
     DataFrame
         A row for each other one of the paper and metric: ``row``, ``metric``, ``printed`` (the
         difference of the row to the base), ``here``, ``p`` (corrected by Holm over all), and
-        ``verdict``: "holds", "reversed", "cannot be told", "not learnt" (one of the two rows
-        hardly beats popularity: see :attr:`Row.learnt`) or "no run".
+        ``verdict``: "holds", "reversed", "cannot be told" (no :func:`more_than_chance`), "not
+        learnt" (one of the two rows hardly beats popularity: see :attr:`Row.learnt`) or "no run".
 
     Raises
     ------
@@ -77,7 +77,10 @@ def claims(
                 continue
             expected = printed[name, metric] - printed[base, metric]
             ours = measured.get((name, metric), {"difference": np.nan, "p_holm": np.nan})
-            verdict = _verdict(expected, ours["difference"], ours["p_holm"])
+            verdict = NO_RUN
+            if name in by_name and base in by_name:
+                told = more_than_chance(ours, by_name[name], by_name[base], task)
+                verdict = _verdict(expected, ours["difference"], told)
             if verdict != NO_RUN and not (learnt[name] and learnt[base]):
                 verdict = UNLEARNT
             frame.append(
@@ -89,16 +92,16 @@ def claims(
     return pd.DataFrame(frame, columns=["row", "metric", "printed", "here", "p", "verdict"])
 
 
-def tally(tables: Mapping[tuple[str, str], pd.DataFrame]) -> pd.DataFrame:
+def tally(tables: Sequence[tuple[str, str, pd.DataFrame]]) -> pd.DataFrame:
     """How many of the first metric's claims in each table came out in which way.
 
     Parameters
     ----------
-    tables : mapping
-        Data set and title to a table of :func:`claims`.
+    tables : sequence of (str, str, DataFrame)
+        Data set, title and a table of :func:`claims`.
     """
     rows = []
-    for (data, title), table in tables.items():
+    for data, title, table in tables:
         metric = table["metric"].iloc[0]
         first = table[table["metric"] == metric]
         cells = {"data": data, "table": title, "metric": metric}
@@ -109,9 +112,7 @@ def tally(tables: Mapping[tuple[str, str], pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _verdict(printed: float, here: float, p: float) -> str:
-    if np.isnan(here):
-        return NO_RUN
-    if p >= LEVEL or printed == 0:
+def _verdict(printed: float, here: float, told: bool) -> str:
+    if not told or printed == 0:
         return OPEN
     return HOLDS if np.sign(here) == np.sign(printed) else REVERSED

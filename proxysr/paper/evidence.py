@@ -28,7 +28,7 @@ from proxysr.run import RunDir
 from proxysr.training import TrainConfig
 
 SHOWN = 5
-"""So many runs without an evaluation are named; tries of settings have none, and may be many."""
+"""So many runs that are not finished are named; tries of settings are not, and may be many."""
 OF_PROVENANCE = {
     "source": ("format",),
     "options": ("recent_fraction",),
@@ -262,6 +262,7 @@ def find_runs(folders: Iterable[str | Path]) -> tuple[list[Evidence], list[str]]
     """
     holes: list[str] = []
     unevaluated: list[str] = []
+    interrupted: list[str] = []
     first_runs: dict[str, Evidence] = {}
     for folder in map(Path, folders):
         if not folder.is_dir():
@@ -272,14 +273,19 @@ def find_runs(folders: Iterable[str | Path]) -> tuple[list[Evidence], list[str]]
                 if not any(name.startswith("test-") for name in run.metrics()):
                     unevaluated.append(run.path.name)
                     continue
+                if not run.is_trained:
+                    interrupted.append(run.path.name)
+                    continue
                 evidence = Evidence.of_run(run)
                 if (first := first_runs.setdefault(evidence.key, evidence)) is not evidence:
                     holes.append(f"{run.path.name} repeats the run {first.path.name}.")
             except ValueError as error:
                 holes.append(" ".join(str(error).split()))
-    if unevaluated:
-        holes.append(
-            f"{len(unevaluated)} without an evaluation, which `proxysr evaluate RUN` makes: "
-            f"{', '.join(unevaluated[:SHOWN])}{', …' if len(unevaluated) > SHOWN else '.'}"
-        )
+    for what, names in (
+        ("without an evaluation, which `proxysr evaluate RUN` makes", unevaluated),
+        ("whose training did not come to its end; the command that made them goes on", interrupted),
+    ):
+        if names:
+            more = ", …" if len(names) > SHOWN else "."
+            holes.append(f"{len(names)} {what}: {', '.join(names[:SHOWN])}{more}")
     return list(first_runs.values()), holes

@@ -59,7 +59,7 @@ def _of_model(name: str, runs: Sequence[Evidence], config: CompareConfig) -> Tab
         cells["targets"] = str(first["n_targets"])
         for row in rows.to_dict("records"):
             cells[row["metric"]] = value_text(row["value"], row["sd"])
-            cells[f"Δ {row['metric']}"] = difference_text(row)
+            cells[f"Δ {row['metric']}"] = difference_text(row, config.resamples)
         table.rows.append(cells)
     if METRIC in config.metrics:
         table.notes += history_sentences(gains, against)

@@ -5,12 +5,14 @@ The files::
     FOLDER/LOG/MODEL-SEED-1a2b3c4d.json    settings, validation, and a rank for each target
     FOLDER/LOG/targets-5e6f7a8b.json       sessions and popularity of the targets of many runs
 
-Arrays are bytes, compressed by zlib, in base 85.
+Arrays are bytes, compressed by zlib, in base 85. Each file has a hash of what it says.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,7 +46,7 @@ class _Strict(BaseModel):
 class _Targets(_Strict):
     """A file of targets."""
 
-    format: Literal["proxysr targets 1"] = "proxysr targets 1"
+    format: Literal["proxysr targets 2"] = "proxysr targets 2"
     fingerprint: str = Field(pattern="^[0-9a-f]{64}$")
     per_session: str
     """Targets of each session, four bytes each, the low one first."""
@@ -74,7 +76,7 @@ class _Data(_Strict):
 class _Evidence(_Strict):
     """A file of evidence."""
 
-    format: Literal["proxysr evidence 1"] = "proxysr evidence 1"
+    format: Literal["proxysr evidence 2"] = "proxysr evidence 2"
     log: str
     data: _Data
     model: str
@@ -85,7 +87,7 @@ class _Evidence(_Strict):
     n_epochs: int = Field(ge=1)
     validation: float
     popularity: float | None
-    ranked: dict[Task, _Ranked]
+    ranked: dict[Task, _Ranked] = Field(min_length=1)
     histories: dict[WhoseHistory, _Ranked] = {}
 
 
@@ -110,7 +112,7 @@ def write_kept(folder: str | Path, evidence: Sequence[Evidence]) -> None:
             histories={whose: _keep(ranked, log) for whose, ranked in one.histories.items()},
         )  # fmt: skip
         path = log / f"{one.model_name}-{one.train_config.seed}-{one.key[:8]}.json"
-        write_json(path, kept.model_dump(mode="json"))
+        _write(path, kept)
         if before.get(one.key, path) != path:  # of a version with other settings by default
             before[one.key].unlink()
 
@@ -126,7 +128,7 @@ def _keep(ranked: Ranked, folder: Path) -> _Ranked:
             popularity=_packed(targets.popularity.astype(np.uint8)),
             n_items=list(targets.n_items),
         )
-        write_json(path, of_targets.model_dump())
+        _write(path, of_targets)
     return _Ranked(
         min_prefix=ranked.min_prefix,
         targets=targets.fingerprint,
@@ -149,27 +151,42 @@ def read_kept(folder: str | Path) -> list[Evidence]:
     paths = sorted(folder.glob("**/*.json"))
     targets: dict[str, Targets] = {}
     for path in filter(_has_targets, paths):
-        with _refusing(path):
-            found = _targets(_Targets.model_validate(read_json(path)))
+        with _reading(path) as content:
+            found = _targets(_Targets.model_validate(content))
         targets[found.fingerprint] = found
-    evidence = []
+    evidence: dict[str, Evidence] = {}
     for path in paths:
         if not _has_targets(path):
-            with _refusing(path):
-                evidence.append(_evidence(_Evidence.model_validate(read_json(path)), path, targets))
-    return evidence
+            with _reading(path) as content:
+                one = _evidence(_Evidence.model_validate(content), path, targets)
+                if (first := evidence.setdefault(one.key, one)) is not one:
+                    raise ValueError(f"it is of the same run as {first.path}.")
+    return list(evidence.values())
 
 
 def _has_targets(path: Path) -> bool:
     return path.name.startswith("targets-")
 
 
+def _write(path: Path, file: _Strict) -> None:
+    content = file.model_dump(mode="json")
+    write_json(path, content | {"sha256": _hash(content)})
+
+
+def _hash(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 @contextmanager
-def _refusing(path: Path) -> Iterator[None]:
-    """Name the file in what is said of it."""
+def _reading(path: Path) -> Iterator[Any]:
+    """What a file says, without its hash; the file is named in what is wrong with it."""
     try:
-        yield
-    except (ValueError, zlib.error) as error:
+        content = read_json(path)
+        said = content.pop("sha256", None) if isinstance(content, dict) else None
+        yield content
+        if said != _hash(content):
+            raise ValueError("it was changed after it had been written.")
+    except (ValueError, OSError, zlib.error) as error:
         problem = str(error)
         if isinstance(error, ValidationError):
             first = error.errors()[0]

@@ -15,8 +15,10 @@ PAGE_MARK = "Made by `proxysr paper tables"
 ABOUT_CLAIMS = (
     "What the paper's tables say, row by row: a row is ahead of ProxySR, or in Table 6 of HRNN "
     "without users, or behind it. Here that holds or is reversed where our difference is more than "
-    "chance, and cannot be told where it is not. Nothing is said of a row that has not learnt: its "
-    "R@20 on validation is less than twice that of popularity."
+    "chance: of the test sessions (p < 0.05), and, where a model has several seeds, of training "
+    "(more than twice the standard error that their deviation gives; a single run is taken to vary "
+    "as much as the model it is compared with). Else it cannot be told. Nothing is said of a row "
+    "that has not learnt: its R@20 on validation is less than twice that of popularity."
 )
 
 
@@ -43,12 +45,12 @@ def results_page(
         What is left out, and why.
     """
     standings = [table.standing for log in logs for table in log.tables if table.standing]
-    claims = {
-        (log.name, table.title): table.claims
+    claims = [
+        (log.name, table.title, table.claims)
         for log in logs
         for table in log.tables
         if table.claims is not None
-    }
+    ]
     lines = ["# Results", ""]
     if standings:
         lines += [verdict(standings, reference), ""]

@@ -71,9 +71,13 @@ def value_text(mean: float, sd: float) -> str:
     return f"{mean:.4f}" if np.isnan(sd) else f"{mean:.4f} ± {sd:.4f}"
 
 
-def difference_text(row: Mapping[Any, Any]) -> str:
-    """The difference in a row of a comparison, with interval and p-value; a dash if it has none."""
+def difference_text(row: Mapping[Any, Any], resamples: int) -> str:
+    """The difference in a row of a comparison, with interval and p-value; a dash if it has none.
+
+    Where no permutation gave as large a difference, the p-value is an upper bound.
+    """
     if np.isnan(row["difference"]):
         return DASH
     low, high = row["difference_low"], row["difference_high"]
-    return f"{row['difference']:+.4f} [{low:+.4f}, {high:+.4f}], p = {row['p_holm']:.3g}"
+    sign = "≤" if row["p_value"] < 1.5 / (1 + resamples) else "="
+    return f"{row['difference']:+.4f} [{low:+.4f}, {high:+.4f}], p {sign} {row['p_holm']:.3g}"

@@ -145,16 +145,21 @@ def _changes(run: Evidence) -> set[str]:
 def _described(run: Evidence, sessions: str) -> DataRuns:
     provenance = run.data["provenance"]
     dataset = DATASET_OF.get(provenance.get("source", {}).get("format", ""), "")
+    comparison = f"The paper's numbers are those of {dataset}." if dataset else ""
     if not dataset:  # a preparation by others, in a folder that says of what
         dataset = next((candidate for candidate in DATASETS if candidate in run.log), "")
+        comparison = (
+            f"The paper's numbers are of its own preparation of {dataset}, and no measure of ours."
+            if dataset else "No data of the paper."
+        )  # fmt: skip
     description = f"{run.data['n_items']:,} items"
     recent = provenance.get("options", {}).get("recent_fraction", 1.0)
     if recent < 1:
-        description += f"; trained on the most recent {recent:.0%} of the training sessions"
-    comparison = (
-        f"the paper's numbers are those of {dataset}" if dataset else "no data of the paper"
-    )
-    return DataRuns(run.log, dataset, f"{description}; {comparison}.", sessions)
+        description += (
+            f"; trained on the most recent {recent:.0%} of the training sessions, and judged by "
+            "the items in them: clicks on others are no targets"
+        )
+    return DataRuns(run.log, dataset, f"{description}. {comparison}", sessions)
 
 
 @dataclass
@@ -227,19 +232,10 @@ def _named(groups: Sequence[list[Evidence]], task: Task) -> list[Row]:
     rows_of_models: list[list[Row]] = []
     for model, members in by_model.items():
         rows: list[Row] = []
-        all_settings = [
-            {**g[0].model_config.to_dict(), **g[0].train_config.to_dict()} for g in members
-        ]
-        differing = [
-            k
-            for k in all_settings[0]
-            if len({str(settings.get(k)) for settings in all_settings}) > 1
-        ]
-        differing = [k for k in differing if k not in OF_MEASUREMENT]
-        for group, values in zip(members, all_settings, strict=True):
+        for group, words in zip(members, _differing(members), strict=True):
             label = printed.get(model, model)
             if len(members) > 1:
-                label += f" ({', '.join(f'{k} {values[k]}' for k in differing)})"
+                label += f" ({words})"
             if learns(model) and group[0].train_config.valid_task != task:
                 label += " †"
             rows.append(Row(label, group, printed.get(model, "")))
@@ -257,10 +253,24 @@ def _named(groups: Sequence[list[Evidence]], task: Task) -> list[Row]:
     return [row for rows in sorted(rows_of_models, key=place) for row in rows]
 
 
+def _differing(groups: Sequence[list[Evidence]]) -> list[str]:
+    """In which settings each group differs from others; one of training may have a model's name."""
+    of_groups = []
+    for runs in groups:
+        of_model, of_training = runs[0].model_config.to_dict(), runs[0].train_config.to_dict()
+        settings = {name: str(value) for name, value in of_model.items()}
+        for name, value in of_training.items():
+            if name not in OF_MEASUREMENT:
+                settings[f"{name} in training" if name in of_model else name] = str(value)
+        of_groups.append(settings)
+    names = [n for n in of_groups[0] if len({settings.get(n) for settings in of_groups}) > 1]
+    return [", ".join(f"{name} {settings[name]}" for name in names) for settings in of_groups]
+
+
 def runs_by_share(data: DataRuns) -> dict[int, list[Evidence]]:
     """Table 4: the share of known users, in percent, to its runs by seed, of one setting."""
     shares: dict[int, list[Evidence]] = defaultdict(list)
-    for run in sorted(data.known, key=seed_of):
+    for run in sorted(_of_unseen(data.known), key=seed_of):
         shares[round(100 * run.data["provenance"]["known_users"]["share"])].append(run)
     return _of_one_setting(dict(sorted(shares.items())), "n_users")
 
@@ -268,15 +278,22 @@ def runs_by_share(data: DataRuns) -> dict[int, list[Evidence]]:
 def group_rows(data: DataRuns) -> list[Row]:
     """The rows of Table 6, of one setting of HRNN."""
     groups: dict[str, list[Evidence]] = defaultdict(list)
-    for run in sorted(data.grouped, key=seed_of):
+    for run in sorted(_of_unseen(data.grouped), key=seed_of):
         by = run.data["provenance"]["grouped"]["by"]
         chosen = PROXY if run.model_config.to_dict().get("proxysr") else PEEKING
         groups[{"no user": NO_USER, "random": RANDOM}.get(by, chosen)].append(run)
     if groups:
-        groups[TRUE_USER] = [run for run in data.plain if run.model_name == "hrnn"]
+        of_users = [run for run in data.plain if run.model_name == "hrnn"]
+        groups[TRUE_USER] = _of_unseen(of_users)
     groups = _of_one_setting(groups, "proxysr")
     order = (NO_USER, TRUE_USER, PROXY, RANDOM, PEEKING)
     return [Row(name, groups[name], name) for name in order if groups.get(name)]
+
+
+def _of_unseen(runs: Sequence[Evidence]) -> list[Evidence]:
+    """Runs that ranked unseen items; those whose epoch was chosen by these, if there are any."""
+    ranked = [run for run in runs if "unseen" in run.ranked]
+    return [run for run in ranked if run.train_config.valid_task == "unseen"] or ranked
 
 
 K = TypeVar("K")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 from proxysr.analysis.significance import CompareConfig, compare
 from proxysr.config import Settings
 from proxysr.data.sessions import Task
-from proxysr.models import learns
+from proxysr.models import LearnedModel, SessionModel, learns, model_class
 from proxysr.paper.claims import claims
 from proxysr.paper.evidence import Evidence
 from proxysr.paper.histories import histories_table
@@ -32,7 +33,7 @@ from proxysr.paper.rows import (
     runs_by_share,
     seed_of,
 )
-from proxysr.paper.verdict import Differences, standing
+from proxysr.paper.verdict import LEVEL, Differences, standing
 
 TASKS: dict[str, Task] = {"Table 2, next unseen item": "unseen", "Table 3, with repeats": "repeat"}
 
@@ -106,6 +107,7 @@ class _Maker:
         printed = self.printed(task)
         table, differences = self.table(title, rows, task, printed, chosen)
         table.settings = _settings(rows)
+        table.notes += _only_some(rows)
         if len(own) > 1:
             table.notes.append(f"Of the settings of {reference}, validation chose {chosen}.")
         if len({row.model for row in rows}) > 1:
@@ -144,7 +146,7 @@ class _Maker:
             for row in rows.to_dict("records"):
                 metric = row["metric"]
                 cells[metric] = value_text(row["value"], row["sd"])
-                cells[f"Δ {metric}"] = difference_text(row)
+                cells[f"Δ {metric}"] = difference_text(row, self.config.resamples)
                 printed_value = printed.get((share, metric)) if share and kind == "all" else None
                 paper = DASH if printed_value is None else f"{printed_value:+.4f}"
                 cells[f"Δ {metric}, paper (LastFM)"] = paper
@@ -209,6 +211,7 @@ class _Maker:
             try:
                 frame = compare(contenders, self.config, reference=reference)
                 differences = {(row["run"], row["metric"]): row for row in frame.to_dict("records")}
+                notes += self.too_few_resamples((len(rows) - 1) * len(self.config.metrics))
             except ValueError as error:
                 notes.append(f"No differences: {' '.join(str(error).split())}")
         names = dict.fromkeys(name for name, _ in printed)
@@ -227,6 +230,16 @@ class _Maker:
         n_runs = sum(len(row.runs) for row in rows)
         return Table(title, about, n_runs, cells, notes), differences
 
+    def too_few_resamples(self, n_tests: int) -> list[str]:
+        """A warning where not even the smallest p-value is below the level after correction."""
+        enough = math.ceil(n_tests / LEVEL)
+        if self.config.resamples >= enough:
+            return []
+        return [
+            f"{self.config.resamples:,} resamples cannot tell any of {n_tests} differences from "
+            f"chance: take at least {enough:,}."
+        ]
+
     def cells(
         self, row: Row, task: Task, printed: Mapping[tuple[str, str], float],
         differences: Differences,
@@ -241,7 +254,9 @@ class _Maker:
                 of_paper = printed.get((row.printed, metric))
                 cells[f"{metric}, paper"] = DASH if of_paper is None else f"{of_paper:.4f}"
             if differences:
-                cells[f"Δ {metric}"] = difference_text(differences[row.label, metric])
+                cells[f"Δ {metric}"] = difference_text(
+                    differences[row.label, metric], self.config.resamples
+                )
         return cells
 
     def printed_cells(self, name: str, printed: Mapping[tuple[str, str], float]) -> Cells:
@@ -258,6 +273,28 @@ def _by_targets(rows: Sequence[Row], task: Task) -> list[list[Row]]:
         ranked = row.runs[0].ranked[task]
         by_targets[ranked.min_prefix, ranked.targets.fingerprint].append(row)
     return [by_targets[key] for key in sorted(by_targets)]
+
+
+def _calibrates(model: type[SessionModel]) -> bool:
+    return issubclass(model, LearnedModel) and model.calibrate is not LearnedModel.calibrate
+
+
+def _only_some(rows: Sequence[Row]) -> list[str]:
+    """What some of the models that learn have in training, and others have not."""
+    learned = [row for row in rows if learns(row.model)]
+    having = {
+        "averages its weights over epochs": [
+            row.label for row in learned if row.runs[0].train_config.averaging
+        ],
+        "fits numbers to the validation sessions after each epoch, for both tasks": [
+            row.label for row in learned if _calibrates(model_class(row.model))
+        ],
+    }
+    return [
+        f"Of the models that learn, only this {what}: {', '.join(labels)}."
+        for what, labels in having.items()
+        if 0 < len(labels) < len(learned)
+    ]
 
 
 def _settings(rows: Sequence[Row]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from proxysr.data.sessions import Task
@@ -17,10 +18,37 @@ LEVEL = 0.05
 """A difference is more than chance below this p-value, corrected by Holm."""
 
 SEEDS = 3
-"""With fewer, nothing is said of how much trainings differ."""
+"""With fewer, little is known of how much trainings differ."""
 
 Differences = Mapping[tuple[str, str], Mapping[Any, Any]]
 """Label and metric to a row of :func:`proxysr.analysis.significance.compare`."""
+
+
+def more_than_chance(difference: Mapping[Any, Any], one: Row, other: Row, task: Task) -> bool:
+    """Whether a difference of two rows is more than chance of the test sessions and of training.
+
+    Parameters
+    ----------
+    difference : mapping
+        A row of :func:`proxysr.analysis.significance.compare`, of a metric. Its p-value is below
+        0.05 if chance of the sessions does not explain it.
+    one, other : Row
+        Trainings differ by the standard deviation of the seeds. Twice the standard error of the
+        difference is not enough. A row with one seed is taken to vary as the other one does; if
+        neither has several, nothing is known of training, and only the sessions count.
+    task : {"unseen", "repeat"}
+    """
+    if not difference["p_holm"] < LEVEL:
+        return False
+    values = [row.values(task, difference["metric"]) for row in (one, other) if learns(row.model)]
+    variances = [float(np.var(some, ddof=1)) for some in values if len(some) > 1]
+    if not variances:
+        return True
+    known = max(variances)
+    error = sum(
+        (float(np.var(some, ddof=1)) if len(some) > 1 else known) / len(some) for some in values
+    )
+    return bool(abs(difference["difference"]) > 2 * error**0.5)
 
 
 @dataclass
@@ -41,9 +69,9 @@ class Standing:
         its highest row.
     counting : list of str
         Labels of models that only count.
-    clear : bool or None
-        Whether every row of another model is behind the reference by more than chance; None if
-        that was not tested.
+    ahead, level : list of str, or None
+        Labels of rows of other models that are ahead of the reference by more than chance, and of
+        those that cannot be told from it; None if that was not tested.
     seeds : int
         Fewest runs of a model that learns.
     """
@@ -53,7 +81,8 @@ class Standing:
     reference: str | None
     recalls: dict[str, float]
     counting: list[str]
-    clear: bool | None
+    ahead: list[str] | None
+    level: list[str] | None
     seeds: int
 
     def __post_init__(self) -> None:
@@ -65,17 +94,36 @@ class Standing:
         """Whether the reference has the highest value."""
         return next(iter(self.recalls)) == self.reference
 
+    @property
+    def clear(self) -> bool | None:
+        """Whether all others are behind the reference by more than chance; None: not tested."""
+        return None if self.ahead is None else not (self.ahead or self.level)
+
+    @property
+    def others(self) -> str:
+        """How many other models there are, those that learn and those that only count."""
+        names = [label for label in self.recalls if label != self.reference]
+        counting = sum(label in self.counting for label in names)
+        return f"{len(names) - counting} + {counting}"
+
 
 def standing(
     data: str, task: Task, rows: Sequence[Row], reference: str | None, differences: Differences
 ) -> Standing:
     """The standing of the models of a table."""
-    own = next((row.model for row in rows if row.label == reference), None)
-    rows = [row for row in rows if row.label == reference or row.model != own]
-    others = [differences.get((row.label, METRIC)) for row in rows if row.label != reference]
-    clear = None
-    if reference is not None and others and None not in others:
-        clear = all(row["difference"] < 0 and row["p_holm"] < LEVEL for row in others if row)
+    first = next((row for row in rows if row.label == reference), None)
+    rows = [row for row in rows if row is first or first is None or row.model != first.model]
+    ahead: list[str] | None = None
+    level: list[str] | None = None
+    others = [row for row in rows if row is not first]
+    if first and others and all((row.label, METRIC) in differences for row in others):
+        ahead, level = [], []
+        for row in others:
+            difference = differences[row.label, METRIC]
+            if not more_than_chance(difference, row, first, task):
+                level.append(row.label)
+            elif difference["difference"] > 0:
+                ahead.append(row.label)
     recalls: dict[str, float] = {}
     models: set[str] = set()
     for row in sorted(rows, key=lambda row: -row.mean(task, METRIC)):
@@ -83,19 +131,12 @@ def standing(
             recalls[row.label] = row.mean(task, METRIC)
             models.add(row.model)
     counting = [row.label for row in rows if not learns(row.model)]
-    return Standing(
-        data,
-        task,
-        reference,
-        recalls,
-        counting,
-        clear,
-        min((len(row.runs) for row in rows if row.label not in counting), default=0),
-    )
+    seeds = min((len(row.runs) for row in rows if row.label not in counting), default=0)
+    return Standing(data, task, reference, recalls, counting, ahead, level, seeds)
 
 
 def verdict(standings: Sequence[Standing], reference: str) -> str:
-    """In how many tables the reference leads, where it is behind, and of how much that is said.
+    """In how many tables the reference leads, of what it is not ahead, and of how much.
 
     Of chance, only if differences in R@20 were tested.
     """
@@ -104,9 +145,12 @@ def verdict(standings: Sequence[Standing], reference: str) -> str:
         return f"No table has a run of {reference} and of another model."
     leading = [one for one in compared if one.leads]
     logs = len({one.data for one in compared})
+    numbers = sorted({len(one.recalls) - 1 for one in compared})
+    others = f"{numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else f"{numbers[0]}"
     text = (
         f"**{reference} has the highest {METRIC} in {len(leading)} of {len(compared)} tables of "
-        f"models, on {logs} data set{'s' if logs > 1 else ''}"
+        f"models, on {logs} data set{'s' if logs > 1 else ''}, with {others} other "
+        f"model{'s' if numbers != [1] else ''} each"
     )
     tested = [one for one in compared if one.clear is not None]
     if tested:
@@ -116,13 +160,20 @@ def verdict(standings: Sequence[Standing], reference: str) -> str:
             f"more than chance (p < {LEVEL} after Holm's correction"
             + (f"; not tested in {untested} of them)" if untested else ")")
         )
-    behind = [f"{one.data}, {one.task}" for one in compared if not one.leads]
-    text += f". It is behind on {'; '.join(behind)}." if behind else "."
+    text += "."
+    for one in compared:
+        where = f"on {one.data}, {one.task}"
+        if one.ahead:
+            text += f" It is behind {', '.join(one.ahead)} {where}."
+        if one.level:
+            text += f" It cannot be told from {', '.join(one.level)} {where}."
+        if one.ahead is None and not one.leads:
+            text += f" {next(iter(one.recalls))} has more {where}; not tested."
     fewest = min((one.seeds for one in tested), default=0)
     if 0 < fewest < SEEDS:
         text += (
-            f" Some models have no more than {fewest} seed{'s' if fewest > 1 else ''}: chance here "
-            "is that of the test sessions, not of training."
+            f" Some models have no more than {fewest} seed{'s' if fewest > 1 else ''}: of how much "
+            "their trainings differ nothing is known."
         )
     return f"{text}**"
 
@@ -141,6 +192,7 @@ def leaders(standings: Sequence[Standing], reference: str) -> pd.DataFrame:
             {
                 "data": one.data,
                 "task": one.task,
+                "others: learn + count": one.others,
                 f"highest {METRIC}": with_value(one, first),
                 "second": with_value(one, second),
                 reference: with_value(one, one.reference),

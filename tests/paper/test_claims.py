@@ -65,7 +65,7 @@ def test_rows_that_the_paper_lacks_do_not_count_in_the_correction(rows: list[Row
 
 
 def test_the_tally_names_the_rows(rows: list[Row]) -> None:
-    table = tally({("shop", "Table 2"): claims(rows, "unseen", PRINTED, "ours", CONFIG)})
+    table = tally([("shop", "Table 2", claims(rows, "unseen", PRINTED, "ours", CONFIG))])
     assert table.to_dict("records") == [
         {
             "data": "shop", "table": "Table 2", "metric": "R@20", "holds": "1: worse",
