@@ -5,6 +5,7 @@ Each sentence makes one statement, with its numbers, and says what to try if som
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -42,7 +43,7 @@ def worth(row: Mapping[str, float]) -> tuple[float, float]:
 def counted(
     split: SessionSplit, *, task: Task, min_prefix: int, device: torch.device | str
 ) -> dict[str, Metrics]:
-    """Metrics of the :data:`COUNTERS` on the validation sessions, by name.
+    """Metrics of the :data:`COUNTERS` on the validation sessions, and ``n_targets``, by name.
 
     With task "repeat", co-occurrence also counts pairs of an item with itself. All processes of a
     joint training make this call.
@@ -52,9 +53,10 @@ def counted(
     for name in COUNTERS:
         model = create(name, split.n_items, settings.get(name)).to(device)
         model.prepare(split.train)
-        metrics[name] = evaluate(
+        found = evaluate(
             model, split.valid, task=task, ks=(20,), min_prefix=min_prefix, together=True
-        ).metrics
+        )
+        metrics[name] = {**found.metrics, "n_targets": found.n_targets}
     return metrics
 
 
@@ -153,19 +155,40 @@ def _compared(
     metric = SECOND if all_found else CRITERION
     shown = {name: f"{COUNTERS[name]} ({row[metric]:.4f})" for name, row in counters.items()}
     behind = [shown[name] for name, row in counters.items() if worth(own) <= worth(row)]
-    ahead = [text for text in shown.values() if text not in behind]
+    level = [
+        shown[name] for name, row in counters.items()
+        if shown[name] not in behind and not all_found and _by_chance(own[CRITERION], row)
+    ]  # fmt: skip
+    ahead = [text for text in shown.values() if text not in (*behind, *level)]
     start = f"On validation, {metric} of {model} is {own[metric]:.4f}: it "
     if all_found:
         start = f"{CRITERION} is 1 for counting, too, so it tells nothing here. {start}"
-    if not behind:
+    if not (behind or level):
         return f"{start}beats {' and '.join(ahead)}."
     beaten = f", but beats {ahead[0]}" if ahead else ""
+    if not behind:
+        n_targets = max(int(row["n_targets"]) for row in counters.values())
+        return (
+            f"{start}cannot be told from {' and '.join(level)}{beaten}: with {n_targets:,} targets, "
+            "chance makes as large a difference. Try more sessions, or a larger valid_fraction."
+        )
     tries = ["more epochs"] if improving else []
     tries += ["the model latent_proxy"] if model != "latent_proxy" else []
     return (
         f"{start}does not beat {' and '.join(behind)}{beaten}. "
         f"Try {', '.join([*tries, 'a smaller or larger learning_rate'])}."
     )
+
+
+def _by_chance(recall: float, counter: Metrics) -> bool:
+    """Whether a recall is ahead by less than twice the standard error of the difference.
+
+    Both are shares of the same targets, taken to be independent. As models tend to find the same
+    ones, and one session's are alike, this is a rough measure, and errs on the careful side.
+    """
+    n_targets, other = counter.get("n_targets", math.inf), counter[CRITERION]
+    variance = (recall * (1 - recall) + other * (1 - other)) / n_targets
+    return recall - other <= 2 * math.sqrt(variance)
 
 
 def _about_proxies(row: Mapping[str, float], n_proxies: int, model: str) -> str:

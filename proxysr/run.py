@@ -333,7 +333,8 @@ class RunDir:
     @property
     def findings(self) -> list[str]:
         """Sentences on the result of training; none before its end."""
-        return list(self._metrics_file()[TRAINING]["findings"]) if self.is_trained else []
+        training = self._metrics_file().get(TRAINING)
+        return list(training["findings"]) if training and self.is_trained else []
 
     @property
     def is_trained(self) -> bool:

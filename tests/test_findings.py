@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from proxysr.data.sessions import Task
+from proxysr.data.sessions import Sessions, Task
 from proxysr.evaluation import evaluate
 from proxysr.findings import COUNTERS, counted, findings, use_of_proxies, warnings_of
 from proxysr.models import create
+from proxysr.training import TrainConfig, fit
 from tests.contract.small import cycles, split_of
 
 COUNTED = {
-    "cooccurrence": {"R@20": 0.4, "MRR@20": 0.1},
-    "popularity": {"R@20": 0.1, "MRR@20": 0.02},
+    "cooccurrence": {"R@20": 0.4, "MRR@20": 0.1, "n_targets": 1000},
+    "popularity": {"R@20": 0.1, "MRR@20": 0.02, "n_targets": 1000},
 }
 GOOD = {
     "R@20": 0.5, "effective_proxies": 12.34, "largest_share": 0.21, "sessions_changing": 0.66,
@@ -56,7 +58,8 @@ def test_counters_are_those_of_the_models_that_count(task: Task) -> None:
     def alone(name: str, **options: bool) -> dict[str, float]:
         model = create(name, split.n_items, options)
         model.prepare(split.train)
-        return evaluate(model, split.valid, task=task, ks=(20,), min_prefix=2).metrics
+        result = evaluate(model, split.valid, task=task, ks=(20,), min_prefix=2)
+        return result.metrics | {"n_targets": result.n_targets}
 
     assert found["popularity"] == alone("popularity")
     plain, own = (alone("cooccurrence", self_pairs=pairs) for pairs in (False, True))
@@ -144,13 +147,36 @@ def test_one_proxy_is_no_proxy_model() -> None:
     assert warnings_of(sentences) == [sentences[-1]]
 
 
-def test_equal_recall_is_decided_by_mrr() -> None:
-    row = GOOD | {"R@20": 0.4, "MRR@20": 0.2}
-    assert said(row)[0] == (
-        "On validation, R@20 of proxysr is 0.4000: it beats co-occurrence (0.4000) and popularity "
-        "(0.1000)."
+def test_equal_recall_is_not_better_however_the_mrr_is() -> None:
+    sentence = said(GOOD | {"R@20": 0.4, "MRR@20": 0.2})[0]
+    assert sentence == (
+        "On validation, R@20 of proxysr is 0.4000: it cannot be told from co-occurrence (0.4000), "
+        "but beats popularity (0.1000): with 1,000 targets, chance makes as large a difference. Try "
+        "more sessions, or a larger valid_fraction."
     )
-    assert "does not beat co-occurrence (0.4000)" in said(row | {"MRR@20": 0.1})[0]
+    assert "it does not beat co-occ" in said(GOOD | {"R@20": 0.4, "MRR@20": 0.05})[0]
+
+
+@pytest.mark.parametrize(("n_targets", "beaten"), [(400, False), (4000, True)])
+def test_so_many_targets_tell_one_recall_from_another(n_targets: int, beaten: bool) -> None:
+    """0.45 and 0.40: twice the standard error of the difference is 0.070, and 0.022."""
+    counted = {name: row | {"n_targets": n_targets} for name, row in COUNTED.items()}
+    rows: list[dict[str, Any]] = [{"R@20": 0.45}, {"R@20": 0.0}]
+    sentence = findings(rows, 0, counted, model="mean")[0]
+    assert ("it beats co-occurrence (0.4000) and popularity" in sentence) == beaten
+    assert ("with 400 targets, chance makes as large a difference" in sentence) != beaten
+
+
+def test_clicks_at_random_are_not_said_to_beat_counting() -> None:
+    """Nothing can be learnt; the best of several epochs may still have a higher value."""
+    rng = np.random.default_rng(0)
+    parts = [Sessions.from_lists(rng.integers(1, 41, size=(n, 4)).tolist()) for n in (300, 60, 60)]
+    split = split_of(*parts)
+    for seed in range(3):
+        model = create("mean", split.n_items, {"embedding_dim": 8}, seed=seed)
+        config = TrainConfig(epochs=4, seed=seed, device="cpu")
+        history = fit(model, split, config, progress=False)
+        assert "it beats" not in history.findings[0]
 
 
 def test_where_counting_finds_all_recall_tells_nothing() -> None:
