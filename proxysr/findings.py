@@ -169,8 +169,9 @@ def _compared(
     if not behind:
         n_targets = max(int(row["n_targets"]) for row in counters.values())
         return (
-            f"{start}cannot be told from {' and '.join(level)}{beaten}: with {n_targets:,} targets, "
-            "chance makes as large a difference. Try more sessions, or a larger valid_fraction."
+            f"{start}cannot be told from {' and '.join(level)}{beaten}: with {n_targets:,} "
+            "targets, chance makes as large a difference. Try more sessions, or a larger "
+            "valid_fraction."
         )
     tries = ["more epochs"] if improving else []
     tries += ["the model latent_proxy"] if model != "latent_proxy" else []

@@ -151,8 +151,8 @@ def test_equal_recall_is_not_better_however_the_mrr_is() -> None:
     sentence = said(GOOD | {"R@20": 0.4, "MRR@20": 0.2})[0]
     assert sentence == (
         "On validation, R@20 of proxysr is 0.4000: it cannot be told from co-occurrence (0.4000), "
-        "but beats popularity (0.1000): with 1,000 targets, chance makes as large a difference. Try "
-        "more sessions, or a larger valid_fraction."
+        "but beats popularity (0.1000): with 1,000 targets, chance makes as large a difference. "
+        "Try more sessions, or a larger valid_fraction."
     )
     assert "it does not beat co-occ" in said(GOOD | {"R@20": 0.4, "MRR@20": 0.05})[0]
 

@@ -147,6 +147,11 @@ def run(args: argparse.Namespace) -> Answer:
         _show_bad_rows(report)
     for remark in split.provenance.get("remarks", ()):
         sys.stderr.write(f"Note: {remark}\n")
+    if (Path(args.data_dir) / "split.json").is_file() and _is_other(args.data_dir, split):
+        sys.stderr.write(
+            f"Note: the earlier split in {args.data_dir} is replaced; runs that were trained on it "
+            "can no longer be evaluated.\n"
+        )
     folder = split.save(args.data_dir)
     data = {
         "data_dir": str(folder),
@@ -161,6 +166,14 @@ def run(args: argparse.Namespace) -> Answer:
         f"{folder} is ready.\nNext: proxysr train {folder} RUN_DIR"
     )
     return Answer(data, text)
+
+
+def _is_other(folder: str, split: SessionSplit) -> bool:
+    """Whether an earlier split is another one, or is damaged."""
+    try:
+        return SessionSplit.load(folder).fingerprint() != split.fingerprint()
+    except ValueError:
+        return True
 
 
 def _show_bad_rows(bad_rows: Mapping[str, Any]) -> None:

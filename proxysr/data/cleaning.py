@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from proxysr.config import ConfigError
@@ -357,3 +357,38 @@ def _dates(column: Any, text: Any, kind: TimeKind, engine: Engine) -> Any:
     utc = text.re_search(_OFFSET).ifelse(local - sign * ahead, local)
     quick = engine.micros(text.substr(0, 19).try_cast("timestamp"))
     return ibis.cases((_is(text, _PLAIN), quick), (_is(text, _DATE), utc), else_=none)
+
+
+def remarks(
+    faults: Sequence[Mapping[str, Any]], kind: TimeKind, name: str, *, guessed: bool
+) -> Iterator[str]:
+    """Sentences on how a log was read.
+
+    Parameters
+    ----------
+    faults : sequence of mapping
+        Of each kind of fault, and of none: ``strange``, how many rows had an id with invisible
+        characters, and ``such_as``, one of them.
+    kind : TimeKind
+    name : str
+        Of the log.
+    guessed : bool
+        Whether the kind of its times was not said.
+    """
+    if kind.unit == "order" and guessed:
+        yield (
+            f"{name}: its times are read as running numbers, which say what came first, and no "
+            "date. If they are dates, say of which unit (time_unit=…, --time-unit), or repair them."
+        )
+    if kind.compact:
+        yield (
+            f"{name}: times such as 20260301100058 are read as dates, YYYYMMDDhhmmss (UTC). If "
+            "they are numbers, say of which unit (time_unit=…, --time-unit)."
+        )
+    strange = sum(fault["strange"] for fault in faults)
+    if strange:
+        such_as = ascii(min(fault["such_as"] for fault in faults if fault["strange"]))
+        yield (
+            f"{name}: invisible characters at the edges of ids were cut off, in {strange:,} of its "
+            f"rows; one id was {such_as}."
+        )

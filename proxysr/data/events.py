@@ -28,7 +28,15 @@ import pandas as pd
 from proxysr.config import require, unknown
 from proxysr.data import delimited, raw
 from proxysr.data.bad_rows import NAMED, BadRow, BadRows, OnBadRows, refuse
-from proxysr.data.cleaning import PER_UNIT, TEXTS, TimeKind, clean, fault_text, time_kind
+from proxysr.data.cleaning import (
+    PER_UNIT,
+    TEXTS,
+    TimeKind,
+    clean,
+    fault_text,
+    remarks,
+    time_kind,
+)
 from proxysr.data.containers import damaged, kind_of
 from proxysr.data.engines import Engine, embedded, engine_of, interruptible, temporary_folder
 from proxysr.data.ids import words_of
@@ -326,7 +334,7 @@ def _well_formed(
         bad_rows=report,
         source=rows.origin,
         whole=whole,
-        remarks=tuple(_remarks(faults, kind, source)),
+        remarks=tuple(remarks(faults, kind, source, guessed=time_unit == "auto")),
     )
 
 
@@ -373,21 +381,6 @@ def _contents(row: Mapping[str, Any]) -> str:
     """A row of a database table, described by its contents."""
     values = ", ".join(f"{name} {row[name]!r}" for name in TEXTS if row[name] is not None)
     return f"row with {values or 'nothing'}"
-
-
-def _remarks(faults: list[dict[str, Any]], kind: TimeKind, name: str) -> Iterator[str]:
-    if kind.compact:
-        yield (
-            f"{name}: times such as 20260301100058 are read as dates, YYYYMMDDhhmmss (UTC). If "
-            "they are numbers, say of which unit (time_unit=…, --time-unit)."
-        )
-    strange = sum(fault["strange"] for fault in faults)
-    if strange:
-        such_as = ascii(min(fault["such_as"] for fault in faults if fault["strange"]))
-        yield (
-            f"{name}: invisible characters at the edges of ids were cut off, in {strange:,} of its "
-            f"rows; one id was {such_as}."
-        )
 
 
 def _in_unit(time: np.ndarray[Any, np.dtype[np.int64]], sub: Any, unit: str) -> Any:

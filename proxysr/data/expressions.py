@@ -266,6 +266,22 @@ def named(sessions: Any, user_codes: Any, session_codes: Any | None) -> Any:
     ).order_by("place")
 
 
+def without_copies(clicks: Any) -> Any:
+    """Sessions, items and times of clicks, each once."""
+    return clicks.select("session", "item", "time").distinct()
+
+
+def of_several_titles(items: Any, titled: list[Any]) -> Any:
+    """The items whose events have different titles."""
+    import ibis
+
+    both = [t.select("item_id", "title") for t in titled]
+    events = ibis.union(both[0], *both[1:])
+    events = events.filter(events.title.notnull()).semi_join(items, "item_id")
+    titles = events.group_by("item_id").aggregate(n=events.title.nunique())
+    return titles.filter(titles.n > 1)
+
+
 def item_table(items: Any, titled: list[Any]) -> Any:
     """``item_id, count`` in the order of the index, and ``title`` if events have any.
 

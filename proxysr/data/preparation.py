@@ -30,6 +30,8 @@ from proxysr.data.sessions import PARTS, SessionSplit
 __all__ = ["Events", "PrepareConfig", "prepare", "prepare_parts", "provenance_table"]
 
 Events = pd.DataFrame | EventTable | Any
+FEW_COPIES = 0.01
+"""Share of the events that may be copies of others before that is told."""
 """An events frame, an opened log, or an Ibis table of events."""
 
 
@@ -206,11 +208,30 @@ class _Preparation:
             "gap": f"events with a user, in sessions without {idle}",
         }
         self.counts.after(kinds[self.how], clicks)
+        self.remark_on(clicks)
         if self.how == "given":
             clicks = self.one_user_each(clicks)
         if self.config.drop_repeats:
             clicks = self.replace(clicks, ex.without_repeats(clicks), "immediate repeats dropped")
         return clicks
+
+    def remark_on(self, clicks: Any) -> None:
+        """Say how many events are in no session, and how many are there twice."""
+        before, after = (step["interactions"] for step in self.counts.steps[-2:])
+        if before > after:
+            what = "session id" if self.how == "given" else "user"
+            self.remarks.append(
+                f"{before - after:,} of {before:,} events have no {what}: left out."
+            )
+        n = after - self.engine.n_rows(ex.without_copies(clicks))
+        if n > FEW_COPIES * after:
+            self.remarks.append(
+                f"{n:,} of {after:,} events have the session, item and time of another one. If "
+                "the log has them twice, repair it; --drop-repeats (drop_repeats) drops all that "
+                "repeat the click before."
+            )
+        if after > 1 and self.engine.n_rows(clicks.select("time").distinct().limit(2)) == 1:
+            self.remarks.append("All events have the same time: the split by time is arbitrary.")
 
     def one_user_each(self, clicks: Any) -> Any:
         """Clicks whose sessions have one user each; see ``max_mixed_sessions``."""
@@ -279,8 +300,8 @@ class _Preparation:
             n_train = n - n_valid - n_test
             if n_train < 1:
                 raise ValueError(
-                    f"{n} sessions are too few for three parts. Loosen the filters or set "
-                    "valid_fraction and test_fraction to 0."
+                    f"{n} session{'s are' if n != 1 else ' is'} too few for three parts. Loosen "
+                    "the filters, or take a longer log."
                 )
             sessions = self.replace(sessions, ex.in_parts(sessions, n_train, n_train + n_valid))
         share = self.config.recent_fraction
@@ -319,6 +340,8 @@ class _Preparation:
             splitting.check_part(name, len(parts[part]), fractions[part])
         titles = [table.table for table in self.tables if table.has_title]
         items = fetch(ex.item_table(vocabulary, titles)).to_pandas()
+        if titles and (n := self.engine.n_rows(ex.of_several_titles(vocabulary, titles))):
+            self.remarks.append(f"{n:,} items have several titles; the commonest is taken.")
         items = splitting.described(items, self.known_items, "item_id")
         self.remarks += splitting.remarks_on_items(items["item_id"].tolist(), self.known_items)
         for temporary in (clicks, sessions, vocabulary, self.items, self.users, self.sessions):

@@ -122,14 +122,14 @@ def test_invisible_characters_are_said_once_for_a_log() -> None:
     log = pd.DataFrame(
         {"item_id": ["A\u00a0", " B", "\u200bC"], "timestamp": [1, 2, 3], "session_id": 1}
     )
-    opened = open_events(log)
+    opened = open_events(log, time_unit="order")
     assert opened.frame()["item_id"].tolist() == ["A", "B", "C"]
     (remark,) = opened.remarks
     assert remark == (
         "DataFrame: invisible characters at the edges of ids were cut off, in 2 of its rows; one "
         "id was 'A\\xa0'."
     )
-    assert not open_events(log.iloc[1:2]).remarks
+    assert not open_events(log.iloc[1:2], time_unit="order").remarks
 
 
 def test_one_long_id_does_not_make_all_long() -> None:

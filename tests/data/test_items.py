@@ -11,8 +11,9 @@ from proxysr.data import BadRowsError, PrepareConfig, SessionSplit, prepare
 from proxysr.data.sources import SOURCES
 
 LOG = "session_id,item_id,timestamp\n" + "".join(
-    f"s{s},{i},{n}\n" for s in range(4) for n, i in enumerate(("NA", "007", "i3"))
+    f"s{s},{i},2024-01-01T0{n}:00\n" for s in range(4) for n, i in enumerate(("NA", "007", "i3"))
 )
+DATES = pd.date_range("2024-01-01", periods=3, freq="h")
 SMALL = PrepareConfig(min_item_count=1)
 
 
@@ -100,7 +101,7 @@ def test_items_in_another_encoding(tmp_path: Path) -> None:
 
 def test_ids_that_may_mean_nothing_are_said() -> None:
     log = pd.DataFrame(
-        {"session_id": ["NULL", "NULL", "s"], "item_id": ["NA", "b", "b"], "timestamp": range(3)}
+        {"session_id": ["NULL", "NULL", "s"], "item_id": ["NA", "b", "b"], "timestamp": DATES}
     )
     config = SMALL.replace(valid_fraction=0, test_fraction=0)
     remarks = prepare(log, config).provenance["remarks"]
@@ -116,7 +117,7 @@ def test_ids_that_may_mean_nothing_are_said() -> None:
 
 def test_accents_in_two_ways_are_said() -> None:
     log = pd.DataFrame(
-        {"session_id": 1, "item_id": ["caf\u00e9", "cafe\u0301", "a"], "timestamp": range(3)}
+        {"session_id": 1, "item_id": ["caf\u00e9", "cafe\u0301", "a"], "timestamp": DATES}
     )
     split = prepare(log, SMALL.replace(valid_fraction=0, test_fraction=0))
     assert split.n_items == 3

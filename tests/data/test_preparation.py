@@ -325,7 +325,7 @@ def test_settings_out_of_range_are_refused(options: dict[str, Any], message: str
     [
         ({}, {"min_item_count": 99}, "Nothing is left after the step 'items of at least 99"),
         ({}, {"min_session_length": 4}, "Nothing is left after the step 'sessions of at least 4"),
-        ({"session_id": 1}, {}, "1 sessions are too few for three parts"),
+        ({"session_id": 1}, {}, "1 session is too few for three parts"),
         ({"session_id": None}, {"sessions": "given"}, "Nothing is left after the step 'events wit"),
         ({"item_id": range(36)}, {"min_item_count": 1}, "The valid part is empty: none of its"),
     ],

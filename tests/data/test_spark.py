@@ -213,7 +213,7 @@ def test_files_are_read_by_the_command(spark: Any, tmp_path: Path, capsys: Any) 
 def test_parquet_files_are_read(spark: Any, tmp_path: Path) -> None:
     arrow = pa.table({"item_id": ["b", "a"], "timestamp": [2, 1], "session_id": ["s", "s"]})
     spark.createDataFrame(arrow).write.parquet(str(tmp_path / "log"))
-    with pytest.raises(ValueError, match="1 sessions are too few for three parts"):
+    with pytest.raises(ValueError, match="1 session is too few for three parts"):
         SOURCES["spark"].prepare(tmp_path / "log", PrepareConfig(min_item_count=1))
 
 
