@@ -129,15 +129,21 @@ def unknown(name: str, known: Iterable[str], what: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The question "Did you mean …?" with the nearest match of a misspelt name, or ""."""
+    """The question "Did you mean …?" with the nearest match of a misspelt name, or "".
+
+    Capital letters are taken for small ones.
+    """
+    folded = name.casefold()
 
     def similarity(candidate: str) -> tuple[float, int]:
         """Ratio of equal letters; ties (--item, --time for --itme) go to the longer equal start."""
-        ratio = difflib.SequenceMatcher(None, candidate, name).ratio()
-        pairs = zip(candidate, name, strict=False)
+        ratio = difflib.SequenceMatcher(None, candidate.casefold(), folded).ratio()
+        pairs = zip(candidate.casefold(), folded, strict=False)
         return ratio, len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)))
 
-    matches = difflib.get_close_matches(name, list(known))
+    known = list(known)
+    near = difflib.get_close_matches(folded, [candidate.casefold() for candidate in known])
+    matches = [candidate for candidate in known if candidate.casefold() in near]
     return f" Did you mean {max(matches, key=similarity)!r}?" if matches else ""
 
 

@@ -79,6 +79,8 @@ class BadRowsError(ValueError):
 
     def __init__(self, report: BadRows) -> None:
         advice = "Repair them, or drop them with on_bad_rows='drop' (--on-bad-rows drop)."
+        if report.n_bad == report.n_rows:
+            advice = "No row is left, so the log is of another form than was taken for granted."
         super().__init__(f"{report}\n{advice}")
         self.report = report
 

@@ -49,6 +49,13 @@ class RawRows(NamedTuple):
     malformed: delimited.Malformed | None = None
 
 
+OPTIONS = {
+    "item_id": "item", "timestamp": "time", "session_id": "session", "user_id": "user",
+    "title": "title",
+}  # fmt: skip
+"""What says which column is which, in Python and, after two dashes, on the command line."""
+
+
 @dataclass(frozen=True)
 class Columns:
     """Which columns of a source are read.
@@ -72,8 +79,14 @@ class Columns:
             for name, named in self.names.items()
             if named is not None or name in columns
         }
-        for named in chosen.values():
-            require(named in columns, unknown(named, columns, f"column of {where}"))
+        for name, named in chosen.items():
+            option = OPTIONS[name]
+            require(
+                named in columns,
+                f"{unknown(named, columns, f'column of {where}')} Say which column is meant "
+                f"({option}=…, --{option}). If these are no names, the file has no line of names "
+                "(header=False, --no-header), or another delimiter (--delimiter).",
+            )
             require(
                 list(columns).count(named) == 1,
                 f"{where} has two columns {named!r}. Rename or drop one of them.",
