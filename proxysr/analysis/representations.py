@@ -90,8 +90,8 @@ def with_proxies(model: SessionModel) -> ProxyModel:
     if isinstance(model, ProxyModel) and model.chooses:
         return model
     raise ConfigError(
-        f"This {type(model).__name__} chooses no proxies; models with proxies, such as "
-        "ProxySR but not all of its ablations, assign sessions to them."
+        f"This {type(model).__name__} chooses no proxies, so there is none to show. Take a run of "
+        "latent_proxy or of proxysr (but not of its ablation without a choice)."
     )
 
 

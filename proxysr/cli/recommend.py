@@ -54,6 +54,8 @@ def run(args: argparse.Namespace) -> Answer:
     if args.user is not None and answer.user is None:
         reason = (
             f"is none of the {recommender.n_users} users that {args.run_dir} has parameters for"
+            if recommender.n_users
+            else f"is not asked for: {args.run_dir} has parameters for no user"
         )
         sys.stderr.write(f"User {visible(args.user)} {reason}; the session counts as anonymous.\n")
     no_items = "No click is on a known item, so there is nothing to recommend from."
