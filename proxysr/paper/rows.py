@@ -31,10 +31,12 @@ from proxysr.paper.printed import DATASETS, published_results
 DATASET_OF = {
     "retailrocket": "retailrocket",
     "diginetica": "diginetica",
-    "proxysr-csv": "diginetica",
     "lastfm1k": "lastfm",
 }
 """Format of a source to the data set of the paper that it is."""
+
+AUTHORS_FILES = "proxysr-csv"
+"""Format of the authors' own files; the name of the folder says of which data set they are."""
 
 LEARNT = 2
 """A model has learnt something if its recall is that many times that of best-sellers."""
@@ -144,14 +146,16 @@ def _changes(run: Evidence) -> set[str]:
 
 def _described(run: Evidence, sessions: str) -> DataRuns:
     provenance = run.data["provenance"]
-    dataset = DATASET_OF.get(provenance.get("source", {}).get("format", ""), "")
-    comparison = f"The paper's numbers are those of {dataset}." if dataset else ""
-    if not dataset:  # a preparation by others, in a folder that says of what
-        dataset = next((candidate for candidate in DATASETS if candidate in run.log), "")
+    source = provenance.get("source", {}).get("format", "")
+    named = next((dataset for dataset in DATASETS if dataset in run.log), "")
+    same = DATASET_OF.get(source, named if source == AUTHORS_FILES else "")
+    comparison = "No data of the paper."
+    if same:
+        comparison = f"The paper's numbers are those of {same}."
+    elif named:
         comparison = (
-            f"The paper's numbers are of its own preparation of {dataset}, and no measure of ours."
-            if dataset else "No data of the paper."
-        )  # fmt: skip
+            f"The paper's numbers are of its own preparation of {named}, and no measure of ours."
+        )
     description = f"{run.data['n_items']:,} items"
     recent = provenance.get("options", {}).get("recent_fraction", 1.0)
     if recent < 1:
@@ -159,7 +163,7 @@ def _described(run: Evidence, sessions: str) -> DataRuns:
             f"; trained on the most recent {recent:.0%} of the training sessions, and judged by "
             "the items in them: clicks on others are no targets"
         )
-    return DataRuns(run.log, dataset, f"{description}. {comparison}", sessions)
+    return DataRuns(run.log, same or named, f"{description}. {comparison}", sessions)
 
 
 @dataclass
