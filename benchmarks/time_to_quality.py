@@ -2,7 +2,8 @@
 
     python -m benchmarks.time_to_quality [DATA_DIR] [--models latent_proxy,proxysr,gru4rec,sasrec]
         [--presets small] [--task unseen] [--min-prefix 1] [--published diginetica] [--epochs 20]
-        [--minutes 60] [--toolkit-python toolkit/bin/python] [--fresh] [--out FOLDER]
+        [--minutes 60] [--toolkit-python toolkit/bin/python] [--toolkit-alone] [--fresh]
+        [--out FOLDER]
 
 Each model is trained on DATA_DIR, or on made-up sessions if none is named, and evaluated on the
 validation sessions after each epoch. The clock runs while it is prepared and trained, not while it
@@ -73,6 +74,7 @@ def main(words: list[str] | None = None) -> Path:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=60.0, help="most, for each model")
     parser.add_argument("--toolkit-python", help="interpreter of an environment with RecBole")
+    parser.add_argument("--toolkit-alone", action="store_true", help="none of our models")
     parser.add_argument("--fresh", action="store_true", help="use nothing that was kept")
     add_out(parser)
     args = parser.parse_args(words)
@@ -82,8 +84,8 @@ def main(words: list[str] | None = None) -> Path:
     published = published_recall(args.published, args.task)
     rows: list[dict[str, Any]] = []
     for variant in model_variants(args.models, args.presets):
-        jobs = {variant.name: ours} | ({TOOLKIT[variant.model]: toolkit}
-                                       if variant.model in TOOLKIT else {})  # fmt: skip
+        jobs = {} if args.toolkit_alone else {variant.name: ours}
+        jobs |= {TOOLKIT[variant.model]: toolkit} if variant.model in TOOLKIT else {}
         for name, train in jobs.items():
             if train is toolkit:
                 name = f"RecBole {name}"
