@@ -78,6 +78,8 @@ def main(words: list[str] | None = None) -> Path:
     parser.add_argument("--fresh", action="store_true", help="use nothing that was kept")
     add_out(parser)
     args = parser.parse_args(words)
+    if args.toolkit_alone and not args.toolkit_python:
+        parser.error("--toolkit-alone needs --toolkit-python, the interpreter that has it.")
     split = SessionSplit.load(args.data_dir) if args.data_dir else SOURCES["synthetic"].prepare("-")
     bars = counting(split, args)
     best = max(bars, key=bars.__getitem__)

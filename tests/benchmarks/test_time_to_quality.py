@@ -45,3 +45,9 @@ def test_the_first_epoch_above_a_bar_counts() -> None:
 def test_without_an_epoch_there_is_no_picture() -> None:
     with pytest.raises(ConfigError, match="1 to 7 models can be told apart; received 0"):
         quality_over_minutes(pd.DataFrame(), {}, "R@20")
+
+
+def test_the_toolkit_alone_needs_the_toolkit(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        time_to_quality.main(["--toolkit-alone"])
+    assert "--toolkit-alone needs --toolkit-python" in capsys.readouterr().err
