@@ -39,8 +39,9 @@ general interest of its unknown user."""
 EPILOG = """\
 a first tour:
   proxysr prepare synthetic data/toy --format synthetic
-  proxysr train data/toy runs/toy --preset proxysr-small
+  proxysr train data/toy runs/toy
   proxysr evaluate runs/toy --task unseen
+  proxysr report runs/toy toy.html
   proxysr COMMAND --help        options and examples of a command
 
 With --json a command prints exactly one object on stdout; progress goes to stderr.
