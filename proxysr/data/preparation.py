@@ -248,9 +248,9 @@ class _Preparation:
                 f"{n:,} session ids ({share:.0%}) occur with several users, such as session "
                 f"{first['session_id']!r} with users {first['one_id']!r} and "
                 f"{first['other_id']!r}. If ids are unique only within a user, make them unique "
-                "(user and id in one column), or cut sessions by sessions='day' or 'gap' (--sessions "
-                "gap); if the sessions are right, raise max_mixed_sessions (--max-mixed-sessions) to "
-                "take the first user of each."
+                "(user and id in one column), or cut sessions by sessions='day' or 'gap' "
+                "(--sessions gap); if the sessions are right, raise max_mixed_sessions "
+                "(--max-mixed-sessions) to take the first user of each."
                 + "".join(f" {remark}" for remark in self.remarks if "user_id" in remark)
             )
         if n:
