@@ -11,7 +11,7 @@ import pytest
 from proxysr.files import read_json
 from tests.commands import check
 from tests.conftest import ROOT
-from tools.figures import BENCHMARKS, NEEDED, recipes, started_as
+from tools.figures import NEEDED, recipes, started_as
 
 FIGURES = ROOT / "figures"
 PICTURES = sorted(FIGURES.glob("*/*.png"))
@@ -21,7 +21,7 @@ COMMANDS = sorted(recipes(FIGURES))
 def test_every_picture_has_its_json_and_every_json_its_picture() -> None:
     assert PICTURES
     # figures that notebooks wrote here lie in no folder
-    tables = set(FIGURES.glob(f"{BENCHMARKS}/*.json"))
+    tables = set(FIGURES.glob("benchmarks/*.json"))
     assert {path.with_suffix(".json") for path in PICTURES} ^ set(
         FIGURES.glob("*/*.json")
     ) <= tables

@@ -27,7 +27,8 @@ from proxysr.notebooks.index import write_gallery
 NEEDED = re.compile(r"\$PROXYSR_(?:DATA|RUNS)/[\w.-]+")
 KEYS = {"name": str, "files": list, "command": str}
 SHARED = "plotly.min.js"
-BENCHMARKS = "benchmarks"
+NOT_MADE_AGAIN = {"benchmarks", "results"}
+"""Folders of what was measured on one machine, and of what is drawn with the page of results."""
 LEFT = "left as they are, for want of data (docs/reproduction.md tells how to make them)"
 
 
@@ -38,12 +39,12 @@ class FigureError(ValueError):
 def recipes(folder: Path) -> dict[str, list[Path]]:
     """The commands that make the figures in folders below, each with the figures' JSON files.
 
-    What lies in ``folder`` itself was written by notebooks that ran here, and is not kept. What
-    benchmarks measured is of the machine that they ran on, and not made again.
+    What lies in ``folder`` itself was written by notebooks that ran here, and is not kept.
+    :data:`NOT_MADE_AGAIN` is left out.
     """
     commands: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("*/**/*.json")):
-        if BENCHMARKS in path.relative_to(folder).parts:
+        if NOT_MADE_AGAIN & set(path.relative_to(folder).parts):
             continue
         commands.setdefault(read_object(path, KEYS)["command"], []).append(path)
     return commands

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from proxysr.analysis.significance import CompareConfig
 from proxysr.cli.answer import Answer, records, table
@@ -19,9 +24,11 @@ from proxysr.models import MODELS
 from proxysr.paper.evidence import find_runs
 from proxysr.paper.kept import read_kept, write_kept
 from proxysr.paper.page import PAGE_MARK, results_page
+from proxysr.paper.results import Log
 from proxysr.paper.rows import named_by_log
 from proxysr.paper.tables import TABLES, Request, run_table
 from proxysr.paper.tabulated import tabulated
+from proxysr.paper.verdict import METRIC
 from proxysr.training import TrainConfig
 
 EXAMPLES = """\
@@ -43,7 +50,8 @@ target counts, standard deviations over seeds, paired differences and Holm's p-v
 missing is named. With --keep, what the tables need of each run stays in that folder, in small files
 without a click in them, and the page is of all runs that were ever kept there: so they may be on
 several machines. A run that is trained again takes the place of the kept one; to take one off the
-page, remove its file. Without folders of runs, the page is of what is kept.
+page, remove its file. Without folders of runs, the page is of what is kept. With --pictures, R@20
+of the models of each log is drawn, and shown on the page.
 
 a spec is a YAML file:
   data: {shop: data/shop}                # name: what `proxysr prepare` wrote
@@ -63,7 +71,7 @@ for _name, _make in TABLES.items():
 OF_TABLES = ("data", "models", "presets", "min_sessions")
 OF_RUNS = (*OF_TABLES, "seeds", "epochs")
 """Options that only some uses have."""
-OF_PAGES = ("reference", "metrics", "resamples", "keep")
+OF_PAGES = ("reference", "metrics", "resamples", "keep", "pictures")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,6 +100,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     page.add_argument(
         "--keep", metavar="FOLDER", help="where what is needed of each run stays; see below"
     )
+    page.add_argument("--pictures", metavar="FOLDER", help="draw R@20 of each log's models, too")
     page.add_argument("--metrics", metavar="NAMES", help="between commas [R@20,MRR@20]")
     page.add_argument("--resamples", metavar="N", help="for intervals and p-values [10000]")
 
@@ -214,9 +223,11 @@ def _page(args: argparse.Namespace) -> Answer:
             + (f"Found, but left out: {holes[0]}" if holes else "Make some: `proxysr paper run`.")
         )
     logs = tabulated(shown, reference=reference, config=config)
+    pictures = {} if args.pictures is None else _pictures(logs, Path(args.pictures), command)
     page = results_page(
-        logs, reference=reference, command=command, confidence=config.confidence, holes=holes
-    )
+        logs, reference=reference, command=command, confidence=config.confidence, holes=holes,
+        pictures={name: os.path.relpath(path, out.parent) for name, path in pictures.items()},
+    )  # fmt: skip
     if args.keep is not None:
         write_kept(args.keep, [one for one in shown if one.key in new])
     with replacing(out) as temporary:
@@ -224,6 +235,28 @@ def _page(args: argparse.Namespace) -> Answer:
     tables = [f"{log.name}: {table.title}" for log in logs for table in log.tables]
     text = "\n".join([f"{out}: {len(tables)} tables.", *(f"  {name}" for name in tables)])
     return Answer({"out": str(out), "tables": tables, "left_out": holes}, text)
+
+
+def _pictures(logs: Sequence[Log], folder: Path, command: str) -> dict[str, Path]:
+    """Draw R@20 of the models of each log; returns the pictures by the log's name."""
+    # here, as they take a second to import
+    from proxysr.plots.comparison import metric_dots
+    from proxysr.plots.saving import save_figure
+
+    pictures = {}
+    for log in logs:
+        found = [table.values for table in log.tables if table.values is not None]
+        first = list({frame["task"].iloc[0]: frame for frame in reversed(found)}.values())[::-1]
+        if first and METRIC in set(first[0]["metric"]):
+            shown = pd.concat(first, ignore_index=True)
+            fig = metric_dots(shown, METRIC, title=f"Which model finds most on {log.name}?")
+            name = re.sub(r"[^A-Za-z0-9_-]+", "-", log.name)
+            saved = save_figure(
+                fig, name, table=shown, folder=folder, settings={"log": log.name}, command=command
+            )
+            if saved.png is not None:
+                pictures[log.name] = saved.png
+    return pictures
 
 
 def after_interrupt(args: argparse.Namespace) -> str:

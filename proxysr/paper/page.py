@@ -29,6 +29,7 @@ def results_page(
     command: str = "proxysr paper tables",
     confidence: float = 0.95,
     holes: Sequence[str] = (),
+    pictures: Mapping[str, str] | None = None,
 ) -> str:
     """The page, as Markdown.
 
@@ -43,6 +44,8 @@ def results_page(
         Of the intervals.
     holes : sequence of str
         What is left out, and why.
+    pictures : mapping, optional
+        Name of a log to the place of its picture, as seen from the page.
     """
     standings = [table.standing for log in logs for table in log.tables if table.standing]
     claims = [
@@ -66,6 +69,9 @@ def results_page(
     ]  # fmt: skip
     for log in logs:
         lines += ["", f"## {log.name}", "", log.about]
+        if pictures and log.name in pictures:
+            alt = f"R@20 of each model on {log.name}, with 95 % intervals"
+            lines += ["", f"![{alt}]({pictures[log.name]})"]
         for table in log.tables:
             lines += _section(table)
         settings = dict.fromkeys(line for table in log.tables for line in table.settings)

@@ -38,6 +38,9 @@ class Table:
         Of Tables 2 and 3, if they have several models.
     settings : list of str
         What each row was trained with.
+    values : DataFrame or None
+        Of Tables 2 and 3, for a picture: ``run``, ``kind``, ``task``, ``metric``, ``value``,
+        ``low``, ``high`` and, in the paper, ``published``.
     """
 
     title: str
@@ -50,6 +53,7 @@ class Table:
     popularity: list[Cells] = field(default_factory=list)
     standing: Standing | None = None
     settings: list[str] = field(default_factory=list)
+    values: pd.DataFrame | None = None
 
     @property
     def labels(self) -> list[str]:

@@ -40,6 +40,8 @@ AUTHORS_FILES = "proxysr-csv"
 
 LEARNT = 2
 """A model has learnt something if its recall is that many times that of best-sellers."""
+UNCHOSEN = " †"
+"""Ending of a label: the epoch was chosen by the other task."""
 OF_MEASUREMENT = ("seed", "device", "valid_task")
 """Settings that do not tell rows apart."""
 
@@ -241,7 +243,7 @@ def _named(groups: Sequence[list[Evidence]], task: Task) -> list[Row]:
             if len(members) > 1:
                 label += f" ({words})"
             if learns(model) and group[0].train_config.valid_task != task:
-                label += " †"
+                label += UNCHOSEN
             rows.append(Row(label, group, printed.get(model, "")))
         if len(rows) > 1:
             rows.sort(key=lambda row: row.validation(task), reverse=True)

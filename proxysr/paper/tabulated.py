@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from proxysr.analysis.significance import CompareConfig, compare
 from proxysr.config import Settings
@@ -24,6 +25,7 @@ from proxysr.paper.printed import published_results, published_shares, published
 from proxysr.paper.results import DASH, Cells, Log, Table, difference_text, value_text
 from proxysr.paper.rows import (
     OF_MEASUREMENT,
+    UNCHOSEN,
     DataRuns,
     Row,
     best_on_validation,
@@ -113,6 +115,7 @@ class _Maker:
         if len({row.model for row in rows}) > 1:
             table.standing = standing(self.data.name, task, rows, chosen, differences)
         if differences:  # else they did not rank the same targets, which the table says
+            table.values = _values(rows, task, printed, differences)
             self.add_claims(table, rows, task, printed, "ProxySR")
             contenders = [row.contender(task) for row in rows]
             targets = rows[0].runs[0].ranked[task].targets
@@ -266,6 +269,23 @@ class _Maker:
         return {"": name, "seeds": "0"} | values
 
 
+def _values(
+    rows: Sequence[Row], task: Task, printed: Mapping[tuple[str, str], float],
+    differences: Differences,
+) -> pd.DataFrame:  # fmt: skip
+    """See :attr:`Table.values`."""
+    about = {row.label: row for row in rows}
+    return pd.DataFrame(
+        {
+            "run": label.removesuffix(UNCHOSEN), "task": task, "metric": metric,
+            "kind": "learned" if learns(about[label].model) else "counting",
+            **{name: difference[name] for name in ("value", "low", "high")},
+            "published": printed.get((about[label].printed, metric), np.nan),
+        }
+        for (label, metric), difference in differences.items()
+    )  # fmt: skip
+
+
 def _by_targets(rows: Sequence[Row], task: Task) -> list[list[Row]]:
     """Rows grouped by their targets; each group gets its own table."""
     by_targets: dict[tuple[int, str], list[Row]] = defaultdict(list)
@@ -306,7 +326,7 @@ def _settings(rows: Sequence[Row]) -> list[str]:
         if learns(first.model_name):
             epochs = (f"{run.best_epoch + 1} of {run.n_epochs}" for run in row.runs)
             parts += [_differing(first.train_config), f"best epoch {', '.join(epochs)}"]
-        label = row.label.removesuffix(" †")
+        label = row.label.removesuffix(UNCHOSEN)
         lines.append(f"{label}: {'; '.join(filter(None, parts)) or 'the defaults'}")
     return lines
 

@@ -346,3 +346,26 @@ def test_logs_of_one_name_are_side_by_side(data: Path, tmp_path: Path) -> None:
     for folders in ([str(tmp_path / "runs")], []):
         assert main([*words, *folders]) == 0
         assert (tmp_path / "page.md").read_text().count("## retailrocket-small") == 2
+
+
+def test_pictures_are_of_the_page_and_shown_on_it(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = []
+    monkeypatch.setattr("proxysr.plots.saving.draw", lambda fig: drawn.append(fig) or b"png")
+    page, folder = tmp_path / "docs" / "page.md", tmp_path / "figures"
+    page.parent.mkdir()
+    words = ["--out", str(page), "--resamples", "50", "--pictures", str(folder)]
+    assert main(["paper", "tables", str(out), *words]) == 0
+    text = page.read_text()
+    assert text.count("](../figures/retailrocket-small.png)") == 1
+    assert "no pictures" not in text
+    (fig,) = drawn
+    assert [note.text for note in fig.layout.annotations][:2] == [
+        "next unseen item",
+        "with repeats",
+    ]
+    table = pd.read_csv(folder / "retailrocket-small.csv")
+    shown = table[(table["run"] == "SASRec") & (table["metric"] == "R@20")].set_index("task")
+    assert shown["published"]["unseen"] == 0.2781
+    assert f"{shown['value']['unseen']:.4f}" == cells(text, "Table 2")["SASRec"][1].split(" ")[0]
