@@ -86,7 +86,7 @@ def main(words: list[str] | None = None) -> Path:
     published = published_recall(args.published, args.task)
     rows: list[dict[str, Any]] = []
     for variant in model_variants(args.models, args.presets):
-        jobs = {} if args.toolkit_alone else {variant.name: ours}
+        jobs: dict[str, Any] = {} if args.toolkit_alone else {variant.name: ours}
         jobs |= {TOOLKIT[variant.model]: toolkit} if variant.model in TOOLKIT else {}
         for name, train in jobs.items():
             if train is toolkit:
