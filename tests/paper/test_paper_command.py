@@ -115,7 +115,7 @@ def test_differences_are_those_of_compare(out: Path, page: str) -> None:
     assert main([*command, "--out", str(path), "--reference", "sasrec"]) == 0
     expected, _ = compare_runs([by_model["sasrec"], by_model["cooccurrence"]], config=config)
     change = expected.loc[2, ["difference", "difference_low", "difference_high"]]
-    assert "{:+.4f} [{:+.4f}, {:+.4f}], p = ".format(*change) in path.read_text()
+    assert "{:+.4f} [{:+.4f}, {:+.4f}], p ".format(*change) in path.read_text()
 
 
 def test_every_table_has_its_rows_and_names_what_is_missing(page: str) -> None:
@@ -151,7 +151,7 @@ def test_the_first_lines_say_who_leads(out: Path, page: str) -> None:
     assert re.match(
         r"\*\*proxysr has the highest R@20 in \d of 2 tables of models, on 1 data set", first
     )
-    assert "Some models have no more than 1 seed: chance here is" in first
+    assert "Some models have no more than 1 seed: of how much" in first
     assert "--resamples 50`; do not edit." in page
     recalls = {
         RunDir(path.parent).model_name: RunDir(path.parent).evaluation("test", "unseen")["metrics"]
