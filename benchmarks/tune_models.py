@@ -101,7 +101,7 @@ class Search:
         recalls: list[float] = []
         if has_epochs(cell.path):
             recalls = RunDir(cell.path).history()["R@20"].iloc[hardened:epochs].tolist()
-        if len(recalls) < epochs - hardened and (cell.hole or not recalls):  # it failed on the way
+        if not recalls or (cell.hole and len(recalls) < epochs - hardened):  # it failed on the way
             raise SystemExit(f"{cell.words}: {cell.hole}")
         return self.keep(tried, cell, max(recalls))
 

@@ -274,8 +274,8 @@ class RunDir:
         ValueError
             If it does not exist yet, or is out of date.
         """
-        entry = self._evaluation(name := evaluation_name(part, task, history))
-        self._ranks(name, entry)
+        entry = self._evaluation(part, task, history)
+        self._ranks(evaluation_name(part, task, history), entry)
         return entry
 
     def ranks(
@@ -283,18 +283,17 @@ class RunDir:
     ) -> pd.DataFrame:
         """Rank of every target of an evaluation; raises like :meth:`evaluation`."""
         name = evaluation_name(part, task, history)
-        return self._ranks(name, self._evaluation(name))
+        return self._ranks(name, self._evaluation(part, task, history))
 
-    def _evaluation(self, name: str) -> dict[str, Any]:
+    def _evaluation(self, part: str, task: Task, history: WhoseHistory | None) -> dict[str, Any]:
         """The entry of an evaluation of the best epoch; its ranks are not checked."""
+        name = evaluation_name(part, task, history)
         entry = self.evaluations().get(name)
         if entry is None or not self.ranks_file(name).is_file():
-            part, task, *history = name.split("-")
-            command = f"proxysr evaluate {self.path} --split {part} --task {task}"
-            command += " --history" if history else ""
+            asked = {"part": part, "task": task, "history": history}
             raise ValueError(
                 f"{self.path} has no ranks for {part}, task {task!r}, yet. Make them with "
-                f"`{command}`."
+                f"`{self._command(asked)}`."
             )
         self._check_date(name, entry)
         return dict(entry)
@@ -333,16 +332,17 @@ class RunDir:
     @property
     def findings(self) -> list[str]:
         """Sentences on the result of training; none before its end."""
-        training = self._metrics_file().get(TRAINING)
-        return list(training["findings"]) if training and self.is_trained else []
+        return list(self._end_of_training().get("findings", []))
 
     @property
     def is_trained(self) -> bool:
         """Whether training came to its end; what a model counts is there with the run."""
-        if not learns(self.model_name):
-            return True
+        return not learns(self.model_name) or bool(self._end_of_training())
+
+    def _end_of_training(self) -> dict[str, Any]:
+        """The entry that training leaves at its end; empty before, or if it goes on since."""
         training = self._metrics_file().get(TRAINING)
-        return training is not None and training["epochs"] == len(self.history())
+        return training if training and training["epochs"] == len(self.history()) else {}
 
     @property
     def counters(self) -> dict[str, dict[str, float]]:
@@ -378,7 +378,7 @@ class RunDir:
         command = f"proxysr evaluate {self.path} --split {entry['part']} --task {entry['task']}"
         if entry.get("history"):
             command += " --history"
-        elif entry["min_prefix"] != self.train_config.valid_min_prefix:
+        elif entry.get("min_prefix", usual := self.train_config.valid_min_prefix) != usual:
             command += f" --min-prefix {entry['min_prefix']}"
         return command
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from proxysr.analysis.significance import Contender
+from proxysr.analysis.comparison import compare_by
+from proxysr.analysis.significance import CompareConfig, Contender
 from proxysr.config import require
 from proxysr.data.sessions import Task
 from proxysr.evaluation import WhoseHistory, evaluate_with_history
@@ -90,6 +91,17 @@ def by_clicks(
         ]
         for kind in (FIRST, LATER)
     }
+
+
+def gains(
+    ranks: Mapping[str, list[Contender]], config: CompareConfig
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Ranks of :func:`by_clicks`, compared with no history and with another user's."""
+    without, against = (
+        compare_by("clicks", ranks, reference=reference, config=config)
+        for reference in (NOBODY, ANOTHER)
+    )
+    return without, against
 
 
 def _at(ranks: pd.DataFrame, first: bool) -> pd.DataFrame:

@@ -7,13 +7,7 @@ from typing import get_args
 
 import pandas as pd
 
-from proxysr.analysis.comparison import compare_by
-from proxysr.analysis.known_history import (
-    ANOTHER,
-    NOBODY,
-    by_clicks,
-    history_sentences,
-)
+from proxysr.analysis.known_history import by_clicks, gains, history_sentences
 from proxysr.analysis.significance import CompareConfig
 from proxysr.cli.answer import Answer, records, table
 from proxysr.cli.options import add_run, add_targets
@@ -103,16 +97,14 @@ def with_history(args: argparse.Namespace) -> Answer:
     }  # fmt: skip
     config = RunDir(args.run_dir).train_config
     ranks = by_clicks({history: [result.ranks] for history, result in found.items()}, [config.seed])
-    gains, against = (
-        compare_by("clicks", ranks, reference=reference, config=CompareConfig())
-        for reference in (NOBODY, ANOTHER)
-    )
-    sentences = history_sentences(gains, against)
+    found_by_clicks, against = gains(ranks, CompareConfig())
+    sentences = history_sentences(found_by_clicks, against)
     task = found["none"].task
     data = {
         "run_dir": args.run_dir, "split": args.split, "task": task, "weights": args.weights,
-        "table": records(gains), "findings": sentences,
+        "table": records(found_by_clicks), "findings": sentences,
     }  # fmt: skip
     columns = ["clicks", "run", "n_sessions", "n_targets", "metric", "value", "difference"]
-    text = f"{args.run_dir}, {args.split}, task {task}, people seen before\n{table(gains[columns])}"
+    text = f"{args.run_dir}, {args.split}, task {task}, people seen before\n"
+    text += table(found_by_clicks[columns])
     return Answer(data, "\n".join([text, "", *sentences]))

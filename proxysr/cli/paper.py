@@ -245,10 +245,12 @@ def _pictures(logs: Sequence[Log], folder: Path, command: str) -> dict[str, Path
 
     pictures = {}
     for log in logs:
-        found = [table.values for table in log.tables if table.values is not None]
-        first = list({frame["task"].iloc[0]: frame for frame in reversed(found)}.values())[::-1]
-        if first and METRIC in set(first[0]["metric"]):
-            shown = pd.concat(first, ignore_index=True)
+        of_task: dict[str, pd.DataFrame] = {}  # the first table of each
+        for one in log.tables:
+            if one.values is not None:
+                of_task.setdefault(one.values["task"].iloc[0], one.values)
+        shown = pd.concat(of_task.values(), ignore_index=True) if of_task else pd.DataFrame()
+        if METRIC in set(shown.get("metric", ())):
             fig = metric_dots(shown, METRIC, title=f"Which model finds most on {log.name}?")
             name = re.sub(r"[^A-Za-z0-9_-]+", "-", log.name)
             saved = save_figure(

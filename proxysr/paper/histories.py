@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import get_args
 
-import numpy as np
-
 from proxysr.analysis.alike import by_settings
-from proxysr.analysis.comparison import compare_by
-from proxysr.analysis.known_history import ANOTHER, METRIC, NOBODY, by_clicks, history_sentences
+from proxysr.analysis.known_history import METRIC, NOBODY, by_clicks, gains, history_sentences
 from proxysr.analysis.significance import CompareConfig
 from proxysr.evaluation import WhoseHistory
 from proxysr.paper.evidence import Evidence
 from proxysr.paper.results import Cells, Table, difference_text, value_text
-from proxysr.paper.rows import DataRuns, seed_of
+from proxysr.paper.rows import DataRuns, Row, best_on_validation, seed_of
 
 WHOSE: tuple[WhoseHistory, ...] = get_args(WhoseHistory)
 
@@ -32,28 +29,23 @@ def histories_table(data: DataRuns, config: CompareConfig) -> list[Table]:
 
 def _of_model(name: str, runs: Sequence[Evidence], config: CompareConfig) -> Table:
     """The runs of the settings that are best on validation."""
-    groups = by_settings(runs)
-    best = max(groups, key=lambda group: float(np.mean([run.validation for run in group])))
-    best = sorted(best, key=seed_of)
+    settings = [Row(name, group) for group in by_settings(runs)]
+    best = sorted(best_on_validation(settings, "unseen").runs, key=seed_of)
     table = Table(f"Table 4, the prior of {name} by earlier sessions", "", len(best))
-    if others := len(runs) - len(best):
-        table.notes.append(f"Left out: {others} run(s) of other settings.")
+    table.note_others(len(runs))
     frames = {whose: [run.histories[whose].frame() for run in best] for whose in WHOSE}
     ranks = by_clicks(frames, [seed_of(run) for run in best])
     try:
-        gains, against = (
-            compare_by("clicks", ranks, reference=reference, config=config)
-            for reference in (NOBODY, ANOTHER)
-        )
+        found, against = gains(ranks, config)
     except ValueError as error:
         table.notes.append(f"Not shown: {' '.join(str(error).split())}")
         return table
-    n_sessions = int(gains["n_sessions"].max())
+    n_sessions = int(found["n_sessions"].max())
     table.about = (
         f"{n_sessions:,} test sessions of users who were seen before, next unseen item; "
         f"differences to {NOBODY}."
     )
-    for (clicks, read), rows in gains.groupby(["clicks", "run"], sort=False):
+    for (clicks, read), rows in found.groupby(["clicks", "run"], sort=False):
         first = rows.iloc[0]
         cells: Cells = {"": f"{clicks}, {read}", "seeds": str(first["seeds"])}
         cells["targets"] = str(first["n_targets"])
@@ -62,5 +54,5 @@ def _of_model(name: str, runs: Sequence[Evidence], config: CompareConfig) -> Tab
             cells[f"Δ {row['metric']}"] = difference_text(row, config.resamples)
         table.rows.append(cells)
     if METRIC in config.metrics:
-        table.notes += history_sentences(gains, against)
+        table.notes += history_sentences(found, against)
     return table

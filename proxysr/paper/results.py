@@ -55,6 +55,11 @@ class Table:
     settings: list[str] = field(default_factory=list)
     values: pd.DataFrame | None = None
 
+    def note_others(self, n_found: int) -> None:
+        """Say how many runs are of other settings than the table's."""
+        if others := n_found - self.n_runs:
+            self.notes.append(f"Left out: {others} run(s) of other settings.")
+
     @property
     def labels(self) -> list[str]:
         """The first cell of each row."""

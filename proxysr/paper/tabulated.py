@@ -130,7 +130,7 @@ class _Maker:
         if not shares:
             return []
         table = Table("Table 4, known users", "", sum(map(len, shares.values())))
-        self.note_others(table, len(self.data.known))
+        table.note_others(len(self.data.known))
         try:
             frame = effects_of(shares, config=self.config)
         except ValueError as error:
@@ -164,15 +164,10 @@ class _Maker:
         title = "Table 6, HRNN by groups of sessions"
         table, differences = self.table(title, rows, "unseen", printed, NO_USER)
         of_users = [run for run in self.data.plain if run.model_name == "hrnn"]
-        self.note_others(table, len(self.data.grouped) + len(of_users))
+        table.note_others(len(self.data.grouped) + len(of_users))
         if differences:
             self.add_claims(table, rows, "unseen", printed, NO_USER)
         return [table]
-
-    def note_others(self, table: Table, n_found: int) -> None:
-        """Say how many runs are of other settings than the table's."""
-        if others := n_found - table.n_runs:
-            table.notes.append(f"Left out: {others} run(s) of other settings.")
 
     def printed(self, table: str | int) -> dict[tuple[str, str], float]:
         """The paper's values for these data, of a task or a table: row and metric to value."""
