@@ -187,8 +187,10 @@ def _by_chance(recall: float, counter: Metrics) -> bool:
     Both are shares of the same targets, taken to be independent. As models tend to find the same
     ones, and one session's are alike, this is a rough measure, and errs on the careful side.
     """
-    n_targets, other = counter.get("n_targets", math.inf), counter[CRITERION]
-    variance = (recall * (1 - recall) + other * (1 - other)) / n_targets
+    if "n_targets" not in counter:  # counted by an older version, and kept in a run that goes on
+        return False
+    other = counter[CRITERION]
+    variance = (recall * (1 - recall) + other * (1 - other)) / counter["n_targets"]
     return recall - other <= 2 * math.sqrt(variance)
 
 

@@ -167,6 +167,14 @@ def test_so_many_targets_tell_one_recall_from_another(n_targets: int, beaten: bo
     assert ("with 400 targets, chance makes as large a difference" in sentence) != beaten
 
 
+def test_counters_of_an_older_run_have_no_number_of_targets() -> None:
+    counted = {
+        name: {"R@20": row["R@20"], "MRR@20": row["MRR@20"]} for name, row in COUNTED.items()
+    }
+    rows: list[dict[str, Any]] = [{"R@20": 0.4, "MRR@20": 0.2}, {"R@20": 0.0}]
+    assert "it beats co-occurrence (0.4000)" in findings(rows, 0, counted, model="mean")[0]
+
+
 def test_clicks_at_random_are_not_said_to_beat_counting() -> None:
     """Nothing can be learnt; the best of several epochs may still have a higher value."""
     rng = np.random.default_rng(0)
