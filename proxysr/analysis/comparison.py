@@ -43,7 +43,7 @@ def runs_table(groups: Groups) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``run``, ``kind`` ("learned" or "counting"), ``trained_for`` (task that chose the epoch),
+        ``run``, ``kind`` ("learned" or "counting"), ``valid_task`` (task that chose the epoch),
         ``seed``, ``epochs`` (how many ended), ``best_epoch`` (counted from 0), and its
         ``validation R@20``. A best epoch that is the last one says that more epochs may help.
     """
@@ -55,7 +55,7 @@ def runs_table(groups: Groups) -> pd.DataFrame:
                 {
                     "run": name,
                     "kind": _kind(run),
-                    "trained_for": run.train_config.valid_task,
+                    "valid_task": run.train_config.valid_task,
                     "seed": run.train_config.seed,
                     "epochs": len(history),
                     "best_epoch": run.best_epoch,

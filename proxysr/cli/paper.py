@@ -60,7 +60,7 @@ a spec is a YAML file:
     - preset: sasrec-small
     - {model: proxysr, vary: {n_proxies: [10, 30]}, train: {learning_rate: 0.002}}
   train: {epochs: 20}
-  train_for: [unseen, repeat]            # task that chooses the epoch
+  valid_tasks: [unseen, repeat]          # task that chooses the epoch
   seeds: [0, 1, 2]
 
 tables and figures:
@@ -184,8 +184,8 @@ def _answer(results: Results, what: str, out: Path) -> Answer:
             f"has all, and the same command tries again. {'; '.join(holes[:3])}"
             + ("; …" if len(holes) > 3 else "")
         )
-    columns = ["data", "variant", "trained_for", "task", "n_targets", "R@20", "MRR@20"]
-    keys = ["data", "variant", "trained_for", "task"]
+    columns = ["data", "variant", "valid_task", "task", "n_targets", "R@20", "MRR@20"]
+    keys = ["data", "variant", "valid_task", "task"]
     means = frame[columns].groupby(keys, sort=False, as_index=False).mean(numeric_only=True)
     means["n_targets"] = means["n_targets"].astype(int)
     means.insert(4, "seeds", frame.groupby(keys, sort=False).size().to_numpy())

@@ -29,7 +29,7 @@ from proxysr.run import RunDir, has_epochs
 from proxysr.running import evaluate_run, train_run
 from proxysr.training import FOR_COUNTING, TrainConfig, reads_times
 
-ROWS_MARK = "data,variant,model,trained_for,seed,run,"
+ROWS_MARK = "data,variant,model,"
 """Beginning of a CSV file of :attr:`Results.frame`."""
 METRICS = ("R@5", "MRR@5", "R@10", "MRR@10", "R@20", "MRR@20")
 
@@ -41,7 +41,7 @@ class Cell:
     data: str
     data_dir: Path
     variant: Variant
-    trained_for: Task
+    valid_task: Task
     seed: int
     part: str
     tasks: tuple[Task, ...]
@@ -53,7 +53,7 @@ class Cell:
     @property
     def words(self) -> str:
         """Its description, for messages."""
-        return f"{self.variant.name}, {self.data}, {self.trained_for}, seed {self.seed}"
+        return f"{self.variant.name}, {self.data}, {self.valid_task}, seed {self.seed}"
 
 
 Evaluation = tuple[str, Task]
@@ -103,7 +103,7 @@ class Results:
         Returns
         -------
         DataFrame
-            ``data``, ``variant``, ``model``, ``trained_for`` (task that chose the epoch), ``seed``,
+            ``data``, ``variant``, ``model``, ``valid_task`` (task that chose the epoch), ``seed``,
             ``run`` (folder), ``best_epoch``, ``epochs`` (how many ended), ``task``, ``n_targets``,
             the metrics, and ``hole``: why they are missing (empty if they are there).
         """
@@ -170,8 +170,8 @@ def _cells(spec: Spec, folder: Path, device: str) -> Iterator[Cell]:
     loaded = cache(SessionSplit.load)
     for data, data_dir in spec.folders.items():
         for variant in spec.variants:
-            for task in spec.train_for:
-                tasks = (task,) if len(spec.train_for) > 1 else get_args(Task)
+            for task in spec.valid_tasks:
+                tasks = (task,) if len(spec.valid_tasks) > 1 else get_args(Task)
                 for n, seed in enumerate(spec.seeds):
                     cell = Cell(data, data_dir, variant, task, seed, spec.part, tasks)
                     try:
@@ -185,7 +185,7 @@ def _cells(spec: Spec, folder: Path, device: str) -> Iterator[Cell]:
 
 def _settle(cell: Cell, spec: Spec, split: SessionSplit, folder: Path, device: str) -> None:
     variant = cell.variant
-    options = {**variant.train, **spec.train, "valid_task": cell.trained_for, "seed": cell.seed}
+    options = {**variant.train, **spec.train, "valid_task": cell.valid_task, "seed": cell.seed}
     if not learns(variant.model):
         options = {name: options[name] for name in FOR_COUNTING if name in options}
     cell.train = TrainConfig.from_dict({**options, "device": device})
@@ -279,7 +279,7 @@ def _is_evaluated(run: RunDir, part: str, task: Task) -> bool:
 def _rows(cell: Cell) -> Iterator[dict[str, Any]]:
     row: dict[str, Any] = {
         "data": cell.data, "variant": cell.variant.name, "model": cell.variant.model,
-        "trained_for": cell.trained_for, "seed": cell.seed,
+        "valid_task": cell.valid_task, "seed": cell.seed,
         "run": str(cell.path) if cell.settings else "", "best_epoch": None, "epochs": None,
     }  # fmt: skip
     for task in cell.tasks:

@@ -11,7 +11,7 @@ As a YAML file, for :func:`read_spec` and ``proxysr paper run``::
       - {model: proxysr, vary: {n_proxies: [10, 30]}}   # one for each value
     presets: small            # ending of the presets of models that are only named
     train: {epochs: 20, valid_min_prefix: 1}            # the same for all
-    train_for: [unseen, repeat]                         # task that chooses the epoch
+    valid_tasks: [unseen, repeat]                       # task that chooses the epoch
     seeds: [0, 1, 2]
     part: test
 """
@@ -82,7 +82,7 @@ class Variant:
 
 SAID_BY = {
     "seed": "seeds of the spec, or --seeds",
-    "valid_task": "train_for of the spec; a table has its own",
+    "valid_task": "valid_tasks of the spec; a table has its own",
     "device": "--device, or device=… of run_spec",
 }
 """Fields of ``TrainConfig`` that differ among the runs of a spec, or are no part of it."""
@@ -106,7 +106,7 @@ class Spec:
         Their names differ.
     train : mapping
         Fields of ``TrainConfig`` that are the same for all; they override those of the variants.
-    train_for : sequence of {"unseen", "repeat"}
+    valid_tasks : sequence of {"unseen", "repeat"}
         What chooses the epoch. With one task, runs are evaluated on both. With two, each task
         has runs of its own. What is trained on is the ``task`` of ``train``: all clicks.
     seeds : sequence of int
@@ -124,7 +124,7 @@ class Spec:
     data: str | Path | Mapping[str, str | Path]
     variants: Sequence[Variant]
     train: Mapping[str, Any] = field(default_factory=dict)
-    train_for: Sequence[Task] = ("unseen",)
+    valid_tasks: Sequence[Task] = ("unseen",)
     seeds: Sequence[int] = (0,)
     part: str = "test"
 
@@ -133,11 +133,11 @@ class Spec:
         require(not twice, f"Variants need names of their own; {twice} is there twice.")
         require(bool(self.variants), "At least one model is needed; received none.")
         require(bool(self.seeds), "At least one seed is needed; received none.")
-        require(bool(self.train_for), "At least one task to train for is needed; received none.")
-        twice = _twice(self.seeds) or _twice(self.train_for)
+        require(bool(self.valid_tasks), "At least one of valid_tasks is needed; received none.")
+        twice = _twice(self.seeds) or _twice(self.valid_tasks)
         require(not twice, f"Seeds and tasks are there once each; {twice} is there twice.")
         require(bool(self.folders), "At least one folder of prepared data is needed.")
-        for task in self.train_for:
+        for task in self.valid_tasks:
             check_task(task)
         require(self.part in PARTS, unknown(self.part, PARTS, "part of a split"))
         check_train(self.train)
@@ -219,7 +219,7 @@ class _SpecFile(Settings):
     models: Any
     presets: str = ""
     train: dict[str, Any] = Field(default_factory=dict)
-    train_for: tuple[str, ...] = ("unseen",)
+    valid_tasks: tuple[str, ...] = ("unseen",)
     seeds: tuple[Whole, ...] = (0,)
     part: Literal["train", "valid", "test"] = "test"
 
@@ -256,7 +256,7 @@ def read_spec(path: str | Path) -> Spec:
             )
         placed = {str(k): Path(paths.placed(v)).expanduser() for k, v in folders.items()}
         data = placed[""] if isinstance(file.data, str) else placed
-        tasks = cast(tuple[Task, ...], file.train_for)
+        tasks = cast(tuple[Task, ...], file.valid_tasks)
         return Spec(data, variants, file.train, tasks, file.seeds, file.part)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None

@@ -115,12 +115,12 @@ class Request:
 
 def _table2(request: Request) -> Results:
     """All models, next unseen item."""
-    return request.run(request.spec(request.variants(request.models), train_for=("unseen",)))
+    return request.run(request.spec(request.variants(request.models), valid_tasks=("unseen",)))
 
 
 def _table3(request: Request) -> Results:
     """All models, with repeats."""
-    return request.run(request.spec(request.variants(request.models), train_for=("repeat",)))
+    return request.run(request.spec(request.variants(request.models), valid_tasks=("repeat",)))
 
 
 def _table4(request: Request) -> Results:

@@ -167,7 +167,7 @@ def test_each_task_counts_the_runs_trained_for_it(
         pd.testing.assert_frame_equal(*both)
         slices = [by_clicks(g, metric="R@5", task=task, config=QUICK) for g in (mixed, alone)]  # type: ignore[arg-type]
         pd.testing.assert_frame_equal(*slices)
-    assert runs_table(mixed)["trained_for"].tolist() == ["unseen"] * 3 + ["repeat", "unseen"]
+    assert runs_table(mixed)["valid_task"].tolist() == ["unseen"] * 3 + ["repeat", "unseen"]
 
 
 def test_what_cannot_be_compared(groups: Groups) -> None:

@@ -57,7 +57,7 @@ def test_common_options_override_those_of_the_variant(data: Path) -> None:
 
 
 def test_each_task_can_have_runs_of_its_own(data: Path) -> None:
-    both = train(data, TINY, train_for=("unseen", "repeat"))["tiny"]
+    both = train(data, TINY, valid_tasks=("unseen", "repeat"))["tiny"]
     assert [run.train_config.valid_task for run in both] == ["unseen", "repeat"]
     assert {run.train_config.task for run in both} == {"repeat"}
     assert [set(run.metrics()) for run in both] == [{"test-unseen"}, {"test-repeat"}]
@@ -85,7 +85,7 @@ def test_what_is_there_is_not_done_again(data: Path, monkeypatch: pytest.MonkeyP
 def test_specs_that_share_a_run_have_all_their_evaluations(data: Path) -> None:
     """Equal settings under two names, two parts, and fewer tasks in one of them."""
     specs = [
-        Spec(data, [Variant("valid", "popularity")], train_for=("unseen", "repeat"), part="valid"),
+        Spec(data, [Variant("valid", "popularity")], valid_tasks=("unseen", "repeat"), part="valid"),
         Spec(data, [Variant("test", "popularity")]),
         Spec(data, [Variant("test again", "popularity")], part="test"),
     ]
@@ -96,7 +96,7 @@ def test_specs_that_share_a_run_have_all_their_evaluations(data: Path) -> None:
     frame = found.frame
     assert set(frame["hole"]) == {""}
     assert frame["R@20"].notna().all()
-    rows = list(zip(frame["variant"], frame["trained_for"], frame["task"], strict=True))
+    rows = list(zip(frame["variant"], frame["valid_task"], frame["task"], strict=True))
     asked = [("test", "unseen", task) for task in ("unseen", "repeat")]
     assert rows[:4] == [("valid", "unseen", "unseen"), ("valid", "repeat", "repeat"), *asked]
     both = Results([replace(cell, variant=TINY) for cell in found.cells]).groups()

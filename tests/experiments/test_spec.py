@@ -25,7 +25,7 @@ models:
   - {model: latent_proxy, vary: {n_proxies: [1, 10], attention: [true]}}
 presets: small
 train: {valid_min_prefix: 2}
-train_for: [repeat]
+valid_tasks: [repeat]
 seeds: [0, 1]
 """
 
@@ -57,14 +57,14 @@ def test_models_are_named_or_refused() -> None:
         ({"variants": []}, "At least one model is needed"),
         ({"seeds": ()}, "At least one seed"),
         ({"seeds": (0, 1, 0)}, "Seeds and tasks are there once each; 0 is there twice"),
-        ({"train_for": ("repeat", "repeat")}, "once each; repeat is there twice"),
+        ({"valid_tasks": ("repeat", "repeat")}, "once each; repeat is there twice"),
         (
             {"train": {"seed": 7}},
             "seed is no part of train. It is said by seeds of the spec, or",
         ),
         (
             {"train": {"valid_task": "repeat"}},
-            "valid_task is no part of .* by train_for of the",
+            "valid_task is no part of .* by valid_tasks of the",
         ),
         ({"train": {"device": "cpu"}}, "device is no part of train. It is said by --device, or"),
         ({"variants": [replace(TINY, train={"seed": 7})]}, "seed is no part of train"),
@@ -72,8 +72,8 @@ def test_models_are_named_or_refused() -> None:
             {"variants": [Variant("pairs", "cooccurrence", train={"epochs": 3})]},
             "pairs only counts: epochs of its train would have no effect. Leave it out",
         ),
-        ({"train_for": ()}, "At least one task to train for"),
-        ({"train_for": ("repeats",)}, "'repeats' is not a known task"),
+        ({"valid_tasks": ()}, "At least one of valid_tasks"),
+        ({"valid_tasks": ("repeats",)}, "'repeats' is not a known task"),
         ({"part": "tset"}, "'tset' is not a known part of a split. Did you mean 'test'"),
         ({"data": {}}, "At least one folder of prepared data"),
     ],
@@ -97,7 +97,7 @@ def test_a_file_is_a_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert ten.model_config == preset("latent_proxy-small").model_config | {
         "n_proxies": 10, "attention": True,
     }  # fmt: skip
-    assert (spec.train, spec.train_for, spec.seeds) == (
+    assert (spec.train, spec.valid_tasks, spec.seeds) == (
         {"valid_min_prefix": 2}, ("repeat",), (0, 1),
     )  # fmt: skip
     (tmp_path / "spec.yaml").write_text("data: toy\nmodels: popularity, cooccurrence")
