@@ -56,13 +56,13 @@ class BadRows:
         if not self.n_bad:
             return f"{self.source}: all {self.n_rows:,} rows are well-formed."
         reasons = ", ".join(f"{n:,} × {reason}" for reason, n in self.reasons.items())
-        lines = [
-            f"{self.source}: {self.n_bad:,} of {self.n_rows:,} rows are malformed ({reasons})."
-        ]
-        lines += [f"  {self.source}, {row.place}: {row.reason}" for row in self.first]
-        if self.n_bad > len(self.first):
-            lines.append(f"  … and {self.n_bad - len(self.first):,} more")
-        return "\n".join([*lines, self.hint] if self.hint else lines)
+        rows = [f"  {self.source}, {row.place}: {row.reason}" for row in self.first]
+        if self.n_bad > len(rows):
+            rows.append(f"  … and {self.n_bad - len(rows):,} more")
+        # the command line shows all of it as one line, so rows end with marks
+        text = f"{self.source}: {self.n_bad:,} of {self.n_rows:,} rows are malformed ({reasons}):\n"
+        text += ";\n".join(rows) + "."
+        return f"{text}\n{self.hint}" if self.hint else text
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, for the provenance of a split."""

@@ -250,7 +250,9 @@ def test_malformed_rows_are_counted_and_the_first_ones_named(tmp_path: Path) -> 
 
 def test_lines_are_right_where_the_file_is_well_formed(tmp_path: Path) -> None:
     path = write(tmp_path, HEADER + 'a,1,s\n\n"b\nb",2,s\n,3,s\n"",4,s\n')
-    with pytest.raises(BadRowsError, match=r"log.csv, line 6: no item\n.*log.csv, line 7: no item"):
+    with pytest.raises(
+        BadRowsError, match=r"log.csv, line 6: no item;\n.*log.csv, line 7: no item"
+    ):
         read_events(path)
 
 
@@ -314,7 +316,7 @@ def test_frames_and_parquet_name_rows(tmp_path: Path) -> None:
     table = frame([1, 2, None], item_id=["a", None, "c"])
     table.to_parquet(tmp_path / "log.parquet")
     for source in (table, tmp_path / "log.parquet"):
-        with pytest.raises(BadRowsError, match=r"row 1: no item\n.*row 2: no time"):
+        with pytest.raises(BadRowsError, match=r"row 1: no item;\n.*row 2: no time"):
             read_events(source)
 
 

@@ -192,9 +192,9 @@ def test_malformed_lines_of_online_retail_are_named(tmp_path: Path) -> None:
         source.prepare(path, ALL)
     said = str(refused.value)
     assert "lines.csv: 6 of 22 rows are malformed (3 × unreadable field, " in said
-    assert "lines.csv, line 2: Quantity 'six' is not a number\n" in said
-    assert "lines.csv, line 5: UnitPrice '3,39' is not a number\n" in said
-    assert "lines.csv, line 6: CustomerID '17k' is not a number\n" in said
+    assert "lines.csv, line 2: Quantity 'six' is not a number;\n" in said
+    assert "lines.csv, line 5: UnitPrice '3,39' is not a number;\n" in said
+    assert "lines.csv, line 6: CustomerID '17k' is not a number;\n" in said
     assert "lines.csv, line 8: time 'soon' is not an ISO 8601 date" in said
     assert "lines.csv, line 35: 4 fields instead of 8" in said
     split = source.prepare(path, ALL, on_bad_rows="drop")

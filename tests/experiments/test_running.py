@@ -85,7 +85,9 @@ def test_what_is_there_is_not_done_again(data: Path, monkeypatch: pytest.MonkeyP
 def test_specs_that_share_a_run_have_all_their_evaluations(data: Path) -> None:
     """Equal settings under two names, two parts, and fewer tasks in one of them."""
     specs = [
-        Spec(data, [Variant("valid", "popularity")], valid_tasks=("unseen", "repeat"), part="valid"),
+        Spec(
+            data, [Variant("valid", "popularity")], valid_tasks=("unseen", "repeat"), part="valid"
+        ),
         Spec(data, [Variant("test", "popularity")]),
         Spec(data, [Variant("test again", "popularity")], part="test"),
     ]
