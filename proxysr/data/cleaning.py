@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from proxysr.config import ConfigError
@@ -48,6 +48,7 @@ _LOCAL = rf"^({_DAY}([Tt ]{_CLOCK})?)"
 _PLAIN = r"\d{4}-\d{2}-\d{2}[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ?"
 """The usual shapes of UTC dates, ten times faster to read than all of them."""
 _OFFSET = r":\d{2}(\.\d+)? ?([+-])(\d{2}):?(\d{2})?\z"
+_ZONED = rf":\d{{2}}(\.\d+)? ?({_ZONE})\z"
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _WHOLE = r"-?\d{1,19}"
 _COMPACT = r"(19|20|21)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(([01]\d|2[0-3])[0-5]\d([0-5]\d)?)?"
@@ -81,8 +82,9 @@ def clean(raw: Any, kind: TimeKind, words: Sequence[str], engine: Engine) -> Any
     """Clean events from ``raw``, with ``row`` and ``wanted`` if it has them.
 
     Besides the columns above: ``strange``, the first id of a row with invisible characters at
-    its edges; of unit "ns" ``sub``, nanoseconds beyond ``time``; of "order" ``fraction``, the time
-    where numbers have fractions, in units of a millionth.
+    its edges; ``zoned``, whether its time is text with a time zone; of unit "ns" ``sub``,
+    nanoseconds beyond ``time``; of "order" ``fraction``, the time where numbers have fractions, in
+    units of a millionth.
 
     Parameters
     ----------
@@ -147,7 +149,15 @@ def clean(raw: Any, kind: TimeKind, words: Sequence[str], engine: Engine) -> Any
         else_=none,
     )
     extra = [n for n in ("row", "wanted", "sub", "fraction") if n in table.columns]
-    return table.select(*extra, *TEXTS, "time", "strange", fault=fault, received=received)
+    return table.select(
+        *extra,
+        *TEXTS,
+        "time",
+        "strange",
+        zoned=_zoned(table.given, kind),
+        fault=fault,
+        received=received,
+    )
 
 
 def _other(table: Any) -> Any:
@@ -336,6 +346,15 @@ def _times(column: Any, text: Any, kind: TimeKind, engine: Engine) -> dict[str, 
     return {"time": whole.notnull().ifelse(exact, rough)}
 
 
+def _zoned(text: Any, kind: TimeKind) -> Any:
+    """Whether a time has a zone."""
+    import ibis
+
+    if kind.unit != "date" or kind.compact:
+        return ibis.literal(False)
+    return text.re_search(_ZONED).fill_null(False)
+
+
 def _dates(column: Any, text: Any, kind: TimeKind, engine: Engine) -> Any:
     import ibis
 
@@ -357,38 +376,3 @@ def _dates(column: Any, text: Any, kind: TimeKind, engine: Engine) -> Any:
     utc = text.re_search(_OFFSET).ifelse(local - sign * ahead, local)
     quick = engine.micros(text.substr(0, 19).try_cast("timestamp"))
     return ibis.cases((_is(text, _PLAIN), quick), (_is(text, _DATE), utc), else_=none)
-
-
-def remarks(
-    faults: Sequence[Mapping[str, Any]], kind: TimeKind, name: str, *, guessed: bool
-) -> Iterator[str]:
-    """Sentences on how a log was read.
-
-    Parameters
-    ----------
-    faults : sequence of mapping
-        Of each kind of fault, and of none: ``strange``, how many rows had an id with invisible
-        characters, and ``such_as``, one of them.
-    kind : TimeKind
-    name : str
-        Of the log.
-    guessed : bool
-        Whether the kind of its times was not said.
-    """
-    if kind.unit == "order" and guessed:
-        yield (
-            f"{name}: its times are read as running numbers, which say what came first, and no "
-            "date. If they are dates, say of which unit (time_unit=…, --time-unit), or repair them."
-        )
-    if kind.compact:
-        yield (
-            f"{name}: times such as 20260301100058 are read as dates, YYYYMMDDhhmmss (UTC). If "
-            "they are numbers, say of which unit (time_unit=…, --time-unit)."
-        )
-    strange = sum(fault["strange"] for fault in faults)
-    if strange:
-        such_as = ascii(min(fault["such_as"] for fault in faults if fault["strange"]))
-        yield (
-            f"{name}: invisible characters at the edges of ids were cut off, in {strange:,} of its "
-            f"rows; one id was {such_as}."
-        )

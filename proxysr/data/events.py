@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from proxysr.config import require, unknown
-from proxysr.data import delimited, raw
+from proxysr.data import delimited, raw, remarks
 from proxysr.data.bad_rows import NAMED, BadRow, BadRows, OnBadRows, refuse
 from proxysr.data.cleaning import (
     PER_UNIT,
@@ -34,7 +34,6 @@ from proxysr.data.cleaning import (
     TimeKind,
     clean,
     fault_text,
-    remarks,
     time_kind,
 )
 from proxysr.data.containers import damaged, kind_of
@@ -325,7 +324,7 @@ def _well_formed(
         extra.add("sub")
     return EventTable(
         connection,
-        good.drop("fault", "received", "strange", *sorted(extra)),
+        good.drop("fault", "received", "strange", "zoned", *sorted(extra)),
         has_session="session_id" in rows.table.columns,
         has_user="user_id" in rows.table.columns,
         has_title="title" in rows.table.columns,
@@ -334,7 +333,7 @@ def _well_formed(
         bad_rows=report,
         source=rows.origin,
         whole=whole,
-        remarks=tuple(remarks(faults, kind, source, guessed=time_unit == "auto")),
+        remarks=tuple(remarks.on_reading(faults, kind, source, guessed=time_unit == "auto")),
     )
 
 
@@ -346,7 +345,11 @@ def _faults(engine: Engine, table: Any) -> list[dict[str, Any]]:
     if "sub" in table.columns:
         more["finer"] = (table["sub"] != 0).sum()
     counted = table.group_by("fault").aggregate(
-        n=table.count(), strange=table.strange.count(), such_as=table.strange.min(), **more
+        n=table.count(),
+        strange=table.strange.count(),
+        such_as=table.strange.min(),
+        zoned=table.zoned.sum(),
+        **more,
     )
     faults: list[dict[str, Any]] = engine.fetch(counted).to_pylist()
     return faults

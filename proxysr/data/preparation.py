@@ -21,7 +21,7 @@ import pandas as pd
 
 from proxysr.config import require
 from proxysr.data import expressions as ex
-from proxysr.data import splitting
+from proxysr.data import remarks, splitting
 from proxysr.data.engines import engine_of, interruptible
 from proxysr.data.events import EventTable, as_table
 from proxysr.data.preparation_config import PrepareConfig
@@ -172,9 +172,13 @@ class _Preparation:
             names = ex.session_names(events)
             self.sessions = self.engine.numbered(names, ["part", "session_id"], "session")
         self.remarks = [remark for table in self.tables for remark in table.remarks]
-        ids = {"item_id": self.items, "user_id": self.users, "session_id": self.sessions}
+        titled = [table.table for table in self.tables if table.has_title]
+        texts = {
+            "item_id": self.items, "user_id": self.users, "session_id": self.sessions,
+            "title": ex.distinct(titled, "title") if titled else None,
+        }  # fmt: skip
         known = set() if self.known_items is None else set(self.known_items["item_id"])
-        self.remarks += splitting.remarks_on_words(self.engine, ids, events, known)
+        self.remarks += remarks.on_words(self.engine, texts, events, known)
         if self.known_items is not None and known:
             splitting.check_items(self.engine, self.items, self.known_items)
 
@@ -345,7 +349,7 @@ class _Preparation:
         if titles and (n := self.engine.n_rows(ex.of_several_titles(vocabulary, titles))):
             self.remarks.append(f"{n:,} items have several titles; the commonest is taken.")
         items = splitting.described(items, self.known_items, "item_id")
-        self.remarks += splitting.remarks_on_items(items["item_id"].tolist(), self.known_items)
+        self.remarks += remarks.on_items(items["item_id"].tolist(), self.known_items)
         for temporary in (clicks, sessions, vocabulary, self.items, self.users, self.sessions):
             if temporary is not None:
                 self.engine.discard(temporary)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -22,11 +21,6 @@ from proxysr.data.sessions import Sessions
 SHORTEST = 2
 """Clicks a session needs: one to start from and one to predict."""
 MICROSECONDS = 1e6
-NO_VALUE = (
-    r"\N", "NULL", "Null", "null", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "None", "none", "<NA>",
-    "undefined", "(null)", "(not set)", "unknown", "-",
-)  # fmt: skip
-"""Words by which programs write that there is no value."""
 
 Int32s = npt.NDArray[np.int32]
 Int64s = npt.NDArray[np.int64]
@@ -230,55 +224,3 @@ def check_items(engine: Engine, ids: Any, items: pd.DataFrame) -> None:
             f"{len(items):,}: the log has ids such as {names[0].as_py()!r}, the table "
             f"{items['item_id'].iloc[0]!r}. Check its column item_id."
         )
-
-
-def remarks_on_words(
-    engine: Engine, ids: Mapping[str, Any], events: Sequence[Any], known: set[str]
-) -> list[str]:
-    """Sentences on ids that often mean "no value", and are taken as ids.
-
-    Parameters
-    ----------
-    engine : Engine
-    ids : mapping
-        Column of the events to the table of its distinct ids, None where there are none.
-    events : sequence of ibis tables
-    known : set of str
-        Items of the table of items: these are meant.
-    """
-    remarks = []
-    for name, table in ids.items():
-        if table is None:
-            continue
-        words = table.filter(table[name].isin(NO_VALUE)).select(name).distinct()
-        for word in sorted({*engine.fetch(words)[name].to_pylist()} - known):
-            n = sum(engine.n_rows(t.filter(t[name] == word)) for t in events)
-            remarks.append(
-                f"The {name} {word} ({n:,} rows) is taken as an id like any other. If it means "
-                f"that there is none, say so (missing={[word]!r}, --missing '{word}')."
-            )
-    return remarks
-
-
-def remarks_on_items(ids: list[str], known: pd.DataFrame | None) -> list[str]:
-    """Sentences on a split's items: how many are described, which are alike but for accents."""
-    remarks = []
-    if known is not None:
-        n = len({*known["item_id"]}.intersection(ids))
-        if n < len(ids):
-            remarks.append(
-                f"{n:,} of the {len(ids):,} items are in the table of items; the others have "
-                "nothing but their ids."
-            )
-    composed: dict[str, str] = {}
-    for name in ids:
-        if name.isascii():
-            continue
-        other = composed.setdefault(unicodedata.normalize("NFC", name), name)
-        if other != name:
-            remarks.append(
-                f"The items {other!a} and {name!a} look alike: their letters with "
-                "accents are written as one character and as two. They count as two items."
-            )
-            break
-    return remarks

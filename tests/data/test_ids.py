@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -130,6 +131,21 @@ def test_invisible_characters_are_said_once_for_a_log() -> None:
         "id was 'A\\xa0'."
     )
     assert not open_events(log.iloc[1:2], time_unit="order").remarks
+
+
+def test_dates_with_a_zone_among_dates_without_are_told(tmp_path: Path) -> None:
+    times = ["2024-01-01T10:00:00+02:00", "2024-01-01 09:00", "2024-01-01T10:00:00Z", "2024-01-01"]
+    log = pd.DataFrame({"item_id": list("abcd"), "timestamp": times, "session_id": 1})
+    (remark,) = open_events(log).remarks
+    assert remark == (
+        "DataFrame: 2 of its dates have a time zone, the other 2 have none and are read as UTC. "
+        "If they are of another zone, repair them."
+    )
+    for alike in (log.iloc[[0, 2]], log.iloc[[1, 3]]):
+        assert not open_events(alike).remarks
+    path = tmp_path / "log.csv"
+    log.to_csv(path, index=False)
+    assert "2 of its dates have a time zone" in open_events(path).remarks[0]
 
 
 def test_one_long_id_does_not_make_all_long() -> None:

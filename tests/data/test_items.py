@@ -111,6 +111,8 @@ def test_ids_that_may_mean_nothing_are_said() -> None:
         "The session_id NULL (2 rows) is taken as an id like any other. If it means that there is "
         "none, say so (missing=['NULL'], --missing 'NULL').",
     ]
+    titled = prepare(log.assign(title=["null", "x", "x"]), config).provenance["remarks"]
+    assert "The title null (1 rows) is taken as a title like any other." in titled[-1]
     items = pd.DataFrame({"item_id": ["NA", "b"], "title": ["Map of Namibia", "x"]})
     assert len(prepare(log, config, items=items).provenance["remarks"]) == 1
 
