@@ -8,7 +8,7 @@ training. So it can be kept beside the page that is made of it (:mod:`proxysr.pa
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -195,10 +195,12 @@ class Evidence:
             n_known = len(np.unique(np.asarray(test.user_index)[is_known]))
         classes, evaluations = popularity_class(run.items["count"].to_numpy()), run.evaluations()
 
-        def evaluated(task: Task, history: WhoseHistory | None = None) -> Iterator[Ranked]:
-            if entry := evaluations.get(evaluation_name("test", task, history)):
-                ranks = run.ranks("test", task, history)
-                yield _ranked(ranks, classes, entry["min_prefix"], known_ids)
+        def evaluated(task: Task, history: WhoseHistory | None = None) -> Ranked | None:
+            entry = evaluations.get(evaluation_name("test", task, history))
+            if entry is None:
+                return None
+            ranks = run.ranks("test", task, history)
+            return _ranked(ranks, classes, entry["min_prefix"], known_ids)
 
         counter = run.counters.get("popularity")
         return cls(
@@ -217,11 +219,11 @@ class Evidence:
             n_epochs=len(history := run.history()),
             validation=float(history[CRITERION].max()),
             popularity=None if counter is None else float(counter[CRITERION]),
-            ranked={task: one for task in get_args(Task) for one in evaluated(task)},
+            ranked={task: one for task in get_args(Task) if (one := evaluated(task))},
             histories={
                 history: one
                 for history in get_args(WhoseHistory)
-                for one in evaluated("unseen", history)
+                if (one := evaluated("unseen", history))
             },
         )
 
