@@ -10,9 +10,11 @@ import pytest
 
 from proxysr.experiments.presets import ABLATIONS
 from proxysr.experiments.spec import Variant, read_spec
+from proxysr.models import MODELS
 from proxysr.paper.evidence import Evidence
 from proxysr.paper.kept import read_kept
 from proxysr.paper.tables import PROXIES
+from proxysr.training import TrainConfig
 
 ROOT = Path(__file__).parents[2]
 SPECS = {path.stem: path for path in (ROOT / "benchmarks" / "specs").glob("*.yaml")}
@@ -27,9 +29,12 @@ def variants_of(row: Variant) -> list[Variant]:
 
 
 def is_of(run: Evidence, variant: Variant, train: Any) -> bool:
-    """Whether all that a row sets is what the run was trained with."""
-    asked = {**variant.train, **train}
-    return run.model_name == variant.model and all(
+    """Whether all that a row sets, or leaves to the model, is what the run was trained with."""
+    if run.model_name != variant.model:
+        return False
+    by_model = TrainConfig().resolved(MODELS[variant.model], run.model_config)
+    asked = {"averaging": by_model.averaging, **variant.train, **train}
+    return all(
         json.loads(json.dumps(dict(some))).items() <= settings.to_dict().items()
         for some, settings in ((variant.model_config, run.model_config), (asked, run.train_config))
     )
