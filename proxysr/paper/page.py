@@ -18,7 +18,8 @@ ABOUT_CLAIMS = (
     "chance: of the test sessions (p < 0.05), and, where a model has several seeds, of training "
     "(more than twice the standard error that their deviation gives; a single run is taken to vary "
     "as much as the model it is compared with). Else it cannot be told. Nothing is said of a row "
-    "that has not learnt: its R@20 on validation is less than twice that of popularity."
+    "that has not learnt: its R@20 on validation is less than twice that of popularity. Models "
+    "whose weights are averaged over epochs, as none is in the paper, are no rows of it."
 )
 
 

@@ -53,7 +53,7 @@ class Row:
     label: str
     runs: list[Evidence]
     printed: str = ""
-    """Its name in the paper; "" if the paper lacks it."""
+    """Its name in the paper; "" if the paper lacks it, or trains it in another way."""
     _contenders: dict[Task, Contender] = field(default_factory=dict, init=False, repr=False)
 
     def contender(self, task: Task) -> Contender:
@@ -229,7 +229,8 @@ def _named(groups: Sequence[list[Evidence]], task: Task) -> list[Row]:
     """Rows with the model's name, and with the settings in which those of one model differ.
 
     Models are ordered as in the paper; others come after, the highest recall first. Settings of one
-    model are ordered by validation, so the first ones stand for it.
+    model are ordered by validation, so the first ones stand for it. The paper averages no weights:
+    a row that does is none of the paper's.
     """
     printed = published_results().drop_duplicates("model").set_index("model")["printed"].to_dict()
     by_model: dict[str, list[list[Evidence]]] = defaultdict(list)
@@ -244,17 +245,16 @@ def _named(groups: Sequence[list[Evidence]], task: Task) -> list[Row]:
                 label += f" ({words})"
             if learns(model) and group[0].train_config.valid_task != task:
                 label += UNCHOSEN
-            rows.append(Row(label, group, printed.get(model, "")))
+            averaged = learns(model) and group[0].train_config.averaging
+            rows.append(Row(label, group, "" if averaged else printed.get(model, "")))
         if len(rows) > 1:
             rows.sort(key=lambda row: row.validation(task), reverse=True)
         rows_of_models.append(rows)
     order = list(printed.values())
 
     def place(rows: list[Row]) -> tuple[int, float]:
-        first = rows[0]
-        return order.index(first.printed) if first.printed else len(order), -first.mean(
-            task, CRITERION
-        )
+        name = printed.get(rows[0].model)
+        return order.index(name) if name else len(order), -rows[0].mean(task, CRITERION)
 
     return [row for rows in sorted(rows_of_models, key=place) for row in rows]
 
@@ -269,8 +269,18 @@ def _differing(groups: Sequence[list[Evidence]]) -> list[str]:
             if name not in OF_MEASUREMENT:
                 settings[f"{name} in training" if name in of_model else name] = str(value)
         of_groups.append(settings)
-    names = [n for n in of_groups[0] if len({settings.get(n) for settings in of_groups}) > 1]
-    return [", ".join(f"{name} {settings[name]}" for name in names) for settings in of_groups]
+    values = {n: {settings.get(n) for settings in of_groups} for n in of_groups[0]}
+    return [
+        ", ".join(_said(n, settings[n], values[n]) for n in values if len(values[n]) > 1)
+        for settings in of_groups
+    ]
+
+
+def _said(name: str, value: str, values: set[str | None]) -> str:
+    """A setting in words; of one that is on or off, its name is enough."""
+    if values <= {"True", "False", "None"}:
+        return name if value == "True" else f"no {name}"
+    return f"{name} {value}"
 
 
 def runs_by_share(data: DataRuns) -> dict[int, list[Evidence]]:

@@ -295,18 +295,18 @@ def _calibrates(model: type[SessionModel]) -> bool:
 
 
 def _only_some(rows: Sequence[Row]) -> list[str]:
-    """What some of the models that learn have in training, and others have not."""
+    """What some of the models that learn have, and others have not."""
     learned = [row for row in rows if learns(row.model)]
     having = {
-        "averages its weights over epochs": [
+        "Averages of the weights over epochs": [
             row.label for row in learned if row.runs[0].train_config.averaging
         ],
-        "fits numbers to the validation sessions after each epoch, for both tasks": [
+        "Numbers that are fitted to the validation sessions after each epoch, for both tasks": [
             row.label for row in learned if _calibrates(model_class(row.model))
         ],
     }
     return [
-        f"Of the models that learn, only this {what}: {', '.join(labels)}."
+        f"{what}: {', '.join(labels)}, and none of the other models that learn."
         for what, labels in having.items()
         if 0 < len(labels) < len(learned)
     ]
