@@ -21,8 +21,6 @@ CRITERION, SECOND = "R@20", "MRR@20"
 
 VAGUE = 3
 """The likeliest proxy of a session has at least that many times its share by chance."""
-PARTING = "more epochs (with a larger patience), fewer proxies (n_proxies), temperature=1"
-"""What parts the proxies of latent_proxy."""
 ONE_PROXY = "One proxy is no proxy model"
 COLLAPSED = "They have collapsed."
 UNCLEAR = "Which proxy a session is for is vague"
@@ -101,6 +99,7 @@ def findings(
     *,
     model: str,
     n_proxies: int | None = None,
+    temperature: float | None = None,
 ) -> list[str]:
     """Sentences on a finished training.
 
@@ -116,16 +115,17 @@ def findings(
         Its name in ``MODELS``.
     n_proxies : int, optional
         Number of the model's proxies, if it has any.
+    temperature : float, optional
+        That of their posterior in training, if the model has one.
     """
     best, last = rows[best_epoch], len(rows) - 1
     texts = [_compared(best, counters, model, improving=best_epoch == last)]
     if best_epoch == last:
-        texts.append(
-            f"The best epoch is the last one ({last}): it was still improving, so train longer, "
-            f"such as with --resume --epochs {2 * len(rows)}."
-        )
+        known = f"The best epoch is the last one ({last}): it was still improving, so "
+        known = known if last else "There was one epoch, which does not tell whether more help: "
+        texts.append(f"{known}train longer, such as with --resume --epochs {2 * len(rows)}.")
     if n_proxies == 1 or (n_proxies is not None and "effective_proxies" in best):
-        texts.append(_about_proxies(best, n_proxies, model))
+        texts.append(_about_proxies(best, n_proxies, model, temperature))
     return texts
 
 
@@ -194,7 +194,9 @@ def _by_chance(recall: float, counter: Metrics) -> bool:
     return recall - other <= 2 * math.sqrt(variance)
 
 
-def _about_proxies(row: Mapping[str, float], n_proxies: int, model: str) -> str:
+def _about_proxies(
+    row: Mapping[str, float], n_proxies: int, model: str, temperature: float | None
+) -> str:
     """Whether the proxies tell sessions apart."""
     if n_proxies == 1:
         return f"{ONE_PROXY}: all sessions have the same. Try a larger n_proxies."
@@ -206,22 +208,24 @@ def _about_proxies(row: Mapping[str, float], n_proxies: int, model: str) -> str:
     # of two or three proxies, one may well have half of the sessions
     few = effective < min(max(2.0, n_proxies / 10), (n_proxies + 1) / 2)
     is_own = model == "latent_proxy"
+    parting = "more epochs (with a larger patience), fewer proxies (n_proxies)"
+    parting += ", temperature=1" if temperature != 1 else ""
     if few or largest > max(0.5, 1.5 / n_proxies):
         tries = (
             "more negatives (n_negatives, negatives), a larger init_std, a smaller "
             "init_std_selector, the model latent_proxy"
         )
-        return f"{text}. {COLLAPSED} Try {PARTING if is_own else tries}."
+        return f"{text}. {COLLAPSED} Try {parting if is_own else tries}."
     if row.get("sessions_changing", 0.0) > RESTLESS:
         return (
             f"{text}. {UNCLEAR}: nearly all change, so groups of sessions are those of their last "
-            f"clicks. Try {PARTING if is_own else 'the model latent_proxy'}."
+            f"clicks. Try {parting if is_own else 'the model latent_proxy'}."
         )
     chance, likeliest = 1 / n_proxies, row.get("mean_max_pi", 1.0)
     if likeliest < min(VAGUE * chance, 0.5):
         return (
             f"{text}. {UNCLEAR}: the likeliest one has {likeliest:.1%} on average, where chance is "
             f"{chance:.1%}, so groups of sessions mean little. Try "
-            f"{PARTING if is_own else 'more epochs'}."
+            f"{parting if is_own else 'more epochs'}."
         )
     return f"{text}."

@@ -122,6 +122,12 @@ def train_run(
         check_users(split, getattr(settings, "n_users", 0))
         check_writable(path, "folder")
         identity = _identity(name, settings, config, split, begun_with)
+    done = len(run.history()) if resume and has_epochs(path) else 0
+    require(
+        config.epochs >= done,
+        f"{path} has {done} epochs already; received epochs = {config.epochs}. Take at least as "
+        "many, or train in a new folder.",
+    )
     check_validation(split, config)
     check_memory(model_class(name), split, settings, config, snapshots=1)
     network = create(name, split.n_items, settings, seed=config.seed)

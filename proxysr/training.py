@@ -229,6 +229,7 @@ def fit(
     history.findings = findings(
         history.rows, history.best_epoch, history.counters,
         model=name_of(model), n_proxies=getattr(model, "n_proxies", None),
+        temperature=getattr(model.config, "temperature", None),
     )  # fmt: skip
     return history
 

@@ -302,6 +302,11 @@ def test_resume_continues_to_more_epochs(ask: Ask, folder: Path, tmp_path: Path)
     assert more.json["findings"] == RunDir(run).findings
     assert set(more.json["counters"]) == {"cooccurrence", "popularity"}
     assert RunDir(run).train_config.epochs == 3
+    again = ask("train", data, run, "--resume").out
+    assert "\nAll 3 epochs were there; --resume with larger --epochs goes on.\n" in again
+    fewer = refused(ask("train", data, run, "--resume", "--epochs", "2"))
+    assert "has 3 epochs already; received epochs = 2. Take at least as many" in fewer
+    assert RunDir(run).train_config.epochs == 3
     changed = ask("train", data, run, "--resume", "--batch-size", "7")
     assert "batch_size = 32 (asked for: 7)" in refused(changed)
     changed = ask("train", data, run, "--resume", "--set", "n_proxies=9")

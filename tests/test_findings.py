@@ -101,6 +101,10 @@ def test_it_was_still_improving() -> None:
     rows: list[dict[str, Any]] = [{"R@20": 0.1}, {"R@20": 0.2}]
     lost, longer = findings(rows, 1, COUNTED, model="mean")
     assert "Try more epochs, the model latent_proxy" in lost
+    assert findings(rows[:1], 0, COUNTED, model="mean")[1] == (
+        "There was one epoch, which does not tell whether more help: train longer, such as with "
+        "--resume --epochs 2."
+    )
     assert longer == (
         "The best epoch is the last one (1): it was still improving, so train longer, such as "
         "with --resume --epochs 4."
@@ -198,6 +202,18 @@ def test_where_counting_finds_all_recall_tells_nothing() -> None:
     assert "MRR@20 of mean is 0.3000: it does not beat" in findings(
         rows, 1, counters, model="mean"
     )[0]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("temperature", "tries"), [(4.0, "(n_proxies), temperature=1."), (1.0, "(n_proxies).")]
+)
+def test_a_temperature_is_not_proposed_where_it_is_in_force(temperature: float, tries: str) -> None:
+    row = GOOD | {"largest_share": 0.9}
+    told = findings(
+        [row, GOOD | {"R@20": 0.1}], 0, COUNTED, model="latent_proxy", n_proxies=30,
+        temperature=temperature,
+    )[-1]  # fmt: skip
+    assert told.endswith(f"Try more epochs (with a larger patience), fewer proxies {tries}")
 
 
 @pytest.mark.parametrize(("likeliest", "vague"), [(0.02, True), (0.09, True), (0.2, False)])

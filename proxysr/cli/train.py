@@ -14,7 +14,7 @@ from proxysr.distributed import joined
 from proxysr.experiments.presets import PRESETS, preset
 from proxysr.findings import CRITERION
 from proxysr.models import DEFAULT, MODELS, learns
-from proxysr.run import RunDir
+from proxysr.run import RunDir, has_epochs
 from proxysr.running import train_run
 from proxysr.training import FOR_COUNTING, TrainConfig
 
@@ -24,7 +24,7 @@ examples:
   proxysr train data/toy runs/toy --preset proxysr-small
   proxysr train data/shop runs/shop --epochs 30 --set n_proxies=100 embedding_dim=64
   proxysr train data/shop runs/shop --resume              # continue, as if never interrupted
-  proxysr train data/shop runs/shop --resume --epochs 80  # more epochs than first planned
+  proxysr train data/shop runs/shop --resume --epochs 80 --patience 9  # more than first planned
   torchrun --nproc-per-node 2 -m proxysr train data/shop runs/shop   # a process for each GPU
 
 Options override the preset; the preset overrides the defaults shown in brackets.
@@ -68,11 +68,12 @@ def run(args: argparse.Namespace) -> Answer:
     else:
         _check_that_options_apply(model or DEFAULT, options)
         config = TrainConfig.from_dict(options)
+    before = len(run.history()) if args.resume and has_epochs(run.path) else 0
     trained = train_run(
         args.data_dir, args.run_dir, model=model, model_config=settings or None, train=config,
         resume=args.resume,
     )  # fmt: skip
-    return _answer(trained)
+    return _answer(trained, before)
 
 
 def after_interrupt(args: argparse.Namespace) -> str:
@@ -90,7 +91,8 @@ def _check_that_options_apply(model: str, options: Mapping[str, Any]) -> None:
     )
 
 
-def _answer(run: RunDir) -> Answer:
+def _answer(run: RunDir, before: int) -> Answer:
+    """What came of it; ``before`` is the number of epochs that were there already."""
     history, best_epoch = run.history(), run.best_epoch
     best = {name: float(history.iloc[best_epoch][name]) for name in (CRITERION, "MRR@20")}
     data = {
@@ -104,12 +106,19 @@ def _answer(run: RunDir) -> Answer:
         "findings": run.findings,
         "train_seconds": float(history.get("train_seconds", history["eval_seconds"] * 0).sum()),
     }
-    text = "counted once; on validation"
+    text, ended = "counted once; on validation", ""
     if learns(run.model_name):
-        n = len(history)
+        n, config = len(history), run.train_config
         text = f"{n} epochs (0 to {n - 1}), the best on validation is epoch {best_epoch} with"
+        if n < config.epochs:
+            ended = (
+                f"\nTraining ended before {config.epochs} epochs, as patience ({config.patience}) "
+                "was used up; --resume with a larger --patience goes on."
+            )
+        elif n == before:
+            ended = f"\nAll {n} epochs were there; --resume with larger --epochs goes on."
     metrics = f"{CRITERION} {best[CRITERION]:.4f}, MRR@20 {best['MRR@20']:.4f}"
-    findings = "".join(f"\n{sentence}" for sentence in run.findings)
+    findings = "".join(f"\n{sentence}" for sentence in run.findings) + ended
     return Answer(
         data, f"{run.path}: {text} {metrics}.{findings}\nNext: proxysr evaluate {run.path}"
     )
