@@ -224,6 +224,11 @@ def evaluate_with_history(
     sessions, earlier = split.part(part), [split.part(name) for name in PARTS[: PARTS.index(part)]]
     asked = seen_before(sessions, earlier)
     require(
+        split.n_users > 0,
+        "No session has a user, so nobody was seen before. Prepare the log with its column of "
+        "users (user=…, --user).",
+    )
+    require(
         asked.sum() >= 2,
         f"{asked.sum()} of {len(sessions)} sessions of {part} are of a user who was seen before; "
         "at least two are needed to tell what history gives.",

@@ -89,6 +89,11 @@ def with_proxies(model: SessionModel) -> ProxyModel:
     """The model, if its sessions choose proxies; ConfigError if not."""
     if isinstance(model, ProxyModel) and model.chooses:
         return model
+    if isinstance(model, ProxyModel) and model.n_proxies == 1:
+        raise ConfigError(
+            f"This {type(model).__name__} has one proxy, which all sessions share, so there is "
+            "nothing to show. Take a run with a larger n_proxies."
+        )
     raise ConfigError(
         f"This {type(model).__name__} chooses no proxies, so there is none to show. Take a run of "
         "latent_proxy or of proxysr (but not of its ablation without a choice)."

@@ -38,7 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "fewest clicks before a target [that of validation]"
     parser.add_argument("--min-prefix", type=int, metavar="N", help=text)
     parser.add_argument(
-        "--ks", default="5,10,20", metavar="N,N", help="lengths of the list for metrics [5,10,20]"
+        "--ks",
+        metavar="N,N",
+        help="lengths of the list for metrics [5,10,20; with --history 20, which is always there]",
     )
     parser.add_argument(
         "--weights", choices=get_args(Which), default="best",
@@ -61,8 +63,8 @@ def run(args: argparse.Namespace) -> Answer:
         return with_history(args)
     result = evaluate_run(
         args.run_dir, part=args.split, task=args.task, min_prefix=args.min_prefix,
-        ks=coerce(args.ks, tuple[int, ...], "ks"), which=args.weights, data_dir=args.data,
-        device=args.device,
+        ks=coerce(args.ks or "5,10,20", tuple[int, ...], "ks"), which=args.weights,
+        data_dir=args.data, device=args.device,
     )  # fmt: skip
     data = {
         "run_dir": args.run_dir,
@@ -88,16 +90,19 @@ def run(args: argparse.Namespace) -> Answer:
 def with_history(args: argparse.Namespace) -> Answer:
     """Whether a person's earlier sessions help, and more than another person's."""
     require(args.min_prefix is None, "--history ranks from the first click on: no --min-prefix.")
+    ks = tuple(sorted({20, *coerce(args.ks or "20", tuple[int, ...], "ks")}))
     found = {
         history: evaluate_run(
             args.run_dir, part=args.split, task=args.task, which=args.weights, history=history,
-            ks=coerce(args.ks, tuple[int, ...], "ks"), data_dir=args.data, device=args.device,
+            ks=ks, data_dir=args.data, device=args.device,
         )
         for history in get_args(WhoseHistory)
     }  # fmt: skip
     config = RunDir(args.run_dir).train_config
     ranks = by_clicks({history: [result.ranks] for history, result in found.items()}, [config.seed])
-    found_by_clicks, against = gains(ranks, CompareConfig())
+    found_by_clicks, against = gains(
+        ranks, CompareConfig(metrics=tuple(f"{name}@{k}" for k in ks for name in ("R", "MRR")))
+    )
     sentences = history_sentences(found_by_clicks, against)
     task = found["none"].task
     data = {

@@ -67,6 +67,11 @@ def with_known_users(
     order = order_of_users(split, min_sessions=min_sessions, seed=seed)
     known_users = order[: round(share * len(order))]
     require(
+        share == 0 or split.n_users > 0,
+        "No session has a user, so none can be known. Prepare the log with its column of users "
+        "(user=…, --user).",
+    )
+    require(
         share == 0 or len(known_users) > 0,
         f"{share:.0%} of the {len(order)} users with at least {min_sessions} training sessions is "
         f"nobody; no user has more than {_sessions_of_users(split).max(initial=0)} of them. Take "

@@ -12,7 +12,7 @@ from proxysr.analysis import attribution
 from proxysr.analysis.attribution import Flip, contributions, proxy_path, smallest_flip
 from proxysr.config import ConfigError
 from proxysr.data.batches import SessionBatch, batch_of
-from proxysr.models import ProxySR
+from proxysr.models import LatentProxy, ProxySR
 
 N_ITEMS = 7
 
@@ -200,6 +200,8 @@ def test_what_cannot_be_explained_is_refused() -> None:
             explain(model, [1, 0, 8])
         with pytest.raises(ConfigError, match="ProxySR chooses no proxies"):
             explain(model_of(proxy_by="encoding", projection=False), [1])
+        with pytest.raises(ConfigError, match="LatentProxy has one proxy, which all sessions"):
+            explain(LatentProxy(7, LatentProxy.Config(n_proxies=1)), [1])
     with pytest.raises(ConfigError, match=r"Items of this model are 1 to 7; received 9"):
         smallest_flip(model, [1], replacements=[1, 9])
 

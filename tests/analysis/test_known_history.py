@@ -127,6 +127,9 @@ def test_what_cannot_be_asked_is_said(run: RunDir, tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match="0 of 60 sessions of test are of a user who was seen"):
         kh.history_ranks([anonymous])
+    strangers = replace(nobody, users=split.users.head(0))
+    with pytest.raises(ConfigError, match=r"No session has a user, .* column of users .*--user"):
+        evaluate_with_history(run.model(), strangers, "own")
     counting = train_run(run.data["data_dir"], tmp_path / "other", model="mean", **options)
     with pytest.raises(ConfigError, match="MeanEncoder does not use a user's earlier sessions"):
         kh.history_ranks([counting])
@@ -164,6 +167,10 @@ def test_the_command_keeps_all_three_and_says_whether_it_helps(
             assert row["value"] == pytest.approx((frame["rank"] <= 20).mean())
     assert main([*words, "--history", "--min-prefix", "2"]) == 2
     assert "from the first click on: no --min-prefix" in capsys.readouterr().err
+    assert {row["metric"] for row in answer["table"]} == {"R@20", "MRR@20"}
+    assert main([*words, "--history", "--ks", "3", "--json"]) == 0
+    metrics = {row["metric"] for row in json.loads(capsys.readouterr().out)["table"]}
+    assert metrics == {"R@3", "MRR@3", "R@20", "MRR@20"}
 
 
 def test_an_evaluation_with_another_history_than_its_name_is_refused(

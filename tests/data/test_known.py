@@ -131,6 +131,14 @@ def test_what_cannot_be_is_refused(share: float, options: dict[str, int], messag
         with_known_users(SPLIT, share, **options)
 
 
+def test_a_log_without_users_is_told() -> None:
+    nobody = split_of([-1] * 6, [-1], [-1])
+    nobody = replace(nobody, users=nobody.users.head(0))
+    with pytest.raises(ConfigError, match=r"No session has a user, so none can be known.*--user"):
+        with_known_users(nobody, 0.5)
+    assert with_known_users(nobody, 0).n_users == 0
+
+
 def test_users_to_learn_of_have_to_be_there() -> None:
     check_users(SPLIT, 0)
     check_users(SPLIT, 2)
