@@ -153,6 +153,20 @@ def require(ok: bool, message: str) -> None:
         raise ConfigError(message)
 
 
+def require_kind(value: object, kind: type, what: str, such_as: str) -> None:
+    """Raise :class:`ConfigError` unless ``value`` is of that class; ``such_as`` is an example.
+
+    >>> require_kind({}, Settings, "config", "Settings()")
+    Traceback (most recent call last):
+    proxysr.config.ConfigError: config is of Settings, such as Settings(); received one of dict.
+    """
+    received = type(value).__name__
+    require(
+        isinstance(value, kind),
+        f"{what} is of {kind.__name__}, such as {such_as}; received one of {received}.",
+    )
+
+
 def _sentence(error: ErrorDetails, cls: type[Settings]) -> str:
     """The message for the first error: what was wrong, what was received and what is allowed."""
     name, received = str(error["loc"][0]), error["input"]

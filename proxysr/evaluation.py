@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from proxysr.config import ConfigError, require, unknown
+from proxysr.config import ConfigError, require, require_kind, unknown
 from proxysr.data.batches import PrefixBatches
 from proxysr.data.known import dealt_out, seen_before
 from proxysr.data.sessions import PARTS, Sessions, SessionSplit, Task
@@ -128,6 +128,11 @@ def evaluate(
     ConfigError
         If there is no target, the model does not know an item, or an argument is out of range.
     """
+    require_kind(sessions, Sessions, "sessions", "split.test")
+    require(not isinstance(history, Sessions), "history is a list of Sessions, such as [train].")
+    for earlier in history or ():
+        require_kind(earlier, Sessions, "each of history", "split.train")
+    require(not isinstance(ks, int), f"ks are list lengths, such as (5, 20); received {ks}.")
     require(ties in get_args(Ties), unknown(ties, get_args(Ties), "rule for ties"))
     require(min(ks, default=0) >= 1, f"ks are list lengths from 1 on; received {list(ks)}.")
     largest = int(sessions.items.max(initial=0))

@@ -32,6 +32,7 @@ from proxysr.config import (
     Settings,
     Whole,
     require,
+    require_kind,
     unknown,
 )
 from proxysr.costs import check_training_memory, sizes_of
@@ -144,7 +145,10 @@ def fit(
         training takes more memory than there is, or several processes cannot share the model's
         batches.
     """
-    config = (config or TrainConfig()).resolved(type(model), model.config)
+    require_kind(split, SessionSplit, "split", "what prepare gives")
+    config = TrainConfig() if config is None else config
+    require_kind(config, TrainConfig, "config", "TrainConfig(epochs=5)")
+    config = config.resolved(type(model), model.config)
     require(
         model.n_items == split.n_items,
         f"The model is for {model.n_items:,} items, and the data have {split.n_items:,}. "

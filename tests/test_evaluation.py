@@ -13,7 +13,7 @@ from torch import Tensor
 
 from proxysr.config import ConfigError, Settings
 from proxysr.data.batches import PrefixBatches, SessionBatch, batch_of
-from proxysr.data.sessions import Sessions
+from proxysr.data.sessions import Sessions, SessionSplit
 from proxysr.evaluation import EvalResult, evaluate, metrics_of, rank_of
 from proxysr.models import ProxyModel, SessionModel
 from tests.contract.small import cycles, small
@@ -125,11 +125,22 @@ def test_nothing_to_evaluate_is_refused() -> None:
         ({"ks": (0, 5)}, r"ks are list lengths from 1 on; received \[0, 5\]"),
         ({"ks": ()}, r"ks are list lengths from 1 on; received \[\]"),
         ({"min_prefix": 0}, "min_prefix is at least 1; received 0"),
+        ({"ks": 5}, r"ks are list lengths, such as \(5, 20\); received 5"),
+        ({"history": Sessions.from_lists([[1, 2]])}, "history is a list of Sessions, such as"),
+        (
+            {"history": [1]},
+            "each of history is of Sessions, such as .*; received one of int",
+        ),
     ],
 )
 def test_bad_arguments_are_named(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         evaluate(HAND, Sessions.from_lists([[1, 2]]), **arguments)
+
+
+def test_a_whole_split_is_not_evaluated(tiny_split: SessionSplit) -> None:
+    with pytest.raises(ConfigError, match=r"such as split.test; received one of SessionSplit"):
+        evaluate(HAND, tiny_split)  # type: ignore[arg-type]
 
 
 def results_equal(a: EvalResult, b: EvalResult) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from proxysr import running
 from proxysr.config import ConfigError
+from proxysr.data import prepare
 from proxysr.data.sessions import Sessions, SessionSplit
 from proxysr.evaluation import evaluate
 from proxysr.models import create
@@ -30,6 +32,16 @@ def test_training_needs_validation_sessions(
         fit(network, split, TrainConfig())
     with pytest.raises(ConfigError, match="None of the 2 validation sessions has a target of task"):
         fit(network, tiny_split, TrainConfig(valid_min_prefix=50))
+
+
+def test_what_is_no_split_or_settings_is_told(tiny_split: SessionSplit) -> None:
+    model = create("mean", tiny_split.n_items, None, seed=0)
+    with pytest.raises(ConfigError, match="split is of SessionSplit, .*; received one of Sessions"):
+        fit(model, tiny_split.test)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"such as TrainConfig\(.*; received one of dict"):
+        fit(model, tiny_split, {"epochs": 1})  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"such as PrepareConfig\(.*; received one of dict"):
+        prepare(pd.DataFrame(), {"min_item_count": 5})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("model", "n"), [("latent_proxy", 3), ("popularity", 300)])

@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> Answer:
         f"{args.study_dir}: {len(trials)} trials, {by_state}; all in {args.study_dir}/trials.csv.\n"
     )
     if best is None:
-        return Answer(data, text + "None is complete yet.")
+        return Answer(data, text + "None could be completed; the table says why.")
     settings = list(trials.columns[list(trials.columns).index("stopped") + 1 :])
     text += (
         f"Best on validation: {Path(best['run']).name}, {CRITERION} {best[CRITERION]:.4f} in epoch "

@@ -19,7 +19,7 @@ from typing import Any
 
 import pandas as pd
 
-from proxysr.config import require
+from proxysr.config import require, require_kind
 from proxysr.data import expressions as ex
 from proxysr.data import remarks, splitting
 from proxysr.data.engines import engine_of, interruptible
@@ -78,7 +78,9 @@ def prepare(
     ValueError
         If the sessions cannot be made as configured, or a part is left empty.
     """
-    steps = _Preparation([events], config or PrepareConfig(), items, session_info, connection)
+    config = PrepareConfig() if config is None else config
+    require_kind(config, PrepareConfig, "config", "PrepareConfig(min_item_count=5)")
+    steps = _Preparation([events], config, items, session_info, connection)
     clicks = steps.filter(steps.sessionise())
     return steps.split(clicks, steps.cut(clicks), source)
 

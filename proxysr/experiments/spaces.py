@@ -133,8 +133,15 @@ SPACES: dict[str, SearchSpace] = {
 }
 
 
-def default_space(model: str) -> Space:
+def default_space(model: str, n_sessions: int | None = None) -> Space:
     """The space of a model if none is given.
+
+    Parameters
+    ----------
+    model : str
+        Name in ``MODELS``.
+    n_sessions : int, optional
+        Sessions to train on; there cannot be more proxies, so larger numbers are left out.
 
     Raises
     ------
@@ -143,7 +150,10 @@ def default_space(model: str) -> Space:
     """
     model_class(model)
     require(model in SPACES, f"Model {model!r} has no settings worth a search. Train it instead.")
-    return dict(SPACES[model].space)
+    space = dict(SPACES[model].space)
+    if n_sessions is not None and "n_proxies" in space:
+        space["n_proxies"] = [k for k in space["n_proxies"] if k <= n_sessions] or [1]
+    return space
 
 
 def read_space(path: str | Path) -> Space:

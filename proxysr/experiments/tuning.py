@@ -112,9 +112,11 @@ def tune(
     config = TuneConfig() if config is None else config
     require(jobs >= 1, f"jobs is at least 1; received {jobs}.")
     fixed = dict(fixed or {})
+    split = SessionSplit.load(data_dir)
     if space is None:
-        space = {k: v for k, v in default_space(model).items() if k not in fixed}
-    plan = _plan(data_dir, model, checked_space(model, space, fixed), fixed, config)
+        space = default_space(model, len(split.train))
+        space = {k: v for k, v in space.items() if k not in fixed}
+    plan = _plan(split, model, checked_space(model, space, fixed), fixed, config)
     folder = StudyDir(study_dir, storage, create=True)
     folder.join(plan)
     if jobs == 1:
@@ -159,7 +161,7 @@ def best_of(table: pd.DataFrame) -> pd.Series | None:
 
 
 def _plan(
-    data_dir: str | Path, model: str, space: Space, fixed: dict[str, Any], config: TuneConfig
+    split: SessionSplit, model: str, space: Space, fixed: dict[str, Any], config: TuneConfig
 ) -> dict[str, Any]:
     """The definition of a study, which must be equal for all processes that join.
 
@@ -167,7 +169,6 @@ def _plan(
     device.
     """
     settings, train = split_settings(model, fixed)
-    split = SessionSplit.load(data_dir)
     check_validation(split, train)
     resolve_device(train.device)
     settings_and_train = settings.to_dict() | train.to_dict()
@@ -258,7 +259,7 @@ def _train(
 def _line(study: optuna.Study, claim: Claim) -> str:
     """How a trial ended, for stderr."""
     trial = study.get_trials(deepcopy=False)[claim.trial.number]
-    state = trial.user_attrs.get(STOPPED, trial.state.name.lower())
+    state = trial.user_attrs.get(STOPPED, trial.state.name.lower()).rstrip(".")
     values = trial.intermediate_values.values()
     value = f"{CRITERION} {max(values):.4f} on validation" if values else "no epoch"
     settings = ", ".join(f"{name}={value}" for name, value in trial.params.items())

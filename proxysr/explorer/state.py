@@ -34,6 +34,8 @@ OF_SESSIONS = (
     "proxy", "half_proxy", "runner_up", "user", "n_clicks", "started", "probability", "margin",
     "rank", "since", "met", "repeat",
 )  # fmt: skip
+COLOURS = ("proxy", "user", "n_clicks", "started", "probability", "margin", "rank")
+"""Values of sessions that dots can be coloured by; columns are others."""
 COLUMN = "column:"
 INTERESTS = ("proxy", "half_proxy", "runner_up")
 """Values that are interests: in the merged view, merged ones are alike."""
@@ -90,6 +92,25 @@ def merged(state: Mapping[str, Any], changes: Mapping[str, Any], tree: dict[str,
     require(
         lasso is None or (isinstance(lasso, list) and all(_is_point(point) for point in lasso)),
         f"lasso is a list of points [x, y], or None; received {lasso!r:.80}.",
+    )
+    for name in ("why", "search"):
+        require(isinstance(new[name], str), f"{name} is text; received {new[name]!r:.80}.")
+    colours = [name for name in COLOURS if tree["sessions"][name] is not None]
+    colours += [COLUMN + column["name"] for column in tree["columns"]]
+    require(new["colour"] in colours, unknown(str(new["colour"]), colours, "colour of sessions"))
+    pins = new["pins"]
+    require(
+        isinstance(pins, Mapping)
+        and set(pins) <= {"a", "b"}
+        and all(_is_pin(pin, n) for pin in pins.values()),
+        "pins has a and b, each None or an object such as {'kind': 'interest', 'proxy': 0}, "
+        f"{{'kind': 'session', 'row': 0}} or {{'kind': 'group', 'rows': [0]}}; "
+        f"received {pins!r:.80}.",
+    )
+    require(
+        new["edit"] is None or _is_edit(new["edit"], n["interest"], tree["meta"]["n_items"]),
+        f"edit is None, or has clicks from 1 to {tree['meta']['n_items']}, and may have a "
+        f"temperature above 0 and a proxy; received {new['edit']!r:.80}.",
     )
     require(isinstance(new["filters"], list), f"filters is a list; received {new['filters']!r}.")
     listed(tree, new)  # checks the filters
@@ -214,6 +235,34 @@ def _is_number(value: object) -> bool:
 
 def _is_whole(value: object, n: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < n
+
+
+def _is_pin(pin: object, n: Mapping[str, int]) -> bool:
+    if not isinstance(pin, Mapping):
+        return pin is None
+    kind, rows = pin.get("kind"), pin.get("rows")
+    return (
+        (kind == "interest" and _is_whole(pin.get("proxy"), n["interest"]))
+        or (kind == "session" and _is_whole(pin.get("row"), n["session"]))
+        or (
+            kind == "group"
+            and isinstance(rows, list)
+            and all(_is_whole(row, n["session"]) for row in rows)
+        )
+    )
+
+
+def _is_edit(edit: object, n_interests: int, n_items: int) -> bool:
+    if not isinstance(edit, Mapping):
+        return False
+    clicks, temperature, proxy = edit.get("clicks"), edit.get("temperature"), edit.get("proxy")
+    return (
+        isinstance(clicks, list)
+        and len(clicks) > 0
+        and all(_is_whole(item, n_items + 1) and item > 0 for item in clicks)
+        and (temperature is None or (_is_number(temperature) and temperature > 0))
+        and (proxy is None or _is_whole(proxy, n_interests))
+    )
 
 
 def _is_point(value: object) -> bool:

@@ -32,6 +32,9 @@ def test_the_grid_of_the_paper() -> None:
     """Section 4.1.4, written out again."""
     rates = [1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2]
     lambdas = [0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5]
+    assert default_space("latent_proxy", 32)["n_proxies"] == [1, 10, 30]
+    assert default_space("latent_proxy", 100) == default_space("latent_proxy")
+    assert default_space("proxysr", 2)["n_proxies"] == [1]
     assert default_space("proxysr") == {
         "learning_rate": rates,
         "batch_size": [2**i for i in range(5, 10)],

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from proxysr.config import ConfigError
+from proxysr.data.sessions import SessionSplit
 from proxysr.experiments import TuneConfig, trials, tune, tuning
 from proxysr.experiments.study import StudyDir
 from proxysr.run import RunDir
@@ -177,7 +178,8 @@ def test_a_trial_worse_than_the_median_is_pruned_and_its_run_can_go_on(
 def test_proxysr_is_left_alone_until_the_temperature_has_come_to_its_end(tune_data: Path) -> None:
     def warmup(model: str, space: dict[str, Any], **options: Any) -> Any:
         fixed = options.pop("fixed", {})
-        return tuning._plan(tune_data, model, space, fixed, TuneConfig(**options))["warmup"]
+        split = SessionSplit.load(tune_data)
+        return tuning._plan(split, model, space, fixed, TuneConfig(**options))["warmup"]
 
     space = {"margin": [0.1, 0.2]}
     assert warmup("proxysr", space) == 6

@@ -85,6 +85,12 @@ def test_an_outline_holds_what_lies_in_it_then(scene: Scene) -> None:
         ({"merged": 1}, "merged is True or False; received 1"),
         ({"lasso_at": None}, "lasso_at is a number from 50 to 100; received None"),
         ({"progress": 10**400}, "progress is a number from 50 to 100; received 1000"),
+        ({"colour": "prxy"}, "'prxy' is not a known colour of sessions. Did you mean 'proxy'"),
+        ({"search": 5}, "search is text; received 5"),
+        ({"pins": {"c": None}}, r"pins has a and b, .*; received {'c': None}"),
+        ({"pins": {"a": {"kind": "interest", "proxy": 6}}}, "pins has a and b"),
+        ({"edit": {}}, r"edit is None, or has clicks from 1 to \d+, .*; received {}"),
+        ({"edit": {"clicks": [1], "temperature": 0}}, "may have a temperature above 0"),
         ({"filters": {}}, "filters is a list"),
         ({"filters": [{"by": ["rank"]}]}, r"by is the name of a value; received \['rank'\]"),
         ({"filters": [{"by": "rank", "low": 10**400}]}, "low of a filter is a number or None"),
@@ -97,6 +103,16 @@ def test_an_outline_holds_what_lies_in_it_then(scene: Scene) -> None:
 def test_what_is_no_state_is_refused(scene: Scene, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         merged(START, changes, scene.tree)
+
+
+def test_pins_edits_and_colours_of_the_page_are_taken(scene: Scene) -> None:
+    pins = {"a": {"kind": "group", "rows": [0, 2], "why": "x"}, "b": {"kind": "session", "row": 1}}
+    changes = {
+        "pins": pins, "colour": "column:taste",
+        "edit": {"clicks": [1, 2], "temperature": 0.5, "proxy": None},
+    }  # fmt: skip
+    state = merged(START, changes, scene.tree)
+    assert {name: state[name] for name in changes} == changes
 
 
 anything = st.recursive(
