@@ -56,8 +56,13 @@ def formatter(prog: str) -> argparse.HelpFormatter:
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line that names --help."""
 
+    greedy: Sequence[str] = ()
+    """Options that were received and take all words after them."""
+
     def error(self, message: str) -> NoReturn:
         """Print the line and exit with 2."""
+        if self.greedy and "required" in message:
+            message += f". {self.greedy[-1]} takes all words after it: put it last, or -- behind it"
         line = visible(f"{self.prog}: error: {message} ({self.prog} --help explains)")
         self.exit(2, f"{line}\n")
 
@@ -70,6 +75,8 @@ class Parser(argparse.ArgumentParser):
 
                 hint = nearest(option, self._option_string_actions)
                 self.error(f"{option!r} is not a known option.{hint}")
+        actions = self._option_string_actions
+        self.greedy = [w for w in words if w in actions and actions[w].nargs in ("*", "+")]
 
     def take(self, words: Sequence[str], args: argparse.Namespace) -> None:
         """Give the words that are left to the last argument, if it takes any number; else refuse.

@@ -109,8 +109,10 @@ def test_every_training_option_is_explained(ask: Ask) -> None:
         (["trian"], "'trian' is not a known command. Did you mean 'train'?"),
         (["train"], "required: DATA_DIR, RUN_DIR (proxysr train --help explains)"),
         (["recommend"], "required: RUN_DIR"),
+        (["train", "--set", "n_proxies=3", "data", "run"],
+         "required: DATA_DIR, RUN_DIR. --set takes all words after it: put it last, or -- behind"),
     ],
-)
+)  # fmt: skip
 def test_misuse_is_one_line(ask: Ask, words: list[str], message: str) -> None:
     assert message in refused(ask(*words))
 

@@ -280,7 +280,9 @@ def find_runs(folders: Iterable[str | Path]) -> tuple[list[Evidence], list[str]]
                     continue
                 evidence = Evidence.of_run(run)
                 if (first := first_runs.setdefault(evidence.key, evidence)) is not evidence:
-                    holes.append(f"{run.path.name} repeats the run {first.path.name}.")
+                    parts = 1 if run.path.name != first.path.name else 2  # with the folder
+                    this, other = (Path(*p.parts[-parts:]) for p in (run.path, first.path))
+                    holes.append(f"{this} repeats the run {other}.")
             except ValueError as error:
                 holes.append(" ".join(str(error).split()))
     for what, names in (

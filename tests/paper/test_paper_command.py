@@ -240,8 +240,12 @@ def test_a_run_that_stopped_half_way_is_named_and_left_out(
     assert "1 without an evaluation, which `proxysr evaluate RUN` makes: half." in left_out
     assert "config.json is damaged" in left_out
     assert "whole repeats the run twice." in left_out
-    for name in ("whole", "twice"):
-        shutil.rmtree(tmp_path / name)
+    (tmp_path / "apart").mkdir()
+    (tmp_path / "twice").rename(tmp_path / "apart" / "whole")
+    assert main(words) == 0
+    assert "whole repeats the run apart/whole." in (tmp_path / "page.md").read_text()
+    shutil.rmtree(tmp_path / "apart")
+    shutil.rmtree(tmp_path / "whole")
     capsys.readouterr()
     assert main(words) == 2
     assert "No evaluated run lies in " in capsys.readouterr().err
