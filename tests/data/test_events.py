@@ -250,9 +250,7 @@ def test_malformed_rows_are_counted_and_the_first_ones_named(tmp_path: Path) -> 
 
 def test_lines_are_right_where_the_file_is_well_formed(tmp_path: Path) -> None:
     path = write(tmp_path, HEADER + 'a,1,s\n\n"b\nb",2,s\n,3,s\n"",4,s\n')
-    with pytest.raises(
-        BadRowsError, match=r"log.csv, line 6: no item;\n.*log.csv, line 7: no item"
-    ):
+    with pytest.raises(BadRowsError, match=r"log.csv, line 6: no item;\n.*line 7: no item"):
         read_events(path)
 
 
