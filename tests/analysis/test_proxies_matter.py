@@ -172,5 +172,5 @@ def test_nulls_are_beaten_or_not(high: float, better: str) -> None:
 
 
 def test_a_model_without_choice_is_refused(runs: dict[str, list[RunDir]]) -> None:
-    with pytest.raises(ConfigError, match="chooses no proxies"):
+    with pytest.raises(ConfigError, match="has one proxy, which all sessions share"):
         pm.replaced_ranks(runs["without"][0])
