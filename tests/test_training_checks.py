@@ -11,6 +11,7 @@ import pytest
 from proxysr import running
 from proxysr.config import ConfigError
 from proxysr.data import prepare
+from proxysr.data.preparation import prepare_parts
 from proxysr.data.sessions import Sessions, SessionSplit
 from proxysr.evaluation import evaluate
 from proxysr.models import create
@@ -42,6 +43,8 @@ def test_what_is_no_split_or_settings_is_told(tiny_split: SessionSplit) -> None:
         fit(model, tiny_split, {"epochs": 1})  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"such as PrepareConfig\(.*; received one of dict"):
         prepare(pd.DataFrame(), {"min_item_count": 5})  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"such as PrepareConfig\(.*; received one of dict"):
+        prepare_parts(*[pd.DataFrame()] * 3, {"drop_repeats": True})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("model", "n"), [("latent_proxy", 3), ("popularity", 300)])

@@ -78,9 +78,7 @@ def prepare(
     ValueError
         If the sessions cannot be made as configured, or a part is left empty.
     """
-    config = PrepareConfig() if config is None else config
-    require_kind(config, PrepareConfig, "config", "PrepareConfig(min_item_count=5)")
-    steps = _Preparation([events], config, items, session_info, connection)
+    steps = _Preparation([events], _settings(config), items, session_info, connection)
     clicks = steps.filter(steps.sessionise())
     return steps.split(clicks, steps.cut(clicks), source)
 
@@ -104,7 +102,7 @@ def prepare_parts(
     ``recent_fraction`` apply, and others are refused.
     A session id that occurs in two parts names two sessions.
     """
-    config = config or PrepareConfig()
+    config = _settings(config)
     require(
         config.sessions in ("auto", "given"),
         "Parts that are given have their sessions given too; "
@@ -132,6 +130,13 @@ def provenance_table(split: SessionSplit) -> pd.DataFrame:
         frame[name] = frame[name].astype("Int64")
     frame["mean_length"] = (frame["interactions"] / frame["sessions"]).astype("Float64").round(2)
     return frame
+
+
+def _settings(config: PrepareConfig | None) -> PrepareConfig:
+    """The settings, or the defaults."""
+    config = PrepareConfig() if config is None else config
+    require_kind(config, PrepareConfig, "config", "PrepareConfig(min_item_count=5)")
+    return config
 
 
 class _Preparation:
